@@ -1,0 +1,131 @@
+# Everything here works on a fresh clone with Python 3.12 or newer (and Go, for the tests and the demo): what is
+# needed is put into .venv, and what is slow to get into a cache folder that all checkouts share.
+#
+# Stamps are named after a checksum of what they stand for, so that a change, a removed file or another branch is
+# noticed, and a checkout that only got new time stamps is not.
+
+VENV := .venv
+BIN := $(VENV)/bin
+COLLECTIONS := $(VENV)/collections
+BUILD := build
+VERSION := $(shell sed -n 's/^version: //p' galaxy.yml)
+ARTIFACT := $(BUILD)/kube_ecr-secrets-$(VERSION).tar.gz
+
+# What the artifact is made of; build_ignore in galaxy.yml is its mirror image.
+COLLECTION_SOURCES := galaxy.yml meta plugins roles playbooks crds docs changelogs README.md LICENSE CHANGELOG.md \
+	requirements.txt requirements.yml
+
+checksum = $(shell find /dev/null $(wildcard $(1)) -type f ! -name '*.pyc' ! -path '*/build/*' ! -path '*.egg-info/*' \
+	-exec cksum {} + | LC_ALL=C sort | cksum | tr ' ' '-')
+VENV_STAMP := $(VENV)/.made-$(call checksum,tests/requirements.txt tests/constraints.txt)
+RUNNER_STAMP := $(VENV)/.runner-$(call checksum,runner)
+COLLECTION_STAMP := $(VENV)/.collection-$(call checksum,$(COLLECTION_SOURCES))
+
+# Tests, demo and molecule see the collection as a user has it: built, then installed. Never the checkout.
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(COLLECTIONS)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Options for pytest: make test ARGS="-k inventory -x"
+ARGS ?=
+
+.PHONY: help
+help: ## Show this list (the default)
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-20s %s\n", $$1, $$2 }'
+	@echo
+	@echo "Variables: PYTHON=/path/to/python3 (3.12 or newer), ARGS='options for pytest', KEEP=1 and KUBECONFIG=... for demo"
+
+.PHONY: demo
+demo: install-collection install-runner tools ## Watch a custom resource become a pull secret that works
+	@$(BIN)/python -m tests.support.demo
+
+.PHONY: test
+test: lint unit-and-up ## Run lint, then every test (unit, integration, end to end, molecule)
+	@echo
+	@echo "All checks passed. Next: 'make demo' shows the whole path; CONTRIBUTING.md tells how to add to it."
+
+.PHONY: unit-and-up
+unit-and-up: install-collection install-runner tools
+	@echo "== pytest (tests/unit needs milliseconds; the rest starts a control plane, about 5 s)"
+	@$(BIN)/python -m pytest $(ARGS) || { status=$$?; \
+		echo "Tests failed. To run one of them again: make test-only ARGS='-k NAME -x'" >&2; exit $$status; }
+
+.PHONY: test-only
+test-only: unit-and-up ## Run the tests without lint, for example: make test-only ARGS='-k inventory -x'
+
+.PHONY: lint
+lint: install-collection ## Check style, YAML, playbooks, the changelog, the artifact and the plugins' documentation
+	@echo "== ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "== yamllint"
+	@$(BIN)/yamllint --strict .
+	@echo "== antsibull-changelog"
+	@$(BIN)/antsibull-changelog lint
+	@echo "== the collection as it ships"
+	@$(BIN)/python tests/tools/check_collection.py $(ARTIFACT) $(COLLECTIONS)
+	@echo "== ansible-lint"
+	@$(BIN)/ansible-lint --offline -q
+
+.PHONY: format
+format: venv ## Put imports and layout of the Python files in order
+	@$(BIN)/ruff check --select I --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: build
+build: install-collection ## Build the collection's artifact into build/
+	@echo "$(ARTIFACT)"
+
+.PHONY: install-collection
+install-collection: $(COLLECTION_STAMP) ## Build the collection and install it where the tests look (.venv/collections)
+
+$(COLLECTION_STAMP): $(VENV_STAMP)
+	@echo "== building the collection and installing it into $(COLLECTIONS)"
+	@rm -rf $(VENV)/.collection-* $(BUILD)/kube_ecr-secrets-*.tar.gz $(COLLECTIONS)/ansible_collections/kube_ecr
+	@$(BIN)/ansible-galaxy collection build --force --output-path $(BUILD) >$(VENV)/build.log 2>&1 \
+		|| { cat $(VENV)/build.log >&2; exit 1; }
+	@$(BIN)/ansible-galaxy collection install $(ARTIFACT) --offline -p $(COLLECTIONS) >$(VENV)/build.log 2>&1 \
+		|| { cat $(VENV)/build.log >&2; exit 1; }
+	@touch $@
+
+.PHONY: install-runner
+install-runner: $(RUNNER_STAMP) ## Install the runner's package into .venv
+
+$(RUNNER_STAMP): $(VENV_STAMP)
+	@echo "== installing the runner into $(VENV)"
+	@rm -rf $(VENV)/.runner-* runner/build
+	@$(BIN)/pip install --quiet --no-build-isolation --constraint tests/constraints.txt ./runner
+	@touch $@
+
+.PHONY: venv
+venv: $(VENV_STAMP) ## Make the virtual environment .venv (by itself when it is needed)
+
+$(VENV_STAMP):
+	@python=$$(tests/tools/find-python) || exit 1; \
+	echo "== making $(VENV) with $$python ($$($$python -c 'import platform; print(platform.python_version())'));" \
+		"this takes about a minute, once"; \
+	rm -rf $(VENV) && $$python -m venv $(VENV)
+	@$(BIN)/pip install --quiet --requirement tests/requirements.txt
+	@$(BIN)/python -m tests.support.kubernetes_core $(COLLECTIONS)
+	@touch $@
+
+.PHONY: tools
+tools: venv # Said before the tests, which would keep the messages of a long build to themselves.
+	@$(BIN)/python -m tests.support.cache >/dev/null
+
+.PHONY: constraints
+constraints: ## Write tests/constraints.txt anew, after a change of tests/requirements.txt
+	@python=$$(tests/tools/find-python) && scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	grep -v '^-c ' tests/requirements.txt >$$scratch/requirements.txt && \
+	$$python -m venv $$scratch/venv && $$scratch/venv/bin/pip install --quiet -r $$scratch/requirements.txt && \
+	{ sed -n '/^#/p' tests/constraints.txt; $$scratch/venv/bin/pip freeze; } >$$scratch/constraints.txt && \
+	cp $$scratch/constraints.txt tests/constraints.txt
+
+.PHONY: clean
+clean: ## Remove what was made in this checkout (the cache folder that checkouts share stays)
+	@rm -rf $(VENV) $(BUILD) .ansible .cache .pytest_cache .ruff_cache .mypy_cache runner/build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One thing after the other: the targets share .venv, and the two cores of a small machine.
+.NOTPARALLEL:

@@ -1,0 +1,164 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The inventory of a cluster's custom resources: a host is an AWS identity, its resources are a variable.
+
+What always holds: no key is in the inventory, only references; and no text of a resource is ever a
+template. Ansible takes a string for a template only when its source vouches for it (data tagging, from
+ansible-core 2.19 on), and an inventory plugin does not unless it says C(trusted_by_default).
+"""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: pull_secrets
+short_description: Custom resources that ask for ECR pull secrets, grouped by AWS identity
+version_added: 0.1.0
+description:
+  - Reads the C(AWSECRImagePullSecret) and C(ClusterAWSECRImagePullSecret) resources of a cluster.
+  - Each AWS identity (credentials, region and endpoint) that they use becomes a host of the group C(aws_identities). Its
+    variable C(pull_secrets) lists the resources that it serves, as references and targets.
+  - No key is in the inventory. The variable C(aws_credentials) of a host is a reference that the lookup plugin
+    P(kube_ecr.secrets.aws_credentials#lookup) resolves when it is needed. Hosts are named by region and a salted digest,
+    so names change from run to run.
+  - Resources that cannot be served as they stand are on a host C(invalid), each with its C(error).
+  - The playbook C(kube_ecr.secrets.reconcile) is made for this inventory.
+author:
+  - kube_ecr.secrets contributors (@kube-ecr)
+requirements:
+  - python >= 3.9
+  - kubernetes >= 31
+notes:
+  - Other ways to authenticate to the cluster (tokens, client certificates, impersonation) are taken from the variables
+    C(K8S_AUTH_*) that C(kubernetes.core) documents, so that no secret stands in an inventory file.
+options:
+  plugin:
+    description: Marks the file as one for this plugin.
+    required: true
+    choices: [kube_ecr.secrets.pull_secrets]
+  kubeconfig:
+    description:
+      - Path of the kubeconfig. If not set, the service account of the pod, E(KUBECONFIG) or C(~/.kube/config) is used.
+    type: path
+    env:
+      - name: K8S_AUTH_KUBECONFIG
+  context:
+    description: The context of the kubeconfig.
+    type: str
+    env:
+      - name: K8S_AUTH_CONTEXT
+  names:
+    description:
+      - Only resources of these names, each as V(name), V(namespace/name), V(AWSECRImagePullSecret/namespace/name) or
+        V(ClusterAWSECRImagePullSecret/name).
+    type: list
+    elements: str
+    default: []
+    env:
+      - name: KUBE_ECR_NAMES
+  namespaces:
+    description: Only namespaced resources of these namespaces (then no cluster resource is picked).
+    type: list
+    elements: str
+    default: []
+    env:
+      - name: KUBE_ECR_NAMESPACES
+  label_selector:
+    description: Only resources with these labels, in the syntax of C(kubectl -l).
+    type: str
+    env:
+      - name: KUBE_ECR_LABEL_SELECTOR
+  aws_endpoint_url:
+    description: Another endpoint than that of AWS, such as a VPC endpoint or LocalStack, for every resource.
+    type: str
+    env:
+      - name: KUBE_ECR_AWS_ENDPOINT_URL
+"""
+
+EXAMPLES = r"""
+# ecr.yml: every resource of the cluster; run it with
+#   ansible-playbook -i ecr.yml kube_ecr.secrets.reconcile
+---
+plugin: kube_ecr.secrets.pull_secrets
+
+# Only some of them, in another cluster
+---
+plugin: kube_ecr.secrets.pull_secrets
+context: staging
+names: [team-a/ecr, ClusterAWSECRImagePullSecret/shared]
+label_selector: tier=production
+"""
+
+import secrets
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils import _resources
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._kube import KubernetesError, connect
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import missing_libraries
+
+GROUP = "aws_identities"
+INVALID = "invalid"
+
+
+class InventoryModule(BaseInventoryPlugin):
+    """See DOCUMENTATION."""
+
+    NAME = "kube_ecr.secrets.pull_secrets"
+
+    def verify_file(self, path):
+        """Take any YAML file: its C(plugin) key, not its name, says that it is ours."""
+        return super().verify_file(path) and path.endswith((".yml", ".yaml"))
+
+    def parse(self, inventory, loader, path, cache=True):
+        """Fill the inventory; AnsibleParserError when the cluster cannot be read."""
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        missing = missing_libraries(("kubernetes",))
+        if missing:
+            raise AnsibleParserError(missing)
+        try:
+            resources = self._read_resources()
+        except KubernetesError as error:
+            raise AnsibleParserError(f"{path}: cannot read the custom resources: {error}") from None
+        self._populate(resources)
+
+    def _connection(self) -> dict:
+        options = {name: self.get_option(name) for name in ("kubeconfig", "context")}
+        return {name: value for name, value in options.items() if value}
+
+    def _read_resources(self) -> list[dict]:
+        names, namespaces = self.get_option("names"), self.get_option("namespaces")
+        with connect(self._connection()) as cluster:
+            return [
+                resource
+                for plural in _resources.PLURALS.values()
+                for resource in cluster.list_resources(plural, self.get_option("label_selector"))
+                if _resources.is_selected(resource, names, namespaces)
+            ]
+
+    def _populate(self, resources: list[dict]) -> None:
+        self.inventory.add_group(GROUP)
+        salt = secrets.token_bytes(16)
+        endpoint_url = self.get_option("aws_endpoint_url")
+        hosts: dict[str, list[dict]] = {}
+        for resource in sorted(resources, key=_resources.reference):
+            told, identity = _resources.item(resource, endpoint_url)
+            host = f"{identity.region}-{identity.digest(salt)}" if identity else INVALID
+            if host not in hosts:
+                hosts[host] = []
+                self._add_host(host, told if identity else None, identity and identity.region)
+            hosts[host].append(told)
+        for host, pull_secrets in hosts.items():
+            self.inventory.set_variable(host, "pull_secrets", pull_secrets)
+
+    def _add_host(self, host: str, source: dict | None, region: str | None) -> None:
+        """Any resource of an identity can stand for it: the first is where its credentials are looked up."""
+        self.inventory.add_host(host, group=GROUP)
+        variables = {"ansible_connection": "local", "kubernetes_connection": self._connection()}
+        if source:
+            variables["aws_region"] = region
+            variables["aws_endpoint_url"] = self.get_option("aws_endpoint_url")
+            variables["aws_credentials"] = {key: source[key] for key in ("kind", "namespace", "name", "uid")}
+        for name, value in variables.items():
+            self.inventory.set_variable(host, name, value)

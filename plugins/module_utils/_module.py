@@ -1,0 +1,87 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How a feature runs, once: as a module that Ansible ships, and as an action plugin inside Ansible.
+
+What always holds: no value of a C(no_log) option is in a result, because no feature puts one there, and
+the invocation is stripped of them by name. Ansible's own masking by value is switched off for results: it
+would turn the namespace C(team-test) into C(team-********) for a key C(test).
+"""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What a module and its action plugin share: options, the libraries they need, and the function.
+
+    run takes the validated options, check mode and diff mode, and returns the task's result.
+    """
+
+    argument_spec: dict
+    libraries: tuple[str, ...]
+    run: Callable[[dict, bool, bool], dict]
+
+
+def execute(feature: Feature, params: dict, check_mode: bool, diff_mode: bool) -> dict:
+    """Return the result of a feature; never raises.
+
+    An error that nobody foresaw is told by its type and place alone: its text could hold anything.
+    """
+    try:
+        missing = missing_libraries(feature.libraries)
+        if missing:
+            return {"failed": True, "changed": False, "msg": missing}
+        return feature.run(params, check_mode, diff_mode)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        msg = f"internal error: {type(error).__name__} at {place.filename}:{place.lineno}; please report it"
+        return {"failed": True, "changed": False, "msg": msg}
+
+
+def missing_libraries(names: tuple[str, ...]) -> str:
+    """Return a message naming each library that cannot be imported, and the interpreter; empty if none."""
+    missing = []
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            missing.append(missing_required_lib(name))
+    return " ".join(missing)
+
+
+def run_module(feature: Feature) -> None:
+    """Be the main function of a module: parse the options, run the feature, exit."""
+    module = AnsibleModule(argument_spec=feature.argument_spec, supports_check_mode=True)
+    result = execute(feature, module.params, module.check_mode, module._diff)
+    result["invocation"] = {"module_args": visible(module.params, feature.argument_spec)}
+    module.no_log_values.clear()
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def visible(params: dict, argument_spec: dict) -> dict:
+    """Return options for display, with every value of a no_log option replaced, in suboptions too.
+
+    Only options that the specification names are shown, so that no alias repeats a secret.
+    """
+    return {name: _visible(params.get(name), option) for name, option in argument_spec.items()}
+
+
+def _visible(value, option: dict):
+    if value is None:
+        return None
+    if option.get("no_log"):
+        return "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+    if "options" not in option:
+        return value
+    if isinstance(value, list):
+        return [visible(each, option["options"]) for each in value]
+    return visible(value, option["options"])

@@ -1,0 +1,51 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fast path of a module: its function run inside Ansible's own process when the target is this machine.
+
+It saves an interpreter start and the imports for every task (73 s against 4 s for 100 resources, see the
+benchmark), and keeps secrets out of the file in which Ansible would hand the options to a module. Whenever
+the user asked for something that only a process of its own can give, the module is shipped as usual.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import Feature, execute, visible
+
+
+class FastPathAction(ActionBase):
+    """Base of the action plugins; a subclass names its feature."""
+
+    feature: Feature
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Return the task's result, from this process or from the shipped module."""
+        super().run(tmp, task_vars)
+        if not self._is_local(task_vars or {}):
+            return self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
+        validation = ArgumentSpecValidator(self.feature.argument_spec).validate(self._task.args)
+        if validation.error_messages:
+            # The text may quote a value that was given for a wrong type.
+            text = "; ".join(validation.error_messages)
+            return {"failed": True, "msg": remove_values(text, validation._no_log_values)}
+        params = validation.validated_parameters
+        result = execute(self.feature, params, self._task.check_mode, self._task.diff)
+        result["invocation"] = {"module_args": visible(params, self.feature.argument_spec)}
+        return result
+
+    def _is_local(self, task_vars: dict) -> bool:
+        interpreter = task_vars.get("ansible_python_interpreter")
+        return (
+            self._connection.transport == "local"
+            and not self._play_context.become
+            and not self._task.async_val
+            and not any(self._task.environment or [])
+            and (not interpreter or self._templar.template(interpreter) == sys.executable)
+        )

@@ -1,0 +1,101 @@
+"""A certificate authority for the tests, in memory: no openssl needed, nothing that outlives the test."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_LIFE = datetime.timedelta(days=365)
+_SKEW = datetime.timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A private key (PKCS 8) and what proves it, a certificate or a bare public key, both in PEM."""
+
+    key: bytes
+    public: bytes
+
+
+class CertificateAuthority:
+    """Issues certificates for clients and servers that trust `pem`."""
+
+    def __init__(self, common_name: str) -> None:
+        self._key = _new_key()
+        self._name = _name(common_name)
+        builder = _builder(self._name, self._name, self._key)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        self.pem: bytes = _pem(builder.sign(self._key, hashes.SHA256()))
+
+    def server(self, common_name: str, names: Iterable[str]) -> KeyPair:
+        """Return a server certificate for those DNS names (a leading `*.` is allowed) and IP addresses."""
+        alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
+        return self._issue(_name(common_name), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
+
+    def client(self, user: str, groups: Iterable[str] = ()) -> KeyPair:
+        """Return a client certificate that Kubernetes takes as that user in those groups."""
+        return self._issue(_name(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def _issue(
+        self, subject: x509.Name, usage: x509.ObjectIdentifier, *extensions: x509.ExtensionType
+    ) -> KeyPair:
+        key = _new_key()
+        builder = _builder(subject, self._name, key)
+        for extension in (x509.ExtendedKeyUsage([usage]), *extensions):
+            builder = builder.add_extension(extension, critical=False)
+        return KeyPair(_private(key), _pem(builder.sign(self._key, hashes.SHA256())))
+
+
+def signing_keys() -> KeyPair:
+    """Return a key pair without a certificate, as for the tokens of service accounts."""
+    key = _new_key()
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return KeyPair(_private(key), public)
+
+
+def _new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _name(common_name: str, organizations: Iterable[str] = ()) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in organizations]
+    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _SKEW)
+        .not_valid_after(now + _LIFE)
+    )
+
+
+def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)

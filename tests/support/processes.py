@@ -1,0 +1,93 @@
+"""Child processes of the tests: logged to a file, waited for by condition, and gone when their parent is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+_TAIL_LINES = 30
+_TERM_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+
+
+class StartError(RuntimeError):
+    """A part of the test environment did not come up; the text ends with the tail of that part's log."""
+
+
+class Child:
+    """One running server out of our Go tools.
+
+    Its stdin is a pipe that it watches: when this process dies in any way, even by SIGKILL, the kernel closes
+    the pipe and the child exits. (prctl's PDEATHSIG would follow the thread that started it instead, and
+    needs a preexec_fn, which is unsafe in a process with threads.)
+    """
+
+    def __init__(self, name: str, command: list[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+        """Start it, with stdout and stderr going to `log`; `env` is added to this process's environment."""
+        self.name = name
+        self.log = log
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {}), "EXIT_WITH_STDIN": "1"},
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id, for tests that signal it."""
+        return self._process.pid
+
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float) -> None:
+        """Return once `condition()` is true; raises StartError after `timeout` seconds or if the child exits."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            status = self._process.poll()
+            if status is not None:
+                raise StartError(f"{self.name} exited with {status} before {what}\n{self._tail()}")
+            if time.monotonic() > deadline:
+                raise StartError(f"{self.name}: still waiting after {timeout:g} s for {what}\n{self._tail()}")
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End it: SIGTERM, then SIGKILL if it does not go. Does nothing when it is gone."""
+        self._process.terminate()
+        try:
+            self._process.wait(_TERM_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def _tail(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+        return f"end of {self.log}:\n{'\n'.join(lines)}"
+
+
+def free_ports(count: int) -> list[int]:
+    """Return that many different TCP ports of the loopback interface that nothing listens on."""
+    with ExitStack() as stack:
+        # All are held open until the last is chosen, or one could come up twice.
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def wait_for_signal() -> None:
+    """Block until SIGINT (Ctrl-C) or SIGTERM; later ones are ignored, so that clean-up runs undisturbed."""
+    received = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: received.set())
+    received.wait()
