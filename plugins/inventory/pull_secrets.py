@@ -3,8 +3,9 @@
 """The inventory of a cluster's custom resources: a host is an AWS identity, its resources are a variable.
 
 What always holds: no key is in the inventory, only references; and no text of a resource is ever a
-template. Ansible takes a string for a template only when its source vouches for it (data tagging, from
-ansible-core 2.19 on), and an inventory plugin does not unless it says C(trusted_by_default).
+template. From ansible-core 2.19 on, Ansible takes a string for a template only when its source vouches for
+it, which an inventory plugin does not unless it says C(trusted_by_default); wrap_var marks what comes from a
+resource all the same, because requires_ansible is only a warning to an older one.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ short_description: Custom resources that ask for ECR pull secrets, grouped by AW
 version_added: 0.1.0
 description:
   - Reads the C(AWSECRImagePullSecret) and C(ClusterAWSECRImagePullSecret) resources of a cluster.
-  - Each AWS identity (credentials, region and endpoint) that they use becomes a host of the group C(aws_identities). Its
-    variable C(pull_secrets) lists the resources that it serves, as references and targets.
+  - Each AWS identity (credentials, region and endpoint) that they use becomes a host of the group C(aws_identities).
+    Its variable C(pull_secrets) lists the resources that it serves, as references and targets.
   - No key is in the inventory. The variable C(aws_credentials) of a host is a reference that the lookup plugin
-    P(kube_ecr.secrets.aws_credentials#lookup) resolves when it is needed. Hosts are named by region and a salted digest,
-    so names change from run to run.
+    P(kube_ecr.secrets.aws_credentials#lookup) resolves when it is needed. Hosts are named by region and a salted
+    digest, so names change from run to run.
   - Resources that cannot be served as they stand are on a host C(invalid), each with its C(error).
   - The playbook C(kube_ecr.secrets.reconcile) is made for this inventory.
 author:
@@ -92,6 +93,7 @@ import secrets
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils import _resources
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._kube import KubernetesError, connect
@@ -150,7 +152,7 @@ class InventoryModule(BaseInventoryPlugin):
                 self._add_host(host, told if identity else None, identity and identity.region)
             hosts[host].append(told)
         for host, pull_secrets in hosts.items():
-            self.inventory.set_variable(host, "pull_secrets", pull_secrets)
+            self.inventory.set_variable(host, "pull_secrets", wrap_var(pull_secrets))
 
     def _add_host(self, host: str, source: dict | None, region: str | None) -> None:
         """Any resource of an identity can stand for it: the first is where its credentials are looked up."""

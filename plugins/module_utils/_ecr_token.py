@@ -97,4 +97,5 @@ FEATURE = Feature(
     argument_spec=ARGUMENT_SPEC,
     libraries=("boto3",),
     run=run,
+    returns_secret=True,
 )

@@ -21,12 +21,14 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 class Feature:
     """What a module and its action plugin share: options, the libraries they need, and the function.
 
-    run takes the validated options, check mode and diff mode, and returns the task's result.
+    run takes the validated options, check mode and diff mode, and returns the task's result; with
+    returns_secret there is a secret in it.
     """
 
     argument_spec: dict
     libraries: tuple[str, ...]
     run: Callable[[dict, bool, bool], dict]
+    returns_secret: bool = False
 
 
 def execute(feature: Feature, params: dict, check_mode: bool, diff_mode: bool) -> dict:
@@ -39,7 +41,7 @@ def execute(feature: Feature, params: dict, check_mode: bool, diff_mode: bool) -
         if missing:
             return {"failed": True, "changed": False, "msg": missing}
         return feature.run(params, check_mode, diff_mode)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a traceback could quote a secret
         place = traceback.extract_tb(error.__traceback__)[-1]
         msg = f"internal error: {type(error).__name__} at {place.filename}:{place.lineno}; please report it"
         return {"failed": True, "changed": False, "msg": msg}

@@ -15,7 +15,8 @@ description:
     each.
   - A Secret whose token still has more than half of the life of the given one, and which is otherwise as this module
     wrote it, is left as it is.
-  - A Secret that was not written by this collection for the same O(owner) is never touched; it is reported as a conflict.
+  - A Secret that was not written by this collection for the same O(owner) is never touched, but reported as a
+    conflict.
   - A namespace that does not exist yet, or is being deleted, is reported as V(pending), which is no failure.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
@@ -185,7 +186,8 @@ namespaces:
       description: The same for a person, with what to do; empty when there is nothing to say.
       type: str
     expires_at:
-      description: When the token that is in the Secret now stops working, in RFC 3339; C(null) when there is no valid one.
+      description: >-
+        When the token that is in the Secret now stops working, in RFC 3339; C(null) when there is no valid one.
       type: str
       sample: "2026-01-31T12:00:00Z"
 expires_at:

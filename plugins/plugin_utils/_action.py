@@ -18,6 +18,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import Feature, execute, visible
 
 
+_NO_LOG_ADVICE = "The result of this task holds a password. Set 'no_log: true' on the task, or logs will hold it too."
+
+
 class FastPathAction(ActionBase):
     """Base of the action plugins; a subclass names its feature."""
 
@@ -28,8 +31,15 @@ class FastPathAction(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Return the task's result, from this process or from the shipped module."""
         super().run(tmp, task_vars)
-        if not self._is_local(task_vars or {}):
-            return self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
+        if self._is_local(task_vars or {}):
+            result = self._execute_here()
+        else:
+            result = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
+        if self.feature.returns_secret and not self._task.no_log:
+            result.setdefault("warnings", []).append(_NO_LOG_ADVICE)
+        return result
+
+    def _execute_here(self) -> dict:
         validation = ArgumentSpecValidator(self.feature.argument_spec).validate(self._task.args)
         if validation.error_messages:
             # The text may quote a value that was given for a wrong type.

@@ -1,0 +1,96 @@
+"""What an answer of ECR, or the option authorizations, is believed and refused for."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations import (
+    Authorization,
+    MalformedAnswer,
+    from_ecr,
+    from_options,
+)
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+PASSWORD = "canary-password"
+
+
+def entry(**changes: object) -> dict:
+    return {
+        "authorizationToken": b64encode(f"AWS:{PASSWORD}".encode()).decode(),
+        "proxyEndpoint": f"https://{HOST}",
+        "expiresAt": NOW + timedelta(hours=12),
+    } | changes
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host"),
+    [
+        (f"https://{HOST}", HOST),
+        (
+            "https://1.dkr.ecr.cn-north-1.amazonaws.com.cn",
+            "1.dkr.ecr.cn-north-1.amazonaws.com.cn",
+        ),
+        ("http://localhost:4566", "localhost:4566"),
+    ],
+)
+def test_the_host_is_the_one_that_aws_names(endpoint: str, host: str) -> None:
+    (found,) = from_ecr({"authorizationData": [entry(proxyEndpoint=endpoint)]}, NOW)
+    assert (found.registry, found.username, found.password) == (host, "AWS", PASSWORD)
+
+
+def test_the_expiry_is_told_in_utc() -> None:
+    local = (NOW + timedelta(hours=12)).astimezone(timezone(timedelta(hours=5)))
+    (found,) = from_ecr({"authorizationData": [entry(expiresAt=local)]}, NOW)
+    assert found.as_dict()["expires_at"] == "2026-02-01T00:00:00Z"
+
+
+def test_a_password_is_not_in_repr() -> None:
+    assert PASSWORD not in repr(Authorization(HOST, "AWS", PASSWORD, NOW))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({}, "without authorizationData"),
+        ({"authorizationData": []}, "without authorizationData"),
+        ({"authorizationData": [entry(proxyEndpoint=None)]}, "proxyEndpoint"),
+        ({"authorizationData": [entry(proxyEndpoint=HOST)]}, "proxyEndpoint"),
+        ({"authorizationData": [entry(authorizationToken="!")]}, "not base64"),
+        ({"authorizationData": [entry(authorizationToken=None)]}, "user:password"),
+        ({"authorizationData": [entry(authorizationToken="Y2FuYXJ5")]}, "user:password"),
+        ({"authorizationData": [entry(authorizationToken=b64encode(b"AWS:").decode())]}, "user:password"),
+        ({"authorizationData": [entry(expiresAt=None)]}, "without expiresAt"),
+        ({"authorizationData": [entry(expiresAt=NOW)]}, "expired at 2026-01-31T12:00:00Z"),
+        ({"authorizationData": [entry(expiresAt=datetime(2015, 1, 1, tzinfo=UTC))]}, "expired at 2015"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_an_error_without_the_token(answer: dict, message: str) -> None:
+    with pytest.raises(MalformedAnswer, match=message) as caught:
+        from_ecr(answer, NOW)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"registry": f"https://{HOST}"}, "not a bare host"),
+        ({"registry": f"{HOST}/team"}, "not a bare host"),
+        ({"registry": f"{HOST}\n"}, "not a bare host"),
+        ({"registry": f"AWS@{HOST}"}, "not a bare host"),
+        ({"registry": ""}, "not a bare host"),
+        ({"password": ""}, f"password for {HOST} is empty"),
+        ({"expires_at": "soon"}, f"expires_at of {HOST}"),
+        ({"expires_at": "2026-01-31T12:00:00"}, "no UTC offset"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_refused_by_name(changes: dict, message: str) -> None:
+    option = {"registry": HOST, "username": "AWS", "password": PASSWORD, "expires_at": "2026-02-01T00:00:00Z"}
+    assert from_options(option).expires_at == datetime(2026, 2, 1, tzinfo=UTC)
+    with pytest.raises(ValueError, match=message) as caught:
+        from_options(option | changes)
+    assert PASSWORD not in str(caught.value)
