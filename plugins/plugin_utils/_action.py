@@ -17,7 +17,6 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import Feature, execute, visible
 
-
 _NO_LOG_ADVICE = "The result of this task holds a password. Set 'no_log: true' on the task, or logs will hold it too."
 
 

@@ -94,11 +94,11 @@ class ControlPlane:
             link.symlink_to(self._binary.name)
         return link
 
-    def kubectl(self, *args: str, input: str | None = None) -> str:
-        """Run kubectl as administrator with `input` on stdin; return its stdout, raise KubectlError if it fails."""
+    def kubectl(self, *args: str, stdin: str = "") -> str:
+        """Run kubectl as administrator with that `stdin`; return its stdout, raise KubectlError if it fails."""
         command = [str(self.kubectl_path), f"--kubeconfig={self.kubeconfig}", *args]
         # Without a terminal's stdin, `-f -` with no input must see an end of file.
-        done = subprocess.run(command, input=input or "", capture_output=True, text=True)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True)
         if done.returncode != 0:
             raise KubectlError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
         return done.stdout
@@ -119,9 +119,7 @@ class ControlPlane:
         api_server.wait_until(lambda: _answers(f"{self.url}/readyz", context), "it is ready", self._timeout)
         manager = self._spawn("kube-controller-manager", self._controller_manager_flags())
         account = f"{self.url}/api/v1/namespaces/default/serviceaccounts/default"
-        manager.wait_until(
-            lambda: _answers(account, context), "the service account `default` exists", self._timeout
-        )
+        manager.wait_until(lambda: _answers(account, context), "the service account `default` exists", self._timeout)
 
     def _spawn(self, part: str, flags: dict[str, str]) -> Child:
         command = [str(self._binary), part, *(f"--{name}={value}" for name, value in flags.items())]
@@ -203,9 +201,7 @@ def _kubeconfig(url: str, ca_pem: bytes, user: str, pair: KeyPair) -> dict[str, 
 
 def _answers(url: str, context: ssl.SSLContext | None = None) -> bool:
     """Return whether a GET there succeeds, without a proxy and without raising."""
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
         with opener.open(url, timeout=5):
             return True

@@ -14,6 +14,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFE = datetime.timedelta(days=365)
 _SKEW = datetime.timedelta(hours=1)
+_CA_USAGE = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,11 @@ class CertificateAuthority:
         self._name = _name(common_name)
         builder = _builder(self._name, self._name, self._key)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        builder = builder.add_extension(_CA_USAGE, critical=True)
+        # Python 3.13 verifies strictly (ssl.VERIFY_X509_STRICT), which demands the key identifiers of RFC 5280.
+        identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        builder = builder.add_extension(identifier, critical=False)
+        self._authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
         self.pem: bytes = _pem(builder.sign(self._key, hashes.SHA256()))
 
     def server(self, common_name: str, names: Iterable[str]) -> KeyPair:
@@ -43,12 +59,10 @@ class CertificateAuthority:
         """Return a client certificate that Kubernetes takes as that user in those groups."""
         return self._issue(_name(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH)
 
-    def _issue(
-        self, subject: x509.Name, usage: x509.ObjectIdentifier, *extensions: x509.ExtensionType
-    ) -> KeyPair:
+    def _issue(self, subject: x509.Name, usage: x509.ObjectIdentifier, *extensions: x509.ExtensionType) -> KeyPair:
         key = _new_key()
         builder = _builder(subject, self._name, key)
-        for extension in (x509.ExtendedKeyUsage([usage]), *extensions):
+        for extension in (self._authority, x509.ExtendedKeyUsage([usage]), *extensions):
             builder = builder.add_extension(extension, critical=False)
         return KeyPair(_private(key), _pem(builder.sign(self._key, hashes.SHA256())))
 
@@ -56,9 +70,7 @@ class CertificateAuthority:
 def signing_keys() -> KeyPair:
     """Return a key pair without a certificate, as for the tokens of service accounts."""
     key = _new_key()
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return KeyPair(_private(key), public)
 
 

@@ -1,0 +1,77 @@
+"""What the tests share: one control plane, one AWS endpoint and one registry a run, started when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.ansible import Ansible
+from tests.support.awsendpoint import AWSEndpoint, Principal
+from tests.support.cluster import Cluster
+from tests.support.controlplane import ControlPlane
+from tests.support.registry import Registry
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """A control plane with our CRDs."""
+    with ControlPlane() as plane:
+        plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        yield plane
+
+
+@pytest.fixture
+def cluster(control_plane: ControlPlane) -> Iterator[Cluster]:
+    """The control plane, cleared of the test's custom resources and namespaces afterwards."""
+    cluster = Cluster(control_plane)
+    yield cluster
+    cluster.clear()
+
+
+@pytest.fixture(scope="session")
+def _endpoint() -> Iterator[AWSEndpoint]:
+    with AWSEndpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def aws(_endpoint: AWSEndpoint) -> AWSEndpoint:
+    """The AWS endpoint, up, with no fault, no latency, tokens of 12 hours and no calls so far."""
+    _endpoint.start()
+    _endpoint.heal()
+    _endpoint.token_life = timedelta(hours=12)
+    _endpoint.latency = 0.0
+    _endpoint.forget_calls()
+    return _endpoint
+
+
+@pytest.fixture
+def principal(aws: AWSEndpoint) -> Principal:
+    """An IAM principal that may get tokens."""
+    return aws.principal()
+
+
+@pytest.fixture(scope="session")
+def _registry(_endpoint: AWSEndpoint) -> Iterator[Registry]:
+    with Registry(_endpoint.url) as registry:
+        yield registry
+
+
+@pytest.fixture
+def registry(_registry: Registry, aws: AWSEndpoint) -> Registry:
+    """A registry that believes the AWS endpoint."""
+    return _registry
+
+
+@pytest.fixture
+def ansible(tmp_path: Path, cluster: Cluster, aws: AWSEndpoint) -> Ansible:
+    """Ansible's commands, with the control plane as their cluster and the AWS endpoint as that of resources."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return Ansible(home, {"K8S_AUTH_KUBECONFIG": cluster.kubeconfig, "KUBE_ECR_AWS_ENDPOINT_URL": aws.url})

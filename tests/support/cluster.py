@@ -1,0 +1,159 @@
+"""What tests do to a cluster: make namespaces and custom resources, look at Secrets, wait for a condition."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+
+from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import new_client_from_config
+
+from tests.support.awsendpoint import Principal
+from tests.support.controlplane import ControlPlane
+
+GROUP, VERSION = "aws.zakariaamine.com", "v1alpha2"
+NAMESPACED, CLUSTER = "AWSECRImagePullSecret", "ClusterAWSECRImagePullSecret"
+_PLURALS = {NAMESPACED: "awsecrimagepullsecrets", CLUSTER: "clusterawsecrimagepullsecrets"}
+_WAIT_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+_counter: Iterator[int] = itertools.count(1)
+
+
+def pull_secret(
+    name: str,
+    principal: Principal,
+    *,
+    namespace: str | None = None,
+    namespaces: list[str] | None = None,
+    secret_name: str = "ecr-login",
+    region: str = "eu-west-1",
+) -> dict:
+    """Return a custom resource: of the namespaced kind with `namespace`, of the cluster kind with `namespaces`."""
+    access = {"region": region, "accessKeyId": principal.access_key, "secretAccessKey": principal.secret_key}
+    resource: dict = {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": NAMESPACED if namespace else CLUSTER,
+        "metadata": {"name": name},
+        "spec": {"secretName": secret_name, "awsAccess": access},
+    }
+    if namespace:
+        resource["metadata"]["namespace"] = namespace
+    else:
+        resource["spec"]["namespaces"] = namespaces or []
+    return resource
+
+
+class Cluster:
+    """A control plane as one test sees it; `clear()` removes the test's namespaces and all custom resources."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self.plane = plane
+        self.kubeconfig = str(plane.kubeconfig)
+        client: ApiClient = new_client_from_config(config_file=self.kubeconfig)
+        self.core = CoreV1Api(client)
+        self._custom = CustomObjectsApi(client)
+        self._namespaces: list[str] = []
+
+    def kubectl(self, *args: str, stdin: str = "") -> str:
+        """Run kubectl as a user would; raises KubectlError."""
+        return self.plane.kubectl(*args, stdin=stdin)
+
+    def names(self, *prefixes: str) -> list[str]:
+        """Return names of namespaces that no other test uses; those that come to exist are removed at the end."""
+        number = next(_counter)
+        names = [f"{prefix}-{number}" for prefix in prefixes]
+        self._namespaces += names
+        return names
+
+    def namespaces(self, *prefixes: str) -> list[str]:
+        """Make a namespace for each prefix and return their names."""
+        names = self.names(*prefixes)
+        for name in names:
+            self.make_namespace(name)
+        return names
+
+    def make_namespace(self, name: str) -> None:
+        """Make one namespace of a name from `names`."""
+        self.core.create_namespace({"metadata": {"name": name}})
+
+    def terminating_namespace(self, name: str) -> None:
+        """Make a namespace that stays Terminating until `clear`, held by a foreign finalizer on an object in it."""
+        self.make_namespace(name)
+        held = {"metadata": {"name": "held", "finalizers": ["example.com/held"]}}
+        self.core.create_namespaced_config_map(name, held)
+        self.core.delete_namespace(name)
+        self.wait(
+            lambda: self.core.read_namespace(name).status.phase == "Terminating", f"namespace {name} is Terminating"
+        )
+
+    def apply(self, *manifests: dict) -> str:
+        """kubectl apply, as a user does it; raises KubectlError with what the API server says."""
+        return self.kubectl(
+            "apply", "-f", "-", stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": manifests})
+        )
+
+    def resource(self, kind: str, name: str, namespace: str = "") -> dict:
+        """Return a custom resource."""
+        if namespace:
+            return self._custom.get_namespaced_custom_object(GROUP, VERSION, namespace, _PLURALS[kind], name)
+        return self._custom.get_cluster_custom_object(GROUP, VERSION, _PLURALS[kind], name)
+
+    def delete(self, kind: str, name: str, namespace: str = "") -> None:
+        """Delete a custom resource."""
+        if namespace:
+            self._custom.delete_namespaced_custom_object(GROUP, VERSION, namespace, _PLURALS[kind], name)
+        else:
+            self._custom.delete_cluster_custom_object(GROUP, VERSION, _PLURALS[kind], name)
+
+    def secret(self, namespace: str, name: str = "ecr-login") -> dict | None:
+        """Return a Secret as the API server holds it, or None."""
+        try:
+            answer = self.core.read_namespaced_secret(name, namespace, _preload_content=False)
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+        return json.loads(answer.data)
+
+    def config(self, namespace: str, name: str = "ecr-login") -> dict:
+        """Return the docker config of a pull secret, parsed."""
+        secret = self.secret(namespace, name)
+        assert secret is not None, f"no Secret {name} in namespace {namespace}"
+        return json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))
+
+    def wait(self, condition: Callable[[], object], what: str, timeout: float = _WAIT_SECONDS) -> None:
+        """Return once `condition()` is true; raises AssertionError after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"still not so after {timeout:g} s: {what}"
+            time.sleep(_POLL_SECONDS)
+
+    def clear(self) -> None:
+        """Remove what the test made."""
+        for plural in _PLURALS.values():
+            self._delete_all(plural)
+        for name in self._namespaces:
+            self._let_go(name)
+
+    def _delete_all(self, plural: str) -> None:
+        for each in self._custom.list_cluster_custom_object(GROUP, VERSION, plural)["items"]:
+            metadata = each["metadata"]
+            kind = NAMESPACED if metadata.get("namespace") else CLUSTER
+            self.delete(kind, metadata["name"], metadata.get("namespace", ""))
+
+    def _let_go(self, namespace: str) -> None:
+        """Delete a namespace without waiting for it, and release what holds it."""
+        try:
+            for each in self.core.list_namespaced_config_map(namespace).items:
+                if "example.com/held" in (each.metadata.finalizers or []):
+                    self.core.patch_namespaced_config_map(
+                        each.metadata.name, namespace, {"metadata": {"finalizers": None}}
+                    )
+            self.core.delete_namespace(namespace)
+        except ApiException as error:
+            if error.status not in (404, 409):
+                raise
