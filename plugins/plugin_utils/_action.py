@@ -14,8 +14,9 @@ import sys
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import Feature, execute, visible
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import Feature, execute
 
 _NO_LOG_ADVICE = "The result of this task holds a password. Set 'no_log: true' on the task, or logs will hold it too."
 
@@ -35,7 +36,7 @@ class FastPathAction(ActionBase):
         else:
             result = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
         if self.feature.returns_secret and not self._task.no_log:
-            result.setdefault("warnings", []).append(_NO_LOG_ADVICE)
+            Display().warning(_NO_LOG_ADVICE)
         return result
 
     def _execute_here(self) -> dict:
@@ -44,10 +45,7 @@ class FastPathAction(ActionBase):
             # The text may quote a value that was given for a wrong type.
             text = "; ".join(validation.error_messages)
             return {"failed": True, "msg": remove_values(text, validation._no_log_values)}
-        params = validation.validated_parameters
-        result = execute(self.feature, params, self._task.check_mode, self._task.diff)
-        result["invocation"] = {"module_args": visible(params, self.feature.argument_spec)}
-        return result
+        return execute(self.feature, validation.validated_parameters, self._task.check_mode, self._task.diff)
 
     def _is_local(self, task_vars: dict) -> bool:
         interpreter = task_vars.get("ansible_python_interpreter")

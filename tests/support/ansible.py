@@ -1,4 +1,7 @@
-"""Real runs of Ansible's commands, in an environment of their own: no AWS_*, no ansible.cfg, an empty HOME."""
+"""Real runs of Ansible's commands, in an environment of their own: no AWS_*, no ansible.cfg, an empty HOME.
+
+The collection is the installed one, as `make install-collection` puts it beside the virtual environment's packages.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+COLLECTIONS = Path(sys.prefix) / "collections"
 _CALLBACKS = Path(__file__).parent / "callback_plugins"
 _RUN_SECONDS = 120.0
 
@@ -55,7 +59,7 @@ class Ansible:
             "PATH": f"{bin_dir}:{os.environ['PATH']}",
             "HOME": str(home),
             "LANG": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACKS),
             "ANSIBLE_CALLBACKS_ENABLED": "record",
             "ANSIBLE_NOCOLOR": "1",
@@ -90,6 +94,11 @@ class Ansible:
     def reconcile(self, *args: str, options: Mapping[str, object] | None = None, **env: str) -> Run:
         """Run the reconcile playbook over the inventory plugin with these options in its file."""
         return self.run("ansible-playbook", "-i", self.inventory(options), "kube_ecr.secrets.reconcile", *args, **env)
+
+    def bare_interpreter(self) -> Path:
+        """Return an interpreter that can import the standard library and nothing else."""
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(self.home / "bare")], check=True)
+        return self.home / "bare" / "bin" / "python"
 
     def inventory(self, options: Mapping[str, object] | None = None) -> str:
         """Write an inventory file for our plugin and return its path."""

@@ -1,0 +1,216 @@
+"""ecr_token over HTTP against the AWS endpoint, in real ansible-playbook runs."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._ecr_token import FEATURE
+from tests.support.ansible import Ansible, Run
+from tests.support.awsendpoint import AWSEndpoint, Principal
+
+REGION = "eu-west-1"
+PYTHON = "{{ ansible_playbook_python }}"
+
+
+def keys(principal: Principal, **changes: object) -> dict[str, Any]:
+    pair = {"access_key": principal.access_key, "secret_key": principal.secret_key}
+    return {"region": REGION, **pair, **changes}
+
+
+def without(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in names}
+
+
+def ask_task(options: dict[str, Any]) -> dict[str, Any]:
+    task = {"name": "Ask", "kube_ecr.secrets.ecr_token": options, "register": "ecr"}
+    return {**task, "ignore_errors": True, "no_log": True}
+
+
+def ask(ansible: Ansible, options: dict[str, Any], **env: str) -> Run:
+    """Run ecr_token under no_log; what it registered is told by a second task."""
+    return ansible.play(ask_task(options), {"name": "Tell", "ansible.builtin.debug": {"msg": "{{ ecr }}"}}, **env)
+
+
+def told(run: Run) -> dict[str, Any]:
+    assert run.status == 0, run.output
+    return run.result("Tell")["msg"]
+
+
+def test_explicit_keys_give_an_authorization(ansible: Ansible, aws: AWSEndpoint, principal: Principal) -> None:
+    before = datetime.now(UTC)
+    (authorization,) = told(ask(ansible, keys(principal, endpoint_url=aws.url)))["authorizations"]
+    assert aws.verify(authorization["registry"], authorization["username"], authorization["password"])
+    assert authorization["registry"] == principal.registry(REGION)
+    expiry = datetime.fromisoformat(authorization["expires_at"])
+    assert before + aws.token_life - timedelta(seconds=1) <= expiry <= datetime.now(UTC) + aws.token_life
+
+
+def test_explicit_keys_win_alone_over_everything_ambient(
+    ansible: Ansible, aws: AWSEndpoint, principal: Principal
+) -> None:
+    ambient = {
+        "AWS_PROFILE": "nope",
+        "AWS_SESSION_TOKEN": "stale",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "AKIAAMBIENTAMBIENT00",
+        "AWS_SECRET_ACCESS_KEY": "ambient",
+        "AWS_CONFIG_FILE": "/nonexistent",
+        "AWS_REGION": "us-east-1",
+    }
+    assert told(ask(ansible, keys(principal, endpoint_url=aws.url), **ambient))["error"] is None
+    assert [(call.access_key, call.region) for call in aws.calls] == [(principal.access_key, REGION)]
+
+
+def test_without_keys_the_chain_of_boto3_is_used(ansible: Ansible, aws: AWSEndpoint, principal: Principal) -> None:
+    pair = {"AWS_ACCESS_KEY_ID": principal.access_key, "AWS_SECRET_ACCESS_KEY": principal.secret_key}
+    run = ask(ansible, {}, **pair, AWS_REGION=REGION, AWS_ENDPOINT_URL=aws.url)
+    assert told(run)["authorizations"][0]["registry"] == principal.registry(REGION)
+
+    shared = ansible.home / ".aws"
+    shared.mkdir()
+    (shared / "credentials").write_text(
+        f"[reader]\naws_access_key_id={principal.access_key}\naws_secret_access_key={principal.secret_key}\n"
+    )
+    (shared / "config").write_text("[profile reader]\nregion = eu-central-1\n")
+    run = ask(ansible, {"profile": "reader", "endpoint_url": aws.url})
+    assert told(run)["authorizations"][0]["registry"] == principal.registry("eu-central-1")
+
+
+REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "secret_key: is missing": ({}, ("secret_key",)),
+    "access_key: is missing": ({}, ("access_key",)),
+    "access_key: is given but empty": ({"access_key": "", "secret_key": ""}, ()),
+    "secret_key: begins or ends with white space": ({"secret_key": "canary-secret\n"}, ()),
+    "session_token: is given but empty": ({"session_token": ""}, ()),
+    "session_token: needs access_key": ({"session_token": "canary"}, ("access_key", "secret_key")),
+    "profile: cannot be used together": ({"profile": "reader"}, ()),
+    "region: 'eu-west-1\\n' begins or ends with white space": ({"region": "eu-west-1\n"}, ()),
+    "an availability zone is none": ({"region": "eu-west-1a"}, ()),
+    "region: is missing": ({"region": ""}, ()),
+}
+
+
+def test_what_cannot_be_meant_is_refused_before_any_call(
+    ansible: Ansible, aws: AWSEndpoint, principal: Principal
+) -> None:
+    """Node roles or other ambient keys never stand in for half a pair."""
+    tasks = []
+    for words, (changes, missing) in REFUSED.items():
+        options = without(keys(principal, endpoint_url=aws.url, **changes), *missing)
+        tasks += [ask_task(options), {"name": words, "ansible.builtin.debug": {"msg": "{{ ecr }}"}}]
+    ambient = {"AWS_ACCESS_KEY_ID": principal.access_key, "AWS_SECRET_ACCESS_KEY": principal.secret_key}
+    run = ansible.play(*tasks, **ambient)
+    assert run.status == 0, run.output
+    for words in REFUSED:
+        result = run.result(words)["msg"]
+        assert words in result["msg"]
+        assert result["error"]["reason"] == "InvalidOption"
+    assert "canary" not in run.output
+    assert aws.calls == []
+
+
+def test_errors_of_aws_are_told_apart(ansible: Ansible, aws: AWSEndpoint, principal: Principal) -> None:
+    """One playbook, a task for each: what AWS answers, and what becomes of it."""
+    forbidden = aws.principal(allowed=False)
+    cases = {
+        "UnrecognizedClientException": keys(principal, access_key="AKIACANARYCANARY0000"),
+        "InvalidSignatureException": keys(principal, secret_key=b64encode(principal.secret_key.encode()).decode()),
+        "AccessDeniedException": keys(forbidden),
+        "Unreachable": keys(principal, endpoint_url="http://127.0.0.1:9"),
+        "InvalidEndpoint": keys(principal, endpoint_url="not a url"),
+        "ProfileNotFound": {"region": REGION, "profile": "nope"},
+        "NoCredentials": {"region": REGION},
+    }
+    tasks = []
+    for reason, options in cases.items():
+        tasks.append(ask_task({"endpoint_url": aws.url, **options}))
+        tasks.append({"name": reason, "ansible.builtin.debug": {"msg": "{{ ecr }}"}})
+    run = ansible.play(*tasks, AWS_EC2_METADATA_DISABLED="true")
+    assert run.status == 0, run.output
+    for reason in cases:
+        result = run.result(reason)["msg"]
+        assert result["error"] == {"reason": reason, "message": result["msg"]}
+        assert result["authorizations"] == []
+    assert forbidden.arn(REGION) in run.result("AccessDeniedException")["msg"]["msg"]
+    for secret in (principal.secret_key, "AKIACANARYCANARY0000", "AWS4-HMAC-SHA256", "Traceback"):
+        assert secret not in run.output
+
+
+def test_throttling_is_retried_and_an_outage_ends(ansible: Ansible, aws: AWSEndpoint, principal: Principal) -> None:
+    options = keys(principal, endpoint_url=aws.url)
+    aws.fail("ThrottlingException", "Rate exceeded", times=2)
+    assert told(ask(ansible, options))["error"] is None
+    assert aws.count("GetAuthorizationToken") == 3
+
+    aws.fail("InternalFailure", "<html>", status=500)
+    assert told(ask(ansible, options))["error"]["reason"] == "ServerError"
+
+
+TOKEN = {"authorizationToken": "QVdTOmNhbmFyeQ==", "expiresAt": 4102444800.0, "proxyEndpoint": "https://a.example"}
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ([], "without authorizationData"),
+        ([TOKEN | {"authorizationToken": "Y2FuYXJ5"}], "not of the form user:password"),
+        ([without(TOKEN, "expiresAt")], "without expiresAt"),
+        ([TOKEN | {"expiresAt": 1420070400.0}], "expired at 2015-01-01T00:00:00Z"),
+    ],
+)
+def test_a_malformed_answer_is_an_error(aws: AWSEndpoint, principal: Principal, data: list, words: str) -> None:
+    """In this process, to be quick; the answer comes over HTTP all the same."""
+    options = dict.fromkeys(FEATURE.argument_spec) | keys(principal, endpoint_url=aws.url)
+    aws.answer({"authorizationData": [TOKEN]})
+    assert FEATURE.run(options, False, False)["authorizations"][0]["password"] == "canary"
+    aws.answer({"authorizationData": data})
+    result = FEATURE.run(options, False, False)
+    assert result["error"]["reason"] == "MalformedAnswer"
+    assert words in result["msg"]
+    assert result["authorizations"] == []
+
+
+def test_the_shipped_module_gives_the_result_of_the_fast_path(
+    ansible: Ansible, aws: AWSEndpoint, principal: Principal
+) -> None:
+    """`environment` on a task makes Ansible ship the module, as it does to any other host."""
+    good, bad = keys(principal, endpoint_url=aws.url), keys(principal, secret_key="wrong", endpoint_url=aws.url)
+    tasks = []
+    for case, options in {"good": good, "bad": bad, "half": without(good, "secret_key")}.items():
+        for way, environment in {"fast": {}, "shipped": {"SHIPPED": "1"}}.items():
+            task = {"name": f"{case} {way}", "kube_ecr.secrets.ecr_token": options, "ignore_errors": True}
+            tasks.append({**task, "environment": environment, "vars": {"ansible_python_interpreter": PYTHON}})
+    run = ansible.play(*tasks)
+    for case in ("good", "bad", "half"):
+        fast, shipped = comparable(run.result(f"{case} fast")), comparable(run.result(f"{case} shipped"))
+        assert fast == shipped
+    assert principal.secret_key not in run.output
+
+
+def comparable(result: dict[str, Any]) -> dict[str, Any]:
+    """Drop what differs by nature: the token of another call, and what Ansible itself adds."""
+    kept = {name: value for name, value in result.items() if not name.startswith("_ansible") and name != "exception"}
+    kept["authorizations"] = [without(each, "password", "expires_at") for each in kept["authorizations"]]
+    return kept
+
+
+def test_a_task_that_would_log_the_password_is_warned_about(
+    ansible: Ansible, aws: AWSEndpoint, principal: Principal
+) -> None:
+    task = {"name": "Ask", "kube_ecr.secrets.ecr_token": keys(principal, endpoint_url=aws.url)}
+    assert any("no_log: true" in warning for warning in ansible.play(task).result("Ask")["warnings"])
+    assert "warnings" not in told(ask(ansible, keys(principal, endpoint_url=aws.url)))
+
+
+def test_a_missing_library_is_named_with_its_interpreter(ansible: Ansible, principal: Principal) -> None:
+    """A bare interpreter of the same version, as a managed host without boto3 has."""
+    bare = ansible.bare_interpreter()
+    task = {"name": "Ask", "kube_ecr.secrets.ecr_token": keys(principal), "no_log": True, "register": "ecr"}
+    tell = {"name": "Tell", "ansible.builtin.debug": {"msg": "{{ ecr.msg }}"}}
+    run = ansible.play({**task, "ignore_errors": True, "vars": {"ansible_python_interpreter": str(bare)}}, tell)
+    assert "boto3" in run.result("Tell")["msg"]
+    assert str(bare) in run.result("Tell")["msg"]
