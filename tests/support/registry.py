@@ -56,7 +56,8 @@ class Registry:
         self.hosts = [Principal("", "", account).registry(region) for account in accounts]
         self._aws_url = aws_url
         self._timeout = timeout
-        # Known to the registry and to push() alone, so that pushing needs no token, and no AWS endpoint that is up.
+        # Known to push() and, by an environment variable, to the registry's process alone: so pushing needs neither a
+        # token nor an AWS endpoint that is up.
         self._push_password = secrets.token_urlsafe()
         self._child: Child | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
