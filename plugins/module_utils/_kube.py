@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The Kubernetes backend: the few calls that the collection makes, and their errors worded for a person.
 
-The options, their environment variables and the order in which they are looked at are kubernetes.core's.
-Its dynamic client is not used: that asks the API server for all that it serves (discovery, which fails
-when any aggregated API is down) and keeps the answer in a file in /tmp.
+The options, their environment variables and the order in which they are looked at are kubernetes.core's, and
+connections are those of the official client. Above that stand plain HTTP calls: kubernetes.core's dynamic
+client asks the API server for all that it serves (discovery, which fails when any aggregated API is down) and
+keeps the answer in a file in /tmp, and the official client's API classes take 0.7 s to import for models that
+are not needed here.
 
 What always holds: every call has time-outs and bounded retries; client keys that a kubeconfig holds inline
 are on disk, where the TLS library wants them, no longer than the connection lives.
@@ -15,23 +17,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote, urlencode
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import GROUP, VERSION
 
 try:
     import urllib3
     import yaml
-    from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi
-    from kubernetes.client.exceptions import ApiException
+    from kubernetes.client.rest import RESTClientObject
     from kubernetes.config import ConfigException, kube_config
     from urllib3.util.retry import Retry
 except ImportError:  # reported by _module.missing_libraries, by name, when a task runs
-    ApiClient = None
+    RESTClientObject = None
 
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
 
 FIELD_MANAGER = "kube-ecr-secrets"
-TIMEOUT = (5, 15)
+CONNECT_TIMEOUT = 5
+READ_TIMEOUT = 15
 PAGE = 500
 
 
@@ -52,19 +55,20 @@ class KubernetesError(Exception):
 class Cluster:
     """One API server, for the time of one with block of connect()."""
 
-    def __init__(self, client: ApiClient) -> None:
-        self._core = CoreV1Api(client)
-        self._custom = CustomObjectsApi(client)
+    def __init__(self, configuration, headers: dict) -> None:
+        """Take the official client's Configuration, and headers to send with every request."""
+        self._configuration = configuration
+        self._headers = headers
+        self._pool = RESTClientObject(configuration).pool_manager
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.clear()
 
     def read_secret(self, namespace: str, name: str) -> dict | None:
         """Return a Secret as the API server gives it, or None where there is none. Raises KubernetesError."""
         try:
-            return self._call(
-                f"get secrets/{name} in namespace {namespace}",
-                self._core.read_namespaced_secret,
-                name,
-                namespace,
-            )
+            return self._call("get", _secret_path(namespace, name), f"secrets/{name} in namespace {namespace}")
         except KubernetesError as error:
             if error.status == 404:
                 return None
@@ -76,58 +80,73 @@ class Cluster:
         With force fields of other managers are taken over; without, an object of somebody else that has
         other values makes it a conflict (409). A resourceVersion in the manifest makes a change since
         then a conflict too. dry_run asks the API server to go through with all but the storing.
+        (https://kubernetes.io/docs/reference/using-api/server-side-apply/)
         """
         name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
-        return self._call(
-            f"patch secrets/{name} in namespace {namespace}",
-            self._core.patch_namespaced_secret,
-            name,
-            namespace,
-            manifest,
-            field_manager=FIELD_MANAGER,
-            force=force,
-            dry_run="All" if dry_run else None,
-            _content_type="application/apply-patch+yaml",
-        )
+        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
+        if dry_run:
+            query["dryRun"] = "All"
+        what = f"secrets/{name} in namespace {namespace}"
+        return self._call("patch", _secret_path(namespace, name), what, query, manifest)
 
     def list_resources(self, plural: str, label_selector: str | None = None) -> Iterator[dict]:
         """Yield the custom resources of one kind in the whole cluster. Raises KubernetesError."""
-        position = None
+        query = {"limit": PAGE}
+        if label_selector:
+            query["labelSelector"] = label_selector
         while True:
-            page = self._call(
-                f"list {plural}.{GROUP} in all namespaces",
-                self._custom.list_cluster_custom_object,
-                GROUP,
-                VERSION,
-                plural,
-                label_selector=label_selector,
-                limit=PAGE,
-                _continue=position,
-            )
+            page = self._call("list", _resource_path(plural), f"{plural}.{GROUP} in all namespaces", query)
             yield from page["items"]
-            position = page["metadata"].get("continue")
-            if not position:
+            query["continue"] = page["metadata"].get("continue")
+            if not query["continue"]:
                 return
 
     def read_resource(self, plural: str, namespace: str, name: str) -> dict:
         """Return one custom resource; namespace is empty for the cluster kind. Raises KubernetesError."""
-        call = f"get {plural}.{GROUP}/{name}" + (f" in namespace {namespace}" if namespace else "")
-        if namespace:
-            return self._call(call, self._custom.get_namespaced_custom_object, GROUP, VERSION, namespace, plural, name)
-        return self._call(call, self._custom.get_cluster_custom_object, GROUP, VERSION, plural, name)
+        what = f"{plural}.{GROUP}/{name}" + (f" in namespace {namespace}" if namespace else "")
+        return self._call("get", _resource_path(plural, namespace, name), what)
 
-    @staticmethod
-    def _call(call: str, function, *args, **kwargs) -> dict:
-        given = {key: value for key, value in kwargs.items() if value is not None}
+    def _call(self, verb: str, path: str, what: str, query: dict | None = None, body: dict | None = None) -> dict:
+        """Make one request; verb is the one of RBAC, for the message."""
+        call, host = f"{verb} {what}", self._configuration.host
         try:
-            answer = function(*args, _preload_content=False, _request_timeout=TIMEOUT, **given)
-            return json.loads(answer.data)
-        except ApiException as error:
-            raise _from_api_exception(call, error) from None
+            answer = self._pool.request(
+                "PATCH" if body else "GET",
+                f"{host}{path}?{urlencode(query or {})}",
+                body=json.dumps(body) if body else None,
+                headers=self._request_headers(),
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
+                redirect=False,
+            )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise KubernetesError(call, 0, "Unreachable", _unreachable(error)) from None
+            raise KubernetesError(call, 0, "Unreachable", _unreachable(error, host)) from None
+        if answer.status >= 300:
+            raise _refusal(call, answer.status, answer.data)
+        try:
+            return json.loads(answer.data)
         except ValueError:
-            raise KubernetesError(call, 0, "MalformedAnswer", "the API server did not answer in JSON") from None
+            raise KubernetesError(call, 0, "MalformedAnswer", f"{host} did not answer in JSON") from None
+
+    def _request_headers(self):
+        # Only PATCH requests have a body here, and they are all server-side applies. JSON is YAML too.
+        headers = urllib3.HTTPHeaderDict(Accept="application/json")
+        headers["Content-Type"] = "application/apply-patch+yaml"
+        for name, value in self._headers.items():
+            for each in value if isinstance(value, list) else [value]:
+                headers.add(name, each)
+        # Asked for each request: the official client renews what a service account or an exec plugin gave.
+        for setting in self._configuration.auth_settings().values():
+            headers[setting["key"]] = setting["value"]
+        return headers
+
+
+def _secret_path(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}"
+
+
+def _resource_path(plural: str, namespace: str = "", name: str = "") -> str:
+    within = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}{within}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
 @contextmanager
@@ -154,37 +173,37 @@ def connect(params: dict) -> Iterator[Cluster]:
         allowed_methods=None,
         raise_on_status=False,
     )
-    # Namespaces are served in parallel over this one client.
+    # Namespaces are served in parallel over this one pool.
     configuration.connection_pool_maxsize = 16
-    client = ApiClient(configuration)
-    for name, value in headers.items():
-        core_client._set_header(client, name, value)
+    cluster = Cluster(configuration, headers)
     try:
-        yield Cluster(client)
+        yield cluster
     finally:
-        client.rest_client.pool_manager.clear()
+        cluster.close()
         # What the library itself does at interpreter exit, which never comes in a forked worker.
         kube_config._cleanup_temp_files()
 
 
-def _from_api_exception(call: str, error: ApiException) -> KubernetesError:
+def _refusal(call: str, status: int, body: bytes) -> KubernetesError:
     """Word an answer that is no success; one that is no Status (a proxy's HTML, say) is not quoted."""
     try:
-        status = json.loads(error.body)
-        reason, text = status.get("reason") or "", status["message"]
+        told = json.loads(body)
+        reason, text = told.get("reason") or "", told["message"]
     except (ValueError, KeyError, TypeError, AttributeError):
-        reason, text = "", f"the server answered with HTTP status {error.status}"
-    return KubernetesError(call, error.status, reason or f"HTTP{error.status}", _first_line(text))
+        reason, text = "", f"the server answered with HTTP status {status}"
+    return KubernetesError(call, status, reason or f"HTTP{status}", _first_line(text))
 
 
-def _unreachable(error: Exception) -> str:
+def _unreachable(error: Exception, host: str) -> str:
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         error = error.reason
     if isinstance(error, urllib3.exceptions.SSLError):
-        return "the TLS connection to the API server failed; check ca_cert and validate_certs"
-    if isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
-        return "the API server did not answer in time"
-    return "no connection to the API server; check kubeconfig, host and network"
+        return f"the TLS connection to {host} failed; check ca_cert and validate_certs"
+    # A refused connection is a NewConnectionError, which urllib3 derives from a time-out.
+    refused = isinstance(error, urllib3.exceptions.NewConnectionError)
+    if not refused and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
+        return f"{host} did not answer in time"
+    return f"no connection to {host}; check kubeconfig, host and network"
 
 
 def _first_line(text: str) -> str:
