@@ -18,6 +18,8 @@ COLLECTION_SOURCES := galaxy.yml meta plugins roles playbooks crds docs changelo
 checksum = $(shell find /dev/null $(wildcard $(1)) -type f ! -name '*.pyc' ! -path '*/build/*' ! -path '*.egg-info/*' \
 	-exec cksum {} + | LC_ALL=C sort | cksum | tr ' ' '-')
 VENV_STAMP := $(VENV)/.made-$(call checksum,tests/requirements.txt tests/constraints.txt)
+OLDEST := $(VENV)/oldest
+OLDEST_STAMP := $(VENV)/.oldest-$(call checksum,tests/requirements-oldest.txt)
 RUNNER_STAMP := $(VENV)/.runner-$(call checksum,runner)
 COLLECTION_STAMP := $(VENV)/.collection-$(call checksum,$(COLLECTION_SOURCES))
 
@@ -46,7 +48,7 @@ test: lint unit-and-up ## Run lint, then every test (unit, integration, end to e
 	@echo "All checks passed. Next: 'make demo' shows the whole path; CONTRIBUTING.md tells how to add to it."
 
 .PHONY: unit-and-up
-unit-and-up: install-collection install-runner tools
+unit-and-up: install-collection install-runner $(OLDEST_STAMP) tools
 	@echo "== pytest (tests/unit needs milliseconds; the rest starts a control plane, about 5 s)"
 	@$(BIN)/python -m pytest $(ARGS) || { status=$$?; \
 		echo "Tests failed. To run one of them again: make test-only ARGS='-k NAME -x'" >&2; exit $$status; }
@@ -108,6 +110,12 @@ $(VENV_STAMP):
 	rm -rf $(VENV) && $$python -m venv $(VENV)
 	@$(BIN)/pip install --quiet --requirement tests/requirements.txt
 	@$(BIN)/python -m tests.support.kubernetes_core $(COLLECTIONS)
+	@touch $@
+
+$(OLDEST_STAMP): $(VENV_STAMP)
+	@echo "== making $(OLDEST), with the oldest versions that are supported"
+	@rm -rf $(OLDEST) $(VENV)/.oldest-* && $(BIN)/python -m venv $(OLDEST)
+	@$(OLDEST)/bin/pip install --quiet --requirement tests/requirements-oldest.txt
 	@touch $@
 
 .PHONY: tools

@@ -115,7 +115,7 @@ class InventoryModule(BaseInventoryPlugin):
     def parse(self, inventory, loader, path, cache=True):
         """Fill the inventory; AnsibleParserError when the cluster cannot be read."""
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
+        self._refuse_unknown_options(self._read_config_data(path))
         missing = missing_libraries(("kubernetes",))
         if missing:
             raise AnsibleParserError(missing)
@@ -124,6 +124,13 @@ class InventoryModule(BaseInventoryPlugin):
         except KubernetesError as error:
             raise AnsibleParserError(f"{path}: cannot read the custom resources: {error}") from None
         self._populate(resources)
+
+    def _refuse_unknown_options(self, config: dict) -> None:
+        """With C(name) for C(names), a file would otherwise pick every resource of the cluster."""
+        known = self.get_options()
+        unknown = sorted(str(name) for name in config if name not in known)
+        if unknown:
+            raise AnsibleParserError(f"unknown option {unknown[0]!r}; the options are {', '.join(sorted(known))}")
 
     def _connection(self) -> dict:
         options = {name: self.get_option(name) for name in ("kubeconfig", "context")}

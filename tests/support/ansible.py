@@ -10,8 +10,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 COLLECTIONS = Path(sys.prefix) / "collections"
 _CALLBACKS = Path(__file__).parent / "callback_plugins"
@@ -48,16 +49,28 @@ class Run:
         }
 
 
+@dataclass(frozen=True)
 class Ansible:
-    """Runs Ansible's commands out of one virtual environment, with HOME and working directory in `home`."""
+    """Runs Ansible's commands out of one virtual environment, with HOME and working directory in `home`.
 
-    def __init__(self, home: Path, env: Mapping[str, str], bin_dir: Path = Path(sys.executable).parent) -> None:
-        """Prepare; env is all that the commands see beside PATH and what keeps them apart from this machine."""
-        self.home = home
-        self.bin_dir = bin_dir
-        self._env = {
-            "PATH": f"{bin_dir}:{os.environ['PATH']}",
-            "HOME": str(home),
+    `env` is all that the commands see beside PATH and what keeps them apart from this machine.
+    """
+
+    home: Path
+    env: Mapping[str, str]
+    bin_dir: Path = Path(sys.executable).parent
+
+    def oldest(self) -> Self:
+        """Return the same with the oldest versions that are supported (tests/requirements-oldest.txt)."""
+        return replace(self, bin_dir=Path(sys.prefix) / "oldest" / "bin")
+
+    def run(self, command: str, *args: str, **env: str) -> Run:
+        """Run ansible, ansible-playbook, ansible-inventory or the like with `env` on top."""
+        record = self.home / "results.jsonl"
+        record.unlink(missing_ok=True)
+        settings = {
+            "PATH": f"{self.bin_dir}:{os.environ['PATH']}",
+            "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACKS),
@@ -65,17 +78,12 @@ class Ansible:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_LOCALHOST_WARNING": "0",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
-            **env,
+            "RECORD_RESULTS": str(record),
         }
-
-    def run(self, command: str, *args: str, **env: str) -> Run:
-        """Run ansible, ansible-playbook, ansible-inventory or the like with `env` on top."""
-        record = self.home / "results.jsonl"
-        record.unlink(missing_ok=True)
         done = subprocess.run(
             [str(self.bin_dir / command), *args],
             cwd=self.home,
-            env={**self._env, "RECORD_RESULTS": str(record), **env},
+            env={**settings, **self.env, **env},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

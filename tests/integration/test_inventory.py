@@ -1,0 +1,101 @@
+"""The inventory plugin against the real API server: AWS identities as hosts, references and never keys."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from tests.support.ansible import Ansible
+from tests.support.awsendpoint import AWSEndpoint, Principal
+from tests.support.cluster import Cluster, pull_secret
+
+
+@pytest.fixture
+def resources(cluster: Cluster, aws: AWSEndpoint, principal: Principal) -> list[str]:
+    """Four resources of two identities: of the first, one in plain text and two in base64; one of the second."""
+    team_a, team_b = cluster.namespaces("team-a", "team-b")
+    other = aws.principal(account="444455556666")
+    encoded = Principal(
+        b64encode(principal.access_key.encode()).decode(), b64encode(principal.secret_key.encode()).decode(), "1"
+    )
+    labelled = pull_secret("shared", encoded, namespaces=[team_a, team_b])
+    labelled["metadata"]["labels"] = {"tier": "production"}
+    cluster.apply(
+        pull_secret("app", principal, namespace=team_a),
+        pull_secret("app", encoded, namespace=team_b),
+        pull_secret("other", other, namespace=team_b, region="us-east-1"),
+        labelled,
+    )
+    return [team_a, team_b]
+
+
+def listing(ansible: Ansible, options: dict[str, Any] | None = None, **env: str) -> dict[str, dict]:
+    """Return the variables of each host, by its name."""
+    run = ansible.run("ansible-inventory", "-i", ansible.inventory(options), "--list", **env)
+    assert run.status == 0, run.output
+    return json.loads(run.stdout, object_hook=_plain)["_meta"]["hostvars"]
+
+
+def _plain(node: dict[str, Any]) -> Any:
+    """What must not be taken for a template is marked in this listing."""
+    return node.get("__ansible_unsafe", node)
+
+
+def served(hosts: dict[str, dict]) -> list[str]:
+    """Return what the hosts serve, as Kind/namespace/name."""
+    found = [each for variables in hosts.values() for each in variables["pull_secrets"]]
+    return sorted("/".join(filter(None, (each["kind"], each["namespace"], each["name"]))) for each in found)
+
+
+def test_graph_shows_identities_and_list_shows_what_each_serves_and_no_key(
+    ansible: Ansible, principal: Principal, resources: list[str]
+) -> None:
+    team_a, team_b = resources
+    graph = ansible.run("ansible-inventory", "-i", ansible.inventory(), "--graph")
+    assert graph.stdout.splitlines()[:3] == ["@all:", "  |--@ungrouped:", "  |--@aws_identities:"]
+    assert graph.stdout.count("--eu-west-1-") == graph.stdout.count("--us-east-1-") == 1
+
+    hosts = listing(ansible)
+    by_region = {variables["aws_region"]: variables for variables in hosts.values()}
+    assert served({"": by_region["us-east-1"]}) == [f"AWSECRImagePullSecret/{team_b}/other"]
+    assert served({"": by_region["eu-west-1"]}) == [
+        f"AWSECRImagePullSecret/{team_a}/app",
+        f"AWSECRImagePullSecret/{team_b}/app",
+        "ClusterAWSECRImagePullSecret/shared",
+    ]
+    for form in (principal.secret_key, b64encode(principal.secret_key.encode()).decode(), principal.access_key):
+        assert form not in json.dumps(hosts)
+
+
+def test_an_option_or_a_variable_picks_resources(ansible: Ansible, resources: list[str]) -> None:
+    team_a, team_b = resources
+    shared, app_a, app_b = (
+        "ClusterAWSECRImagePullSecret/shared",
+        f"AWSECRImagePullSecret/{team_a}/app",
+        f"AWSECRImagePullSecret/{team_b}/app",
+    )
+    assert served(listing(ansible, {"names": ["app"]})) == [app_a, app_b]
+    assert served(listing(ansible, {"names": [f"{team_a}/app", shared]})) == [app_a, shared]
+    assert served(listing(ansible, KUBE_ECR_NAMES=f"{app_b},shared")) == [app_b, shared]
+    assert served(listing(ansible, KUBE_ECR_NAMESPACES=team_a)) == [app_a]
+    assert served(listing(ansible, {"label_selector": "tier=production"})) == [shared]
+    assert served(listing(ansible, {"names": ["nothing"]})) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kubeconfig": "/nonexistent"}, "cannot read the custom resources: read the kubeconfig: NoCluster"),
+        ({"label_selector": "a b c"}, "BadRequest"),
+        ({"name": ["app"]}, "unknown option 'name'; the options are "),
+    ],
+)
+def test_what_is_wrong_with_the_file_or_the_cluster_is_said(
+    ansible: Ansible, cluster: Cluster, options: dict[str, Any], words: str
+) -> None:
+    run = ansible.run("ansible-inventory", "-i", ansible.inventory(options), "--list")
+    assert words in run.stderr
+    assert "Traceback" not in run.output
