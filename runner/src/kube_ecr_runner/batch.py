@@ -1,0 +1,253 @@
+"""The Ansible backend: one ansible-runner run for a list of custom resources.
+
+What always holds, however a run ends: its private directory (0700, in $TMPDIR) is gone, and so is every process that
+it started. No key is in there: the inventory names resources, and the playbook fetches what it needs itself.
+
+ansible-runner starts ansible-playbook in a session of its own and kills that with SIGKILL at the deadline or when it
+is cancelled. ansible-core's workers are in sessions of their own again and would live on; they are found because
+they become children of this process (see prctl(2), PR_SET_CHILD_SUBREAPER) when their parent is gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pexpect
+from ansible_runner.exceptions import AnsibleRunnerException
+from ansible_runner.interface import init_runner
+
+from kube_ecr_runner.resources import Key
+from kube_ecr_runner.results import Result
+
+# How often ansible-runner looks whether it has to stop.
+POLL_SECONDS = 0.25
+KILL_SECONDS = 5.0
+MAX_ERROR = 500
+_PR_SET_CHILD_SUBREAPER = 36
+_INVENTORY_PLUGIN = "kube_ecr.secrets.pull_secrets"
+# ansible-runner drops results that are longer; that of a resource with 10,000 namespaces has 3 MB.
+_MAX_RESULT = 16_000_000
+
+# ansible-runner writes the environment of a run into a file, and the workers of a run inherit it. The runner decides
+# which cluster and which resources it serves, and the resources say with which keys: none of these is needed.
+_WITHHELD = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
+_WITHHELD_PREFIXES = ("K8S_AUTH_", "KUBE_ECR_")
+# The run has another working directory.
+_PATH_LISTS = ("KUBECONFIG", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_ROLES_PATH", "ANSIBLE_CONFIG")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all runs have in common; timeout is in seconds."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    aws_endpoint_url: str | None = None
+    timeout: int = 300
+    forks: int = 5
+
+    def inventory(self, keys: Iterable[Key]) -> dict[str, object]:
+        """Return the content of the inventory file that names these resources."""
+        options = {
+            "plugin": _INVENTORY_PLUGIN,
+            "names": [str(key) for key in keys],
+            "aws_endpoint_url": self.aws_endpoint_url,
+            "kubeconfig": self.kubeconfig and str(Path(self.kubeconfig).expanduser().absolute()),
+            "context": self.context,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended: ansible-runner's status and return code, seconds, and why it has no result for `missing`."""
+
+    status: str
+    rc: int | None
+    seconds: float
+    error: str
+    missing: list[Key]
+
+
+@dataclass
+class _Progress:
+    """What was seen of a run so far; errors are Ansible's own, up to its first task."""
+
+    deliver: Callable[[Result], None]
+    missing: dict[Key, None]
+    errors: list[str] = field(default_factory=list)
+    has_begun: bool = False
+
+    def handle(self, event: Mapping) -> bool:
+        """Take a job event; False keeps ansible-runner from writing it to a file."""
+        kind = event.get("event")
+        if kind == "playbook_on_task_start":
+            self.has_begun = True
+        elif kind in ("error", "verbose") and not self.has_begun:
+            text = str(event.get("stdout") or "").strip()
+            # The error that ends ansible-playbook comes as a plain line.
+            if kind == "error" or text.startswith(("[ERROR]", "ERROR!")):
+                self.errors.append(text)
+        elif kind == "runner_on_failed":
+            self._task_failed(event.get("event_data") or {})
+        result = Result.from_event(event)
+        if result:
+            self.missing.pop(result.key, None)
+            self.deliver(result)
+        return False
+
+    def _task_failed(self, data: Mapping) -> None:
+        answer = data.get("res") or {}
+        if not data.get("ignore_errors") and "results" not in answer:
+            text = str(answer.get("msg") or "").strip().partition("\n")[0]
+            self.errors.append(f"task {data.get('task')!r} failed" + (f": {text}" if text else ""))
+
+
+def run_batch(
+    keys: Iterable[Key],
+    playbook: str,
+    settings: Settings,
+    deliver: Callable[[Result], None],
+    cancelled: threading.Event,
+) -> Summary:
+    """Run the playbook for these resources and return when nothing of it is left.
+
+    deliver gets each result as it arrives, in the calling thread. The run ends early when cancelled is set. Nothing
+    is raised: whatever goes wrong is in the summary. One call at a time.
+    """
+    progress = _Progress(deliver, dict.fromkeys(keys))
+    started = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="kube-ecr-run-", ignore_cleanup_errors=True) as private:
+            try:
+                status, rc = _run(Path(private), playbook, settings, progress, cancelled)
+            finally:
+                end_orphans()
+    except (AnsibleRunnerException, pexpect.exceptions.ExceptionPexpect, OSError) as error:
+        status, rc = "error", None
+        progress.errors.append(f"the run could not be started or followed: {type(error).__name__}: {error}")
+    seconds = time.monotonic() - started
+    return Summary(status, rc, seconds, _why(status, rc, settings, progress.errors), list(progress.missing))
+
+
+def _run(
+    private: Path, playbook: str, settings: Settings, progress: _Progress, cancelled: threading.Event
+) -> tuple[str, int | None]:
+    inventory = private / "inventory" / "ecr.yml"
+    settings_file = private / "env" / "settings"
+    scratch = private / "tmp"
+    for folder in (inventory.parent, settings_file.parent, scratch):
+        folder.mkdir(mode=0o700)
+    # ansible-runner (2.4) reads these from this file only: without it, it drops those that it is called with.
+    settings_file.write_text(json.dumps({"suppress_output_file": True, "pexpect_timeout": POLL_SECONDS}))
+    # JSON is YAML, and its quoting leaves no text of a name any meaning.
+    inventory.write_text(json.dumps(settings.inventory(progress.missing)), encoding="utf-8")
+    runner = init_runner(
+        private_data_dir=str(private),
+        playbook=playbook,
+        inventory=str(inventory),
+        forks=settings.forks,
+        timeout=settings.timeout,
+        fact_cache_type="",
+        quiet=True,
+        suppress_env_files=True,
+        event_handler=progress.handle,
+        cancel_callback=cancelled.is_set,
+    )
+    runner.config.env = child_environment(runner.config.env, scratch, Path(sys.executable).parent)
+    status, rc = runner.run()
+    return status, rc
+
+
+def child_environment(inherited: Mapping[str, str], scratch: Path, programs: Path) -> dict[str, str]:
+    """Return the environment of a run.
+
+    inherited is that of this process with ansible-runner's additions, scratch where the run may put temporary files,
+    programs the folder of the ansible-playbook that belongs to this Python.
+    """
+    environment = {
+        name: value
+        for name, value in inherited.items()
+        if name not in _WITHHELD and not name.startswith(_WITHHELD_PREFIXES)
+    }
+    for name in _PATH_LISTS:
+        if environment.get(name):
+            parts = environment[name].split(os.pathsep)
+            environment[name] = os.pathsep.join(str(Path(part).expanduser().absolute()) for part in parts if part)
+    return environment | {
+        "PATH": os.pathsep.join(filter(None, (str(programs), environment.get("PATH")))),
+        "TMPDIR": str(scratch),
+        "ANSIBLE_LOCAL_TEMP": str(scratch),
+        "ANSIBLE_INVENTORY_ENABLED": _INVENTORY_PLUGIN,
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+        # A user's ansible.cfg may ask for these two: they would put module arguments into files and events.
+        "ANSIBLE_KEEP_REMOTE_FILES": "0",
+        "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "0",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_RETRY_FILES_ENABLED": "0",
+        "MAX_EVENT_RES": str(_MAX_RESULT),
+    }
+
+
+def _why(status: str, rc: int | None, settings: Settings, errors: list[str]) -> str:
+    """Return, in a line, why resources may be without a result."""
+    if status == "timeout":
+        return f"the run was stopped at its deadline of {settings.timeout} s (--run-timeout)"
+    if status == "canceled":
+        return "the run was cancelled"
+    text = " ".join(" ".join(errors).split()).removeprefix("[ERROR]: ")
+    if text:
+        if "could not be found" in text:
+            text += " (is the collection installed where ANSIBLE_COLLECTIONS_PATH points to?)"
+        return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 3]}..."
+    return f"ansible-playbook ended ({status}, return code {rc}) without a result for this resource"
+
+
+def adopt_orphans() -> None:
+    """Make the processes whose parents die become children of this process, for end_orphans()."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_orphans() -> None:
+    """Kill what a run left behind, children and their children, and return when they are gone (or after 5 s).
+
+    Children in this process's own session are not of a run: a kubeconfig may name a program that gets a token.
+    """
+    deadline = time.monotonic() + KILL_SECONDS
+    while (orphans := _children_elsewhere()) and time.monotonic() < deadline:
+        for pid in orphans:
+            try:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, os.WNOHANG)
+            except (ProcessLookupError, ChildProcessError):
+                continue  # gone meanwhile
+        time.sleep(0.01)
+
+
+def _children_elsewhere() -> list[int]:
+    """Return the children of this process that are in another session than it."""
+    parent, session = os.getpid(), os.getsid(0)
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name of the program, in parentheses, may hold spaces and parentheses: see proc_pid_stat(5).
+            _, ppid, _, sid, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
+        except (OSError, ValueError):
+            continue  # it ended meanwhile
+        if int(ppid) == parent and int(sid) != session:
+            found.append(int(stat.parent.name))
+    return found

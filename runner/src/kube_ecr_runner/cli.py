@@ -1,0 +1,147 @@
+"""The command kube-ecr-runner: options, signals, and exit codes.
+
+0 after SIGTERM or SIGINT, 2 when it cannot begin (options, watches.yaml, no cluster named), 1 for anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import platform
+import random
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from queue import SimpleQueue
+
+from kube_ecr_runner import watches
+from kube_ecr_runner.batch import Settings, adopt_orphans, run_batch
+from kube_ecr_runner.controller import Controller, Inbox, Stop
+from kube_ecr_runner.kube import NAMESPACES, Cluster, KubernetesError, Stream, Troubles, resources_of
+from kube_ecr_runner.logs import configure, fields
+
+PROGRAM = "kube-ecr-runner"
+
+_log = logging.getLogger("kube_ecr_runner.cli")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the custom resources of a cluster until SIGTERM or SIGINT; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        watched = watches.load(options.watches)
+        cluster = Cluster.connect(options.kubeconfig, options.context)
+    except (watches.WatchesError, KubernetesError) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+    configure(options.log_level)
+    settings = Settings(
+        kubeconfig=options.kubeconfig,
+        context=options.context,
+        aws_endpoint_url=options.aws_endpoint_url,
+        timeout=options.run_timeout,
+        forks=options.forks,
+    )
+    playbooks = {each.kind: each.playbook for each in watched}
+    told = fields(
+        version=version(PROGRAM),
+        python=platform.python_version(),
+        cluster=cluster.url,
+        playbooks=",".join(sorted(set(playbooks.values()))),
+    )
+    _log.info("started", extra=told)
+    _serve(cluster, playbooks, settings, options)
+    return 0
+
+
+def _serve(cluster: Cluster, playbooks: dict[str, str], settings: Settings, options: argparse.Namespace) -> None:
+    inbox: Inbox = SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # SimpleQueue.put is the one that may be called from a signal handler.
+        signal.signal(number, lambda received, _: inbox.put(Stop(signal.Signals(received).name)))
+    adopt_orphans()
+    sources = {kind: resources_of(kind) for kind in playbooks}
+    troubles = Troubles()
+    controller = Controller(
+        playbooks,
+        sources,
+        cluster,
+        lambda keys, playbook, deliver, cancelled: run_batch(keys, playbook, settings, deliver, cancelled),
+        inbox,
+        window=timedelta(seconds=options.batch_window),
+        batch_size=options.batch_size,
+        random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
+    )
+    controller.run(Stream(cluster, source, inbox.put, troubles) for source in (*sources.values(), NAMESPACES))
+
+
+def _parser() -> argparse.ArgumentParser:
+    environment = os.environ
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Watch the custom resources of a cluster and run their playbook whenever one is due.",
+        epilog="Inside a pod its service account is used; elsewhere --kubeconfig, $KUBECONFIG or ~/.kube/config.",
+    )
+    add = partial(parser.add_argument, metavar="")
+    add("--watches", type=Path, required=True, metavar="FILE", help="which kind runs which playbook (watches.yaml)")
+    add("--kubeconfig", metavar="FILE", default=environment.get("K8S_AUTH_KUBECONFIG"), help="the kubeconfig to use")
+    add("--context", metavar="NAME", default=environment.get("K8S_AUTH_CONTEXT"), help="the context of the kubeconfig")
+    add(
+        "--aws-endpoint-url",
+        metavar="URL",
+        default=environment.get("KUBE_ECR_AWS_ENDPOINT_URL"),
+        help="another endpoint than that of AWS, such as a VPC endpoint or LocalStack",
+    )
+    add(
+        "--batch-window",
+        type=_at_least(float, 0),
+        default=0.3,
+        metavar="SECONDS",
+        help="how long to collect what is due before a run starts (default: %(default)s)",
+    )
+    add(
+        "--batch-size",
+        type=_at_least(int, 1),
+        default=200,
+        metavar="N",
+        help="how many resources go into one run at most (default: %(default)s)",
+    )
+    add(
+        "--run-timeout",
+        type=_at_least(int, 1),
+        default=300,
+        metavar="SECONDS",
+        help="when a run is stopped that has not ended (default: %(default)s)",
+    )
+    add(
+        "--forks",
+        type=_at_least(int, 1),
+        default=5,
+        metavar="N",
+        help="how many AWS identities are served at a time (default: %(default)s)",
+    )
+    add(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        metavar="LEVEL",
+        help="debug, info, warning or error (default: %(default)s)",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {version(PROGRAM)}")
+    return parser
+
+
+def _at_least(kind: type, least: int):
+    def number(text: str) -> int | float:
+        value = kind(text)
+        if not least <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must be {least} or more")
+        return value
+
+    number.__name__ = "number"
+    return number

@@ -1,0 +1,400 @@
+"""The work loop: what the watches see makes resources due, what is due makes a run, what a run brings makes statuses.
+
+Everything is decided in one thread, that of run(). Watches and the run have threads of their own, and put what they
+have to say into one inbox. One run at a time: the next begins when it is over and something has been due for the
+length of the batching window.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from queue import Empty, SimpleQueue
+from random import Random
+from typing import Protocol
+
+from kube_ecr_runner import schedule
+from kube_ecr_runner.batch import Summary
+from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, Source
+from kube_ecr_runner.logs import fields
+from kube_ecr_runner.queue import DueQueue
+from kube_ecr_runner.resources import Key, Namespace, Resource, is_outdated, waits_for
+from kube_ecr_runner.results import Result
+from kube_ecr_runner.status import Event, condition_of, events_of, status_of
+from kube_ecr_runner.times import parse_time
+
+# A clock that was set is noticed after this many seconds, for due times are times of day.
+MAX_SLEEP_SECONDS = 30.0
+REWRITE_DELAY = timedelta(seconds=10)
+STOP_SECONDS = 20.0
+
+_log = logging.getLogger(__name__)
+
+
+class Writer(Protocol):
+    """Where statuses and events go: kube.Cluster."""
+
+    def apply_status(self, resource: Resource, status: Mapping) -> bool:
+        """See kube.Cluster."""
+
+    def create_event(self, resource: Resource, event: Event, now: datetime) -> None:
+        """See kube.Cluster."""
+
+
+class Watcher(Protocol):
+    """What delivers Listed and Changed into the inbox: kube.Stream."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End soon."""
+
+    def is_alive(self) -> bool:
+        """Return whether it still works."""
+
+
+# Runs a playbook for keys, delivers results, ends early when the event is set: batch.run_batch with its settings.
+Runner = Callable[[list[Key], str, Callable[[Result], None], threading.Event], Summary]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Put into the inbox to end run()."""
+
+    signal: str
+
+
+@dataclass(frozen=True)
+class _RunEnded:
+    number: int
+    resources: int
+    summary: Summary
+
+
+Message = Listed | Changed | Result | _RunEnded | Stop
+Inbox = SimpleQueue[Message]
+
+
+@dataclass
+class _Tracked:
+    """What is known of one resource; resource.status is what was last worked out, even if it could not be written."""
+
+    resource: Resource
+    failures: int = 0
+    events: frozenset[Event] = frozenset()
+    served_generation: int | None = None
+    unwritten: bool = False
+
+
+class Controller:
+    """Keeps the resources of one cluster served, from run() until Stop is in the inbox."""
+
+    def __init__(
+        self,
+        playbooks: Mapping[str, str],
+        sources: Mapping[str, Source],
+        writer: Writer,
+        runner: Runner,
+        inbox: Inbox,
+        *,
+        window: timedelta,
+        batch_size: int,
+        random: Random,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """playbooks and sources are by kind; inbox is where the watches of sources and of namespaces deliver."""
+        self._playbooks = playbooks
+        self._kinds = {source: kind for kind, source in sources.items()}
+        self._writer = writer
+        self._runner = runner
+        self._inbox = inbox
+        self._window = window
+        self._batch_size = batch_size
+        self._random = random
+        self._clock = clock
+        self._queues = {playbook: DueQueue() for playbook in dict.fromkeys(playbooks.values())}
+        self._tracked: dict[Key, _Tracked] = {}
+        self._namespaces: dict[str, Namespace] = {}
+        self._unlisted = {*sources.values(), NAMESPACES}
+        self._runs = 0
+        self._run_playbook: str | None = None
+        self._cancelled = threading.Event()
+        self._rewrite_at: datetime | None = None
+        self._stop: Stop | None = None
+        self._is_down = False
+        self._last_trouble = ""
+
+    def run(self, watchers: Iterable[Watcher]) -> None:
+        """Work until Stop is in the inbox, then end run and watches and return."""
+        watchers = list(watchers)
+        for each in watchers:
+            each.start()
+        try:
+            while self._stop is None:
+                self._receive()
+                if not all(each.is_alive() for each in watchers):
+                    raise RuntimeError("a watch died; see above")
+                self._rewrite()
+                self._start_run()
+            _log.info("stopping", extra=fields(signal=self._stop.signal))
+        finally:
+            self._cancelled.set()
+            for each in watchers:
+                each.stop()
+            self._drain()
+        _log.info("stopped")
+
+    # What comes in
+
+    def _receive(self) -> None:
+        """Wait until something is in the inbox or is due, and handle all that is there."""
+        timeout: float | None = self._seconds_to_wait()
+        while True:
+            try:
+                message = self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait()
+            except Empty:
+                return
+            self._handle(message)
+            timeout = None
+
+    def _seconds_to_wait(self) -> float:
+        moments = [self._rewrite_at] if self._rewrite_at else []
+        if self._run_playbook is None and not self._unlisted:
+            moments += [due + self._window for queue in self._queues.values() if (due := queue.next_due())]
+        if not moments:
+            return MAX_SLEEP_SECONDS
+        return min(max((min(moments) - self._clock()).total_seconds(), 0.0), MAX_SLEEP_SECONDS)
+
+    def _handle(self, message: Message) -> None:
+        match message:
+            case Listed(source, objects) if source == NAMESPACES:
+                self._namespaces_listed({each.name: each for each in objects})
+                self._listed(source)
+            case Changed(source, item, is_gone) if source == NAMESPACES:
+                self._namespace_changed(item, is_gone)
+            case Listed(source, objects):
+                self._resources_listed(self._kinds[source], objects)
+                self._listed(source)
+            case Changed(_, item, is_gone):
+                self._resource_seen(replace(item, deleting=True) if is_gone else item)
+            case Result():
+                self._result_arrived(message)
+            case _RunEnded():
+                self._run_ended(message)
+            case Stop():
+                self._stop = message
+
+    def _listed(self, source: Source) -> None:
+        """Begin to serve when all sources have been listed once: only then is it known what is due."""
+        if source not in self._unlisted:
+            return
+        self._unlisted.remove(source)
+        if not self._unlisted:
+            for tracked in self._tracked.values():
+                self._enqueue(tracked.resource)
+            waiting = sum(queue.count_due(self._clock()) for queue in self._queues.values())
+            counts = fields(resources=len(self._tracked), due=waiting, namespaces=len(self._namespaces))
+            _log.info("watching", extra=counts)
+
+    def _resources_listed(self, kind: str, resources: Iterable[Resource]) -> None:
+        listed = {each.key: each for each in resources}
+        for key in [key for key in self._tracked if key.kind == kind and key not in listed]:
+            self._forget(key)
+        for each in listed.values():
+            self._resource_seen(each)
+
+    def _resource_seen(self, resource: Resource) -> None:
+        key = resource.key
+        tracked = self._tracked.get(key)
+        if resource.deleting:
+            self._forget(key)
+        elif tracked is None or tracked.resource.uid != resource.uid:
+            self._forget(key)
+            self._tracked[key] = _Tracked(resource)
+            if not self._unlisted:
+                self._enqueue(resource)
+        elif tracked.resource.generation != resource.generation:
+            # The status in an event may be older than what was worked out since.
+            tracked.resource = replace(resource, status=tracked.resource.status)
+            tracked.failures = 0
+            if tracked.served_generation != resource.generation and not self._unlisted:
+                self._queue_of(key).mark(key, self._clock())
+
+    def _enqueue(self, resource: Resource) -> None:
+        now = self._clock()
+        due = now if is_outdated(resource, self._namespaces) else schedule.first_due(resource, now)
+        self._queue_of(resource.key).mark(resource.key, due)
+
+    def _forget(self, key: Key) -> None:
+        if self._tracked.pop(key, None):
+            self._queue_of(key).forget(key)
+
+    def _queue_of(self, key: Key) -> DueQueue:
+        return self._queues[self._playbooks[key.kind]]
+
+    def _namespaces_listed(self, listed: dict[str, Namespace]) -> None:
+        for name in self._namespaces.keys() - listed.keys():
+            self._namespace_changed(self._namespaces[name], is_gone=True)
+        for each in listed.values():
+            self._namespace_changed(each, is_gone=False)
+
+    def _namespace_changed(self, namespace: Namespace, is_gone: bool) -> None:
+        """Look again at the resources whose target came (they wait for it) or went (their status still counts it)."""
+        before = self._namespaces.pop(namespace.name, None)
+        if not is_gone:
+            self._namespaces[namespace.name] = namespace
+        if self._unlisted or (namespace.terminating and not is_gone):
+            return
+        is_replaced = before is not None and before.uid != namespace.uid
+        if not is_gone and before is not None and not is_replaced:
+            return
+        for key, tracked in self._tracked.items():
+            if namespace.name in tracked.resource.namespaces:
+                waits = waits_for(tracked.resource.status, namespace.name)
+                is_news = not waits if is_gone else waits or is_replaced
+                if is_news or self._queue_of(key).is_working(key):
+                    self._queue_of(key).mark(key, self._clock())
+
+    # Runs
+
+    def _start_run(self) -> None:
+        if self._run_playbook is not None or self._unlisted or self._stop:
+            return
+        now = self._clock()
+        for playbook, queue in sorted(self._queues.items(), key=lambda item: item[1].next_due() or now):
+            due = queue.next_due()
+            if due and (due + self._window <= now or queue.count_due(now) >= self._batch_size):
+                self._start(playbook, queue.take(now, self._batch_size))
+                return
+
+    def _start(self, playbook: str, keys: list[Key]) -> None:
+        self._runs += 1
+        self._run_playbook = playbook
+        number = self._runs
+        _log.debug("run started", extra=fields(run=number, resources=" ".join(map(str, keys))))
+
+        def work() -> None:
+            summary = self._runner(keys, playbook, self._inbox.put, self._cancelled)
+            self._inbox.put(_RunEnded(number, len(keys), summary))
+
+        threading.Thread(target=work, name=f"run {number}", daemon=True).start()
+
+    def _run_ended(self, ended: _RunEnded) -> None:
+        summary = ended.summary
+        queue = self._queues[self._run_playbook or ""]
+        self._run_playbook = None
+        missing = [self._tracked[key] for key in summary.missing if key in self._tracked and queue.is_working(key)]
+        told = fields(
+            run=ended.number,
+            resources=ended.resources,
+            without_result=len(missing) or None,
+            seconds=f"{summary.seconds:.1f}",
+            cause=summary.error if missing else None,
+        )
+        _log.log(logging.WARNING if missing and not self._stop else logging.INFO, "run ended", extra=told)
+        if self._stop is None:
+            for tracked in missing:
+                self._result_arrived(Result.of_failed_run(tracked.resource, summary.error))
+
+    def _drain(self) -> None:
+        """Wait for the run to end, so that what it brought is told and nothing of it is left."""
+        deadline = self._clock() + timedelta(seconds=STOP_SECONDS)
+        while self._run_playbook is not None and self._clock() < deadline:
+            try:
+                message = self._inbox.get(timeout=1.0)
+            except Empty:
+                continue
+            if isinstance(message, Result | _RunEnded):
+                self._handle(message)
+
+    # Results
+
+    def _result_arrived(self, result: Result) -> None:
+        tracked = self._tracked.get(result.key)
+        now = self._clock()
+        if tracked is None or tracked.resource.uid != result.uid:
+            return
+        queue = self._queue_of(result.key)
+        if result.generation < tracked.resource.generation:
+            # Edited since the run read it: what it did is no news any more.
+            queue.finish(result.key, now)
+            return
+        tracked.served_generation = result.generation
+        tracked.failures = tracked.failures + 1 if schedule.has_failed(result) else 0
+        before = tracked.resource
+        planned = parse_time(before.status.get("nextRefreshTime"))
+        due = schedule.next_due(result, tracked.failures, planned, now, self._random)
+        if not queue.finish(result.key, due):
+            return
+        status = status_of(before, result, now, due)
+        tracked.resource = replace(before, status=status)
+        _log_change(before, status)
+        if status != before.status or tracked.unwritten:
+            self._write_status(tracked, now)
+        self._tell(tracked, events_of(before, result), now)
+
+    def _write_status(self, tracked: _Tracked, now: datetime) -> None:
+        resource = tracked.resource
+        tracked.unwritten = not self._write(partial(self._writer.apply_status, resource, resource.status))
+        if tracked.unwritten:
+            self._rewrite_at = self._rewrite_at or now + REWRITE_DELAY
+
+    def _rewrite(self) -> None:
+        """Write the statuses that could not be written; while the API server is down, one attempt must do."""
+        now = self._clock()
+        if self._rewrite_at is None or now < self._rewrite_at:
+            return
+        self._rewrite_at = None
+        self._is_down = False
+        for tracked in self._tracked.values():
+            if tracked.unwritten:
+                self._write_status(tracked, now)
+
+    def _tell(self, tracked: _Tracked, events: list[Event], now: datetime) -> None:
+        """Write events, but none that was in the last set: a cause that stays is told once."""
+        for event in events:
+            if event not in tracked.events:
+                self._write(partial(self._writer.create_event, tracked.resource, event, now))
+        if events:
+            tracked.events = frozenset(events)
+
+    def _write(self, write: Callable[[], object]) -> bool:
+        """Return whether it was written; nothing is tried while the API server is known to be down."""
+        if self._is_down:
+            return False
+        try:
+            write()
+        except KubernetesError as error:
+            self._is_down = error.status in (0, 429) or error.status >= 500
+            self._rewrite_at = self._rewrite_at or (self._clock() + REWRITE_DELAY if self._is_down else None)
+            if error.text != self._last_trouble:
+                self._last_trouble = error.text
+                _log.warning("cannot write to the API server", extra=fields(cause=error))
+            return False
+        return True
+
+
+def _log_change(resource: Resource, status: Mapping) -> None:
+    """Say what became of a resource when it is something else than before."""
+    ready, failing = condition_of(status, "Ready"), condition_of(status, "RefreshFailing")
+    ready_before, failing_before = (condition_of(resource.status, each["type"]) for each in (ready, failing))
+    served, served_before = (each.get("namespacesReady") for each in (status, resource.status))
+    is_new_state = ready["status"] != ready_before.get("status") or served != served_before
+    is_new_cause = any(failing[each] != failing_before.get(each) for each in ("status", "reason", "message"))
+    told: dict[str, object] = {
+        "resource": resource.key,
+        "namespaces": f"{served}/{status.get('namespacesTotal')}",
+        "expires": status.get("expiresAt"),
+        "next": status.get("nextRefreshTime"),
+    }
+    if failing["status"] == "True":
+        if is_new_state or is_new_cause:
+            told |= {"ready": ready["status"], "reason": failing["reason"], "cause": failing["message"]}
+            _log.warning("refresh fails", extra=fields(**told))
+    elif is_new_state or failing_before.get("status") == "True":
+        _log.info("ready" if ready["status"] == "True" else "waiting", extra=fields(**told))

@@ -1,0 +1,458 @@
+"""The Kubernetes backend: the few calls that the runner makes, its watches, and their errors worded for a person.
+
+What always holds: every call has time-outs and bounded retries, and no error text quotes an object. Objects are
+handed on only through the parser of their source, so that what must not stay in memory does not.
+
+The library's own API classes and informer are not used: the former cannot ask for metadata alone, the latter takes
+no dicts, does not back off and has no time-out of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+import urllib3
+import yaml
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from urllib3.util.retry import Retry
+
+from kube_ecr_runner.logs import fields
+from kube_ecr_runner.resources import API_VERSION, GROUP, PLURALS, VERSION, Resource, parse_namespace
+from kube_ecr_runner.status import Event
+
+FIELD_MANAGER = "kube-ecr-runner"
+PAGE = 500
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 20.0
+# Statuses and events are written by the work loop, which has other things to do than to wait.
+WRITE_SECONDS = 8.0
+WATCH_SECONDS = (240, 300)
+# The server ends a watch; a client that waits a little longer notices a connection that is dead.
+WATCH_GRACE_SECONDS = 15.0
+RELIST_SECONDS = (1.0, 30.0)
+MAX_NOTE = 1024
+
+_READ_RETRIES = Retry(
+    total=3,
+    backoff_factor=0.2,
+    backoff_jitter=0.2,
+    status_forcelist=(429, 500, 502, 503, 504),
+    raise_on_status=False,
+    respect_retry_after_header=False,
+)
+# Server-side apply may be repeated; an event that was sent twice would be shown twice.
+_APPLY_RETRIES = _READ_RETRIES.new(total=1, allowed_methods=None)
+_EVENT_RETRIES = _APPLY_RETRIES.new(read=0, status=0, other=0)
+_JSON = "application/json"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+_log = logging.getLogger(__name__)
+
+
+class KubernetesError(Exception):
+    """A call to the API server came to nothing.
+
+    status is the HTTP status, 0 when there was no answer; reason a word in CamelCase; text says why, for a person.
+    """
+
+    def __init__(self, call: str, status: int, reason: str, text: str) -> None:
+        super().__init__(f"{call}: {text}")
+        self.status = status
+        self.reason = reason
+        self.text = text
+
+
+@dataclass(frozen=True)
+class Source:
+    """Objects of one kind in the whole cluster; parse makes of each what is handed on; absent is what to do
+    when the API server does not know the kind."""
+
+    name: str
+    path: str
+    parse: Callable[[Mapping], object]
+    metadata_only: bool = False
+    absent: str = ""
+
+
+NAMESPACES = Source("namespaces", "/api/v1/namespaces", parse_namespace, metadata_only=True)
+
+
+def resources_of(kind: str) -> Source:
+    """Return the source of the custom resources of a kind."""
+    plural = PLURALS[kind]
+    return Source(
+        name=f"{plural}.{GROUP}",
+        path=f"/apis/{GROUP}/{VERSION}/{plural}",
+        parse=Resource.parse,
+        absent=(
+            f"the custom resource definition {plural}.{GROUP} is not installed; install it with "
+            f"'kubectl apply -f crds/' from the folder of the collection kube_ecr.secrets"
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """All objects of a source at one moment: one that is not among them is gone."""
+
+    source: Source
+    objects: tuple
+
+
+@dataclass(frozen=True)
+class Changed:
+    """One object of a source was added or modified, or is gone."""
+
+    source: Source
+    object: object
+    is_gone: bool
+
+
+class Cluster:
+    """One API server. Its methods may be called from any thread."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        configuration.connection_pool_maxsize = 8
+        self.url = configuration.host.rstrip("/")
+        self._configuration = configuration
+        self._pool = ApiClient(configuration).rest_client.pool_manager
+        self._instance = socket.gethostname()
+
+    @classmethod
+    def connect(cls, kubeconfig: str | None, context: str | None) -> Cluster:
+        """Return the cluster of a kubeconfig, or of the pod that this runs in if none is named.
+
+        Without both, $KUBECONFIG or ~/.kube/config is read. Nothing is sent yet. Raises KubernetesError.
+        """
+        configuration = Configuration()
+        try:
+            if is_in_cluster(kubeconfig, context):
+                load_incluster_config(configuration)
+            else:
+                load_kube_config(kubeconfig, context, configuration, persist_config=False)
+        except yaml.YAMLError:  # its text quotes the file, which may hold a token
+            raise _no_cluster("the kubeconfig is not valid YAML", kubeconfig) from None
+        except (TypeError, KeyError, AttributeError):
+            raise _no_cluster("the kubeconfig has not the form of one", kubeconfig) from None
+        except (ConfigException, OSError, ValueError) as error:
+            raise _no_cluster(str(error).strip().partition("\n")[0], kubeconfig) from None
+        return cls(configuration)
+
+    def list_pages(self, source: Source) -> Iterator[dict]:
+        """Yield all objects of a source, page by page, as the API server gives them. Raises KubernetesError."""
+        position = ""
+        while True:
+            query = {"limit": PAGE, "continue": position} if position else {"limit": PAGE}
+            accept = _METADATA_LIST if source.metadata_only else _JSON
+            page = self._call(f"list {source.name}", "GET", source.path, query, accept=accept)
+            yield page
+            position = page["metadata"].get("continue", "")
+            if not position:
+                return
+
+    def open_watch(self, source: Source, version: str) -> urllib3.BaseHTTPResponse:
+        """Return the stream of what happens to a source after a resourceVersion. Raises KubernetesError."""
+        seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 (a spread, no secret)
+        query = {
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": seconds,
+        }
+        return self._send(
+            f"watch {source.name}",
+            "GET",
+            source.path,
+            query,
+            accept=_METADATA if source.metadata_only else _JSON,
+            read_seconds=seconds + WATCH_GRACE_SECONDS,
+            retries=Retry(0),
+            preload=False,
+        )
+
+    def apply_status(self, resource: Resource, status: Mapping) -> bool:
+        """Write the status of a resource; return False if it is not there any more, or is another of its name.
+
+        Raises KubernetesError.
+        """
+        key = resource.key
+        metadata = {"name": key.name, "uid": resource.uid} | ({"namespace": key.namespace} if key.namespace else {})
+        body = {"apiVersion": API_VERSION, "kind": key.kind, "metadata": metadata, "status": status}
+        scope = f"/namespaces/{quote(key.namespace)}" if key.namespace else ""
+        path = f"/apis/{GROUP}/{VERSION}{scope}/{PLURALS[key.kind]}/{quote(key.name)}/status"
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        try:
+            self._call(
+                f"write the status of {key}",
+                "PATCH",
+                path,
+                query,
+                body=body,
+                content="application/apply-patch+yaml",
+                read_seconds=WRITE_SECONDS,
+                retries=_APPLY_RETRIES,
+            )
+        except KubernetesError as error:
+            if error.status in (404, 409):
+                return False
+            raise
+        return True
+
+    def create_event(self, resource: Resource, event: Event, now: datetime) -> None:
+        """Tell an event of a resource, so that `kubectl describe` shows it. Raises KubernetesError."""
+        key = resource.key
+        # Events are namespaced; those of cluster resources are where client-go puts them.
+        namespace = key.namespace or "default"
+        regarding = {"apiVersion": API_VERSION, "kind": key.kind, "name": key.name, "uid": resource.uid}
+        body = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{key.name[:200]}.{time.time_ns():x}", "namespace": namespace},
+            "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "reportingController": FIELD_MANAGER,
+            "reportingInstance": self._instance[:128],
+            "action": "Reconcile",
+            "type": event.type,
+            "reason": event.reason,
+            "note": _clip(event.message, MAX_NOTE),
+            "regarding": regarding | ({"namespace": key.namespace} if key.namespace else {}),
+        }
+        path = f"/apis/events.k8s.io/v1/namespaces/{quote(namespace)}/events"
+        self._call(
+            f"write an event of {key}",
+            "POST",
+            path,
+            {},
+            body=body,
+            content=_JSON,
+            read_seconds=WRITE_SECONDS,
+            retries=_EVENT_RETRIES,
+        )
+
+    def _call(self, call: str, method: str, path: str, query: Mapping, **options) -> dict:
+        answer = self._send(call, method, path, query, **options)
+        try:
+            content = json.loads(answer.data)
+        except ValueError:
+            raise KubernetesError(call, 0, "MalformedAnswer", "the API server did not answer in JSON") from None
+        if not isinstance(content, dict) or not isinstance(content.get("metadata"), dict):
+            raise KubernetesError(call, 0, "MalformedAnswer", "the answer of the API server is no object")
+        return content
+
+    def _send(
+        self,
+        call: str,
+        method: str,
+        path: str,
+        query: Mapping,
+        *,
+        accept: str = _JSON,
+        body: Mapping | None = None,
+        content: str = "",
+        read_seconds: float = READ_SECONDS,
+        retries: Retry = _READ_RETRIES,
+        preload: bool = True,
+    ) -> urllib3.BaseHTTPResponse:
+        try:
+            answer = self._pool.request(
+                method,
+                f"{self.url}{path}?{urlencode(query)}",
+                headers=self._headers() | {"Accept": accept} | ({"Content-Type": content} if content else {}),
+                body=None if body is None else json.dumps(body).encode(),
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
+                retries=retries,
+                preload_content=preload,
+            )
+            if answer.status >= 400:
+                raise _refused(call, answer.status, answer.data)
+        except (urllib3.exceptions.HTTPError, OSError, ConfigException, ValueError) as error:
+            raise KubernetesError(call, 0, "Unreachable", self._unreachable(error)) from None
+        return answer
+
+    def _headers(self) -> dict[str, str]:
+        """A token is read anew when its file changes; one that ends in a newline is no header."""
+        auth = self._configuration.auth_settings().get("BearerToken") or {}
+        token = (auth.get("value") or "").strip()
+        return {"Authorization": token, "User-Agent": FIELD_MANAGER} if token else {"User-Agent": FIELD_MANAGER}
+
+    def _unreachable(self, error: Exception) -> str:
+        if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+            error = error.reason
+        if isinstance(error, (ConfigException, ValueError)):
+            return "the service account's token cannot be read"
+        if isinstance(error, urllib3.exceptions.SSLError):
+            return f"the TLS connection to {self.url} failed; check the certificates in the kubeconfig"
+        if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
+            return f"the API server {self.url} did not answer in time"
+        return f"no connection to the API server {self.url}; check that it runs, the kubeconfig and the network"
+
+
+def is_in_cluster(kubeconfig: str | None, context: str | None) -> bool:
+    """Return whether the service account of a pod is used: no kubeconfig is named, and this runs in a pod."""
+    return not kubeconfig and not context and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+
+
+class Troubles:
+    """What keeps the watches from working; said once for each cause, and once when it is over.
+
+    Watches usually fail together and for one cause: then it is said once for all of them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._causes: dict[str, str] = {}
+
+    def report(self, source: Source, error: KubernetesError) -> None:
+        """Note that a source cannot be read for now."""
+        cause = source.absent if error.status == 404 and source.absent else error.text
+        with self._lock:
+            is_known = cause in self._causes.values()
+            self._causes[source.name] = cause
+            if not is_known:
+                _log.warning("cannot watch, trying again", extra=fields(watch=source.name, cause=cause))
+
+    def clear(self, source: Source) -> None:
+        """Note that a source can be read."""
+        with self._lock:
+            if self._causes.pop(source.name, None) is not None and not self._causes:
+                _log.info("watching again")
+
+
+class Stream:
+    """Follows one source in a thread of its own: list, then watch from there, again and again.
+
+    Delivers Listed after each list and Changed after each event, from that thread. Whatever fails leads to a new
+    list, at once when the API server has forgotten where the watch stood (410), else after a growing delay.
+    """
+
+    def __init__(
+        self, cluster: Cluster, source: Source, deliver: Callable[[Listed | Changed], None], troubles: Troubles
+    ) -> None:
+        self._thread = threading.Thread(target=self._follow, name=f"watch {source.name}", daemon=True)
+        self._cluster = cluster
+        self._source = source
+        self._deliver = deliver
+        self._troubles = troubles
+        self._stopping = threading.Event()
+        self._response: urllib3.BaseHTTPResponse | None = None
+
+    def start(self) -> None:
+        """Begin to list and watch."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether the thread still works: after start(), until stop() took effect or something broke it."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End the thread soon; may be called from any thread."""
+        self._stopping.set()
+        response = self._response
+        if response is not None:
+            try:
+                response.shutdown()
+            except (OSError, RuntimeError, ValueError):
+                return  # it has ended by itself
+
+    def _follow(self) -> None:
+        attempts = 0
+        while not self._stopping.is_set():
+            try:
+                version = self._list()
+                self._troubles.clear(self._source)
+                attempts = 0
+                while not self._stopping.is_set():
+                    version = self._watch(version)
+            except KubernetesError as error:
+                if error.status == 410 or self._stopping.is_set():
+                    continue
+                self._troubles.report(self._source, error)
+                self._stopping.wait(_relist_delay(attempts))
+                attempts += 1
+
+    def _list(self) -> str:
+        objects, version = [], ""
+        for page in self._cluster.list_pages(self._source):
+            objects += [self._source.parse(each) for each in page.get("items") or ()]
+            version = page["metadata"].get("resourceVersion", "")
+        self._deliver(Listed(self._source, tuple(objects)))
+        return version
+
+    def _watch(self, version: str) -> str:
+        """Deliver what happens until the server ends the watch; return the resourceVersion reached."""
+        call = f"watch {self._source.name}"
+        response = self._response = self._cluster.open_watch(self._source, version)
+        try:
+            for line in _lines(response):
+                version = self._handle(call, line, version)
+                if self._stopping.is_set():
+                    break
+        except urllib3.exceptions.ReadTimeoutError:
+            raise KubernetesError(call, 0, "Silent", "the watch has been silent for too long") from None
+        except (urllib3.exceptions.HTTPError, OSError):
+            raise KubernetesError(call, 0, "Broken", "the connection to the API server broke") from None
+        finally:
+            self._response = None
+            response.close()
+        return version
+
+    def _handle(self, call: str, line: bytes, version: str) -> str:
+        try:
+            event = json.loads(line)
+            kind, item = event["type"], event["object"]
+            metadata = item.get("metadata") or {}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise KubernetesError(call, 0, "MalformedAnswer", "the watch sent something that is no event") from None
+        if kind == "ERROR":
+            raise KubernetesError(call, item.get("code") or 0, item.get("reason") or "", item.get("message") or "")
+        if kind != "BOOKMARK":
+            self._deliver(Changed(self._source, self._source.parse(item), is_gone=kind == "DELETED"))
+        return metadata.get("resourceVersion") or version
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    buffer = b""
+    for chunk in response.stream(amt=None, decode_content=True):
+        *lines, buffer = (buffer + chunk).split(b"\n")
+        yield from (each for each in lines if each.strip())
+
+
+def _relist_delay(attempts: int) -> float:
+    first, last = RELIST_SECONDS
+    return min(first * 2 ** min(attempts, 10), last) * random.uniform(0.5, 1.0)  # noqa: S311 (a spread, no secret)
+
+
+def _refused(call: str, status: int, body: bytes) -> KubernetesError:
+    """Word an answer that is no success; one that is no Status (a proxy's HTML, say) is not quoted."""
+    try:
+        answer = json.loads(body)
+        reason, text = answer.get("reason") or "", answer["message"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason, text = "", f"the API server answered with HTTP status {status}"
+    return KubernetesError(call, status, reason or f"HTTP{status}", _clip(text.strip().partition("\n")[0], 500))
+
+
+def _no_cluster(text: str, kubeconfig: str | None) -> KubernetesError:
+    read = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    remedy = (
+        f"check {kubeconfig}"
+        if kubeconfig
+        else f"name a kubeconfig with --kubeconfig (without it, {read} is read), or run inside a cluster"
+    )
+    return KubernetesError("find the cluster", 0, "NoCluster", f"{text.rstrip('.')}; {remedy}")
+
+
+def _clip(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

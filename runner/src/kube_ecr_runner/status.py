@@ -1,0 +1,252 @@
+"""From the result of a run to what the user sees on the resource: its status, and events. Pure.
+
+Ready says whether every target namespace that exists holds a valid token; RefreshFailing says whether the last
+attempt to renew it failed. The two are independent: a failed refresh leaves the valid Secrets in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from kube_ecr_runner.resources import MAX_FAILURES, STATUS_FIELDS, Resource
+from kube_ecr_runner.results import Origin, Outcome, Problem, Result
+from kube_ecr_runner.times import format_time, parse_time
+
+MAX_NAMES = 10
+_PENDING_WORDS = {"NamespaceNotFound": "does not exist yet", "NamespaceTerminating": "is being deleted"}
+_PROBLEM_EVENTS = {
+    Origin.AWS: "GetAWSAuthTokenFailed",
+    Origin.RESOURCE: "InvalidResource",
+    Origin.CLUSTER: "UpdateSecretError",
+    Origin.RUN: "RunFailed",
+}
+# Reasons of ecr_pull_secret that speak of a Secret which is there.
+_OBSTACLES = frozenset({"SecretConflict", "WrongSecretType", "ImmutableSecret"})
+
+
+@dataclass(frozen=True)
+class Event:
+    """A Kubernetes event to be; type is Normal or Warning."""
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """How the targets stand: those with a valid token, those that exist without one, those that are not there."""
+
+    ready: int
+    total: int
+    served: tuple[str, ...]
+    broken: tuple[Outcome, ...]
+    pending: tuple[Outcome, ...]
+    expires_at: datetime | None
+    failures: list[dict[str, str]]
+    is_ready: bool
+
+
+def status_of(resource: Resource, result: Result, now: datetime, next_due: datetime) -> dict[str, object]:
+    """Return the status that a resource gets after a result.
+
+    resource.status is what it had before: what the result says nothing of is kept from there. A status that equals
+    it has nothing new to tell, and need not be written.
+    """
+    previous = resource.status
+    standing = _standing(resource, result, now)
+    last_refresh = format_time(now) if result.changed else previous.get("lastRefreshTime")
+    status = {
+        "observedGeneration": result.generation,
+        "conditions": [
+            _condition("Ready", *_ready(resource, result, standing, next_due), result, previous, now),
+            _condition("RefreshFailing", *_refresh_failing(result), result, previous, now),
+        ],
+        "expiresAt": standing.expires_at and format_time(standing.expires_at),
+        "lastRefreshTime": last_refresh,
+        "nextRefreshTime": format_time(next_due),
+        "registries": list(result.registries) or previous.get("registries"),
+        "namespacesReady": standing.ready,
+        "namespacesTotal": standing.total,
+        "failures": standing.failures,
+    }
+    return {name: status[name] for name in STATUS_FIELDS if status[name] not in (None, [])}
+
+
+def condition_of(status: Mapping, kind: str) -> Mapping:
+    """Return the condition of that type in a status, empty if there is none."""
+    conditions = status.get("conditions")
+    for each in conditions if isinstance(conditions, list) else ():
+        if isinstance(each, Mapping) and each.get("type") == kind:
+            return each
+    return {}
+
+
+def events_of(resource: Resource, result: Result) -> list[Event]:
+    """Return what a result is worth telling in events: Secrets written, and each cause of failure once."""
+    events = [
+        _written(resource, result.of_state("created"), "SecretCreationSuccess", "created"),
+        _written(resource, result.of_state("updated"), "SecretUpdateSuccess", "updated"),
+    ]
+    problem = result.problem
+    if problem:
+        events.append(Event("Warning", _PROBLEM_EVENTS[problem.origin], problem.message))
+    causes: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in result.of_state("failed"):
+        if not _comes_from(outcome, problem):
+            causes.setdefault((_failure_event(outcome), outcome.reason), []).append(outcome)
+    events += [Event("Warning", event, _cause(outcomes)) for (event, _), outcomes in causes.items()]
+    return [each for each in events if each]
+
+
+def names_of(names: Iterable[str]) -> str:
+    """Return names for a person: ten at most, and how many more there are."""
+    listed = list(names)
+    more = len(listed) - MAX_NAMES
+    return ", ".join(listed[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _standing(resource: Resource, result: Result, now: datetime) -> _Standing:
+    if not result.outcomes:
+        return _standing_before(resource, result, now)
+    until = _vouched_until(resource, result, now)
+    outcomes = [
+        replace(each, expires_at=until) if _is_unseen(each, result.problem) else each for each in result.outcomes
+    ]
+    pending = [each for each in outcomes if each.state == "pending"]
+    served = [each for each in outcomes if each not in pending and each.expires_at and each.expires_at > now]
+    broken = [each for each in outcomes if each not in pending and each not in served]
+    failures = [
+        {"namespace": each.namespace, "reason": each.reason or "Unknown", "message": each.message}
+        for each in [*result.of_state("failed"), *pending]
+    ]
+    return _Standing(
+        ready=len(served),
+        total=len(result.outcomes),
+        served=tuple(each.namespace for each in served),
+        broken=tuple(broken),
+        pending=tuple(pending),
+        expires_at=min((each.expires_at for each in served if each.expires_at), default=None),
+        failures=failures[:MAX_FAILURES],
+        is_ready=bool(served) and not broken,
+    )
+
+
+def _standing_before(resource: Resource, result: Result, now: datetime) -> _Standing:
+    """Nobody could look at the targets: what the status said stands, as long as the tokens live that it speaks of."""
+    until = _vouched_until(resource, result, now)
+    failures, ready = resource.status.get("failures"), resource.status.get("namespacesReady")
+    return _Standing(
+        ready=ready if until and isinstance(ready, int) else 0,
+        total=len(resource.namespaces),
+        served=resource.namespaces if until else (),
+        broken=(),
+        pending=(),
+        expires_at=until,
+        failures=list(failures) if until and isinstance(failures, list) else [],
+        is_ready=until is not None,
+    )
+
+
+def _vouched_until(resource: Resource, result: Result, now: datetime) -> datetime | None:
+    """Return until when the status before says that all targets hold valid tokens, None if it does not say so."""
+    previous = resource.status
+    expires_at = parse_time(previous.get("expiresAt"))
+    is_ready = condition_of(previous, "Ready").get("status") == "True"
+    is_current = previous.get("observedGeneration") == result.generation
+    return expires_at if is_ready and is_current and expires_at and expires_at > now else None
+
+
+def _is_unseen(outcome: Outcome, problem: Problem | None) -> bool:
+    """Return whether the API server could not be asked about a target, so that its Secret may well be valid."""
+    return outcome.state == "failed" and outcome.reason == "Unreachable" and not _comes_from(outcome, problem)
+
+
+def _ready(resource: Resource, result: Result, standing: _Standing, next_due: datetime) -> tuple[str, str, str]:
+    """Return status, reason and message of the condition Ready."""
+    names, due = names_of(standing.served), format_time(next_due)
+    secret = f"Secret {resource.secret_name}"
+    waiting = f"; waiting for {_awaited(standing.pending)}" if standing.pending else ""
+    if standing.is_ready and standing.expires_at and not result.succeeded:
+        until = format_time(standing.expires_at)
+        text = f"{secret} is still valid in namespaces: {names}; the first token dies at: {until}"
+        return "True", "SecretsUpdated", f"{text}; refresh fails (see RefreshFailing), next attempt at: {due}{waiting}"
+    if standing.is_ready:
+        return (
+            "True",
+            "SecretsUpdated",
+            f"{secret} is up to date in namespaces: {names}; next update at: {due}{waiting}",
+        )
+    if standing.pending and not standing.broken and not result.problem:
+        text = f"{secret} is not written yet; waiting for {_awaited(standing.pending)}; next look at: {due}"
+        return "False", "SecretsProcessing", text
+    reason, message = _first_cause(result)
+    names = names_of(each.namespace for each in standing.broken)
+    text = f"no valid token in namespaces: {names}: {message}" if names else message
+    return "False", reason, f"{text}; next attempt at: {due}{waiting}"
+
+
+def _refresh_failing(result: Result) -> tuple[str, str, str]:
+    """Return status, reason and message of the condition RefreshFailing."""
+    if result.succeeded:
+        return "False", "RefreshSucceeded", "the last refresh succeeded"
+    if result.problem:
+        return "True", result.problem.reason, result.problem.message
+    failed = result.of_state("failed")
+    reason, message = _first_cause(result)
+    names = names_of(each.namespace for each in failed)
+    return "True", reason, f"failed in {len(failed)} of {len(result.outcomes)} namespaces: {names}: {message}"
+
+
+def _first_cause(result: Result) -> tuple[str, str]:
+    if result.problem:
+        return result.problem.reason, result.problem.message
+    for each in result.of_state("failed"):
+        return each.reason or "Unknown", each.message
+    return "Unknown", "the result names no cause"
+
+
+def _condition(
+    kind: str, status: str, reason: str, message: str, result: Result, previous: Mapping, now: datetime
+) -> dict[str, object]:
+    before = condition_of(previous, kind)
+    since = before.get("lastTransitionTime") if before.get("status") == status else None
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": since or format_time(now),
+        "observedGeneration": result.generation,
+    }
+
+
+def _awaited(pending: Iterable[Outcome]) -> str:
+    return "namespaces: " + names_of(
+        f"{each.namespace} ({_PENDING_WORDS.get(each.reason, each.reason)})" for each in pending
+    )
+
+
+def _written(resource: Resource, outcomes: list[Outcome], reason: str, verb: str) -> Event | None:
+    if not outcomes:
+        return None
+    until = min((each.expires_at for each in outcomes if each.expires_at), default=None)
+    text = f"Secret {resource.secret_name} {verb} in namespaces: {names_of(each.namespace for each in outcomes)}"
+    return Event("Normal", reason, f"{text}; valid until: {format_time(until)}" if until else text)
+
+
+def _comes_from(outcome: Outcome, problem: Problem | None) -> bool:
+    return problem is not None and (outcome.reason, outcome.message) == (problem.reason, problem.message)
+
+
+def _failure_event(outcome: Outcome) -> str:
+    there = outcome.expires_at is not None or outcome.reason in _OBSTACLES
+    return "UpdateSecretError" if there else "CreateSecretError"
+
+
+def _cause(outcomes: list[Outcome]) -> str:
+    first, others = outcomes[0], outcomes[1:]
+    text = first.message or first.reason
+    return f"{text} (also in namespaces: {names_of(each.namespace for each in others)})" if others else text

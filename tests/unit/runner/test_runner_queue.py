@@ -1,0 +1,81 @@
+"""The queue of due times: folding, order, and what is marked while it is worked on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from kube_ecr_runner.queue import DueQueue
+from kube_ecr_runner.resources import Key
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+A, B, C = (Key("K", "ns", name) for name in "abc")
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_events_of_one_resource_make_one_entry_due_at_the_earliest() -> None:
+    queue = DueQueue()
+    for seconds in (5, 1, 3):
+        queue.mark(A, after(seconds))
+    assert (len(queue), queue.next_due()) == (1, after(1))
+    assert queue.take(after(1), 10) == [A]
+    assert queue.take(after(9), 10) == []
+
+
+def test_due_first_is_taken_first_and_no_more_than_the_limit() -> None:
+    queue = DueQueue()
+    for key, seconds in ((A, 3), (B, 1), (C, 2)):
+        queue.mark(key, after(seconds))
+    assert queue.count_due(after(3)) == 3
+    assert queue.take(after(3), 2) == [B, C]
+    assert queue.next_due() == after(3)
+
+
+def test_what_is_not_due_stays() -> None:
+    queue = DueQueue()
+    queue.mark(A, after(1))
+    assert queue.take(NOW, 10) == []
+    assert queue.next_due() == after(1)
+
+
+def test_finished_key_is_due_when_it_was_planned() -> None:
+    queue = DueQueue()
+    queue.mark(A, NOW)
+    queue.take(NOW, 1)
+    assert queue.is_working(A)
+    assert queue.finish(A, after(60))
+    assert (queue.is_working(A), queue.next_due()) == (False, after(60))
+
+
+def test_key_marked_while_worked_on_is_due_again_after() -> None:
+    queue = DueQueue()
+    queue.mark(A, NOW)
+    queue.take(NOW, 1)
+    queue.mark(A, after(1))
+    assert queue.take(after(2), 10) == []
+    queue.finish(A, after(60))
+    assert queue.take(after(2), 10) == [A]
+
+
+def test_forgotten_key_does_not_come_back() -> None:
+    queue = DueQueue()
+    queue.mark(A, NOW)
+    queue.mark(B, NOW)
+    queue.take(NOW, 1)
+    queue.forget(A)
+    queue.forget(B)
+    queue.forget(C)
+    assert not queue.finish(A, after(60))
+    assert (len(queue), queue.next_due()) == (0, None)
+
+
+def test_result_for_a_key_that_was_made_again_meanwhile_does_not_delay_it() -> None:
+    queue = DueQueue()
+    queue.mark(A, NOW)
+    queue.take(NOW, 1)
+    queue.forget(A)
+    queue.mark(A, after(1))
+    assert not queue.finish(A, after(60))
+    assert queue.next_due() == after(1)

@@ -1,0 +1,260 @@
+"""From a result to status and events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kube_ecr_runner.resources import Key, Resource
+from kube_ecr_runner.results import Origin, Outcome, Problem, Result
+from kube_ecr_runner.status import Event, condition_of, events_of, names_of, status_of
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+DUE = NOW + timedelta(hours=6)
+LATER = NOW + timedelta(hours=1)
+AT = "2026-01-31T18:00:00Z"
+DIES = NOW + timedelta(hours=12)
+HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+KEY = Key("ClusterAWSECRImagePullSecret", "", "shared")
+AWS_DOWN = Problem("Unreachable", "no connection to AWS; check the network", Origin.AWS)
+
+
+def created(namespace: str) -> Outcome:
+    return Outcome(namespace, "created", expires_at=DIES)
+
+
+def unchanged(namespace: str) -> Outcome:
+    return Outcome(namespace, "unchanged", expires_at=DIES)
+
+
+def pending(namespace: str, reason: str = "NamespaceNotFound") -> Outcome:
+    return Outcome(namespace, "pending", reason, f"namespace {namespace} does not exist yet")
+
+
+def failed(
+    namespace: str, reason: str = "SecretConflict", message: str = "it is not ours", valid: bool = False
+) -> Outcome:
+    return Outcome(namespace, "failed", reason, message, DIES if valid else None)
+
+
+def result(*outcomes: Outcome, problem: Problem | None = None, generation: int = 1) -> Result:
+    return Result(KEY, "u", generation, outcomes, () if problem else (HOST,), None if problem else 43200, problem)
+
+
+def resource(*namespaces: str, status: dict | None = None) -> Resource:
+    return Resource(KEY, "u", 1, "ecr-login", namespaces, status=status or {})
+
+
+def status(*outcomes: Outcome, problem: Problem | None = None, before: dict | None = None) -> dict:
+    names = [each.namespace for each in outcomes] or ["a", "b"]
+    return status_of(resource(*names, status=before), result(*outcomes, problem=problem), NOW, DUE)
+
+
+SERVED = status(created("a"), created("b"))
+
+
+def test_served_resource_tells_everything() -> None:
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "SecretsUpdated",
+        "message": "Secret ecr-login is up to date in namespaces: a, b; next update at: 2026-01-31T18:00:00Z",
+        "lastTransitionTime": "2026-01-31T12:00:00Z",
+        "observedGeneration": 1,
+    }
+    failing = {
+        "type": "RefreshFailing",
+        "status": "False",
+        "reason": "RefreshSucceeded",
+        "message": "the last refresh succeeded",
+        "lastTransitionTime": "2026-01-31T12:00:00Z",
+        "observedGeneration": 1,
+    }
+    assert {
+        "observedGeneration": 1,
+        "conditions": [ready, failing],
+        "expiresAt": "2026-02-01T00:00:00Z",
+        "lastRefreshTime": "2026-01-31T12:00:00Z",
+        "nextRefreshTime": "2026-01-31T18:00:00Z",
+        "registries": [HOST],
+        "namespacesReady": 2,
+        "namespacesTotal": 2,
+    } == SERVED
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "problem", "ready", "failing"),
+    [
+        ((created("a"),), None, ("True", "SecretsUpdated"), ("False", "RefreshSucceeded")),
+        ((created("a"), pending("b")), None, ("True", "SecretsUpdated"), ("False", "RefreshSucceeded")),
+        ((pending("a"), pending("b")), None, ("False", "SecretsProcessing"), ("False", "RefreshSucceeded")),
+        ((created("a"), failed("b")), None, ("False", "SecretConflict"), ("True", "SecretConflict")),
+        ((created("a"), failed("b", valid=True)), None, ("True", "SecretsUpdated"), ("True", "SecretConflict")),
+        ((unchanged("a"),), AWS_DOWN, ("True", "SecretsUpdated"), ("True", "Unreachable")),
+        ((failed("a", "Unreachable", AWS_DOWN.message),), AWS_DOWN, ("False", "Unreachable"), ("True", "Unreachable")),
+        ((pending("a"),), AWS_DOWN, ("False", "Unreachable"), ("True", "Unreachable")),
+        ((), AWS_DOWN, ("False", "Unreachable"), ("True", "Unreachable")),
+    ],
+)
+def test_conditions(
+    outcomes: tuple[Outcome, ...], problem: Problem | None, ready: tuple[str, str], failing: tuple[str, str]
+) -> None:
+    told = status(*outcomes, problem=problem)
+    for kind, expected in (("Ready", ready), ("RefreshFailing", failing)):
+        condition = condition_of(told, kind)
+        assert (condition["status"], condition["reason"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "problem", "message"),
+    [
+        (
+            (created("a"), pending("b"), pending("c", "NamespaceTerminating")),
+            None,
+            (
+                f"Secret ecr-login is up to date in namespaces: a; next update at: {AT}; waiting for namespaces: "
+                "b (does not exist yet), c (is being deleted)"
+            ),
+        ),
+        (
+            (pending("a"),),
+            None,
+            f"Secret ecr-login is not written yet; waiting for namespaces: a (does not exist yet); next look at: {AT}",
+        ),
+        (
+            (created("a"), failed("b")),
+            None,
+            f"no valid token in namespaces: b: it is not ours; next attempt at: {AT}",
+        ),
+        (
+            (unchanged("a"),),
+            AWS_DOWN,
+            (
+                "Secret ecr-login is still valid in namespaces: a; the first token dies at: 2026-02-01T00:00:00Z; "
+                f"refresh fails (see RefreshFailing), next attempt at: {AT}"
+            ),
+        ),
+        ((), AWS_DOWN, f"no connection to AWS; check the network; next attempt at: {AT}"),
+    ],
+)
+def test_ready_is_told_to_a_person(outcomes: tuple[Outcome, ...], problem: Problem | None, message: str) -> None:
+    assert condition_of(status(*outcomes, problem=problem), "Ready")["message"] == message
+
+
+def test_refresh_failing_names_the_namespaces() -> None:
+    told = status(created("a"), failed("b"), failed("c"))
+    message = "failed in 2 of 3 namespaces: b, c: it is not ours"
+    assert condition_of(told, "RefreshFailing")["message"] == message
+
+
+def test_token_that_is_dead_by_now_does_not_count() -> None:
+    told = status(Outcome("a", "unchanged", expires_at=NOW), problem=AWS_DOWN)
+    assert condition_of(told, "Ready")["status"] == "False"
+    assert (told["namespacesReady"], "expiresAt" in told) == (0, False)
+
+
+def test_failures_come_first_and_are_twenty_at_most() -> None:
+    told = status(*(pending(f"p{number}") for number in range(15)), *(failed(f"f{number}") for number in range(15)))
+    names = [each["namespace"] for each in told["failures"]]
+    assert names == [f"f{number}" for number in range(15)] + [f"p{number}" for number in range(5)]
+    assert told["failures"][0] == {"namespace": "f0", "reason": "SecretConflict", "message": "it is not ours"}
+
+
+def test_ten_names_are_told_and_how_many_more_there_are() -> None:
+    assert names_of("abc") == "a, b, c"
+    assert names_of(f"n{number}" for number in range(13)).endswith("n8, n9 and 3 more")
+
+
+def test_transition_time_changes_with_the_status_only() -> None:
+    told = status_of(resource("a", "b", status=SERVED), result(unchanged("a"), failed("b", valid=True)), LATER, DUE)
+    assert condition_of(told, "Ready")["lastTransitionTime"] == "2026-01-31T12:00:00Z"
+    assert condition_of(told, "RefreshFailing")["lastTransitionTime"] == "2026-01-31T13:00:00Z"
+
+
+def test_nothing_new_is_an_equal_status() -> None:
+    again = status_of(resource("a", "b", status=SERVED), result(unchanged("a"), unchanged("b")), LATER, DUE)
+    assert again == SERVED
+
+
+def test_failure_keeps_registries_and_last_refresh() -> None:
+    told = status(failed("a", "Unreachable", AWS_DOWN.message), problem=AWS_DOWN, before=SERVED)
+    assert (told["registries"], told["lastRefreshTime"]) == ([HOST], "2026-01-31T12:00:00Z")
+
+
+def test_status_of_a_run_without_result_rests_on_the_one_before() -> None:
+    run_failed = Problem("RunFailed", "stopped at its deadline", Origin.RUN)
+    told = status(problem=run_failed, before=SERVED)
+    assert condition_of(told, "Ready")["status"] == "True"
+    assert condition_of(told, "RefreshFailing")["reason"] == "RunFailed"
+    assert (told["namespacesReady"], told["namespacesTotal"], told["expiresAt"]) == (2, 2, SERVED["expiresAt"])
+
+
+def test_secret_that_could_not_be_looked_at_is_as_valid_as_before() -> None:
+    told = status(unchanged("a"), failed("b", "Unreachable", "the API server did not answer in time"), before=SERVED)
+    assert (condition_of(told, "Ready")["status"], told["namespacesReady"]) == ("True", 2)
+    assert condition_of(told, "RefreshFailing")["reason"] == "Unreachable"
+
+
+def test_secret_that_was_looked_at_while_aws_was_down_counts_as_seen() -> None:
+    told = status(unchanged("a"), failed("b", AWS_DOWN.reason, AWS_DOWN.message), problem=AWS_DOWN, before=SERVED)
+    assert (condition_of(told, "Ready")["status"], told["namespacesReady"]) == ("False", 1)
+
+
+@pytest.mark.parametrize("change", [{"observedGeneration": 0}, {"expiresAt": "2026-01-31T12:00:00Z"}])
+def test_status_before_that_is_of_another_generation_or_dead_vouches_for_nothing(change: dict) -> None:
+    told = status(problem=AWS_DOWN, before=SERVED | change)
+    assert condition_of(told, "Ready")["status"] == "False"
+
+
+def test_status_speaks_of_the_generation_that_was_served() -> None:
+    told = status_of(resource("a"), result(created("a"), generation=7), NOW, DUE)
+    assert told["observedGeneration"] == 7
+    assert {each["observedGeneration"] for each in told["conditions"]} == {7}
+
+
+def events(*outcomes: Outcome, problem: Problem | None = None) -> list[Event]:
+    return events_of(resource("a", "b"), result(*outcomes, problem=problem))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "problem", "expected"),
+    [
+        (
+            (created("a"), created("b"), Outcome("c", "updated", expires_at=DIES)),
+            None,
+            [
+                (
+                    "Normal",
+                    "SecretCreationSuccess",
+                    "Secret ecr-login created in namespaces: a, b; valid until: 2026-02-01T00:00:00Z",
+                ),
+                (
+                    "Normal",
+                    "SecretUpdateSuccess",
+                    "Secret ecr-login updated in namespaces: c; valid until: 2026-02-01T00:00:00Z",
+                ),
+            ],
+        ),
+        ((unchanged("a"), pending("b")), None, []),
+        (
+            (failed("a"), failed("b"), failed("c", "Forbidden", "may not patch")),
+            None,
+            [
+                ("Warning", "UpdateSecretError", "it is not ours (also in namespaces: b)"),
+                ("Warning", "CreateSecretError", "may not patch"),
+            ],
+        ),
+        ((failed("a", "Forbidden", "may not", valid=True),), None, [("Warning", "UpdateSecretError", "may not")]),
+        (
+            (unchanged("a"), failed("b", "Unreachable", AWS_DOWN.message)),
+            AWS_DOWN,
+            [("Warning", "GetAWSAuthTokenFailed", AWS_DOWN.message)],
+        ),
+        ((), Problem("InvalidResource", "x", Origin.RESOURCE), [("Warning", "InvalidResource", "x")]),
+        ((), Problem("RunFailed", "x", Origin.RUN), [("Warning", "RunFailed", "x")]),
+        ((), Problem("Unreachable", "x", Origin.CLUSTER), [("Warning", "UpdateSecretError", "x")]),
+    ],
+)
+def test_events(outcomes: tuple[Outcome, ...], problem: Problem | None, expected: list[tuple[str, str, str]]) -> None:
+    assert events(*outcomes, problem=problem) == [Event(*each) for each in expected]
