@@ -66,7 +66,7 @@ ARGUMENT_SPEC = {
         "type": "dict",
         "options": {
             "reason": {"type": "str", "required": True},
-            "message": {"type": "str", "required": True},
+            "msg": {"type": "str", "required": True},
         },
     },
     "force": {"type": "bool", "default": False},
@@ -91,7 +91,7 @@ class Outcome:
             "namespace": self.namespace,
             "state": self.state,
             "reason": self.reason,
-            "message": self.message,
+            "msg": self.message,
             "expires_at": format_rfc3339(self.expires_at) if self.expires_at else None,
         }
 
@@ -108,12 +108,12 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
         name, namespaces = _targets(params, owner, tolerant=bool(error))
         authorizations = [] if error else _authorizations(params["authorizations"], now)
     except ValueError as invalid:
-        return _result(params, [], {"reason": "InvalidOption", "message": str(invalid)})
+        return _result(params, [], {"reason": "InvalidOption", "msg": str(invalid)})
     wanted = Wanted.of(name, authorizations, owner) if authorizations else None
     try:
         outcomes = _visit(params, wanted, name, namespaces, owner, now, check_mode)
     except KubernetesError as unreachable:
-        return _result(params, [], {"reason": unreachable.reason, "message": str(unreachable)})
+        return _result(params, [], {"reason": unreachable.reason, "msg": str(unreachable)})
     result = _result(params, outcomes, error)
     if wanted:
         result["token_life"] = int((wanted.expires_at - now).total_seconds())
@@ -218,7 +218,7 @@ def _inspect(cluster: Cluster, name: str, namespace: str, owner: Owner | None, e
     until = _ours_until(current, owner, now)
     if until:
         return Outcome(namespace, "unchanged", expires_at=until)
-    return Outcome(namespace, "failed", error["reason"], error["message"])
+    return Outcome(namespace, "failed", error["reason"], error["msg"])
 
 
 def _ours_until(secret: dict | None, owner: Owner | None, now: datetime) -> datetime | None:
@@ -257,7 +257,7 @@ def _result(params: dict, outcomes: list[Outcome], error: dict | None) -> dict:
 
 def _message(name: str, outcomes: list[Outcome], failures: list[Outcome], error: dict | None) -> str:
     if error:
-        return error["message"]
+        return error["msg"]
     if failures:
         return "; ".join(f"{each.namespace}: {each.message}" for each in failures[:5])
     counts: dict[str, int] = {}

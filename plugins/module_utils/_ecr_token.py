@@ -63,7 +63,7 @@ def _failure(reason: str, message: str) -> dict:
         "failed": True,
         "msg": message,
         "authorizations": [],
-        "error": {"reason": reason, "message": message},
+        "error": {"reason": reason, "msg": message},
     }
 
 

@@ -147,7 +147,7 @@ def item(resource: dict, endpoint_url: str | None = None) -> tuple[dict, Identit
         told["namespaces"] = _targets(resource)
         return told, identity(resource, endpoint_url)
     except ResourceError as error:
-        told["error"] = {"reason": "InvalidResource", "message": str(error)}
+        told["error"] = {"reason": "InvalidResource", "msg": str(error)}
         return told, None
 
 

@@ -103,7 +103,7 @@ options:
         description: A word in CamelCase.
         type: str
         required: true
-      message:
+      msg:
         description: What failed and what to do about it.
         type: str
         required: true
@@ -182,7 +182,7 @@ namespaces:
       description: A word in CamelCase for why it is pending or failed; empty otherwise.
       type: str
       sample: SecretConflict
-    message:
+    msg:
       description: The same for a person, with what to do; empty when there is nothing to say.
       type: str
     expires_at:
@@ -208,7 +208,7 @@ error:
     reason:
       description: A word in CamelCase.
       type: str
-    message:
+    msg:
       description: What failed and what to do about it.
       type: str
 """

@@ -138,7 +138,7 @@ error:
       description: The error code of AWS, or a word of the same form for what went wrong on the way there.
       type: str
       sample: UnrecognizedClientException
-    message:
+    msg:
       description: What failed and what to do about it, for a person.
       type: str
 """

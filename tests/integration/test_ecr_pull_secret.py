@@ -114,9 +114,7 @@ def test_foreign_secrets_stay_as_they_are_and_others_are_served(ansible: Ansible
     assert states(run) == ["failed"] * len(foreign) + ["created"]
     for each, namespace in zip(run.result("Write")["namespaces"], foreign, strict=False):
         assert each["reason"] == "SecretConflict"
-        assert (
-            f"secrets/ecr-login in namespace {namespace} exists and was not made by kube_ecr.secrets" in each["message"]
-        )
+        assert f"secrets/ecr-login in namespace {namespace} exists and was not made by kube_ecr.secrets" in each["msg"]
     assert [cluster.secret(namespace) for namespace in foreign] == before
     assert "Traceback" not in run.output
 
@@ -171,7 +169,7 @@ def test_a_missing_right_is_told_with_verb_resource_and_namespace(ansible: Ansib
     assert states(run) == ["created", "failed", "created"]
     told = run.result("Write")["namespaces"][1]
     assert told["reason"] == "Forbidden"
-    assert f"get secrets/ecr-login in namespace {denied}" in told["message"]
+    assert f"get secrets/ecr-login in namespace {denied}" in told["msg"]
 
 
 def test_names_are_not_masked_by_the_value_of_a_secret(ansible: Ansible, cluster: Cluster) -> None:
@@ -195,7 +193,7 @@ def test_the_shipped_module_gives_the_result_of_the_fast_path(ansible: Ansible, 
         "new": options([foreign, missing, "NAMESPACE"], given),
         "again": options(["NAMESPACE"], given),
         "refused": options(["NAMESPACE"], given, secret_name="Not Valid"),
-        "no token": options(["NAMESPACE"], given, authorization_error={"reason": "Throttled", "message": "later"}),
+        "no token": options(["NAMESPACE"], given, authorization_error={"reason": "Throttled", "msg": "later"}),
         "no cluster": options(["NAMESPACE"], given, kubeconfig="/nonexistent"),
     }
     tasks = []
@@ -248,7 +246,7 @@ def test_without_a_token_it_tells_who_can_still_pull_and_writes_nothing(ansible:
     served, empty = cluster.namespaces("served", "empty")
     ansible.play(task(options([served])))
     before = cluster.secret(served)
-    error = {"reason": "ThrottlingException", "message": "AWS throttled the call"}
+    error = {"reason": "ThrottlingException", "msg": "AWS throttled the call"}
     run = ansible.play(task({**options([served, empty], authorization_error=error), "authorizations": []}))
     assert states(run) == ["unchanged", "failed"]
     assert run.result("Write")["error"] == error

@@ -133,7 +133,7 @@ def test_errors_of_aws_are_told_apart(ansible: Ansible, aws: AWSEndpoint, princi
     assert run.status == 0, run.output
     for reason in cases:
         result = run.result(reason)["msg"]
-        assert result["error"] == {"reason": reason, "message": result["msg"]}
+        assert result["error"] == {"reason": reason, "msg": result["msg"]}
         assert result["authorizations"] == []
     assert forbidden.arn(REGION) in run.result("AccessDeniedException")["msg"]["msg"]
     for secret in (principal.secret_key, "AKIACANARYCANARY0000", "AWS4-HMAC-SHA256", "Traceback"):

@@ -126,7 +126,7 @@ def test_a_resource_that_is_gone_when_its_keys_are_needed_fails_with_a_reason(
     path.write_text(json.dumps({"aws_identities": {"hosts": stale}}))
     run = ansible.run("ansible-playbook", "-i", str(path), "kube_ecr.secrets.reconcile")
     assert run.items(WRITE)["app"]["error"]["reason"] == "CredentialsUnavailable"
-    assert "NotFound" in run.items(WRITE)["app"]["error"]["message"]
+    assert "NotFound" in run.items(WRITE)["app"]["error"]["msg"]
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_text_of_a_resource_is_never_a_template(
         ):
             error = items[f"{kind}-{i}"]["error"]
             assert error["reason"] == "InvalidResource"
-            assert error["message"].startswith(f"{field}: {text!r} ")
+            assert error["msg"].startswith(f"{field}: {text!r} ")
     assert not pwned.exists()
     assert "49" not in {namespace for each in items.values() for namespace in each["item"]["namespaces"]}
 

@@ -126,7 +126,7 @@ def _problem(answer: Mapping, item: Mapping, outcomes: tuple[Outcome, ...]) -> P
 
 
 def _problem_of(error: Mapping, origin: Origin) -> Problem:
-    return Problem(_text(error.get("reason")) or "Unknown", _text(error.get("message")), origin)
+    return Problem(_text(error.get("reason")) or "Unknown", _text(error.get("msg")), origin)
 
 
 def _outcomes(namespaces: object) -> Iterable[Outcome]:
@@ -136,7 +136,7 @@ def _outcomes(namespaces: object) -> Iterable[Outcome]:
                 namespace=_text(each.get("namespace")),
                 state=_text(each.get("state")),
                 reason=_text(each.get("reason")),
-                message=_text(each.get("message")),
+                message=_text(each.get("msg")),
                 expires_at=parse_time(each.get("expires_at")),
             )
 

@@ -103,7 +103,7 @@ def test_what_cannot_be_done_names_the_field_and_no_key(resource: dict, field: s
     told, identity = _resources.item(resource)
     assert identity is None
     assert told["error"]["reason"] == "InvalidResource"
-    assert told["error"]["message"].startswith(f"{field}: ")
+    assert told["error"]["msg"].startswith(f"{field}: ")
     assert SECRET not in str(told)
     assert KEY_ID not in str(told)
 

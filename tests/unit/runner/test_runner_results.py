@@ -10,7 +10,7 @@ from kube_ecr_runner.resources import Key, Resource
 from kube_ecr_runner.results import Origin, Outcome, Result
 
 ITEM = {"kind": "AWSECRImagePullSecret", "namespace": "a", "name": "ecr", "uid": "u", "generation": 2, "error": None}
-NAMESPACE = {"namespace": "a", "state": "created", "reason": "", "message": "", "expires_at": "2026-02-01T00:00:00Z"}
+NAMESPACE = {"namespace": "a", "state": "created", "reason": "", "msg": "", "expires_at": "2026-02-01T00:00:00Z"}
 ANSWER = {
     "changed": True,
     "registries": ["host"],
@@ -19,7 +19,7 @@ ANSWER = {
     "error": None,
     "item": ITEM,
 }
-ERROR = {"reason": "AccessDenied", "message": "may not"}
+ERROR = {"reason": "AccessDenied", "msg": "may not"}
 
 
 def event(kind: str = "runner_item_on_ok", task: str = "Write the pull secrets", **answer: object) -> dict:
