@@ -56,6 +56,10 @@ unit-and-up: install-collection install-runner $(OLDEST_STAMP) tools
 .PHONY: test-only
 test-only: unit-and-up ## Run the tests without lint, for example: make test-only ARGS='-k inventory -x'
 
+.PHONY: bench
+bench: install-collection install-runner tools ## Measure how long a batch of custom resources takes
+	@$(BIN)/python -m tests.bench.batch $(ARGS)
+
 .PHONY: lint
 lint: install-collection ## Check style, YAML, playbooks, the changelog, the artifact and the plugins' documentation
 	@echo "== ruff"

@@ -138,13 +138,13 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _read_resources(self) -> list[dict]:
         names, namespaces = self.get_option("names"), self.get_option("namespaces")
-        with connect(self._connection()) as cluster:
-            return [
-                resource
-                for plural in _resources.PLURALS.values()
-                for resource in cluster.list_resources(plural, self.get_option("label_selector"))
-                if _resources.is_selected(resource, names, namespaces)
-            ]
+        cluster = connect(self._connection())
+        return [
+            resource
+            for plural in _resources.PLURALS.values()
+            for resource in cluster.list_resources(plural, self.get_option("label_selector"))
+            if _resources.is_selected(resource, names, namespaces)
+        ]
 
     def _populate(self, resources: list[dict]) -> None:
         self.inventory.add_group(GROUP)
@@ -168,6 +168,6 @@ class InventoryModule(BaseInventoryPlugin):
         if source:
             variables["aws_region"] = region
             variables["aws_endpoint_url"] = self.get_option("aws_endpoint_url")
-            variables["aws_credentials"] = {key: source[key] for key in ("kind", "namespace", "name", "uid")}
+            variables["aws_credentials"] = source["owner"]
         for name, value in variables.items():
             self.inventory.set_variable(host, name, value)

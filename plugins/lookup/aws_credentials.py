@@ -77,8 +77,8 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         options = {name: self.get_option(name) for name in ("kubeconfig", "context")}
         try:
-            with connect({name: value for name, value in options.items() if value}) as cluster:
-                return [_credentials(cluster, term) for term in terms]
+            cluster = connect({name: value for name, value in options.items() if value})
+            return [_credentials(cluster, term) for term in terms]
         except (KubernetesError, _resources.ResourceError) as error:
             raise AnsibleLookupError(str(error)) from None
 

@@ -160,6 +160,7 @@ def _visit(
 ) -> list[Outcome]:
     if not namespaces:
         return []
+    cluster = connect(_auth(params))
 
     def visit(namespace: str) -> Outcome:
         try:
@@ -169,7 +170,7 @@ def _visit(
         except KubernetesError as error:
             return _failed(namespace, error)
 
-    with connect(_auth(params)) as cluster, ThreadPoolExecutor(min(PARALLEL, len(namespaces))) as pool:
+    with ThreadPoolExecutor(min(PARALLEL, len(namespaces))) as pool:
         return list(pool.map(visit, namespaces))
 
 

@@ -9,14 +9,15 @@ keeps the answer in a file in /tmp, and the official client's API classes take 0
 are not needed here.
 
 What always holds: every call has time-outs and bounded retries; client keys that a kubeconfig holds inline
-are on disk, where the TLS library wants them, no longer than the connection lives.
+are on disk, where the TLS library wants them, no longer than it takes to read them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import GROUP, VERSION
@@ -53,17 +54,13 @@ class KubernetesError(Exception):
 
 
 class Cluster:
-    """One API server, for the time of one with block of connect()."""
+    """One API server; connect() gives it. Its methods may be called from any thread."""
 
     def __init__(self, configuration, headers: dict) -> None:
         """Take the official client's Configuration, and headers to send with every request."""
         self._configuration = configuration
         self._headers = headers
-        self._pool = RESTClientObject(configuration).pool_manager
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._pool.clear()
+        self._pool = _pool(configuration)
 
     def read_secret(self, namespace: str, name: str) -> dict | None:
         """Return a Secret as the API server gives it, or None where there is none. Raises KubernetesError."""
@@ -149,39 +146,62 @@ def _resource_path(plural: str, namespace: str = "", name: str = "") -> str:
     return f"/apis/{GROUP}/{VERSION}{within}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
-@contextmanager
-def connect(params: dict) -> Iterator[Cluster]:
-    """Yield the cluster that kubernetes.core's authentication options name.
+def connect(params: dict) -> Cluster:
+    """Return the cluster that kubernetes.core's authentication options name.
 
     params may hold any of them; those that are absent come from K8S_AUTH_* variables, then from the
-    service account of the pod, then from the kubeconfig. Raises KubernetesError when there is none.
+    service account of the pod, then from the kubeconfig. The connection is kept for the next call with the
+    same params: reading a kubeconfig and greeting the API server takes longer than writing a Secret. A
+    forked process gets one of its own, for two must not talk over one TLS connection.
+
+    Raises KubernetesError when no cluster is named.
     """
+    return _connect(json.dumps(params, sort_keys=True), os.getpid())
+
+
+@lru_cache(maxsize=8)
+def _connect(params_json: str, _pid: int) -> Cluster:
+    params = json.loads(params_json)
     try:
         # kubernetes.core has no public function that stops short of discovery.
         auth = core_client._create_auth_spec(**params)
         headers = core_client._create_headers(**params)
         configuration = core_client._create_configuration(auth)
+        configuration.retries = Retry(
+            total=3,
+            backoff_factor=0.2,
+            backoff_jitter=0.2,
+            status_forcelist=(429, 500, 502, 503, 504),
+            allowed_methods=None,
+            raise_on_status=False,
+        )
+        # Namespaces are served in parallel over this one pool.
+        configuration.connection_pool_maxsize = 16
+        return Cluster(configuration, headers)
     except (ConfigException, OSError, ValueError, TypeError) as error:
         raise KubernetesError("read the kubeconfig", 0, "NoCluster", _first_line(str(error))) from None
     except yaml.YAMLError:  # its text quotes the file, which may hold a token
         raise KubernetesError("read the kubeconfig", 0, "NoCluster", "it is not valid YAML") from None
-    configuration.retries = Retry(
-        total=3,
-        backoff_factor=0.2,
-        backoff_jitter=0.2,
-        status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=None,
-        raise_on_status=False,
-    )
-    # Namespaces are served in parallel over this one pool.
-    configuration.connection_pool_maxsize = 16
-    cluster = Cluster(configuration, headers)
-    try:
-        yield cluster
     finally:
-        cluster.close()
-        # What the library itself does at interpreter exit, which never comes in a forked worker.
+        # The library's own clean-up comes at interpreter exit, which a forked worker never sees.
         kube_config._cleanup_temp_files()
+
+
+def _pool(configuration):
+    """Return the official client's connection pool, with certificates and keys read, so that no file need stay."""
+    pool = RESTClientObject(configuration).pool_manager
+    settings = pool.connection_pool_kw
+    authority, authority_data = settings.pop("ca_certs", None), settings.pop("ca_cert_data", None)
+    certificate, key = settings.pop("cert_file", None), settings.pop("key_file", None)
+    context = urllib3.util.ssl_.create_urllib3_context(cert_reqs=settings["cert_reqs"])
+    if authority or authority_data:
+        context.load_verify_locations(cafile=authority, cadata=authority_data)
+    else:
+        context.load_default_certs()
+    if certificate:
+        context.load_cert_chain(certificate, key)
+    settings["ssl_context"] = context
+    return pool
 
 
 def _refusal(call: str, status: int, body: bytes) -> KubernetesError:

@@ -131,13 +131,17 @@ def item(resource: dict, endpoint_url: str | None = None) -> tuple[dict, Identit
     resource cannot be served (then the identity is None, and targets that are wrong are left out).
     """
     metadata = resource["metadata"]
-    told = {
+    owner = {
         "api_version": resource["apiVersion"],
         "kind": resource["kind"],
         "namespace": metadata.get("namespace", ""),
         "name": metadata["name"],
         "uid": metadata["uid"],
         "generation": metadata.get("generation", 0),
+    }
+    told = {
+        "reference": reference(resource),
+        "owner": owner,
         "secret_name": "",
         "namespaces": [],
         "error": None,

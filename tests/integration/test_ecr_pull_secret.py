@@ -137,7 +137,8 @@ def test_a_secret_that_appears_between_read_and_write_is_not_overwritten(cluster
     before = cluster.secret(namespace)
     given = Authorization(HOST, "AWS", CANARY, datetime.now(UTC) + timedelta(hours=12))
     manifest = _pull_secret.Wanted.of("ecr-login", [given], None).manifest(namespace, None)
-    with _kube.connect({"kubeconfig": cluster.kubeconfig}) as backend, pytest.raises(_kube.KubernetesError) as refusal:
+    backend = _kube.connect({"kubeconfig": cluster.kubeconfig})
+    with pytest.raises(_kube.KubernetesError) as refusal:
         backend.apply_secret(manifest, force=False, dry_run=False)
     assert refusal.value.status == 409
     assert cluster.secret(namespace) == before

@@ -46,8 +46,7 @@ def _plain(node: dict[str, Any]) -> Any:
 
 def served(hosts: dict[str, dict]) -> list[str]:
     """Return what the hosts serve, as Kind/namespace/name."""
-    found = [each for variables in hosts.values() for each in variables["pull_secrets"]]
-    return sorted("/".join(filter(None, (each["kind"], each["namespace"], each["name"]))) for each in found)
+    return sorted(each["reference"] for variables in hosts.values() for each in variables["pull_secrets"])
 
 
 def test_graph_shows_identities_and_list_shows_what_each_serves_and_no_key(

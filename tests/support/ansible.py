@@ -43,7 +43,7 @@ class Run:
     def items(self, task: str) -> dict[str, dict]:
         """Return the results of a loop over custom resources, by the name of the resource."""
         return {
-            each["result"]["item"]["name"]: each["result"]
+            each["result"]["item"]["owner"]["name"]: each["result"]
             for each in self.results
             if each["task"] == task and each["status"].startswith("item ")
         }
@@ -64,26 +64,27 @@ class Ansible:
         """Return the same with the oldest versions that are supported (tests/requirements-oldest.txt)."""
         return replace(self, bin_dir=Path(sys.prefix) / "oldest" / "bin")
 
-    def run(self, command: str, *args: str, **env: str) -> Run:
-        """Run ansible, ansible-playbook, ansible-inventory or the like with `env` on top."""
-        record = self.home / "results.jsonl"
-        record.unlink(missing_ok=True)
+    def environment(self) -> dict[str, str]:
+        """Return all variables that the commands see."""
         settings = {
             "PATH": f"{self.bin_dir}:{os.environ['PATH']}",
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-            "ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACKS),
-            "ANSIBLE_CALLBACKS_ENABLED": "record",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_LOCALHOST_WARNING": "0",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
-            "RECORD_RESULTS": str(record),
         }
+        return {**settings, **self.env}
+
+    def run(self, command: str, *args: str, **env: str) -> Run:
+        """Run ansible, ansible-playbook, ansible-inventory or the like with `env` on top."""
+        record = self.home / "results.jsonl"
+        record.unlink(missing_ok=True)
         done = subprocess.run(
             [str(self.bin_dir / command), *args],
             cwd=self.home,
-            env={**settings, **self.env, **env},
+            env={**self.environment(), **_recording(record), **env},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -113,3 +114,8 @@ class Ansible:
         path = self.home / "ecr.yml"
         path.write_text(json.dumps({"plugin": "kube_ecr.secrets.pull_secrets", **(options or {})}))
         return str(path)
+
+
+def _recording(path: Path) -> dict[str, str]:
+    callback = {"ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACKS), "ANSIBLE_CALLBACKS_ENABLED": "record"}
+    return {**callback, "RECORD_RESULTS": str(path)}

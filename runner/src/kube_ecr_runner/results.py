@@ -88,15 +88,16 @@ class Result:
             return None
         answer = data.get("res")
         item = answer.get("item") if isinstance(answer, Mapping) else None
-        if not isinstance(item, Mapping) or not all(isinstance(item.get(each), str) for each in ("kind", "name")):
+        owner = item.get("owner") if isinstance(item, Mapping) else None
+        if not isinstance(owner, Mapping) or not all(isinstance(owner.get(each), str) for each in ("kind", "name")):
             return None
         outcomes = tuple(_outcomes(answer.get("namespaces")))
         life = answer.get("token_life")
         return cls(
-            key=Key(item["kind"], _text(item.get("namespace")), item["name"]),
-            uid=_text(item.get("uid")),
+            key=Key(owner["kind"], _text(owner.get("namespace")), owner["name"]),
+            uid=_text(owner.get("uid")),
             # An edit of the play's variables may have made a text of it.
-            generation=int(item.get("generation") or 0),
+            generation=int(owner.get("generation") or 0),
             outcomes=outcomes,
             registries=tuple(_text(each) for each in answer.get("registries") or ()),
             token_life=life if isinstance(life, int) else None,

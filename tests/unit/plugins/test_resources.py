@@ -38,12 +38,15 @@ def with_access(**changes: object) -> dict:
 def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
     told, identity = _resources.item(cluster_resource(), "http://aws.example")
     assert told == {
-        "api_version": "aws.zakariaamine.com/v1alpha2",
-        "kind": "ClusterAWSECRImagePullSecret",
-        "namespace": "",
-        "name": "shared",
-        "uid": "u-1",
-        "generation": 3,
+        "reference": "ClusterAWSECRImagePullSecret/shared",
+        "owner": {
+            "api_version": "aws.zakariaamine.com/v1alpha2",
+            "kind": "ClusterAWSECRImagePullSecret",
+            "namespace": "",
+            "name": "shared",
+            "uid": "u-1",
+            "generation": 3,
+        },
         "secret_name": "ecr-login",
         "namespaces": ["a", "b"],
         "error": None,

@@ -9,7 +9,8 @@ import pytest
 from kube_ecr_runner.resources import Key, Resource
 from kube_ecr_runner.results import Origin, Outcome, Result
 
-ITEM = {"kind": "AWSECRImagePullSecret", "namespace": "a", "name": "ecr", "uid": "u", "generation": 2, "error": None}
+OWNER = {"kind": "AWSECRImagePullSecret", "namespace": "a", "name": "ecr", "uid": "u", "generation": 2}
+ITEM = {"owner": OWNER, "error": None}
 NAMESPACE = {"namespace": "a", "state": "created", "reason": "", "msg": "", "expires_at": "2026-02-01T00:00:00Z"}
 ANSWER = {
     "changed": True,
@@ -43,7 +44,7 @@ def test_result_of_an_item() -> None:
         event("runner_on_ok"),
         event(task="Get a token from ECR"),
         event(item="text"),
-        event(item={"name": "ecr"}),
+        event(item={"owner": {"name": "ecr"}}),
         {"event": "runner_item_on_ok"},
         {"event": "runner_item_on_ok", "event_data": {"task": "Write the pull secrets", "res": {"censored": "x"}}},
         {},

@@ -1,0 +1,81 @@
+"""The runner as a user starts it: the command kube-ecr-runner, its log in a file, ended by SIGTERM."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.ansible import Ansible
+
+WATCHES = Path(__file__).parents[2] / "runner" / "watches.yaml"
+_STOP_SECONDS = 30.0
+
+
+class Runner:
+    """One process of the runner, in the environment of `ansible`, from `start()` to `stop()` or as a context manager.
+
+    The cluster and the AWS endpoint are those of the environment: K8S_AUTH_KUBECONFIG, KUBE_ECR_AWS_ENDPOINT_URL.
+    """
+
+    def __init__(self, ansible: Ansible, log: Path, *options: str) -> None:
+        self._ansible = ansible
+        self._log = log
+        self._options = options
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it; its log goes on where that of the last one ended."""
+        command = [str(self._ansible.bin_dir / "kube-ecr-runner"), "--watches", str(WATCHES), *self._options]
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self._ansible.home,
+                env=self._ansible.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it and return its exit status; does nothing when it is stopped."""
+        if self.process is None:
+            return 0
+        self.process.send_signal(how)
+        try:
+            status = self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        self.process = None
+        return status
+
+    @property
+    def log(self) -> str:
+        """All that it wrote so far."""
+        return self._log.read_text()
+
+    def is_watching(self) -> bool:
+        """Return whether it has listed the resources, and serves them from now on."""
+        return " watching " in self.log
+
+    def runs(self) -> list[str]:
+        """Return the log lines of the runs that have ended."""
+        return [line for line in self.log.splitlines() if " run ended " in line]
+
+    def seconds_of_last_run(self) -> float:
+        """Return how long the last run took."""
+        return float(re.findall(r"run ended .*seconds=([\d.]+)", self.log)[-1])
