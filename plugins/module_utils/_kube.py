@@ -191,8 +191,8 @@ def _pool(configuration):
     """Return the official client's connection pool, with certificates and keys read, so that no file need stay."""
     pool = RESTClientObject(configuration).pool_manager
     settings = pool.connection_pool_kw
-    authority, authority_data = settings.pop("ca_certs", None), settings.pop("ca_cert_data", None)
-    certificate, key = settings.pop("cert_file", None), settings.pop("key_file", None)
+    names = ("ca_certs", "ca_cert_data", "cert_file", "key_file")
+    authority, authority_data, certificate, key = (settings.pop(name, None) for name in names)
     context = urllib3.util.ssl_.create_urllib3_context(cert_reqs=settings["cert_reqs"])
     if authority or authority_data:
         context.load_verify_locations(cafile=authority, cadata=authority_data)

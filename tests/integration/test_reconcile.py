@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.support.ansible import Ansible, Run
 from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cluster import Cluster, pull_secret
+from tests.support.processes import watch_processes
 
 ROOT = Path(__file__).parents[2]
 WRITE = "Write the pull secrets"
@@ -129,23 +127,6 @@ def test_a_resource_that_is_gone_when_its_keys_are_needed_fails_with_a_reason(
     assert "NotFound" in run.items(WRITE)["app"]["error"]["msg"]
 
 
-@pytest.fixture
-def loose_crds(cluster: Cluster) -> Iterator[None]:
-    """CRDs without our rules, as those of the Go operator are: what is in a cluster may have come through them."""
-    for path in (ROOT / "crds").glob("*.yaml"):
-        cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(_loose(yaml.safe_load(path.read_text()))))
-    yield
-    cluster.clear()
-    cluster.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-
-
-def _loose(node: object) -> object:
-    if isinstance(node, dict):
-        rules = ("x-kubernetes-validations", "maxLength", "minItems")
-        return {name: _loose(value) for name, value in node.items() if name not in rules}
-    return [_loose(each) for each in node] if isinstance(node, list) else node
-
-
 @pytest.fixture(params=["this", "oldest"])
 def any_ansible(request: pytest.FixtureRequest, ansible: Ansible, cluster: Cluster, aws: AWSEndpoint) -> Ansible:
     """Ansible of the version that the tests run with, and of the oldest that is supported."""
@@ -230,7 +211,7 @@ def test_no_key_and_no_token_leaves_memory(
     aws.latency = 0.5
     temporary = ansible.home / "tmp"
     temporary.mkdir()
-    with _watch_processes() as seen:
+    with watch_processes() as seen:
         run = ansible.reconcile("-vvvv", "--diff", TMPDIR=str(temporary), ANSIBLE_LOG_PATH=str(ansible.home / "log"))
     assert run.status == 2
     assert len(run.items(WRITE)) == 2
@@ -244,27 +225,3 @@ def test_no_key_and_no_token_leaves_memory(
         assert not any(secret.encode() in content for content in (*left, *seen))
     assert any(b"kube_ecr.secrets.reconcile" in content for content in seen), "the run itself was seen"
     assert any(b"Write the pull secrets" in content for content in left), "the log was read"
-
-
-class _watch_processes:  # noqa: N801 - used like a function
-    """Collects command lines and environments of all processes, for the time of a with block."""
-
-    def __enter__(self) -> set[bytes]:
-        self._seen: set[bytes] = set()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._collect)
-        self._thread.start()
-        return self._seen
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _collect(self) -> None:
-        while not self._over.wait(0.05):
-            for process in Path("/proc").glob("[0-9]*"):
-                for name in ("cmdline", "environ"):
-                    try:
-                        self._seen.add((process / name).read_bytes())
-                    except OSError:  # it has ended
-                        continue

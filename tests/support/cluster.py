@@ -57,6 +57,7 @@ class Cluster:
         self.core = CoreV1Api(client)
         self._custom = CustomObjectsApi(client)
         self._namespaces: list[str] = []
+        self._held: list[str] = []
 
     def kubectl(self, *args: str, stdin: str = "") -> str:
         """Run kubectl as a user would; raises KubectlError."""
@@ -83,6 +84,7 @@ class Cluster:
     def terminating_namespace(self, name: str) -> None:
         """Make a namespace that stays Terminating until `clear`, held by a foreign finalizer on an object in it."""
         self.make_namespace(name)
+        self._held.append(name)
         held = {"metadata": {"name": "held", "finalizers": ["example.com/held"]}}
         self.core.create_namespaced_config_map(name, held)
         self.core.delete_namespace(name)
@@ -136,8 +138,11 @@ class Cluster:
         """Remove what the test made."""
         for plural in _PLURALS.values():
             self._delete_all(plural)
+        release = {"metadata": {"finalizers": None}}
+        for name in self._held:
+            self.core.patch_namespaced_config_map("held", name, release)
         for name in self._namespaces:
-            self._let_go(name)
+            self._delete_namespace(name)
 
     def _delete_all(self, plural: str) -> None:
         for each in self._custom.list_cluster_custom_object(GROUP, VERSION, plural)["items"]:
@@ -145,15 +150,10 @@ class Cluster:
             kind = NAMESPACED if metadata.get("namespace") else CLUSTER
             self.delete(kind, metadata["name"], metadata.get("namespace", ""))
 
-    def _let_go(self, namespace: str) -> None:
-        """Delete a namespace without waiting for it, and release what holds it."""
+    def _delete_namespace(self, name: str) -> None:
+        """Delete it without waiting; some are gone already, or were never made."""
         try:
-            for each in self.core.list_namespaced_config_map(namespace).items:
-                if "example.com/held" in (each.metadata.finalizers or []):
-                    self.core.patch_namespaced_config_map(
-                        each.metadata.name, namespace, {"metadata": {"finalizers": None}}
-                    )
-            self.core.delete_namespace(namespace)
+            self.core.delete_namespace(name, _preload_content=False)
         except ApiException as error:
             if error.status not in (404, 409):
                 raise

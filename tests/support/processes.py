@@ -91,3 +91,29 @@ def wait_for_signal() -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: received.set())
     received.wait()
+
+
+class watch_processes:  # noqa: N801 (used like a function)
+    """Collect command lines and environments of all processes, for the time of a with block that gets the set."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._collect)
+
+    def __enter__(self) -> set[bytes]:
+        self._thread.start()
+        return self._seen
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _collect(self) -> None:
+        while not self._over.wait(_POLL_SECONDS):
+            for process in Path("/proc").glob("[0-9]*"):
+                for name in ("cmdline", "environ"):
+                    try:
+                        self._seen.add((process / name).read_bytes())
+                    except OSError:  # it has ended
+                        continue

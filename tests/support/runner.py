@@ -64,6 +64,11 @@ class Runner:
         return status
 
     @property
+    def temporary(self) -> Path:
+        """The TMPDIR that it was given."""
+        return Path(self._ansible.env["TMPDIR"])
+
+    @property
     def log(self) -> str:
         """All that it wrote so far."""
         return self._log.read_text()

@@ -35,6 +35,9 @@ POLL_SECONDS = 0.25
 KILL_SECONDS = 5.0
 MAX_ERROR = 500
 _PR_SET_CHILD_SUBREAPER = 36
+_PREFIX = "kube-ecr-"
+# ansible-core opens a Unix socket in its TMPDIR, and the name of one may have 107 bytes: see unix(7).
+MAX_TMPDIR = 107 - len(f"/{_PREFIX}12345678/t/pymp-12345678/listener-12345678")
 _INVENTORY_PLUGIN = "kube_ecr.secrets.pull_secrets"
 # ansible-runner drops results that are longer; that of a resource with 10,000 namespaces has 3 MB.
 _MAX_RESULT = 16_000_000
@@ -116,6 +119,19 @@ class _Progress:
             self.errors.append(f"task {data.get('task')!r} failed" + (f": {text}" if text else ""))
 
 
+class TemporaryDirectoryError(ValueError):
+    """Runs could not work in the directory for temporary files; the text says what to set."""
+
+
+def check_tmpdir(path: str) -> None:
+    """Raise TemporaryDirectoryError if path, where runs would have their private directories, is too long."""
+    if len(os.fsencode(path)) > MAX_TMPDIR:
+        raise TemporaryDirectoryError(
+            f"the path of the directory for temporary files, {path}, is too long for the Unix sockets of ansible-core; "
+            f"set TMPDIR to one of at most {MAX_TMPDIR} bytes, such as /tmp"
+        )
+
+
 def run_batch(
     keys: Iterable[Key],
     playbook: str,
@@ -131,7 +147,7 @@ def run_batch(
     progress = _Progress(deliver, dict.fromkeys(keys))
     started = time.monotonic()
     try:
-        with tempfile.TemporaryDirectory(prefix="kube-ecr-run-", ignore_cleanup_errors=True) as private:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as private:
             try:
                 status, rc = _run(Path(private), playbook, settings, progress, cancelled)
             finally:
@@ -148,7 +164,7 @@ def _run(
 ) -> tuple[str, int | None]:
     inventory = private / "inventory" / "ecr.yml"
     settings_file = private / "env" / "settings"
-    scratch = private / "tmp"
+    scratch = private / "t"
     for folder in (inventory.parent, settings_file.parent, scratch):
         folder.mkdir(mode=0o700)
     # ansible-runner (2.4) reads these from this file only: without it, it drops those that it is called with.

@@ -12,6 +12,7 @@ import platform
 import random
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -20,7 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from kube_ecr_runner import watches
-from kube_ecr_runner.batch import Settings, adopt_orphans, run_batch
+from kube_ecr_runner.batch import Settings, TemporaryDirectoryError, adopt_orphans, check_tmpdir, run_batch
 from kube_ecr_runner.controller import Controller, Inbox, Stop
 from kube_ecr_runner.kube import NAMESPACES, Cluster, KubernetesError, Stream, Troubles, resources_of
 from kube_ecr_runner.logs import configure, fields
@@ -34,9 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the custom resources of a cluster until SIGTERM or SIGINT; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
+        check_tmpdir(tempfile.gettempdir())
         watched = watches.load(options.watches)
         cluster = Cluster.connect(options.kubeconfig, options.context)
-    except (watches.WatchesError, KubernetesError) as error:
+    except (TemporaryDirectoryError, watches.WatchesError, KubernetesError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
     configure(options.log_level)

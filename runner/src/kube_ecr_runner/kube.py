@@ -14,6 +14,7 @@ import logging
 import os
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,9 +24,11 @@ from urllib.parse import quote, urlencode
 
 import urllib3
 import yaml
-from kubernetes.client import ApiClient, Configuration
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.client import Configuration
+from kubernetes.client.rest import RESTClientObject
+from kubernetes.config import ConfigException, kube_config, load_incluster_config, load_kube_config
 from urllib3.util.retry import Retry
+from urllib3.util.ssl_ import create_urllib3_context
 
 from kube_ecr_runner.logs import fields
 from kube_ecr_runner.resources import API_VERSION, GROUP, PLURALS, VERSION, Resource, parse_namespace
@@ -123,11 +126,16 @@ class Changed:
 class Cluster:
     """One API server. Its methods may be called from any thread."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, tls: ssl.SSLContext | None = None) -> None:
+        """Take the official client's Configuration, and what replaces its certificates and keys if given."""
         configuration.connection_pool_maxsize = 8
         self.url = configuration.host.rstrip("/")
         self._configuration = configuration
-        self._pool = ApiClient(configuration).rest_client.pool_manager
+        self._pool = RESTClientObject(configuration).pool_manager
+        if tls:
+            for name in ("ca_certs", "ca_cert_data", "cert_file", "key_file"):
+                self._pool.connection_pool_kw.pop(name, None)
+            self._pool.connection_pool_kw["ssl_context"] = tls
         self._instance = socket.gethostname()
 
     @classmethod
@@ -140,15 +148,17 @@ class Cluster:
         try:
             if is_in_cluster(kubeconfig, context):
                 load_incluster_config(configuration)
-            else:
-                load_kube_config(kubeconfig, context, configuration, persist_config=False)
+                return cls(configuration)
+            load_kube_config(kubeconfig, context, configuration, persist_config=False)
+            return cls(configuration, _tls(configuration))
         except yaml.YAMLError:  # its text quotes the file, which may hold a token
             raise _no_cluster("the kubeconfig is not valid YAML", kubeconfig) from None
         except (TypeError, KeyError, AttributeError):
             raise _no_cluster("the kubeconfig has not the form of one", kubeconfig) from None
         except (ConfigException, OSError, ValueError) as error:
             raise _no_cluster(str(error).strip().partition("\n")[0], kubeconfig) from None
-        return cls(configuration)
+        finally:
+            kube_config._cleanup_temp_files()
 
     def list_pages(self, source: Source) -> Iterator[dict]:
         """Yield all objects of a source, page by page, as the API server gives them. Raises KubernetesError."""
@@ -420,6 +430,18 @@ class Stream:
         if kind != "BOOKMARK":
             self._deliver(Changed(self._source, self._source.parse(item), is_gone=kind == "DELETED"))
         return metadata.get("resourceVersion") or version
+
+
+def _tls(configuration: Configuration) -> ssl.SSLContext:
+    """Read certificates and keys: those that stand in a kubeconfig are otherwise in files as long as this runs."""
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if configuration.verify_ssl else ssl.CERT_NONE)
+    if configuration.ssl_ca_cert:
+        context.load_verify_locations(cafile=configuration.ssl_ca_cert)
+    else:
+        context.load_default_certs()
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    return context
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
