@@ -1,7 +1,7 @@
 """The test tools that are written in Go: built once, kept in a cache, shared by every checkout.
 
 A tool is a Go module in `tests/support/go/NAME`. Its binary is kept under a key made of all that goes into
-it (sources, go.mod, go.sum, the version of Go), so a checkout never runs a binary of other sources, and a
+it (sources, go.mod, go.sum, linker flags, the version of Go), so a checkout never runs a binary of other sources, and a
 second checkout with the same sources does not build. `python -m tests.support.cache [NAME...]` builds ahead
 of the tests and prints where the binaries are. The cache is safe to delete at any time.
 """
@@ -93,7 +93,7 @@ def _go_env() -> dict[str, str]:
 
 def _key(source: Path, go_version: str) -> str:
     digest = hashlib.sha256(go_version.encode())
-    files = [path for path in source.iterdir() if path.suffix == ".go" or path.name in ("go.mod", "go.sum")]
+    files = [path for path in source.iterdir() if path.suffix == ".go" or path.name in ("go.mod", "go.sum", "ldflags")]
     for path in sorted(files):
         content = path.read_bytes()
         digest.update(f"\0{path.name}\0{len(content)}\0".encode())
@@ -117,7 +117,10 @@ def _build(source: Path, binary: Path) -> None:
     _say(f"building the test tool '{source.name}' into {binary.parent} ({note})")
     started = time.monotonic()
     unfinished = binary.with_name(f"{binary.name}.unfinished")
-    command = ["go", "build", "-v", "-trimpath", "-ldflags", "-s -w", "-o", str(unfinished), "."]
+    # Kubernetes' own build sets its version in this way; kubectl refuses to work without one.
+    extra = source / "ldflags"
+    flags = f"-s -w {' '.join(extra.read_text().split())}" if extra.exists() else "-s -w"
+    command = ["go", "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(unfinished), "."]
     build = subprocess.Popen(
         command, cwd=source, env=_go_env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

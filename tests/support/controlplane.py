@@ -18,6 +18,7 @@ import tempfile
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,6 +38,14 @@ _ISSUER = "https://kubernetes.default.svc"
 
 class KubectlError(RuntimeError):
     """kubectl failed; the text is the command and what it wrote to stderr."""
+
+
+def kubectl_path() -> Path:
+    """Return an executable `kubectl`; builds the binary first if it is not in the cache. Raises ToolError."""
+    link = go_tool("controlplane").with_name("kubectl")
+    with suppress(FileExistsError):
+        link.symlink_to("controlplane")
+    return link
 
 
 class ControlPlane:
@@ -89,10 +98,7 @@ class ControlPlane:
     @property
     def kubectl_path(self) -> Path:
         """An executable `kubectl` of the same version as the API server."""
-        link = self._binary.with_name("kubectl")
-        if not link.exists():
-            link.symlink_to(self._binary.name)
-        return link
+        return kubectl_path()
 
     def kubectl(self, *args: str, stdin: str = "") -> str:
         """Run kubectl as administrator with that `stdin`; return its stdout, raise KubectlError if it fails."""

@@ -23,7 +23,7 @@ class Runner:
 
     def __init__(self, ansible: Ansible, log: Path, *options: str) -> None:
         self._ansible = ansible
-        self._log = log
+        self.log_path = log
         self._options = options
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -39,7 +39,7 @@ class Runner:
     def start(self) -> None:
         """Start it; its log goes on where that of the last one ended."""
         command = [str(self._ansible.bin_dir / "kube-ecr-runner"), "--watches", str(WATCHES), *self._options]
-        with self._log.open("ab") as output:
+        with self.log_path.open("ab") as output:
             self.process = subprocess.Popen(
                 command,
                 cwd=self._ansible.home,
@@ -71,7 +71,7 @@ class Runner:
     @property
     def log(self) -> str:
         """All that it wrote so far."""
-        return self._log.read_text()
+        return self.log_path.read_text()
 
     def is_watching(self) -> bool:
         """Return whether it has listed the resources, and serves them from now on."""

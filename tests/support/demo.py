@@ -1,0 +1,215 @@
+"""`make demo`: from a custom resource to an image that is pulled with nothing but the Secret it became.
+
+Control plane, AWS endpoint and registry are those of the tests; everything else is what a user has: the CRDs, the
+runner, kubectl, two manifests. With $KUBECONFIG that cluster is used instead of a control plane of its own; what the
+demo made there it removes. With KEEP=1 all goes on running until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.ansible import Ansible
+from tests.support.awsendpoint import AWSEndpoint, Principal
+from tests.support.cache import ToolError
+from tests.support.controlplane import ControlPlane, kubectl_path
+from tests.support.processes import StartError, wait_for_signal
+from tests.support.registry import PullError, Registry
+from tests.support.runner import Runner
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = (ROOT / "docs" / "examples" / "namespaced.yaml", ROOT / "docs" / "examples" / "cluster.yaml")
+KINDS = "awsecrimagepullsecrets,clusterawsecrimagepullsecrets"
+CRDS = [f"{plural}.aws.zakariaamine.com" for plural in (*KINDS.split(","), "awsecrcredentials")]
+NAMESPACES = ("default", "ns1", "ns2", "ns3")
+IMAGE = "team/app:1.0"
+_WAIT_SECONDS = 60
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl for one cluster, shown to the user as it runs."""
+
+    program: Path
+    kubeconfig: Path
+
+    def run(self, *args: str, stdin: str = "") -> str:
+        """Run it quietly; return its stdout. Raises DemoError."""
+        command = [str(self.program), f"--kubeconfig={self.kubeconfig}", *args]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise DemoError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def show(self, *args: str, stdin: str = "") -> None:
+        """Print the command and what it says."""
+        print(f"$ kubectl {shlex.join(args)}")
+        print(self.run(*args, stdin=stdin).rstrip(), flush=True)
+
+
+def main() -> None:
+    """Show the whole path; exit with 1 and a reason if a step fails."""
+    started = time.monotonic()
+    try:
+        with ExitStack() as stack:
+            _demo(stack)
+            _say(f"That took {time.monotonic() - started:.0f} s. What to try next:")
+            print(_NEXT)
+            if os.environ.get("KEEP"):
+                print("\nKEEP=1: all goes on running until you press Ctrl-C.", flush=True)
+                wait_for_signal()
+    except (DemoError, ToolError, StartError) as error:
+        sys.exit(f"error: {error}")
+
+
+_NEXT = """  make demo KEEP=1                        the same, and it goes on running for you to play with
+  kubectl explain aeps.spec               what a custom resource may say (with KEEP=1)
+  ansible-doc kube_ecr.secrets.ecr_token  the modules, for playbooks without custom resources
+  README.md                               how to install it where you need it"""
+
+
+def _demo(stack: ExitStack) -> None:
+    home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kube-ecr-demo-", dir="/tmp")))
+    kubectl = _cluster(stack)
+    _say("An AWS endpoint that checks signatures, and a registry that demands a login")
+    aws = stack.enter_context(AWSEndpoint())
+    registry = stack.enter_context(Registry(aws.url))
+    principal = aws.principal()
+    host = principal.registry()
+    registry.push(host, IMAGE)
+    print(f"{aws.url} knows one IAM user; {host} holds {IMAGE}", flush=True)
+
+    _say("The custom resource definitions, and the runner")
+    stack.enter_context(_prepared(kubectl))
+    ansible = Ansible(home, {"K8S_AUTH_KUBECONFIG": str(kubectl.kubeconfig), "KUBE_ECR_AWS_ENDPOINT_URL": aws.url})
+    print("$ kube-ecr-runner --watches runner/watches.yaml &", flush=True)
+    runner = stack.enter_context(Runner(ansible, home / "runner.log"))
+
+    _say("The two examples, with the keys of that IAM user")
+    for example in EXAMPLES:
+        print(f"$ kubectl apply -f {example.name}")
+        print(kubectl.run("apply", "-f", "-", stdin=_with_keys(example, principal)).rstrip(), flush=True)
+    _wait_ready(kubectl, runner)
+    kubectl.show("get", "aeps,caeps")
+    kubectl.show("get", "secrets", "--all-namespaces", "--field-selector=metadata.name=ecr-login")
+    kubectl.show("get", "events", "--field-selector=reason=SecretCreationSuccess")
+
+    _say("A real client pulls with nothing but the Secret of namespace ns2")
+    config = _docker_config(kubectl, "ns2")
+    print("$ kubectl get secret ecr-login -n ns2 -o jsonpath='{.data.\\.dockerconfigjson}' | base64 -d >config.json")
+    print(f"$ crane pull {host}/{IMAGE}")
+    print(f"pulled {registry.pull(host, IMAGE, config)}", flush=True)
+
+    _say("The same pull twelve hours later, had nobody renewed the token")
+    aws.expire_tokens()
+    print(f"$ crane pull {host}/{IMAGE}")
+    try:
+        registry.pull(host, IMAGE, config)
+    except PullError as error:
+        print(str(error).splitlines()[-1], flush=True)
+    else:
+        raise DemoError("the registry took a token that has expired")
+    print("The runner would have: it replaces a token when half of its life is over.")
+    if os.environ.get("KEEP"):
+        print(_hints(kubectl, aws, runner))
+
+
+@contextmanager
+def _removed(kubectl: Kubectl, *things: str) -> Iterator[None]:
+    """Remove things from a cluster that is not ours, whatever happens in between."""
+    try:
+        yield
+    finally:
+        kubectl.run("delete", "--ignore-not-found", *things)
+
+
+def _cluster(stack: ExitStack) -> Kubectl:
+    given = os.environ.get("KUBECONFIG")
+    if given:
+        _say(f"The cluster of KUBECONFIG={given}")
+        kubectl = Kubectl(kubectl_path(), Path(given))
+        kubectl.show("version")
+        return kubectl
+    _say("A Kubernetes control plane (etcd, kube-apiserver, kube-controller-manager)")
+    plane = stack.enter_context(ControlPlane())
+    kubectl = Kubectl(plane.kubectl_path, plane.kubeconfig)
+    kubectl.show("version")
+    return kubectl
+
+
+@contextmanager
+def _prepared(kubectl: Kubectl) -> Iterator[None]:
+    """Have the CRDs and namespaces ns1 to ns3; afterwards all is as it was before."""
+    with ExitStack() as stack:
+        present = kubectl.run("get", "crds", "-o", "name").split()
+        ours = [crd for crd in CRDS if f"customresourcedefinition.apiextensions.k8s.io/{crd}" in present]
+        if ours and kubectl.run("get", KINDS, "--all-namespaces", "-o", "name").strip():
+            raise DemoError(f"this cluster holds {KINDS} already, which the demo's runner would serve; use another one")
+        if not ours:
+            stack.enter_context(_removed(kubectl, *(f"crd/{crd}" for crd in CRDS)))
+            kubectl.show("apply", "--server-side", "-f", str((ROOT / "crds").relative_to(Path.cwd())))
+            kubectl.run("wait", "--for=condition=Established", *(f"crd/{crd}" for crd in CRDS), "--timeout=30s")
+        for namespace in NAMESPACES:
+            there = kubectl.run("get", "namespace", namespace, "--ignore-not-found", "-o", "name").strip()
+            if there and kubectl.run("get", "secret", "ecr-login", "-n", namespace, "--ignore-not-found").strip():
+                raise DemoError(f"there is a Secret ecr-login in namespace {namespace} already; use another cluster")
+            if not there:
+                stack.enter_context(_removed(kubectl, f"namespace/{namespace}", "--wait=false"))
+                kubectl.show("create", "namespace", namespace)
+            else:
+                stack.enter_context(_removed(kubectl, "secret/ecr-login", f"--namespace={namespace}"))
+        for kind in KINDS.split(","):
+            stack.callback(kubectl.run, "delete", kind, "--all", "--namespace=default")
+        yield
+
+
+def _with_keys(example: Path, principal: Principal) -> str:
+    text = example.read_text().replace("YOUR_ACCESS_KEY_ID", principal.access_key)
+    return text.replace("YOUR_SECRET_ACCESS_KEY", principal.secret_key)
+
+
+def _wait_ready(kubectl: Kubectl, runner: Runner) -> None:
+    wait = ("wait", "--for=condition=Ready", KINDS, "--all", f"--timeout={_WAIT_SECONDS}s")
+    try:
+        kubectl.show(*wait)
+    except DemoError as error:
+        raise DemoError(f"{error}\nThe runner said:\n{runner.log}") from None
+
+
+def _docker_config(kubectl: Kubectl, namespace: str) -> str:
+    encoded = kubectl.run("get", "secret", "ecr-login", "-n", namespace, "-o", r"jsonpath={.data.\.dockerconfigjson}")
+    return base64.b64decode(encoded).decode()
+
+
+def _hints(kubectl: Kubectl, aws: AWSEndpoint, runner: Runner) -> str:
+    return f"""
+In another terminal:
+  export KUBECONFIG={kubectl.kubeconfig} PATH={kubectl.program.parent}:$PATH
+  kubectl describe caeps test-ecr-credentials
+  kubectl create namespace ns4; kubectl patch caeps test-ecr-credentials --type=json \\
+    -p '[{{"op": "add", "path": "/spec/namespaces/-", "value": "ns4"}}]'
+  tail -f {runner.log_path}
+  curl {aws.url}/_control/fail -d '{{"code": "ThrottlingException"}}'   # and: /_control/heal
+"""
+
+
+def _say(text: str) -> None:
+    print(f"\n== {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
