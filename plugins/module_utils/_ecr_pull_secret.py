@@ -214,12 +214,24 @@ def _write(
 
 
 def _inspect(cluster: Cluster, name: str, namespace: str, owner: Owner | None, error: dict, now: datetime) -> Outcome:
-    """Without a token nothing is written; say whether the namespace can still pull."""
+    """Without a token nothing is written; say whether the namespace can still pull, or is waited for."""
     current = cluster.read_secret(namespace, name)
     until = _ours_until(current, owner, now)
     if until:
         return Outcome(namespace, "unchanged", expires_at=until)
+    refused = current is None and _try_out(cluster, name, namespace)
+    if refused and refused.state == "pending":
+        return refused
     return Outcome(namespace, "failed", error["reason"], error["msg"])
+
+
+def _try_out(cluster: Cluster, name: str, namespace: str) -> Outcome | None:
+    """Return how a Secret would be refused, None if it would not: this needs no right to read namespaces."""
+    try:
+        cluster.apply_secret(_pull_secret.empty(name, namespace), force=False, dry_run=True)
+    except KubernetesError as error:
+        return _failed(namespace, error)
+    return None
 
 
 def _ours_until(secret: dict | None, owner: Owner | None, now: datetime) -> datetime | None:

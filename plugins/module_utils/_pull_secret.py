@@ -111,6 +111,17 @@ class Wanted:
         )
 
 
+def empty(name: str, namespace: str) -> dict:
+    """Return a pull secret without any login, for asking the API server whether one could be made at all."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": _docker_config.SECRET_TYPE,
+        "metadata": {"name": name, "namespace": namespace},
+        "stringData": {_docker_config.DATA_KEY: _docker_config.render([])},
+    }
+
+
 def obstacle(secret: dict, owner: Owner | None) -> tuple[str, str] | None:
     """Return why an existing Secret must not or cannot be written (reason, message), or None if it may."""
     metadata = secret["metadata"]

@@ -13,6 +13,7 @@ import sys
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -35,7 +36,7 @@ class FastPathAction(ActionBase):
             result = self._execute_here()
         else:
             result = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
-        if self.feature.returns_secret and not self._task.no_log:
+        if self.feature.returns_secret and not self._task.no_log and not result.get("failed"):
             Display().warning(_NO_LOG_ADVICE)
         return result
 
@@ -43,9 +44,15 @@ class FastPathAction(ActionBase):
         validation = ArgumentSpecValidator(self.feature.argument_spec).validate(self._task.args)
         if validation.error_messages:
             # The text may quote a value that was given for a wrong type.
-            text = "; ".join(validation.error_messages)
-            return {"failed": True, "msg": remove_values(text, validation._no_log_values)}
+            text = remove_values(self._worded(validation.errors[0]), validation._no_log_values)
+            return {"failed": True, "changed": False, "msg": text}
         return execute(self.feature, validation.validated_parameters, self._task.check_mode, self._task.diff)
+
+    def _worded(self, error: Exception) -> str:
+        """Word an error as AnsibleModule does."""
+        if isinstance(error, UnsupportedError):
+            return f"Unsupported parameters for ({self._task.action}) module: {error.msg}"
+        return error.msg
 
     def _is_local(self, task_vars: dict) -> bool:
         interpreter = task_vars.get("ansible_python_interpreter")

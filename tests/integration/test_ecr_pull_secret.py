@@ -245,11 +245,14 @@ def test_an_owner_of_another_namespace_is_refused(ansible: Ansible, cluster: Clu
 
 def test_without_a_token_it_tells_who_can_still_pull_and_writes_nothing(ansible: Ansible, cluster: Cluster) -> None:
     served, empty = cluster.namespaces("served", "empty")
+    missing, terminating = cluster.names("missing", "terminating")
+    cluster.terminating_namespace(terminating)
     ansible.play(task(options([served])))
     before = cluster.secret(served)
     error = {"reason": "ThrottlingException", "msg": "AWS throttled the call"}
-    run = ansible.play(task({**options([served, empty], authorization_error=error), "authorizations": []}))
-    assert states(run) == ["unchanged", "failed"]
+    targets = options([served, empty, missing, terminating], authorization_error=error)
+    run = ansible.play(task({**targets, "authorizations": []}))
+    assert states(run) == ["unchanged", "failed", "pending", "pending"]
     assert run.result("Write")["error"] == error
     assert cluster.secret(served) == before
     assert cluster.secret(empty) is None
