@@ -25,28 +25,13 @@ description:
   - The playbook C(kube_ecr.secrets.reconcile) is made for this inventory.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
-requirements:
-  - python >= 3.9
-  - kubernetes >= 31
-notes:
-  - Other ways to authenticate to the cluster (tokens, client certificates, impersonation) are taken from the variables
-    C(K8S_AUTH_*) that C(kubernetes.core) documents, so that no secret stands in an inventory file.
+extends_documentation_fragment:
+  - kube_ecr.secrets.cluster
 options:
   plugin:
     description: Marks the file as one for this plugin.
     required: true
     choices: [kube_ecr.secrets.pull_secrets]
-  kubeconfig:
-    description:
-      - Path of the kubeconfig. If not set, the service account of the pod, E(KUBECONFIG) or C(~/.kube/config) is used.
-    type: path
-    env:
-      - name: K8S_AUTH_KUBECONFIG
-  context:
-    description: The context of the kubeconfig.
-    type: str
-    env:
-      - name: K8S_AUTH_CONTEXT
   names:
     description:
       - Only resources of these names, each as V(name), V(namespace/name), V(AWSECRImagePullSecret/namespace/name) or

@@ -14,9 +14,8 @@ description:
   - Use it inside a task with C(no_log=true), never in C(vars) that other tasks or callbacks can see.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
-requirements:
-  - python >= 3.9
-  - kubernetes >= 31
+extends_documentation_fragment:
+  - kube_ecr.secrets.cluster
 options:
   _terms:
     description:
@@ -25,16 +24,6 @@ options:
     type: list
     elements: dict
     required: true
-  kubeconfig:
-    description: Path of the kubeconfig.
-    type: path
-    env:
-      - name: K8S_AUTH_KUBECONFIG
-  context:
-    description: The context of the kubeconfig.
-    type: str
-    env:
-      - name: K8S_AUTH_CONTEXT
 """
 
 EXAMPLES = r"""

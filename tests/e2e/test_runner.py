@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -284,6 +286,26 @@ def test_sigterm_in_mid_run_leaves_nothing_behind(
     assert not list(runner.temporary.iterdir())
     left = [path for path in Path("/proc").glob("[0-9]*/environ") if str(ansible.home).encode() in _read(path)]
     assert left == []
+
+
+def test_sigkill_in_mid_run_leaves_no_key_behind_and_a_restart_serves(
+    cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner, ansible: Ansible
+) -> None:
+    (own,) = cluster.namespaces("own")
+    cluster.apply(pull_secret("app", principal, namespace=own))
+    aws.hang()
+    runner.start()
+    cluster.wait(lambda: aws.calls, "AWS was asked")
+    runner.stop(signal.SIGKILL)
+    left = [*_files(runner.temporary), *_files(ansible.home)]
+    assert any(b"kube_ecr.secrets.pull_secrets" in content for content in left)
+    for secret in (principal.secret_key, principal.access_key):
+        assert not any(secret.encode() in content for content in left)
+    shutil.rmtree(runner.temporary)
+    runner.temporary.mkdir()
+    aws.heal()
+    runner.start()
+    wait_ready(cluster, NAMESPACED, "app", own)
 
 
 def _read(path: Path) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils import _kube, _pull_secret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations import Authorization
 from tests.support.ansible import Ansible, Run
+from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cluster import Cluster
 
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
@@ -61,6 +62,26 @@ def test_written_once_then_unchanged_until_half_of_the_life_is_over(ansible: Ans
     assert after["metadata"]["annotations"]["expiry"] == second.result("Write")["expires_at"]
     assert cluster.config(names[0])["auths"].keys() == {HOST}
     assert cluster.config(names[0])["auths"][HOST]["password"] == CANARY
+
+
+def test_the_role_does_both_in_one_call(
+    ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
+) -> None:
+    names = cluster.namespaces("team-a", "team-b")
+    variables = {
+        "pull_secret_region": "eu-west-1",
+        "pull_secret_access_key": principal.access_key,
+        "pull_secret_secret_key": principal.secret_key,
+        "pull_secret_endpoint_url": aws.url,
+        "pull_secret_namespaces": names,
+    }
+    role = {"ansible.builtin.include_role": {"name": "kube_ecr.secrets.pull_secret"}}
+    run = ansible.play({**role, "vars": variables}, args=("-vvv",))
+    assert states(run, "Write the pull secret") == ["created", "created"]
+    assert principal.secret_key not in run.output
+    refused = ansible.play({**role, "vars": {**variables, "pull_secret_namespaces": "{{ omit }}"}})
+    assert "pull_secret_namespaces" in refused.output
+    assert refused.status == 2
 
 
 def test_force_writes_a_token_of_another_principal_at_once(ansible: Ansible, cluster: Cluster) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from typing import Any
 
 import pytest
 
 from tests.support.ansible import Ansible
 from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import Cluster, pull_secret
+from tests.support.cluster import Cluster, encoded, pull_secret
 
 
 @pytest.fixture
@@ -18,14 +17,11 @@ def resources(cluster: Cluster, aws: AWSEndpoint, principal: Principal) -> list[
     """Four resources of two identities: of the first, one in plain text and two in base64; one of the second."""
     team_a, team_b = cluster.namespaces("team-a", "team-b")
     other = aws.principal(account="444455556666")
-    encoded = Principal(
-        b64encode(principal.access_key.encode()).decode(), b64encode(principal.secret_key.encode()).decode(), "1"
-    )
-    labelled = pull_secret("shared", encoded, namespaces=[team_a, team_b])
+    labelled = pull_secret("shared", encoded(principal), namespaces=[team_a, team_b])
     labelled["metadata"]["labels"] = {"tier": "production"}
     cluster.apply(
         pull_secret("app", principal, namespace=team_a),
-        pull_secret("app", encoded, namespace=team_b),
+        pull_secret("app", encoded(principal), namespace=team_b),
         pull_secret("other", other, namespace=team_b, region="us-east-1"),
         labelled,
     )
@@ -65,7 +61,7 @@ def test_graph_shows_identities_and_list_shows_what_each_serves_and_no_key(
         f"AWSECRImagePullSecret/{team_b}/app",
         "ClusterAWSECRImagePullSecret/shared",
     ]
-    for form in (principal.secret_key, b64encode(principal.secret_key.encode()).decode(), principal.access_key):
+    for form in (principal.secret_key, encoded(principal).secret_key, principal.access_key):
         assert form not in json.dumps(hosts)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.ansible import Ansible, Run
 from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import Cluster, pull_secret
+from tests.support.cluster import Cluster, encoded, pull_secret
 from tests.support.processes import watch_processes
 
 ROOT = Path(__file__).parents[2]
@@ -29,9 +29,11 @@ def state(run: Run, name: str) -> dict[str, str]:
 def test_both_kinds_from_one_call_then_nothing_to_do(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
-    """Also: what is ambient in the environment of the run means nothing to a resource with keys."""
+    """One has its keys in plain text, the other in base64; what is ambient in the environment means nothing to both."""
     own, *shared = cluster.namespaces("own", "ns1", "ns2")
-    cluster.apply(pull_secret("app", principal, namespace=own), pull_secret("shared", principal, namespaces=shared))
+    cluster.apply(
+        pull_secret("app", principal, namespace=own), pull_secret("shared", encoded(principal), namespaces=shared)
+    )
     first = ansible.reconcile(**AMBIENT)
     assert first.status == 0, first.output
     assert state(first, "app") == {own: "created"}

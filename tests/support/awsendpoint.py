@@ -29,8 +29,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from botocore.auth import SIGV4_TIMESTAMP, SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -38,7 +37,7 @@ from botocore.credentials import Credentials
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from tests.support.processes import StartError, wait_for_signal
+from tests.support.processes import Service, StartError, wait_for_signal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -200,7 +199,7 @@ class _State:
             return self._changed.wait_for(lambda: self._run != run, seconds)
 
 
-class AWSEndpoint:
+class AWSEndpoint(Service):
     """An endpoint for boto3's `endpoint_url`, from `start()` to `stop()`, or as a context manager.
 
     `token_life` (how long new tokens live) and `latency` (seconds before each answer) count from the next request
@@ -215,15 +214,6 @@ class AWSEndpoint:
         self._state = _State()
         self._server: BaseWSGIServer | None = None
         self._moto: WSGIApplication | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Return when connections are accepted, on the port of the last start if there was one.

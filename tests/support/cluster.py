@@ -47,6 +47,12 @@ def pull_secret(
     return resource
 
 
+def encoded(principal: Principal) -> Principal:
+    """Return the principal with its keys as the Go operator's webhook leaves them in a resource."""
+    keys = (base64.b64encode(key.encode()).decode() for key in (principal.access_key, principal.secret_key))
+    return Principal(*keys, principal.account)
+
+
 class Cluster:
     """A control plane as one test sees it; `clear()` removes the test's namespaces and all custom resources."""
 

@@ -20,12 +20,10 @@ from base64 import b64encode
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.support.cache import ToolError, go_tool
 from tests.support.pki import CertificateAuthority, KeyPair, signing_keys
-from tests.support.processes import Child, StartError, free_ports, wait_for_signal
+from tests.support.processes import Child, Service, StartError, free_ports, wait_for_signal
 
 _CONTROLLERS = (
     "garbage-collector-controller",
@@ -41,17 +39,30 @@ class KubectlError(RuntimeError):
 
 
 def kubectl_path() -> Path:
-    """Return an executable `kubectl`; builds the binary first if it is not in the cache. Raises ToolError."""
+    """Return an executable `kubectl` of the API server's version.
+
+    Builds the binary first if it is not in the cache. Raises ToolError.
+    """
     link = go_tool("controlplane").with_name("kubectl")
     with suppress(FileExistsError):
         link.symlink_to("controlplane")
     return link
 
 
-class ControlPlane:
+def run_kubectl(kubeconfig: Path, *args: str, stdin: str = "") -> str:
+    """Run kubectl with that `stdin`; return its stdout, raise KubectlError if it fails."""
+    command = [str(kubectl_path()), f"--kubeconfig={kubeconfig}", *args]
+    # Without a terminal's stdin, `-f -` with no input must see an end of file.
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise KubectlError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+class ControlPlane(Service):
     """One control plane, from `start()` to `stop()`, or as a context manager.
 
-    `url`, `kubeconfig` (of a cluster administrator) and `kubectl_path` are there after `start()`. Data and logs
+    `url` and `kubeconfig` (of a cluster administrator) are there after `start()`. Data and logs
     are in `directory`: one that is given stays after `stop()`, and starting on it again finds its objects.
     """
 
@@ -65,15 +76,6 @@ class ControlPlane:
         self._timeout = timeout
         self._children: list[Child] = []
         self._ca = CertificateAuthority("test-control-plane")
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Return when the API server is ready and the `default` service account exists.
@@ -95,19 +97,9 @@ class ControlPlane:
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    @property
-    def kubectl_path(self) -> Path:
-        """An executable `kubectl` of the same version as the API server."""
-        return kubectl_path()
-
     def kubectl(self, *args: str, stdin: str = "") -> str:
         """Run kubectl as administrator with that `stdin`; return its stdout, raise KubectlError if it fails."""
-        command = [str(self.kubectl_path), f"--kubeconfig={self.kubeconfig}", *args]
-        # Without a terminal's stdin, `-f -` with no input must see an end of file.
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise KubectlError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
-        return done.stdout
+        return run_kubectl(self.kubeconfig, *args, stdin=stdin)
 
     def kubeconfig_for(self, user: str, groups: Iterable[str] = ()) -> Path:
         """Write (mode 0600) and return a kubeconfig of that user, who may do what RBAC grants."""
@@ -225,7 +217,7 @@ def main() -> None:
     try:
         with ControlPlane(directory) as plane:
             print(f"export KUBECONFIG={plane.kubeconfig}")
-            print(f"export PATH={plane.kubectl_path.parent}:$PATH", flush=True)
+            print(f"export PATH={kubectl_path().parent}:$PATH", flush=True)
             wait_for_signal()
     except (ToolError, StartError) as error:
         raise SystemExit(f"error: {error}") from None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import os
 import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 from tests.support.ansible import Ansible
 from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cache import ToolError
-from tests.support.controlplane import ControlPlane, kubectl_path
+from tests.support.controlplane import ControlPlane, KubectlError, kubectl_path, run_kubectl
 from tests.support.processes import StartError, wait_for_signal
 from tests.support.registry import PullError, Registry
 from tests.support.runner import Runner
@@ -44,16 +43,14 @@ class DemoError(RuntimeError):
 class Kubectl:
     """kubectl for one cluster, shown to the user as it runs."""
 
-    program: Path
     kubeconfig: Path
 
     def run(self, *args: str, stdin: str = "") -> str:
         """Run it quietly; return its stdout. Raises DemoError."""
-        command = [str(self.program), f"--kubeconfig={self.kubeconfig}", *args]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise DemoError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
-        return done.stdout
+        try:
+            return run_kubectl(self.kubeconfig, *args, stdin=stdin)
+        except KubectlError as error:
+            raise DemoError(str(error)) from None
 
     def show(self, *args: str, stdin: str = "") -> None:
         """Print the command and what it says."""
@@ -141,12 +138,12 @@ def _cluster(stack: ExitStack) -> Kubectl:
     given = os.environ.get("KUBECONFIG")
     if given:
         _say(f"The cluster of KUBECONFIG={given}")
-        kubectl = Kubectl(kubectl_path(), Path(given))
+        kubectl = Kubectl(Path(given))
         kubectl.show("version")
         return kubectl
     _say("A Kubernetes control plane (etcd, kube-apiserver, kube-controller-manager)")
     plane = stack.enter_context(ControlPlane())
-    kubectl = Kubectl(plane.kubectl_path, plane.kubeconfig)
+    kubectl = Kubectl(plane.kubeconfig)
     kubectl.show("version")
     return kubectl
 
@@ -198,7 +195,7 @@ def _docker_config(kubectl: Kubectl, namespace: str) -> str:
 def _hints(kubectl: Kubectl, aws: AWSEndpoint, runner: Runner) -> str:
     return f"""
 In another terminal:
-  export KUBECONFIG={kubectl.kubeconfig} PATH={kubectl.program.parent}:$PATH
+  export KUBECONFIG={kubectl.kubeconfig} PATH={kubectl_path().parent}:$PATH
   kubectl describe caeps test-ecr-credentials
   kubectl create namespace ns4; kubectl patch caeps test-ecr-credentials --type=json \\
     -p '[{{"op": "add", "path": "/spec/namespaces/-", "value": "ns4"}}]'

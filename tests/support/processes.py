@@ -8,9 +8,12 @@ import socket
 import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 _TAIL_LINES = 30
 _TERM_SECONDS = 10.0
@@ -19,6 +22,27 @@ _POLL_SECONDS = 0.05
 
 class StartError(RuntimeError):
     """A part of the test environment did not come up; the text ends with the tail of that part's log."""
+
+
+class Service(ABC):
+    """Something that runs from `start()` to `stop()`, or for the time of a with block."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Return when it is ready for use."""
+
+    @abstractmethod
+    def stop(self) -> object:
+        """End it; does nothing when it is not running."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
 
 class Child:

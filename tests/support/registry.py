@@ -23,13 +23,11 @@ from contextlib import suppress
 from http.client import HTTPSConnection
 from io import BytesIO
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.support.awsendpoint import Principal
 from tests.support.cache import ToolError, go_tool
 from tests.support.pki import CertificateAuthority
-from tests.support.processes import Child, StartError, free_ports, wait_for_signal
+from tests.support.processes import Child, Service, StartError, free_ports, wait_for_signal
 
 _CLIENT_SECONDS = 60.0
 
@@ -42,7 +40,7 @@ class PullError(ClientError):
     """The client could not pull."""
 
 
-class Registry:
+class Registry(Service):
     """The registries of some accounts in one region, from `start()` to `stop()`, or as a context manager."""
 
     def __init__(
@@ -61,15 +59,6 @@ class Registry:
         self._push_password = secrets.token_urlsafe()
         self._child: Child | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Return when the registries answer under their names; they are empty.

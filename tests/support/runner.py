@@ -6,16 +6,15 @@ import re
 import signal
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.support.ansible import Ansible
+from tests.support.processes import Service
 
 WATCHES = Path(__file__).parents[2] / "runner" / "watches.yaml"
 _STOP_SECONDS = 30.0
 
 
-class Runner:
+class Runner(Service):
     """One process of the runner, in the environment of `ansible`, from `start()` to `stop()` or as a context manager.
 
     The cluster and the AWS endpoint are those of the environment: K8S_AUTH_KUBECONFIG, KUBE_ECR_AWS_ENDPOINT_URL.
@@ -26,15 +25,6 @@ class Runner:
         self.log_path = log
         self._options = options
         self.process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start it; its log goes on where that of the last one ended."""
