@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils import _kube, _pull_secret
+from ansible_collections.kube_ecr.secrets.plugins.module_utils import _ecr_pull_secret, _kube
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations import Authorization
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._pull_secret import Wanted
 from tests.support.ansible import Ansible, Run
 from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cluster import Cluster
@@ -152,15 +153,15 @@ def test_an_immutable_secret_of_ours_is_a_failure_with_a_remedy(ansible: Ansible
 
 
 def test_a_secret_that_appears_between_read_and_write_is_not_overwritten(cluster: Cluster) -> None:
-    """What protects it is that a create does not force; this asks the API server whether it does."""
+    """The moment cannot be hit from outside, so this begins where the read has found nothing."""
     (namespace,) = cluster.namespaces("race")
     cluster.core.create_namespaced_secret(namespace, {"metadata": {"name": "ecr-login"}, **FOREIGN["shared"]})
     before = cluster.secret(namespace)
-    given = Authorization(HOST, "AWS", CANARY, datetime.now(UTC) + timedelta(hours=12))
-    manifest = _pull_secret.Wanted.of("ecr-login", [given], None).manifest(namespace, None)
+    now = datetime.now(UTC)
+    wanted = Wanted.of("ecr-login", [Authorization(HOST, "AWS", CANARY, now + timedelta(hours=12))], None)
     backend = _kube.connect({"kubeconfig": cluster.kubeconfig})
     with pytest.raises(_kube.KubernetesError) as refusal:
-        backend.apply_secret(manifest, force=False, dry_run=False)
+        _ecr_pull_secret._write(backend, wanted, namespace, None, now, dry_run=False)
     assert refusal.value.status == 409
     assert cluster.secret(namespace) == before
 

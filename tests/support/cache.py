@@ -25,7 +25,7 @@ from pathlib import Path
 
 _SOURCES = Path(__file__).parent / "go"
 _BUILD_NOTES = {
-    "controlplane": "about 8 minutes on 2 cores, once; later checkouts reuse it",
+    "controlplane": "about 10 minutes on 2 cores, once; later checkouts reuse it",
     "registry": "about 2 minutes on 2 cores, once; later checkouts reuse it",
 }
 _PROGRESS_SECONDS = 20.0

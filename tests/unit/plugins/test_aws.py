@@ -67,3 +67,12 @@ def test_what_went_wrong_on_the_way(error: Exception, reason: str) -> None:
     told = _aws.AWSError(_aws._reason_of(error))
     assert told.reason == reason
     assert CANARY not in str(told)
+
+
+def test_an_endpoint_of_the_environment_is_not_used_with_explicit_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ambient.example")
+    keys = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "secret"}
+    explicit = _aws._client(_aws.Credentials(region="eu-west-1", **keys))
+    assert explicit.meta.endpoint_url == "https://api.ecr.eu-west-1.amazonaws.com"
+    ambient = _aws._client(_aws.Credentials(region="eu-west-1"))
+    assert ambient.meta.endpoint_url == "http://ambient.example"
