@@ -170,9 +170,9 @@ def test_wrong_keys_are_told_and_right_ones_heal_at_once(
 def test_tokens_are_renewed_in_time_and_an_outage_is_told_until_it_ends(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:
-    """Tokens live 10 s: renewed after half of that; then AWS is away until they are dead, and comes back."""
+    """Tokens live 20 s: renewed after half of that; then AWS is away until they are dead, and comes back."""
     (own,) = cluster.namespaces("own")
-    aws.token_life = timedelta(seconds=10)
+    aws.token_life = timedelta(seconds=20)
     cluster.apply(pull_secret("app", principal, namespace=own))
     runner.start()
     first = wait_ready(cluster, NAMESPACED, "app", own)["status"]["expiresAt"]
