@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import quote, urlencode
@@ -27,9 +28,10 @@ try:
     import yaml
     from kubernetes.client.rest import RESTClientObject
     from kubernetes.config import ConfigException, kube_config
+    from urllib3._collections import HTTPHeaderDict
     from urllib3.util.retry import Retry
 except ImportError:  # reported by _module.missing_libraries, by name, when a task runs
-    RESTClientObject = None
+    RESTClientObject, Retry = None, object
 
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
 
@@ -51,6 +53,14 @@ class KubernetesError(Exception):
         self.status = status
         self.reason = reason
         self.text = text
+
+
+class _Retry(Retry):
+    """Retries with jitter; urllib3 1.26, which botocore demands on Python 3.9, has none of its own."""
+
+    def get_backoff_time(self):
+        """Return seconds."""
+        return super().get_backoff_time() * random.uniform(0.5, 1.0)  # noqa: S311 - a spread, no secret
 
 
 class Cluster:
@@ -126,7 +136,7 @@ class Cluster:
 
     def _request_headers(self):
         # Only PATCH requests have a body here, and they are all server-side applies. JSON is YAML too.
-        headers = urllib3.HTTPHeaderDict(Accept="application/json")
+        headers = HTTPHeaderDict(Accept="application/json")
         headers["Content-Type"] = "application/apply-patch+yaml"
         for name, value in self._headers.items():
             for each in value if isinstance(value, list) else [value]:
@@ -161,16 +171,11 @@ def connect(params: dict) -> Cluster:
 
 @lru_cache(maxsize=8)
 def _connect(params_json: str, _pid: int) -> Cluster:
-    params = json.loads(params_json)
     try:
-        # kubernetes.core has no public function that stops short of discovery.
-        auth = core_client._create_auth_spec(**params)
-        headers = core_client._create_headers(**params)
-        configuration = core_client._create_configuration(auth)
-        configuration.retries = Retry(
+        configuration, headers = _configure(json.loads(params_json))
+        configuration.retries = _Retry(
             total=3,
             backoff_factor=0.2,
-            backoff_jitter=0.2,
             status_forcelist=(429, 500, 502, 503, 504),
             allowed_methods=None,
             raise_on_status=False,
@@ -178,13 +183,27 @@ def _connect(params_json: str, _pid: int) -> Cluster:
         # Namespaces are served in parallel over this one pool.
         configuration.connection_pool_maxsize = 16
         return Cluster(configuration, headers)
-    except (ConfigException, OSError, ValueError, TypeError) as error:
-        raise KubernetesError("read the kubeconfig", 0, "NoCluster", _first_line(str(error))) from None
-    except yaml.YAMLError:  # its text quotes the file, which may hold a token
-        raise KubernetesError("read the kubeconfig", 0, "NoCluster", "it is not valid YAML") from None
+    except OSError as error:  # a certificate or key that cannot be read
+        raise _no_cluster(str(error)) from None
     finally:
         # The library's own clean-up comes at interpreter exit, which a forked worker never sees.
         kube_config._cleanup_temp_files()
+
+
+def _configure(params: dict) -> tuple:
+    """Return the official client's Configuration, and the headers for impersonation."""
+    try:
+        # kubernetes.core has no public function that stops short of discovery.
+        configuration = core_client._create_configuration(core_client._create_auth_spec(**params))
+        return configuration, core_client._create_headers(**params)
+    except yaml.YAMLError:  # its text quotes the file, which may hold a token
+        raise _no_cluster("it is not valid YAML") from None
+    except (ConfigException, OSError, ValueError, TypeError) as error:
+        raise _no_cluster(str(error)) from None
+
+
+def _no_cluster(text: str) -> KubernetesError:
+    return KubernetesError("read the kubeconfig", 0, "NoCluster", _first_line(text))
 
 
 def _pool(configuration):
