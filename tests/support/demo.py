@@ -52,10 +52,10 @@ class Kubectl:
         except KubectlError as error:
             raise DemoError(str(error)) from None
 
-    def show(self, *args: str, stdin: str = "") -> None:
+    def show(self, *args: str) -> None:
         """Print the command and what it says."""
         print(f"$ kubectl {shlex.join(args)}")
-        print(self.run(*args, stdin=stdin).rstrip(), flush=True)
+        print(self.run(*args).rstrip(), flush=True)
 
 
 def main() -> None:
@@ -71,6 +71,8 @@ def main() -> None:
                 wait_for_signal()
     except (DemoError, ToolError, StartError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what was started is stopped, what was made is removed")
 
 
 _NEXT = """  make demo KEEP=1                        the same, and it goes on running for you to play with
