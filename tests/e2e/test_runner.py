@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -274,29 +275,32 @@ def _files(folder: Path) -> list[bytes]:
     return contents
 
 
-def test_sigterm_in_mid_run_leaves_nothing_behind(
-    cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner, ansible: Ansible
-) -> None:
+@pytest.fixture
+def hanging(cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner) -> str:
+    """A namespace with a resource whose run waits for AWS."""
     (own,) = cluster.namespaces("own")
     cluster.apply(pull_secret("app", principal, namespace=own))
     aws.hang()
     runner.start()
     cluster.wait(lambda: aws.calls, "AWS was asked")
+    return own
+
+
+@pytest.mark.usefixtures("hanging")
+def test_sigterm_in_mid_run_leaves_nothing_behind(runner: Runner, ansible: Ansible) -> None:
     assert runner.stop() == 0
     assert not list(runner.temporary.iterdir())
-    left = [path for path in Path("/proc").glob("[0-9]*/environ") if str(ansible.home).encode() in _read(path)]
-    assert left == []
+    assert _processes(ansible.home) == []
 
 
 def test_sigkill_in_mid_run_leaves_no_key_behind_and_a_restart_serves(
-    cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner, ansible: Ansible
+    cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner, ansible: Ansible, hanging: str
 ) -> None:
-    (own,) = cluster.namespaces("own")
-    cluster.apply(pull_secret("app", principal, namespace=own))
-    aws.hang()
-    runner.start()
-    cluster.wait(lambda: aws.calls, "AWS was asked")
+    """As when a container is killed: all its processes go at once, its files stay."""
     runner.stop(signal.SIGKILL)
+    for pid in _processes(ansible.home):
+        os.kill(pid, signal.SIGKILL)
+    cluster.wait(lambda: not _processes(ansible.home), "all processes are gone")
     left = [*_files(runner.temporary), *_files(ansible.home)]
     assert any(b"kube_ecr.secrets.pull_secrets" in content for content in left)
     for secret in (principal.secret_key, principal.access_key):
@@ -305,26 +309,26 @@ def test_sigkill_in_mid_run_leaves_no_key_behind_and_a_restart_serves(
     runner.temporary.mkdir()
     aws.heal()
     runner.start()
-    wait_ready(cluster, NAMESPACED, "app", own)
+    wait_ready(cluster, NAMESPACED, "app", hanging)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+def _processes(home: Path) -> list[int]:
+    """Return the processes that have that HOME."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes()
+        except OSError:  # it has ended
+            continue
+        if f"HOME={home}".encode() in environment.split(b"\0"):
+            found.append(int(process.name))
+    return found
 
 
 def test_a_temporary_directory_that_ansible_could_not_work_in_is_refused(ansible: Ansible, tmp_path: Path) -> None:
     long = tmp_path / ("x" * 60)
     long.mkdir()
-    done = subprocess.run(
-        [str(ansible.bin_dir / "kube-ecr-runner"), "--watches", str(WATCHES)],
-        env={**ansible.environment(), "TMPDIR": str(long)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    done = _begin(ansible, WATCHES, TMPDIR=str(long))
     assert done.returncode == 2
     assert "set TMPDIR to one of at most" in done.stderr
 
@@ -341,13 +345,12 @@ def test_what_is_wrong_at_start_is_one_line(ansible: Ansible, tmp_path: Path, wa
     path = tmp_path / "watches.yaml"
     if watches is not None:
         path.write_text(watches)
-    done = subprocess.run(
-        [str(ansible.bin_dir / "kube-ecr-runner"), "--watches", str(path)],
-        env=ansible.environment(),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    done = _begin(ansible, path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert words in done.stderr
+
+
+def _begin(ansible: Ansible, watches: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [str(ansible.bin_dir / "kube-ecr-runner"), "--watches", str(watches)]
+    return subprocess.run(command, env={**ansible.environment(), **env}, capture_output=True, text=True, timeout=30)
