@@ -17,6 +17,13 @@ from tests.support.controlplane import ControlPlane
 from tests.support.registry import Registry
 
 ROOT = Path(__file__).parent.parent
+# Besides 111122223333's in eu-west-1: another account, another region, ECR Public, a name in front of ECR.
+MORE_HOSTS = (
+    "444455556666.dkr.ecr.eu-west-1.amazonaws.com",
+    "111122223333.dkr.ecr.eu-central-1.amazonaws.com",
+    "public.ecr.aws",
+    "registry.example.com",
+)
 
 
 @pytest.fixture(scope="session")
@@ -44,12 +51,13 @@ def _endpoint() -> Iterator[AWSEndpoint]:
 
 @pytest.fixture
 def aws(_endpoint: AWSEndpoint) -> AWSEndpoint:
-    """The AWS endpoint, up, with no fault, no latency, tokens of 12 hours and no calls so far."""
+    """The AWS endpoint, up, with no fault, no latency, tokens of 12 hours, no role, no issuer and no calls so far."""
     _endpoint.start()
     _endpoint.heal()
     _endpoint.token_life = timedelta(hours=12)
     _endpoint.latency = 0.0
     _endpoint.forget_calls()
+    _endpoint.forget_trust()
     return _endpoint
 
 
@@ -61,7 +69,7 @@ def principal(aws: AWSEndpoint) -> Principal:
 
 @pytest.fixture(scope="session")
 def _registry(_endpoint: AWSEndpoint) -> Iterator[Registry]:
-    with Registry(_endpoint.url) as registry:
+    with Registry(_endpoint.url, more_hosts=MORE_HOSTS) as registry:
         yield registry
 
 

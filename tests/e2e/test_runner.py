@@ -11,14 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.ansible import Ansible
 from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import CLUSTER, NAMESPACED, Cluster, pull_secret
-from tests.support.processes import watch_processes
+from tests.support.cluster import CLUSTER, NAMESPACED, Cluster, condition, pull_secret
+from tests.support.processes import contents_below, watch_processes
 from tests.support.registry import PullError, Registry
 from tests.support.runner import WATCHES, Runner
 
@@ -32,23 +31,6 @@ def runner(ansible: Ansible, tmp_path: Path) -> Iterator[Runner]:
         runner.stop()
         assert "Traceback" not in runner.log
         assert not list(Path(temporary).iterdir()), "its private directories are gone"
-
-
-def condition(resource: dict, kind: str) -> dict[str, Any]:
-    """Return a condition of a resource, empty if there is none, or none of this generation yet."""
-    status = resource.get("status", {})
-    if status.get("observedGeneration") != resource["metadata"]["generation"]:
-        return {}
-    return next((each for each in status["conditions"] if each["type"] == kind), {})
-
-
-def wait_ready(cluster: Cluster, kind: str, name: str, namespace: str = "", status: str = "True") -> dict:
-    """Wait until Ready has that status for the present generation; return the resource."""
-    cluster.wait(
-        lambda: condition(cluster.resource(kind, name, namespace), "Ready").get("status") == status,
-        f"{kind} {name} has Ready={status}",
-    )
-    return cluster.resource(kind, name, namespace)
 
 
 def events(cluster: Cluster, name: str) -> list[tuple[str, str]]:
@@ -67,8 +49,8 @@ def test_a_custom_resource_becomes_a_login_that_pulls(
         pull_secret("app", principal, namespace=own), pull_secret("shared", principal, namespaces=[ns1, ns2, late])
     )
     runner.start()
-    app = wait_ready(cluster, NAMESPACED, "app", own)
-    shared = wait_ready(cluster, CLUSTER, "shared")
+    app = cluster.wait_ready(NAMESPACED, "app", own)
+    shared = cluster.wait_ready(CLUSTER, "shared")
     assert aws.count("GetAuthorizationToken") == 1
     assert len(runner.runs()) <= 1
 
@@ -107,7 +89,7 @@ def test_a_restart_while_nothing_is_due_asks_and_writes_nothing(
         pull_secret("app", principal, namespace=own), pull_secret("shared", principal, namespaces=[ns1, late])
     )
     runner.start()
-    before = [wait_ready(cluster, NAMESPACED, "app", own), wait_ready(cluster, CLUSTER, "shared"), cluster.secret(own)]
+    before = [cluster.wait_ready(NAMESPACED, "app", own), cluster.wait_ready(CLUSTER, "shared"), cluster.secret(own)]
     assert runner.stop() == 0
 
     aws.forget_calls()
@@ -115,7 +97,7 @@ def test_a_restart_while_nothing_is_due_asks_and_writes_nothing(
     cluster.wait(lambda: runner.log.count(" watching ") == 2, "it watches again")
     other = cluster.namespaces("other")
     cluster.apply(pull_secret("other", principal, namespace=other[0]))
-    wait_ready(cluster, NAMESPACED, "other", other[0])
+    cluster.wait_ready(NAMESPACED, "other", other[0])
     assert aws.count("GetAuthorizationToken") == 1, "for the new resource only"
     assert [
         cluster.resource(NAMESPACED, "app", own),
@@ -133,7 +115,7 @@ def test_one_namespace_on_its_way_out_stops_no_other(
     cluster.terminating_namespace(terminating)
     cluster.apply(pull_secret("shared", principal, namespaces=[first, terminating, last]))
     runner.start()
-    shared = wait_ready(cluster, CLUSTER, "shared")
+    shared = cluster.wait_ready(CLUSTER, "shared")
     assert cluster.secret(first) is not None
     assert cluster.secret(last) is not None
     (failure,) = shared["status"]["failures"]
@@ -150,7 +132,7 @@ def test_wrong_keys_are_told_and_right_ones_heal_at_once(
     wrong = Principal(principal.access_key, "canary-secret", principal.account)
     cluster.apply(pull_secret("app", wrong, namespace=own))
     runner.start()
-    app = wait_ready(cluster, NAMESPACED, "app", own, status="False")
+    app = cluster.wait_ready(NAMESPACED, "app", own, status="False")
     for kind in ("Ready", "RefreshFailing"):
         assert condition(app, kind)["reason"] == "InvalidSignatureException"
     cluster.wait(lambda: "GetAWSAuthTokenFailed" in dict(events(cluster, "app")), "an event tells")
@@ -159,12 +141,12 @@ def test_wrong_keys_are_told_and_right_ones_heal_at_once(
     assert "canary" not in told
 
     cluster.apply(pull_secret("app", principal, namespace=own))
-    wait_ready(cluster, NAMESPACED, "app", own)
+    cluster.wait_ready(NAMESPACED, "app", own)
     assert cluster.config(own)["auths"].keys() == {principal.registry()}
 
     other = aws.principal(account="444455556666")
     cluster.apply(pull_secret("app", other, namespace=own))
-    wait_ready(cluster, NAMESPACED, "app", own)
+    cluster.wait_ready(NAMESPACED, "app", own)
     assert cluster.config(own)["auths"].keys() == {other.registry()}
 
 
@@ -176,7 +158,7 @@ def test_tokens_are_renewed_in_time_and_an_outage_is_told_until_it_ends(
     aws.token_life = timedelta(seconds=20)
     cluster.apply(pull_secret("app", principal, namespace=own))
     runner.start()
-    first = wait_ready(cluster, NAMESPACED, "app", own)["status"]["expiresAt"]
+    first = cluster.wait_ready(NAMESPACED, "app", own)["status"]["expiresAt"]
     cluster.wait(
         lambda: cluster.resource(NAMESPACED, "app", own)["status"]["expiresAt"] > first, "the token is renewed"
     )
@@ -191,13 +173,13 @@ def test_tokens_are_renewed_in_time_and_an_outage_is_told_until_it_ends(
     cluster.wait(lambda: failing() == "Unreachable", "status tells of the outage")
     assert condition(cluster.resource(NAMESPACED, "app", own), "Ready")["status"] == "True"
     assert cluster.secret(own) == before
-    app = wait_ready(cluster, NAMESPACED, "app", own, status="False")
+    app = cluster.wait_ready(NAMESPACED, "app", own, status="False")
     assert condition(app, "Ready")["reason"] == "Unreachable"
     assert cluster.secret(own) == before
 
     aws.token_life = timedelta(hours=12)
     aws.start()
-    wait_ready(cluster, NAMESPACED, "app", own)
+    cluster.wait_ready(NAMESPACED, "app", own)
     assert cluster.secret(own) != before
     assert failing() == "RefreshSucceeded"
 
@@ -228,8 +210,8 @@ def test_a_hostile_resource_is_refused_literally_and_disturbs_nobody(
     hostile = pull_secret("hostile", principal, namespace=bad, secret_name=text)
     cluster.apply(hostile, pull_secret("app", principal, namespace=good))
     runner.start()
-    wait_ready(cluster, NAMESPACED, "app", good)
-    app = wait_ready(cluster, NAMESPACED, "hostile", bad, status="False")
+    cluster.wait_ready(NAMESPACED, "app", good)
+    app = cluster.wait_ready(NAMESPACED, "hostile", bad, status="False")
     assert condition(app, "Ready")["reason"] == "InvalidResource"
     assert text in condition(app, "RefreshFailing")["message"]
     cluster.wait(lambda: len(runner.runs()) > 1, "it is tried again")
@@ -249,8 +231,8 @@ def test_no_key_and_no_token_leaves_memory(
     with watch_processes() as seen:
         runner.start()
         cluster.wait(lambda: aws.calls, "AWS was asked")
-        private = _files(runner.temporary)
-        app = wait_ready(cluster, NAMESPACED, "app", own, status="False" if failing else "True")
+        private = contents_below(runner.temporary)
+        app = cluster.wait_ready(NAMESPACED, "app", own, status="False" if failing else "True")
         cluster.wait(runner.runs, "the run has ended")
     assert any(b"kube_ecr.secrets.pull_secrets" in content for content in private), "the inventory file was seen"
     assert not list(runner.temporary.iterdir()), "the private directory is gone"
@@ -261,18 +243,8 @@ def test_no_key_and_no_token_leaves_memory(
     told = [json.dumps(app["status"]), runner.log, str(events(cluster, "app"))]
     for secret in secrets:
         assert not any(secret in text for text in told)
-        assert not any(secret.encode() in content for content in (*seen, *private, *_files(ansible.home)))
+        assert not any(secret.encode() in content for content in (*seen, *private, *contents_below(ansible.home)))
     assert any(b"ansible-playbook" in content for content in seen)
-
-
-def _files(folder: Path) -> list[bytes]:
-    contents = []
-    for path in folder.rglob("*"):
-        try:
-            contents.append(path.read_bytes())
-        except OSError:  # a folder, a pipe, or gone meanwhile
-            continue
-    return contents
 
 
 @pytest.fixture
@@ -301,7 +273,7 @@ def test_sigkill_in_mid_run_leaves_no_key_behind_and_a_restart_serves(
     for pid in _processes(ansible.home):
         os.kill(pid, signal.SIGKILL)
     cluster.wait(lambda: not _processes(ansible.home), "all processes are gone")
-    left = [*_files(runner.temporary), *_files(ansible.home)]
+    left = [*contents_below(runner.temporary), *contents_below(ansible.home)]
     assert any(b"kube_ecr.secrets.pull_secrets" in content for content in left)
     for secret in (principal.secret_key, principal.access_key):
         assert not any(secret.encode() in content for content in left)
@@ -309,7 +281,7 @@ def test_sigkill_in_mid_run_leaves_no_key_behind_and_a_restart_serves(
     runner.temporary.mkdir()
     aws.heal()
     runner.start()
-    wait_ready(cluster, NAMESPACED, "app", hanging)
+    cluster.wait_ready(NAMESPACED, "app", hanging)
 
 
 def _processes(home: Path) -> list[int]:

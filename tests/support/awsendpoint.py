@@ -1,209 +1,60 @@
-"""ECR's API for the tests, over HTTP and in this process: moto, with what moto leaves out put in front of it.
+"""The APIs of AWS that lead to a registry, for the tests: ECR, ECR Public and STS, over HTTP and in this process.
 
-moto (5.2.5) looks at no key and hands out the same token to everybody, dead since 2015. Here every request's
-Signature Version 4 is made again with the secret of the principal that it names, tokens are random and live for
-`AWSEndpoint.token_life`, every call is recorded, and a test can make the endpoint fail, hang, answer nonsense,
-or go away and come back. One URL stands for all regions: the region is that of the signature's scope.
+ECR is moto's, with what moto leaves out put in front of it: moto (5.2.5) looks at no key and hands out the same token
+to everybody, dead since 2015. Here every request's Signature Version 4 is made again with the secret of whoever it
+names, tokens are random and live for `AWSEndpoint.token_life`, every call is recorded, and a test can make the
+endpoint fail, hang, answer nonsense, or go away and come back. One URL stands for all services, regions and
+partitions: the service shows in the request, the region is that of the signature's scope.
 
 The same powers are there over HTTP below `/_control/` (see `AWSEndpoint.control`), for the test registry and for
 people. `python -m tests.support.awsendpoint` runs one until Ctrl-C.
 
-Error codes and texts are those of ECR: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
+Error codes and texts are those of AWS: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html,
+for ECR Public those that people report (https://github.com/fluxcd/pkg/pull/938), for STS see `sts`.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import hmac
 import io
 import json
 import re
 import secrets
 import socket
-import string
 import threading
-from base64 import b64encode
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
-from botocore.auth import SIGV4_TIMESTAMP, SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
+from tests.support import ecrhosts, sts
+from tests.support.ecrtokens import Tokens, Verdict
+from tests.support.iam import Caller, Directory, Principal, Role, Session, new_access_key, new_secret_key, trust_policy
 from tests.support.processes import Service, StartError, wait_for_signal
+from tests.support.refusal import Refused
+from tests.support.signature import authenticate, claim_of
+from tests.support.traffic import NO_ANSWER, Call, Fault, Question, Target, Traffic
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-NO_ANSWER = "NoAnswer"
-"""The code of a `Call` that `AWSEndpoint.hang` swallowed."""
-
 _CONTROL = "/_control/"
-_AUTHORIZATION = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=(?P<access_key>[^/,]+)/(?P<date>\d{8})/(?P<region>[^/,]+)/(?P<service>[^/,]+)"
-    r"/aws4_request, ?SignedHeaders=(?P<headers>[^,]+), ?Signature=(?P<signature>[0-9a-f]{64})"
-)
-_REGISTRY_HOST = re.compile(r"\d{12}\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z.]+")
-_MAX_SKEW = timedelta(minutes=5)
+_ECR, _PUBLIC, _STS = "ecr", "ecr-public", "sts"
+_PUBLIC_TARGET = "SpencerFrontendService"
 _POLL_SECONDS = 0.05
-
-
-@dataclass(frozen=True)
-class Principal:
-    """An IAM user: its keys, and what it may do (`allowed`: ask for a token)."""
-
-    access_key: str
-    secret_key: str = field(repr=False)
-    account: str
-    allowed: bool = True
-
-    def registry(self, region: str = "eu-west-1") -> str:
-        """Return the host name of the registry that every account has in every region."""
-        return f"{self.account}.dkr.ecr.{region}.{_dns_suffix(region)}"
-
-    def arn(self, region: str) -> str:
-        """Return the name that IAM gives this user in the partition of that region."""
-        return f"arn:{'aws-cn' if region.startswith('cn-') else 'aws'}:iam::{self.account}:user/test"
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request that the endpoint got; `code` is the error that it answered, empty for a success.
-
-    `access_key` and `region` are what the request claims, empty where it is not signed.
-    """
-
-    operation: str
-    access_key: str
-    region: str
-    code: str
-
-
-class Verdict(StrEnum):
-    """What becomes of a login at a registry."""
-
-    VALID = "valid"
-    EXPIRED = "expired"
-    UNKNOWN = "unknown"
-
-
-class _Refused(Exception):
-    """What AWS answers instead of what was asked for."""
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
-        self._status = status
-
-    def response(self) -> Response:
-        return _json({"__type": self.code, "message": str(self)}, self._status)
-
-
-@dataclass(frozen=True)
-class _Token:
-    region: str
-    expires_at: datetime
-
-
-@dataclass
-class _Fault:
-    """What the next `times` requests get (None: all, until another fault or none is set); no outcome: no answer."""
-
-    outcome: _Refused | Response | None
-    times: int | None = None
-
-
-class _State:
-    """All that requests, the control interface and the tests share, behind one lock.
-
-    What waits (a hanging request, one that is delayed) waits on the same lock, so that it notices a change.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._principals: dict[str, Principal] = {}
-        self._tokens: dict[str, _Token] = {}
-        self._calls: list[Call] = []
-        self._fault: _Fault | None = None
-        self._run = 0
-
-    def add(self, principal: Principal) -> None:
-        with self._changed:
-            self._principals[principal.access_key] = principal
-
-    def principal(self, access_key: str) -> Principal | None:
-        with self._changed:
-            return self._principals.get(access_key)
-
-    def give(self, password: str, token: _Token) -> None:
-        with self._changed:
-            self._tokens[password] = token
-
-    def token(self, password: str) -> _Token | None:
-        with self._changed:
-            return self._tokens.get(password)
-
-    def expire_tokens(self) -> None:
-        with self._changed:
-            now = datetime.now(UTC)
-            for password, token in self._tokens.items():
-                self._tokens[password] = _Token(token.region, min(now, token.expires_at))
-
-    def record(self, call: Call) -> None:
-        with self._changed:
-            self._calls.append(call)
-
-    def calls(self) -> list[Call]:
-        with self._changed:
-            return list(self._calls)
-
-    def forget_calls(self) -> None:
-        with self._changed:
-            self._calls.clear()
-
-    def set_fault(self, fault: _Fault | None) -> None:
-        with self._changed:
-            self._fault = fault
-            self._changed.notify_all()
-
-    def take_fault(self) -> _Fault | None:
-        with self._changed:
-            fault = self._fault
-            if fault is not None and fault.times is not None:
-                fault.times -= 1
-                if fault.times <= 0:
-                    self._fault = None
-            return fault
-
-    def new_run(self) -> int:
-        """Number the stretches between start and stop; what waits in an older one is let go."""
-        with self._changed:
-            self._run += 1
-            self._changed.notify_all()
-            return self._run
-
-    def wait_for_change(self, fault: _Fault, run: int) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._fault is not fault or self._run != run)
-
-    def delay(self, seconds: float, run: int) -> bool:
-        """Return whether that run is over, after so many seconds or as soon as it is."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._run != run, seconds)
 
 
 class AWSEndpoint(Service):
     """An endpoint for boto3's `endpoint_url`, from `start()` to `stop()`, or as a context manager.
 
     `token_life` (how long new tokens live) and `latency` (seconds before each answer) count from the next request
-    on whenever they are set. Principals, tokens and faults outlast a stop and a start, which keeps the port.
+    on whenever they are set. Principals, tokens and faults outlast a stop and a start, which keeps the port. To start
+    one that runs does nothing; StartError means that the port is taken.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -211,15 +62,13 @@ class AWSEndpoint(Service):
         self.token_life = timedelta(hours=12)
         self.latency = 0.0
         self._port = port
-        self._state = _State()
+        self._traffic = Traffic()
+        self._iam = Directory()
+        self._tokens = Tokens()
         self._server: BaseWSGIServer | None = None
         self._moto: WSGIApplication | None = None
 
-    def start(self) -> None:
-        """Return when connections are accepted, on the port of the last start if there was one.
-
-        Does nothing when it is running. Raises StartError if the port is taken.
-        """
+    def _start(self) -> None:
         if self._server is not None:
             return
         self._moto = self._moto or _moto()
@@ -229,7 +78,7 @@ class AWSEndpoint(Service):
             raise StartError(f"the AWS endpoint cannot listen on port {self._port}: {error.strerror}") from None
         with listener:  # the server works on a duplicate
             self._port = listener.getsockname()[1]
-            serve = partial(self._serve, self._state.new_run())
+            serve = partial(self._serve, self._traffic.new_run())
             self._server = make_server(
                 "127.0.0.1", self._port, serve, threaded=True, request_handler=_Handler, fd=listener.fileno()
             )
@@ -242,7 +91,7 @@ class AWSEndpoint(Service):
         self._server.shutdown()
         self._server.server_close()
         self._server = None
-        self._state.new_run()
+        self._traffic.new_run()
 
     @property
     def url(self) -> str:
@@ -255,44 +104,112 @@ class AWSEndpoint(Service):
         access_key: str | None = None,
         secret_key: str | None = None,
         allowed: bool = True,
+        public: bool = True,
     ) -> Principal:
-        """Make an IAM user; keys that are not given are random. One with the same access key is replaced."""
-        principal = Principal(access_key or _access_key(), secret_key or _secret_key(), account, allowed)
-        self._state.add(principal)
+        """Make an IAM user; keys that are not given are random. One with the same access key is replaced.
+
+        One that is not `allowed` gets no token at all, one that is not `public` none of ECR Public.
+        """
+        principal = Principal(access_key or new_access_key(), secret_key or new_secret_key(), account, allowed, public)
+        self._iam.add_principal(principal)
         return principal
+
+    def role(
+        self,
+        name: str,
+        account: str = "111122223333",
+        *,
+        trusts: Iterable[Principal | Role | str] = (),
+        external_id: str | None = None,
+        web_identities: Iterable[str] = (),
+        allowed: bool = True,
+        public: bool = True,
+    ) -> Role:
+        """Make an IAM role; one of the same name and account is replaced.
+
+        `trusts` may assume it with keys (a str is an access key or a role's ARN), and with the external ID if there is
+        one; `web_identities`, which are subjects such as `system:serviceaccount:NAMESPACE:NAME`, with a token.
+        """
+        role = Role(account, name, allowed, public)
+        self._iam.add_role(role, trust_policy(trusts, external_id, web_identities))
+        return role
+
+    def session(self, role: Role, name: str = "test", life: timedelta = timedelta(hours=1)) -> Session:
+        """Return the keys that somebody gets who assumes the role, without the call."""
+        return self._iam.new_session(role, name, life)
+
+    def trust_issuer(self, issuer: str, public_key_pem: bytes, audience: str = "sts.amazonaws.com") -> None:
+        """Make an IAM OIDC provider, in all accounts; an issuer that is known gets this key besides those it has."""
+        self._iam.add_key(issuer, public_key_pem, audience)
+
+    def custom_host(self, host: str, region: str) -> None:
+        """Let the tokens of that region log in to a host that is none of AWS, as if it stood in front of ECR."""
+        self._tokens.add_custom_host(host, region)
+
+    def forget_trust(self) -> None:
+        """Forget roles, their sessions, OIDC providers and custom hosts; principals and tokens stay."""
+        self._iam.forget_trust()
+        self._tokens.forget_custom_hosts()
 
     @property
     def calls(self) -> list[Call]:
         """All requests so far, in the order in which their answer was decided (before `latency`)."""
-        return self._state.calls()
+        return self._traffic.calls()
+
+    @property
+    def web_identity_tokens(self) -> list[str]:
+        """The tokens that came in `calls`, for a search of where else they got to."""
+        return self._traffic.web_identity_tokens()
+
+    @property
+    def session_secrets(self) -> list[str]:
+        """Access key, secret key and session token of everybody who assumed a role, for such a search."""
+        return [key for each in self._iam.sessions() for key in (each.access_key, each.secret_key, each.session_token)]
 
     def forget_calls(self) -> None:
-        """Begin `calls` anew."""
-        self._state.forget_calls()
+        """Begin `calls` and `web_identity_tokens` anew."""
+        self._traffic.forget_calls()
 
-    def count(self, operation: str) -> int:
-        """Return how many requests for that operation there were, whatever became of them."""
-        return sum(call.operation == operation for call in self.calls)
+    def count(self, operation: str, service: str | None = None) -> int:
+        """Return how many requests for that operation there were (of that service), whatever became of them."""
+        return sum(call.operation == operation and service in (None, call.service) for call in self.calls)
 
-    def fail(self, code: str, message: str = "", status: int = 400, times: int | None = None) -> None:
-        """Answer this error to the next `times` requests, or to all until `heal()`."""
-        self._state.set_fault(_Fault(_Refused(code, message, status), times))
+    def fail(
+        self,
+        code: str,
+        message: str = "",
+        status: int = 400,
+        times: int | None = None,
+        service: str | None = None,
+        region: str | None = None,
+        operation: str | None = None,
+    ) -> None:
+        """Answer this error to the next `times` requests, or to all until `heal()`.
 
-    def hang(self) -> None:
-        """Accept requests and never answer; `heal()` and `stop()` drop those that wait."""
-        self._state.set_fault(_Fault(None))
+        It can be limited to a service (`ecr`, `ecr-public`, `sts`), a region, an operation. Of several faults, the
+        newest counts; one with the same limits is replaced. A request that is not signed is in no region.
+        """
+        self._traffic.add_fault(Fault(Target(service, region, operation), Refused(code, message, status), times))
+
+    def hang(self, service: str | None = None, region: str | None = None, operation: str | None = None) -> None:
+        """Accept requests and never answer; `heal()` and `stop()` drop those that wait. Limits are as for `fail`."""
+        self._traffic.add_fault(Fault(Target(service, region, operation), None))
 
     def answer(self, content: dict[str, Any]) -> None:
         """Answer this, with status 200, until `heal()`."""
-        self._state.set_fault(_Fault(_json(content)))
+        self._traffic.add_fault(Fault(Target(None, None, None), _json(content)))
 
     def heal(self) -> None:
-        """End whatever `fail`, `hang` or `answer` began."""
-        self._state.set_fault(None)
+        """End all that `fail`, `hang` and `answer` began."""
+        self._traffic.clear_faults()
 
     def expire_tokens(self) -> None:
-        """Make all tokens given so far dead from now on."""
-        self._state.expire_tokens()
+        """Make all tokens for registries given so far dead from now on."""
+        self._tokens.expire()
+
+    def expire_sessions(self) -> None:
+        """Make all keys of assumed roles given so far dead from now on."""
+        self._iam.expire_sessions()
 
     def verify(self, host: str, username: str, password: str) -> bool:
         """Return whether a registry lets this login in (see `verdict`)."""
@@ -301,13 +218,9 @@ class AWSEndpoint(Service):
     def verdict(self, host: str, username: str, password: str) -> Verdict:
         """Return whether the password was given out for the host's region, and whether it is still alive.
 
-        As with AWS, a token is good for the registries of all accounts in its region.
+        As with AWS, a token is good for the registries of all accounts in its region, under each of their names.
         """
-        token = self._state.token(password)
-        found = _REGISTRY_HOST.fullmatch(host)
-        if token is None or found is None or username != "AWS" or token.region != found["region"]:
-            return Verdict.UNKNOWN
-        return Verdict.VALID if datetime.now(UTC) < token.expires_at else Verdict.EXPIRED
+        return self._tokens.verdict(host, username, password)
 
     def _serve(self, run: int, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
@@ -316,91 +229,80 @@ class AWSEndpoint(Service):
         return response(environ, start_response)
 
     def _answer_api(self, request: Request, run: int) -> Response:
-        operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
-        claim = _AUTHORIZATION.fullmatch(request.headers.get("Authorization", ""))
-        fault = self._state.take_fault()
-        outcome = fault.outcome if fault else self._outcome(request, operation, claim)
-        access_key, region = claim.group("access_key", "region") if claim else ("", "")
-        code = NO_ANSWER if outcome is None else outcome.code if isinstance(outcome, _Refused) else ""
-        self._state.record(Call(operation, access_key, region, code))
+        question = _question(request)
+        fault = self._traffic.take_fault(question)
+        outcome = fault.outcome if fault else self._outcome(request, question)
+        code = NO_ANSWER if outcome is None else outcome.code if isinstance(outcome, Refused) else ""
+        self._traffic.record(question, code)
         if outcome is None:
             assert fault is not None
-            self._state.wait_for_change(fault, run)
-        if outcome is None or self._state.delay(self.latency, run):
+            self._traffic.wait_for_change(fault, run)
+        if outcome is None or self._traffic.delay(self.latency, run):
             raise ConnectionAbortedError  # which werkzeug takes for a client that went away: no answer, no log
-        return outcome.response() if isinstance(outcome, _Refused) else outcome
+        return _refusal(question.service, outcome) if isinstance(outcome, Refused) else outcome
 
-    def _outcome(self, request: Request, operation: str, claim: re.Match[str] | None) -> Response | _Refused:
+    def _outcome(self, request: Request, question: Question) -> Response | Refused:
         try:
-            principal, region = self._authenticate(request, claim)
-            if not principal.allowed:
-                action = f"ecr:{operation}"
-                raise _Refused(
-                    "AccessDeniedException",
-                    f"User: {principal.arn(region)} is not authorized to perform: {action} on resource: * "
-                    f"because no identity-based policy allows the {action} action",
-                )
-        except _Refused as refusal:
+            if question.service == _STS:
+                return self._ask_sts(request, question)
+            caller = authenticate(request, question.claim, question.service, self._iam)
+            _authorize(caller, question)
+            if question.service == _PUBLIC:
+                return self._ask_public(question)
+            return self._ask_moto(request, question, caller)
+        except Refused as refusal:
             return refusal
-        return self._ask_moto(request, operation, principal, region)
 
-    def _authenticate(self, request: Request, claim: re.Match[str] | None) -> tuple[Principal, str]:
-        if claim is None:
-            if "Authorization" not in request.headers:
-                raise _Refused("MissingAuthenticationTokenException", "Missing Authentication Token")
-            raise _Refused("IncompleteSignatureException", "The Authorization header is not one of AWS4-HMAC-SHA256")
-        principal = self._state.principal(claim["access_key"])
-        # A session token belongs to temporary keys; beside those of a user, AWS does not know it.
-        if principal is None or "X-Amz-Security-Token" in request.headers:
-            raise _Refused("UnrecognizedClientException", "The security token included in the request is invalid.")
-        if claim["service"] != "ecr":
-            raise _Refused("InvalidSignatureException", "Credential should be scoped to correct service: 'ecr'.")
-        _check_clock(request.headers.get("X-Amz-Date", ""), datetime.now(UTC))
-        if not hmac.compare_digest(_signature(request, claim, principal), claim["signature"]):
-            raise _Refused(
-                "InvalidSignatureException",
-                "The request signature we calculated does not match the signature you provided. Check your AWS "
-                "Secret Access Key and signing method. Consult the service documentation for details.",
-            )
-        return principal, claim["region"]
+    def _ask_sts(self, request: Request, question: Question) -> Response:
+        caller = None
+        if question.operation != sts.WEB_IDENTITY:
+            try:
+                caller = authenticate(request, question.claim, _STS, self._iam)
+            except Refused as refusal:
+                raise sts.as_query_error(refusal) from None
+        return _xml(sts.answer(self._iam, question.parameters, caller, question.region))
 
-    def _ask_moto(self, request: Request, operation: str, principal: Principal, region: str) -> Response:
+    def _ask_public(self, question: Question) -> Response:
+        if question.operation != "GetAuthorizationToken":
+            raise Refused("UnknownOperationException", "")
+        # One object, where ECR answers a list.
+        return _json({"authorizationData": self._tokens.new(ecrhosts.PUBLIC, self.token_life)})
+
+    def _ask_moto(self, request: Request, question: Question, caller: Caller) -> Response:
         assert self._moto is not None
         body = request.get_data()
         response = Response.from_app(self._moto, {**request.environ, "wsgi.input": io.BytesIO(body)}, buffered=True)
-        if operation != "GetAuthorizationToken" or response.status_code != 200:
+        if question.operation != "GetAuthorizationToken" or response.status_code != 200:
             return response
-        accounts = json.loads(body or b"{}").get("registryIds") or [principal.account]
+        accounts = json.loads(body or b"{}").get("registryIds") or [caller.account]
         answer = json.loads(response.get_data())
         for entry, account in zip(answer["authorizationData"], accounts, strict=True):
-            entry.update(self._new_token(account, region))
+            endpoint = f"https://{ecrhosts.registry_host(account, question.region)}"
+            entry.update(self._tokens.new(question.region, self.token_life), proxyEndpoint=endpoint)
         return _json(answer)
-
-    def _new_token(self, account: str, region: str) -> dict[str, Any]:
-        expires_at = datetime.now(UTC) + self.token_life
-        password = _password(expires_at)
-        self._state.give(password, _Token(region, expires_at))
-        return {
-            "authorizationToken": b64encode(f"AWS:{password}".encode()).decode(),
-            "expiresAt": round(expires_at.timestamp(), 3),
-            "proxyEndpoint": f"https://{account}.dkr.ecr.{region}.{_dns_suffix(region)}",
-        }
 
     def control(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Do what `POST /_control/COMMAND` with those arguments as JSON does; return its answer.
 
-        `principal`, `fail`, `hang`, `answer`, `heal` and `expire-tokens` take what the methods take; `set` takes
-        `token_life` and `latency`, in seconds; `verify` gives a `verdict`, `calls` the calls. Raises LookupError
-        for another command, TypeError or ValueError for wrong arguments.
+        `principal`, `role`, `trust-issuer`, `custom-host`, `fail`, `hang`, `answer`, `heal`, `expire-tokens` and
+        `expire-sessions` take what the methods take; `set` takes `token_life` and `latency`, in seconds; `verify`
+        gives a `verdict`, `calls` the calls. Raises LookupError for another command, TypeError or ValueError for
+        wrong arguments.
         """
         commands: dict[str, Callable[..., object]] = {
             "principal": lambda **given: asdict(self.principal(**given)),
+            "role": lambda **given: _described(self.role(**given)),
+            "trust-issuer": lambda public_key_pem, **given: self.trust_issuer(
+                public_key_pem=public_key_pem.encode(), **given
+            ),
+            "custom-host": self.custom_host,
             "set": self._set,
             "fail": self.fail,
             "hang": self.hang,
             "answer": lambda **content: self.answer(content),
             "heal": self.heal,
             "expire-tokens": self.expire_tokens,
+            "expire-sessions": self.expire_sessions,
             "verify": lambda host, username, password: {"verdict": self.verdict(host, username, password)},
             "calls": lambda: {"calls": [asdict(call) for call in self.calls]},
         }
@@ -443,39 +345,40 @@ def _moto() -> WSGIApplication:
     return create_backend_app("ecr")
 
 
-def _check_clock(date: str, now: datetime) -> None:
-    """Refuse what AWS refuses: a request that was signed more than five minutes ago or ahead."""
-    try:
-        signed_at = datetime.strptime(date, SIGV4_TIMESTAMP).replace(tzinfo=UTC)
-    except ValueError:
-        raise _Refused("IncompleteSignatureException", "Date must be in ISO-8601 'basic format'.") from None
-    moment = f"{now:{SIGV4_TIMESTAMP}}"
-    if signed_at < (limit := now - _MAX_SKEW):
-        complaint = f"Signature expired: {date} is now earlier than {limit:{SIGV4_TIMESTAMP}} ({moment} - 5 min.)"
-    elif signed_at > (limit := now + _MAX_SKEW):
-        complaint = (
-            f"Signature not yet current: {date} is still later than {limit:{SIGV4_TIMESTAMP}} ({moment} + 5 min.)"
-        )
-    else:
-        return
-    raise _Refused("InvalidSignatureException", complaint)
+def _question(request: Request) -> Question:
+    """Return what is asked for: STS takes a form, ECR and ECR Public take JSON and name themselves in a header."""
+    claim = claim_of(request)
+    if request.mimetype == "application/x-www-form-urlencoded":
+        parameters = dict(parse_qsl(request.get_data(as_text=True), keep_blank_values=True))
+        return Question(_STS, parameters.get("Action", ""), claim, parameters)
+    name, _, operation = request.headers.get("X-Amz-Target", "").rpartition(".")
+    return Question(_PUBLIC if name == _PUBLIC_TARGET else _ECR, operation, claim, {})
 
 
-def _signature(request: Request, claim: re.Match[str], principal: Principal) -> str:
-    """Return what the request's signature would be if that principal had made it."""
-    signed = claim["headers"].split(";")
-    copy = AWSRequest(
-        method=request.method,
-        url=f"http://{request.host}{request.environ['RAW_URI']}",
-        headers={name: request.headers.get(name, "") for name in signed},
-        data=request.get_data(),
-    )
-    if "x-amz-content-sha256" in signed:  # botocore would take the request's word for it
-        copy.headers.replace_header("x-amz-content-sha256", hashlib.sha256(request.get_data()).hexdigest())
-    copy.context["timestamp"] = request.headers["X-Amz-Date"]
-    keys = Credentials(principal.access_key, principal.secret_key)
-    signer = SigV4Auth(keys, claim["service"], claim["region"])
-    return signer.signature(signer.string_to_sign(copy, signer.canonical_request(copy)), copy)
+def _authorize(caller: Caller, question: Question) -> None:
+    """Refuse what the caller's policies do not allow."""
+    if question.service == _PUBLIC and question.region != ecrhosts.PUBLIC_REGION:
+        raise Refused("InvalidSignatureException", "Credential should be scoped to a valid region.")
+    needed = [(f"{question.service}:{question.operation}", caller.allowed)]
+    if question.service == _PUBLIC:
+        needed.append(("sts:GetServiceBearerToken", caller.public))
+    for action, allowed in needed:
+        if not allowed:
+            raise Refused(
+                "AccessDeniedException",
+                f"User: {caller.arn(question.region)} is not authorized to perform: {action} on resource: * "
+                f"because no identity-based policy allows the {action} action",
+            )
+
+
+def _refusal(service: str, refusal: Refused) -> Response:
+    if service == _STS:
+        return _xml(sts.error_xml(refusal), refusal.status)
+    return _json({"__type": refusal.code, "message": str(refusal)}, refusal.status)
+
+
+def _xml(content: str, status: int = 200) -> Response:
+    return Response(content, status, content_type="text/xml")
 
 
 def _json(content: dict[str, Any], status: int = 200) -> Response:
@@ -483,27 +386,8 @@ def _json(content: dict[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(content), status, headers, content_type="application/x-amz-json-1.1")
 
 
-def _dns_suffix(region: str) -> str:
-    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-
-
-def _access_key() -> str:
-    return "AKIA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16))
-
-
-def _secret_key() -> str:
-    """Return 40 characters, always with the two that need care in URLs, YAML and base64."""
-    letters = [secrets.choice(string.ascii_letters + string.digits) for _ in range(38)]
-    for awkward in "/+":
-        letters.insert(1 + secrets.randbelow(len(letters) - 1), awkward)
-    return "".join(letters)
-
-
-def _password(expires_at: datetime) -> str:
-    """Return a random password of the form and size of ECR's (about 2,000 characters)."""
-    payload, data_key = (b64encode(secrets.token_bytes(size)).decode() for size in (950, 170))
-    content = {"payload": payload, "datakey": data_key, "version": "2", "type": "DATA_KEY"}
-    return b64encode(json.dumps({**content, "expiration": int(expires_at.timestamp())}).encode()).decode()
+def _described(role: Role) -> dict[str, Any]:
+    return {**asdict(role), "arn": role.arn()}
 
 
 def duration(text: str) -> timedelta:
@@ -518,7 +402,8 @@ def duration(text: str) -> timedelta:
 def main() -> None:
     """Run an endpoint until Ctrl-C or SIGTERM, with one principal, and print what to export."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.support.awsendpoint", description="Run a stand-in for ECR's API until Ctrl-C."
+        prog="python -m tests.support.awsendpoint",
+        description="Run a stand-in for the APIs of ECR, ECR Public and STS until Ctrl-C.",
     )
     parser.add_argument("--port", type=int, default=0, help="listen here on 127.0.0.1 (default: a free port)")
     parser.add_argument("--token-life", type=duration, default="12h", help="how long tokens live (default: 12h)")
@@ -542,7 +427,7 @@ export AWS_SECRET_ACCESS_KEY={principal.secret_key}
 export AWS_REGION=eu-west-1
 export AWS_DEFAULT_REGION=eu-west-1
 export AWS_ENDPOINT_URL={aws.url}
-# Faults on demand (also: principal, set, hang, answer, heal, expire-tokens, verify, calls):
+# Faults on demand (also: principal, role, trust-issuer, set, hang, answer, heal, expire-tokens, verify, calls):
 #   curl {aws.url}/_control/fail -d '{{"code": "ThrottlingException", "message": "Rate exceeded", "times": 2}}'
 #   curl {aws.url}/_control/calls"""
 

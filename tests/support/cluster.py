@@ -25,21 +25,30 @@ _counter: Iterator[int] = itertools.count(1)
 
 def pull_secret(
     name: str,
-    principal: Principal,
+    principal: Principal | None,
     *,
     namespace: str | None = None,
     namespaces: list[str] | None = None,
     secret_name: str = "ecr-login",
     region: str = "eu-west-1",
+    registries: list[str] | None = None,
+    **access_fields: object,
 ) -> dict:
-    """Return a custom resource: of the namespaced kind with `namespace`, of the cluster kind with `namespaces`."""
-    access = {"region": region, "accessKeyId": principal.access_key, "secretAccessKey": principal.secret_key}
+    """Return a custom resource: of the namespaced kind with `namespace`, of the cluster kind with `namespaces`.
+
+    The keys of a principal stand in it; `access_fields` are what else is in spec.awsAccess.
+    """
+    access: dict = {"region": region, **access_fields}
+    if principal:
+        access |= {"accessKeyId": principal.access_key, "secretAccessKey": principal.secret_key}
     resource: dict = {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": NAMESPACED if namespace else CLUSTER,
         "metadata": {"name": name},
         "spec": {"secretName": secret_name, "awsAccess": access},
     }
+    if registries:
+        resource["spec"]["registries"] = registries
     if namespace:
         resource["metadata"]["namespace"] = namespace
     else:
@@ -47,10 +56,36 @@ def pull_secret(
     return resource
 
 
+def keys_secret(name: str, namespace: str, principal: Principal, **names: str) -> dict:
+    """Return a Secret with the keys of a principal, under the names that credentialsSecretRef takes by default."""
+    data = {"AWS_ACCESS_KEY_ID": principal.access_key, "AWS_SECRET_ACCESS_KEY": principal.secret_key}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace},
+        "stringData": {names.get(key, key): value for key, value in data.items()},
+    }
+
+
+def service_account(name: str, namespace: str, role_arn: str | None = None) -> dict:
+    """Return a service account, with the annotation that names its role if one is given."""
+    annotations = {"annotations": {"eks.amazonaws.com/role-arn": role_arn}} if role_arn else {}
+    metadata = {"name": name, "namespace": namespace, **annotations}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
 def encoded(principal: Principal) -> Principal:
     """Return the principal with its keys as the Go operator's webhook leaves them in a resource."""
     keys = (base64.b64encode(key.encode()).decode() for key in (principal.access_key, principal.secret_key))
     return Principal(*keys, principal.account)
+
+
+def condition(resource: dict, kind: str) -> dict:
+    """Return a condition of a resource, empty if there is none, or none of this generation yet."""
+    status = resource.get("status", {})
+    if status.get("observedGeneration") != resource["metadata"]["generation"]:
+        return {}
+    return next((each for each in status["conditions"] if each["type"] == kind), {})
 
 
 class Cluster:
@@ -109,6 +144,14 @@ class Cluster:
         if namespace:
             return self._custom.get_namespaced_custom_object(GROUP, VERSION, namespace, _PLURALS[kind], name)
         return self._custom.get_cluster_custom_object(GROUP, VERSION, _PLURALS[kind], name)
+
+    def wait_ready(self, kind: str, name: str, namespace: str = "", status: str = "True") -> dict:
+        """Wait until Ready has that status for the present generation; return the resource."""
+        self.wait(
+            lambda: condition(self.resource(kind, name, namespace), "Ready").get("status") == status,
+            f"{kind} {name} has Ready={status}",
+        )
+        return self.resource(kind, name, namespace)
 
     def delete(self, kind: str, name: str, namespace: str = "") -> None:
         """Delete a custom resource."""

@@ -32,6 +32,7 @@ _CONTROLLERS = (
     "clusterrole-aggregation-controller",
 )
 _ISSUER = "https://kubernetes.default.svc"
+_ISSUER_KEY = "sa.pub"
 
 
 class KubectlError(RuntimeError):
@@ -62,8 +63,9 @@ def run_kubectl(kubeconfig: Path, *args: str, stdin: str = "") -> str:
 class ControlPlane(Service):
     """One control plane, from `start()` to `stop()`, or as a context manager.
 
-    `url` and `kubeconfig` (of a cluster administrator) are there after `start()`. Data and logs
-    are in `directory`: one that is given stays after `stop()`, and starting on it again finds its objects.
+    It is ready when the API server is and the `default` service account exists. `url` and `kubeconfig` (of a cluster
+    administrator) are there after `start()`. Data and logs are in `directory`: one that is given stays after `stop()`,
+    and starting on it again finds its objects. The binary is built first if it is not in the cache.
     """
 
     url: str
@@ -76,19 +78,6 @@ class ControlPlane(Service):
         self._timeout = timeout
         self._children: list[Child] = []
         self._ca = CertificateAuthority("test-control-plane")
-
-    def start(self) -> None:
-        """Return when the API server is ready and the `default` service account exists.
-
-        Builds the binary first if it is not in the cache. Raises ToolError or StartError.
-        """
-        self._binary = go_tool("controlplane")
-        self.directory.mkdir(parents=True, exist_ok=True)
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
 
     def stop(self) -> None:
         """End all parts, the last started first; a directory that was not given is removed."""
@@ -106,7 +95,19 @@ class ControlPlane(Service):
         config = _kubeconfig(self.url, self._ca.pem, user, self._ca.client(user, groups))
         return self._write(f"{user}.kubeconfig", json.dumps(config, indent=2).encode())
 
+    @property
+    def issuer(self) -> str:
+        """The issuer of service account tokens, their claim `iss`."""
+        return _ISSUER
+
+    @property
+    def issuer_key(self) -> bytes:
+        """The public key (PEM) that verifies these tokens; there after `start()`."""
+        return (self.directory / _ISSUER_KEY).read_bytes()
+
     def _start(self) -> None:
+        self._binary = go_tool("controlplane")
+        self.directory.mkdir(parents=True, exist_ok=True)
         etcd_port, peer_port, api_port = free_ports(3)
         self.url = f"https://127.0.0.1:{api_port}"
         self.kubeconfig = self.kubeconfig_for("admin", ["system:masters"])
@@ -137,7 +138,7 @@ class ControlPlane(Service):
             "client-ca-file": str(self._write("ca.crt", self._ca.pem)),
             "authorization-mode": "RBAC",
             "service-account-issuer": _ISSUER,
-            "service-account-key-file": str(self._write("sa.pub", signing.public)),
+            "service-account-key-file": str(self._write(_ISSUER_KEY, signing.public)),
             "service-account-signing-key-file": str(self._write("sa.key", signing.key)),
             "service-cluster-ip-range": "10.0.0.0/24",
             "endpoint-reconciler-type": "none",

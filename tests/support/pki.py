@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFE = datetime.timedelta(days=365)
@@ -111,3 +112,18 @@ def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def public_pem(jwk: Mapping[str, str]) -> bytes:
+    """Return the public key in a JSON Web Key (RFC 7517) of RSA or the curve P-256, in PEM."""
+
+    def number(name: str) -> int:
+        value = jwk[name]
+        return int.from_bytes(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
+
+    key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+    if jwk["kty"] == "RSA":
+        key = rsa.RSAPublicNumbers(number("e"), number("n")).public_key()
+    else:
+        key = ec.EllipticCurvePublicNumbers(number("x"), number("y"), ec.SECP256R1()).public_key()
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

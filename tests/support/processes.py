@@ -27,13 +27,24 @@ class StartError(RuntimeError):
 class Service(ABC):
     """Something that runs from `start()` to `stop()`, or for the time of a with block."""
 
-    @abstractmethod
     def start(self) -> None:
-        """Return when it is ready for use."""
+        """Return when it is ready for use; when it does not come up, nothing of it stays.
+
+        Raises StartError, or ToolError where it needs one of our Go tools.
+        """
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
 
     @abstractmethod
     def stop(self) -> object:
-        """End it; does nothing when it is not running."""
+        """End it, or what there is of it; does nothing when it is not running."""
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Do what `start()` says, but for the cleaning up."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -141,3 +152,14 @@ class watch_processes:  # noqa: N801 (used like a function)
                         self._seen.add((process / name).read_bytes())
                     except OSError:  # it has ended
                         continue
+
+
+def contents_below(folder: Path) -> list[bytes]:
+    """Return what is in the files below a folder right now."""
+    contents = []
+    for path in folder.rglob("*"):
+        try:
+            contents.append(path.read_bytes())
+        except OSError:  # a folder, a pipe, or gone meanwhile
+            continue
+    return contents

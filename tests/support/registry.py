@@ -2,8 +2,9 @@
 
 distribution (the CNCF's registry, with its storage in memory) runs behind a handler of ours, which asks the AWS
 endpoint about every login. The client is crane. It needs no entry in any name service: the second port of the
-registry's process is a proxy which leads `ACCOUNT.dkr.ecr.REGION.amazonaws.com:443` to the first one, and nowhere
-else, so a client under test cannot reach the real AWS. Both come out of one Go binary, `go/registry`.
+registry's process is a proxy which leads `HOST:443` to the first one for each host that has a registry, and nowhere
+else, so a client under test cannot reach the real AWS. Both come out of one Go binary, `go/registry`. All hosts ask for
+a login with a password, also those of ECR Public, which in truth take a token for it and let anonymous clients pull.
 
 `python -m tests.support.registry --aws-url URL` runs one until Ctrl-C.
 """
@@ -24,8 +25,8 @@ from http.client import HTTPSConnection
 from io import BytesIO
 from pathlib import Path
 
-from tests.support.awsendpoint import Principal
 from tests.support.cache import ToolError, go_tool
+from tests.support.ecrhosts import registry_host
 from tests.support.pki import CertificateAuthority
 from tests.support.processes import Child, Service, StartError, free_ports, wait_for_signal
 
@@ -41,7 +42,10 @@ class PullError(ClientError):
 
 
 class Registry(Service):
-    """The registries of some accounts in one region, from `start()` to `stop()`, or as a context manager."""
+    """The registries of some accounts in one region, from `start()` to `stop()`, or as a context manager.
+
+    They are ready when they answer under their names, and empty. The binary is built first if it is not in the cache.
+    """
 
     def __init__(
         self,
@@ -49,9 +53,14 @@ class Registry(Service):
         region: str = "eu-west-1",
         accounts: Iterable[str] = ("111122223333",),
         timeout: float = 30.0,
+        more_hosts: Iterable[str] = (),
     ) -> None:
-        """Prepare; `timeout` is how many seconds the registry may take to become ready."""
-        self.hosts = [Principal("", "", account).registry(region) for account in accounts]
+        """Prepare; `timeout` is how many seconds the registry may take to become ready.
+
+        `more_hosts` get a registry too: other regions, `public.ecr.aws`, names in front of ECR.
+        """
+        self.hosts = [registry_host(account, region) for account in accounts]
+        self.hosts += more_hosts
         self._aws_url = aws_url
         self._timeout = timeout
         # Known to push() and, by an environment variable, to the registry's process alone: so pushing needs neither a
@@ -59,20 +68,6 @@ class Registry(Service):
         self._push_password = secrets.token_urlsafe()
         self._child: Child | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-
-    def start(self) -> None:
-        """Return when the registries answer under their names; they are empty.
-
-        Builds the binary first if it is not in the cache. Raises ToolError or StartError.
-        """
-        self._binary = go_tool("registry")
-        self._temporary = tempfile.TemporaryDirectory(prefix="kube-ecr-registry-")
-        self._directory = Path(self._temporary.name)
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
 
     def stop(self) -> None:
         """End it; what was pushed is gone. Does nothing when stopped."""
@@ -126,9 +121,12 @@ class Registry(Service):
         return link
 
     def _start(self) -> None:
+        self._binary = go_tool("registry")
+        self._temporary = tempfile.TemporaryDirectory(prefix="kube-ecr-registry-")
+        self._directory = Path(self._temporary.name)
         port, self._proxy_port = free_ports(2)
         authority = CertificateAuthority("test-registry-ca")
-        pair = authority.server("registry", ["*." + self.hosts[0].partition(".")[2]])
+        pair = authority.server("registry", self.hosts)
         flags = {
             "listen": f"127.0.0.1:{port}",
             "proxy": f"127.0.0.1:{self._proxy_port}",

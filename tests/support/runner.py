@@ -17,7 +17,8 @@ _STOP_SECONDS = 30.0
 class Runner(Service):
     """One process of the runner, in the environment of `ansible`, from `start()` to `stop()` or as a context manager.
 
-    The cluster and the AWS endpoint are those of the environment: K8S_AUTH_KUBECONFIG, KUBE_ECR_AWS_ENDPOINT_URL.
+    The cluster and the AWS endpoint are those of the environment: K8S_AUTH_KUBECONFIG, KUBE_ECR_AWS_ENDPOINT_URL. When
+    it is started again, its log goes on where that of the last one ended.
     """
 
     def __init__(self, ansible: Ansible, log: Path, *options: str) -> None:
@@ -25,19 +26,6 @@ class Runner(Service):
         self.log_path = log
         self._options = options
         self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it; its log goes on where that of the last one ended."""
-        command = [str(self._ansible.bin_dir / "kube-ecr-runner"), "--watches", str(WATCHES), *self._options]
-        with self.log_path.open("ab") as output:
-            self.process = subprocess.Popen(
-                command,
-                cwd=self._ansible.home,
-                env=self._ansible.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its exit status; does nothing when it is stopped."""
@@ -74,3 +62,15 @@ class Runner(Service):
     def seconds_of_last_run(self) -> float:
         """Return how long the last run took."""
         return float(re.findall(r"run ended .*seconds=([\d.]+)", self.log)[-1])
+
+    def _start(self) -> None:
+        command = [str(self._ansible.bin_dir / "kube-ecr-runner"), "--watches", str(WATCHES), *self._options]
+        with self.log_path.open("ab") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self._ansible.home,
+                env=self._ansible.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )

@@ -4,19 +4,22 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
-var registryAddress = regexp.MustCompile(`^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.[a-z.]+:443$`)
-
-// connectProxy leads clients that ask for an ECR registry, under its true name, to the target's address.
+// connectProxy leads clients that ask for one of the hosts, under its true name, to the target's address.
 // It leads nowhere else, so a client that tries to reach the real world fails.
-type connectProxy struct{ target string }
+type connectProxy struct {
+	target string
+	hosts  []string
+}
 
 func (p connectProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodConnect || !registryAddress.MatchString(r.Host) {
-		http.Error(w, "this proxy leads to ECR registries only", http.StatusForbidden)
+	host, isTLS := strings.CutSuffix(r.Host, ":443")
+	if r.Method != http.MethodConnect || !isTLS || !slices.Contains(p.hosts, host) {
+		http.Error(w, "this proxy leads to the registries of the tests only", http.StatusForbidden)
 		return
 	}
 	server, err := net.DialTimeout("tcp", p.target, 5*time.Second)

@@ -28,7 +28,8 @@ func serve(args []string) error {
 	_ = flags.Parse(args)
 	logrus.SetLevel(logrus.WarnLevel)
 
-	registries := registriesOf(strings.Split(*hosts, ","))
+	names := strings.Split(*hosts, ",")
+	registries := registriesOf(names)
 	guarded := newDoor(*awsURL, os.Getenv("PUSH_PASSWORD"), registries)
 	listener, err := net.Listen("tcp", *listen)
 	if err != nil {
@@ -36,7 +37,7 @@ func serve(args []string) error {
 	}
 	failed := make(chan error, 2)
 	go func() { failed <- http.ServeTLS(listener, guarded, *certificate, *key) }()
-	go func() { failed <- http.ListenAndServe(*proxy, connectProxy{target: *listen}) }()
+	go func() { failed <- http.ListenAndServe(*proxy, connectProxy{target: *listen, hosts: names}) }()
 	return <-failed
 }
 
