@@ -9,8 +9,12 @@ name: aws_credentials
 short_description: AWS credentials that a custom resource refers to
 version_added: 0.1.0
 description:
-  - Reads a custom resource and returns the AWS credentials that it uses, for the options of
-    M(kube_ecr.secrets.ecr_token).
+  - Reads a custom resource, and the Secret or service account that it refers to, and returns the AWS credentials that
+    it uses as options of M(kube_ecr.secrets.ecr_token).
+  - For a service account the API server is asked for a token of it (C(TokenRequest)) that is good for 10 minutes and
+    for AWS STS alone.
+  - Where the resource uses the identity of whoever runs the playbook, only C(role_session_name) and perhaps C(role_arn)
+    and C(external_id) are returned.
   - Use it inside a task with C(no_log=true), never in C(vars) that other tasks or callbacks can see.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
@@ -20,18 +24,25 @@ options:
   _terms:
     description:
       - References as the inventory plugin P(kube_ecr.secrets.pull_secrets#inventory) makes them, dictionaries with
-        C(kind), C(namespace) (empty for the cluster kind), C(name) and C(uid).
+        C(kind), C(namespace) (empty for the cluster kind), C(name), C(uid) and C(generation). A resource that was
+        edited or replaced since is refused.
     type: list
     elements: dict
     required: true
+  allowed_aws_identities:
+    description: As the option of P(kube_ecr.secrets.pull_secrets#inventory).
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
 - name: Get a token for the identity of this host
   kube_ecr.secrets.ecr_token:
     region: "{{ aws_region }}"
-    access_key: "{{ credentials.access_key }}"
-    secret_key: "{{ credentials.secret_key }}"
+    access_key: "{{ credentials.access_key | default(omit) }}"
+    secret_key: "{{ credentials.secret_key | default(omit) }}"
+    session_token: "{{ credentials.session_token | default(omit) }}"
   vars:
     credentials: "{{ lookup('kube_ecr.secrets.aws_credentials', aws_credentials) }}"
   no_log: true
@@ -39,7 +50,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: For each term the credentials, as options of M(kube_ecr.secrets.ecr_token).
+  description: For each term the credentials, as options of M(kube_ecr.secrets.ecr_token); only those that it needs.
   type: list
   elements: dict
   contains:
@@ -49,13 +60,36 @@ _raw:
     secret_key:
       description: The secret access key.
       type: str
+    session_token:
+      description: The session token of temporary keys.
+      type: str
+    web_identity_token:
+      description: A token of the service account.
+      type: str
+    web_identity_role_arn:
+      description: The role that the service account assumes with it.
+      type: str
+    role_arn:
+      description: The role to assume on top.
+      type: str
+    external_id:
+      description: The external ID for that role.
+      type: str
+    role_session_name:
+      description: The name of the session, which tells the resource.
+      type: str
 """
+
+import json
+import os
+from functools import lru_cache
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils import _resources
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._kube import Cluster, KubernetesError, connect
+from ansible_collections.kube_ecr.secrets.plugins.module_utils import _credentials, _resources
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._identity import CredentialsError
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._kube import KubernetesError, connect
 
 
 class LookupModule(LookupBase):
@@ -65,16 +99,24 @@ class LookupModule(LookupBase):
         """Return the credentials of each term; AnsibleLookupError, without any key, when there are none."""
         self.set_options(var_options=variables, direct=kwargs)
         options = {name: self.get_option(name) for name in ("kubeconfig", "context")}
+        connection = {name: value for name, value in options.items() if value}
+        allowed = tuple(self.get_option("allowed_aws_identities"))
         try:
-            cluster = connect({name: value for name, value in options.items() if value})
-            return [_credentials(cluster, term) for term in terms]
-        except (KubernetesError, _resources.ResourceError) as error:
+            return [_find(json.dumps([connection, term], sort_keys=True), allowed, os.getpid()) for term in terms]
+        except (KubernetesError, CredentialsError, _resources.ResourceError) as error:
             raise AnsibleLookupError(str(error)) from None
 
 
-def _credentials(cluster: Cluster, term: dict) -> dict:
+@lru_cache(maxsize=16)
+def _find(connection_and_term: str, allowed: tuple[str, ...], _pid: int) -> dict[str, str]:
+    """Ansible evaluates the lookup anew for each option that uses it: without a memory, each would get a token.
+
+    It ends with the worker process, which lives for one task of one host.
+    """
+    connection, term = json.loads(connection_and_term)
+    cluster = connect(connection)
     resource = cluster.read_resource(_resources.PLURALS[term["kind"]], term["namespace"], term["name"])
-    if resource["metadata"]["uid"] != term["uid"]:
-        raise AnsibleLookupError(f"{_resources.reference(resource)} was deleted and made again; run again")
-    identity = _resources.identity(resource)
-    return {"access_key": identity.access_key, "secret_key": identity.secret_key}
+    metadata = resource["metadata"]
+    if (metadata["uid"], metadata.get("generation", 0)) != (term["uid"], int(term["generation"])):
+        raise AnsibleLookupError(f"{_resources.reference(resource)} was edited or made again meanwhile; run again")
+    return _credentials.credentials(cluster, resource, _credentials.Settings(allowed))

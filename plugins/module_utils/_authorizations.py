@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._registries import host_of
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._timestamps import (
     format_rfc3339,
     parse_rfc3339,
@@ -29,13 +30,15 @@ class Authorization:
     """A login for one registry.
 
     registry is the host (with a port where the endpoint names one) as it stands in image references;
-    expires_at is an aware UTC datetime. The password is left out of repr.
+    expires_at is an aware UTC datetime. The password is left out of repr. requested is the entry (see
+    _registries) that it answers.
     """
 
     registry: str
     username: str
     password: str = field(repr=False)
     expires_at: datetime
+    requested: str
 
     def as_dict(self) -> dict[str, str]:
         """Return the form that modules pass to each other, with expires_at in RFC 3339."""
@@ -44,6 +47,7 @@ class Authorization:
             "username": self.username,
             "password": self.password,
             "expires_at": format_rfc3339(self.expires_at),
+            "requested": self.requested,
         }
 
 
@@ -65,29 +69,33 @@ def from_options(option: dict) -> Authorization:
         expires_at = parse_rfc3339(option["expires_at"])
     except ValueError as error:
         raise ValueError(f"authorizations: expires_at of {registry} is not RFC 3339: {error}") from None
-    return Authorization(registry, option["username"], option["password"], expires_at)
+    requested = option.get("requested") or registry
+    return Authorization(registry, option["username"], option["password"], expires_at, requested)
 
 
-def from_ecr(answer: dict, now: datetime) -> list[Authorization]:
-    """Return the authorizations in an answer of ECR's GetAuthorizationToken.
+def from_answer(answer: dict, requested: str, now: datetime) -> Authorization:
+    """Return the authorization for what was requested, in an answer to GetAuthorizationToken.
 
-    answer is boto3's response; now an aware datetime. The shape is documented at
-    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_AuthorizationData.html:
-    authorizationToken is base64 of C(user:password), proxyEndpoint a URL.
+    answer is boto3's response, of ECR or of ECR Public; requested an entry (see _registries); now an aware
+    datetime. The shapes are documented at
+    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_AuthorizationData.html (a list) and
+    https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_AuthorizationData.html (one object, without
+    an endpoint): authorizationToken is base64 of C(user:password), proxyEndpoint a URL.
 
     Raises MalformedAnswer when there is no usable, living token in it.
     """
-    entries = answer.get("authorizationData")
-    if not entries:
+    data = answer.get("authorizationData")
+    if not data:
         raise MalformedAnswer("AWS ECR answered without authorizationData")
-    return [_from_entry(entry, now) for entry in entries]
-
-
-def _from_entry(entry: dict, now: datetime) -> Authorization:
-    registry = urlsplit(entry.get("proxyEndpoint") or "").netloc
+    entry = data[0] if isinstance(data, list) else data
+    registry = host_of(requested) or urlsplit(entry.get("proxyEndpoint") or "").netloc
     if not registry:
         raise MalformedAnswer("AWS ECR answered without a usable proxyEndpoint")
     username, password = _split_token(entry.get("authorizationToken") or "")
+    return Authorization(registry, username, password, _expiry(entry, now), requested)
+
+
+def _expiry(entry: dict, now: datetime) -> datetime:
     expires_at = entry.get("expiresAt")
     if not isinstance(expires_at, datetime):
         raise MalformedAnswer("AWS ECR answered without expiresAt, so the life of its token is not known")
@@ -97,7 +105,7 @@ def _from_entry(entry: dict, now: datetime) -> Authorization:
             f"AWS ECR answered with a token that expired at {format_rfc3339(expires_at)}; "
             f"the clock of this machine says {format_rfc3339(now)}, check it"
         )
-    return Authorization(registry, username, password, expires_at)
+    return expires_at
 
 
 def _split_token(token: str) -> tuple[str, str]:

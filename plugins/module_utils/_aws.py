@@ -1,21 +1,32 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The AWS backend: one call to ECR, and its errors worded for a person.
+"""The AWS backend: the calls to STS, ECR and ECR Public, and their errors worded for a person.
 
 What always holds: keys that are given win alone - nothing of the environment or of ~/.aws is mixed in but
-proxies and CA bundle; every call ends (time-outs, bounded retries); no text of botocore's exceptions goes
-out, because that of an HTTP client error can print the Authorization header.
+proxies, CA bundle and the choice of dual-stack or FIPS endpoints; every call ends (time-outs, bounded retries);
+no text of botocore's exceptions goes out, because that of an HTTP client error can print the Authorization
+header, and no external ID.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._registries import Partition, TokenCall
 
 try:
     import boto3
     import botocore.config
     import botocore.exceptions
+    import botocore.loaders
     import botocore.session
 except ImportError:  # reported by _module.missing_libraries, by name, when a task runs
     boto3 = None
@@ -23,7 +34,17 @@ except ImportError:  # reported by _module.missing_libraries, by name, when a ta
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 10
 ATTEMPTS = 3
+PARALLEL = 8
+SESSION_NAME = "kube-ecr-secrets"
 
+_SERVICES = {"ecr": "ECR", "ecr-public": "ECR Public", "sts": "STS"}
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html and
+# https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html
+_PERMISSIONS = {
+    "ecr": "ecr:GetAuthorizationToken",
+    "ecr-public": "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken",
+}
+_DEFAULT_REMEDY = "AWS refused the call"
 _REMEDIES = {
     "UnrecognizedClientException": (
         "AWS does not know this access key: it is wrong, was deleted or belongs to another partition. "
@@ -34,7 +55,12 @@ _REMEDIES = {
         "Check it for a copy error, and whether it was base64-encoded by hand"
     ),
     "ExpiredTokenException": "the session token of these credentials has expired; get new credentials",
-    "AccessDeniedException": "the IAM principal lacks a permission; allow ecr:GetAuthorizationToken on resource *",
+    "AccessDeniedException": "the IAM principal lacks a permission",
+    "InvalidIdentityToken": "AWS does not accept the web identity token",
+    "IDPCommunicationError": (
+        "AWS could not read the keys of the web identity token's issuer; make its discovery document and keys public"
+    ),
+    "RegionDisabledException": "STS is not active in this region for the account; enable it in the account's settings",
     "OptInRequired": "this account has not enabled the region",
     "ClockSkew": "the clock of this machine is wrong by more than AWS tolerates; synchronise it",
     "ThrottlingException": "AWS throttled the call; it will be tried again",
@@ -48,6 +74,10 @@ _REMEDIES = {
     ),
     "PartialCredentials": "the ambient AWS credentials lack one half of the key pair",
     "ProfileNotFound": "the AWS profile does not exist in the shared configuration files",
+    "CredentialRetrievalError": (
+        "the program that gives the credentials (credential_process) failed; run it by hand to see why"
+    ),
+    "MetadataRetrievalError": "the credentials of the container or instance could not be read; check its role",
     "NoRegion": "region is missing; give an AWS region such as eu-west-1, or set AWS_REGION",
     "InvalidEndpoint": "endpoint_url is not a valid URL",
 }
@@ -55,6 +85,8 @@ _ALIASES = {
     "InvalidClientTokenId": "UnrecognizedClientException",
     "SignatureDoesNotMatch": "InvalidSignatureException",
     "ExpiredToken": "ExpiredTokenException",
+    "IDPCommunicationErrorException": "IDPCommunicationError",
+    "InvalidIdentityTokenException": "InvalidIdentityToken",
     "AccessDenied": "AccessDeniedException",
     "RequestTimeTooSkewed": "ClockSkew",
     "RequestExpired": "ClockSkew",
@@ -67,74 +99,204 @@ _ALIASES = {
 class AWSError(Exception):
     """A call to AWS came to nothing.
 
-    reason is AWS' error code or a word of ours in the same form; the message is for a person and holds
-    no credential.
+    call says which; reason is AWS' error code or a word of ours in the same form; the message is for a person
+    and holds no credential.
     """
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, call: str, reason: str, remedy: str = "") -> None:
         self.reason = reason
-        remedy = _REMEDIES.get(reason, "AWS refused the call")
-        super().__init__(f"AWS ECR GetAuthorizationToken: {reason}: {remedy}{detail}")
+        super().__init__(f"AWS {call}: {reason}: {remedy or _REMEDIES.get(reason, _DEFAULT_REMEDY)}")
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """How to reach AWS: explicit keys, else a profile, else boto3's own chain."""
+    """How to reach AWS: explicit keys, a web identity token with the role that it assumes, a profile, or else
+    boto3's own chain; and a role to assume on top of any of them. region is that of the calls to STS."""
 
     region: str | None = None
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
+    web_identity_token: str | None = field(default=None, repr=False)
+    web_identity_role_arn: str | None = None
     profile: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = field(default=None, repr=False)
+    role_session_name: str = SESSION_NAME
     endpoint_url: str | None = None
 
 
-def get_authorization_token(credentials: Credentials) -> dict:
-    """Return boto3's response to ECR's GetAuthorizationToken, as AWS gave it.
+class Session:
+    """Credentials in use; connect() gives it."""
 
-    Takes at most about ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) seconds. Raises AWSError.
+    def __init__(self, credentials: Credentials) -> None:
+        """Nothing is called yet. Raises AWSError if there is no such profile."""
+        self._explicit = credentials.access_key is not None or credentials.web_identity_token is not None
+        self._endpoint_url = credentials.endpoint_url
+        self._keys = {
+            "aws_access_key_id": credentials.access_key,
+            "aws_secret_access_key": credentials.secret_key,
+            "aws_session_token": credentials.session_token,
+        }
+        with _told("session"):
+            self._session = boto3.session.Session(
+                botocore_session=_botocore_session(isolated=self._explicit),
+                profile_name=credentials.profile,
+                region_name=credentials.region,
+            )
+
+    @property
+    def region(self) -> str | None:
+        """The region that was given, or else that of the environment or the profile."""
+        return self._session.region_name
+
+    def reached(self, call: TokenCall) -> TokenCall:
+        """Return the call that is made for this one: an endpoint that is given is the only one there is."""
+        return replace(call, fips=False, dual_stack=False) if self._endpoint_url else call
+
+    def client(self, service: str, region: str | None = None, **settings):
+        """Return a client of boto3 for a service, with the credentials of this session."""
+        config = botocore.config.Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            ignore_configured_endpoint_urls=self._explicit,
+            **settings,
+        )
+        return self._session.client(
+            service, region_name=region, endpoint_url=self._endpoint_url, config=config, **self._keys
+        )
+
+    def assume(self, answer: dict) -> None:
+        """Go on with the temporary credentials in an answer of STS."""
+        keys = answer["Credentials"]
+        self._keys = {
+            "aws_access_key_id": keys["AccessKeyId"],
+            "aws_secret_access_key": keys["SecretAccessKey"],
+            "aws_session_token": keys["SessionToken"],
+        }
+
+
+@contextmanager
+def _told(call: str, about: str = "", remedy: str = "") -> Iterator[None]:
+    """Turn what botocore raises inside into AWSError, which names the call and what it is about.
+
+    remedy is what to do when the call itself is refused.
     """
     try:
-        return _client(credentials).get_authorization_token()
+        yield
     except botocore.exceptions.ClientError as error:
-        raise _from_client_error(error) from None
+        # The chain of boto3 calls STS by itself before what was asked for.
+        if not call.endswith(error.operation_name):
+            call, about, remedy = f"STS {error.operation_name}", "", ""
+        raise _refusal(f"{call}{about}", error, remedy) from None
     except (botocore.exceptions.BotoCoreError, ValueError) as error:
-        raise AWSError(_reason_of(error)) from None
+        reason = _reason_of(error)
+        default = "boto3 found no usable credentials or settings; check the environment and shared files"
+        raise AWSError(call, reason, _REMEDIES.get(reason, default)) from None
 
 
-def _client(credentials: Credentials):
-    """Each client has a session of its own: botocore's default one is shared, and keeps credentials."""
-    explicit = credentials.access_key is not None
-    config = botocore.config.Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        ignore_configured_endpoint_urls=explicit,
+def _refusal(call: str, error, remedy: str) -> AWSError:
+    reason, text = _reason_in(error), error.response.get("Error", {}).get("Message", "")
+    if reason == "AccessDeniedException":
+        return AWSError(call, reason, _denial(text, remedy) or remedy)
+    if reason == "InvalidIdentityToken" and remedy:
+        return AWSError(call, reason, f"{_REMEDIES[reason]}; {remedy}")
+    return AWSError(call, reason)
+
+
+def connect(credentials: Credentials) -> Session:
+    """Return a session of the identity that credentials describe, its roles assumed. Raises AWSError."""
+    session = Session(credentials)
+    name = credentials.role_session_name
+    if credentials.web_identity_token is not None:
+        role, token = credentials.web_identity_role_arn, credentials.web_identity_token
+        with _told("STS AssumeRoleWithWebIdentity", f" of {role}", _trust_wanted(role, token)):
+            session.assume(
+                session.client("sts", signature_version=botocore.UNSIGNED).assume_role_with_web_identity(
+                    RoleArn=role, RoleSessionName=name, WebIdentityToken=token
+                )
+            )
+    if credentials.role_arn:
+        role, external_id = credentials.role_arn, credentials.external_id
+        remedy = (
+            "allow it there, and name the principal in the trust policy of the role, with "
+            f"{'this' if external_id else 'no'} external ID"
+        )
+        with _told("STS AssumeRole", f" of {role}", remedy):
+            extra = {"ExternalId": external_id} if external_id else {}
+            session.assume(session.client("sts").assume_role(RoleArn=role, RoleSessionName=name, **extra))
+    return session
+
+
+def get_authorization_tokens(session: Session, calls: Iterable[TokenCall]) -> dict[TokenCall, dict | AWSError]:
+    """Return what AWS answers to each call, as boto3 gives it, or the error that became of it.
+
+    The calls are made side by side, so that a region that does not answer costs the others nothing: all take at
+    most about ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) seconds.
+    """
+    answers: dict[TokenCall, dict | AWSError] = {}
+    clients = {}
+    for call in calls:
+        try:
+            # Making clients is not safe in threads, using them is.
+            with _told(_name(call)):
+                clients[call] = session.client(call.service, call.region, **_endpoint(call))
+        except AWSError as error:
+            answers[call] = error
+    if clients:
+        with ThreadPoolExecutor(min(PARALLEL, len(clients))) as pool:
+            answers.update(zip(clients, pool.map(_get_authorization_token, clients, clients.values())))
+    return answers
+
+
+def _get_authorization_token(call: TokenCall, client) -> dict | AWSError:
+    try:
+        with _told(_name(call), f" in {call.region}", f"allow it {_PERMISSIONS[call.service]} on resource *"):
+            return client.get_authorization_token()
+    except AWSError as error:
+        return error
+
+
+def _name(call: TokenCall) -> str:
+    return f"{_SERVICES[call.service]} GetAuthorizationToken"
+
+
+def _endpoint(call: TokenCall) -> dict[str, bool]:
+    """What is not wanted is left to the settings of the environment, which may want it for all calls."""
+    wanted = {"use_fips_endpoint": call.fips, "use_dualstack_endpoint": call.dual_stack}
+    return {name: True for name, is_wanted in wanted.items() if is_wanted}
+
+
+@lru_cache(maxsize=1)
+def partitions() -> tuple[Partition, ...]:
+    """Return the partitions of AWS, from botocore's data."""
+    data = botocore.loaders.create_loader().load_data("partitions")
+    return tuple(
+        Partition(
+            each["id"], each["regionRegex"], each["outputs"]["dnsSuffix"], each["outputs"].get("dualStackDnsSuffix", "")
+        )
+        for each in data["partitions"]
     )
-    session = boto3.session.Session(
-        botocore_session=_isolated_session() if explicit else None,
-        profile_name=credentials.profile,
-        aws_access_key_id=credentials.access_key,
-        aws_secret_access_key=credentials.secret_key,
-        aws_session_token=credentials.session_token,
-        region_name=credentials.region,
-    )
-    return session.client("ecr", endpoint_url=credentials.endpoint_url, config=config)
 
 
-def _isolated_session():
-    """Return a botocore session that reads neither AWS_PROFILE nor the shared files.
+def _botocore_session(*, isolated: bool):
+    """Return a session of its own, for botocore's default one is shared, and keeps credentials.
 
-    A profile that does not exist would otherwise fail the call although keys are given (measured with
-    botocore 1.44).
+    An isolated one reads neither AWS_PROFILE nor the shared files: a profile that does not exist would otherwise
+    fail the call although keys are given (measured with botocore 1.44).
     """
     nothing = (None, None, None, None)
-    return botocore.session.Session(
-        session_vars={"profile": nothing, "config_file": nothing, "credentials_file": nothing}
-    )
+    names = ("profile", "config_file", "credentials_file") if isolated else ()
+    session = botocore.session.Session(session_vars=dict.fromkeys(names, nothing))
+    # What older versions call by default, sts.amazonaws.com, gives sessions that newer regions refuse.
+    # https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html
+    session.set_config_variable("sts_regional_endpoints", "regional")
+    return session
 
 
-def _from_client_error(error) -> AWSError:
+def _reason_in(error) -> str:
+    """Return the reason for an error that AWS answered, in one word whatever it is."""
     code = error.response.get("Error", {}).get("Code", "")
     text = error.response.get("Error", {}).get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -143,15 +305,44 @@ def _from_client_error(error) -> AWSError:
         reason = "ClockSkew"
     if reason not in _REMEDIES and status >= 500:
         reason = "ServerError"
-    if reason == "AccessDeniedException":
-        return AWSError(reason, _principal(text))
-    return AWSError(reason if re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", reason) else "UnknownError")
+    return reason if re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", reason) else "UnknownError"
 
 
-def _principal(text: str) -> str:
-    """Return who was refused, out of IAM's C(User: ARN is not authorized to perform: ...)."""
-    found = re.match(r"User: (arn:[\w:/+=,.@-]+) is not authorized", text)
-    return f" for {found[1]}" if found else ""
+_DENIAL = re.compile(
+    r"User: (?P<principal>arn:[\w:/+=,.@-]+) is not authorized to perform: (?P<action>[a-z0-9-]+:[A-Za-z]+)"
+    r"(?: on resource: (?P<resource>arn:[\w:/+=,.@*-]+|\*))?"
+    r"(?:.* with an explicit deny in (?P<policy>an? [a-z -]+ policy|a permissions boundary))?",
+    re.ASCII | re.DOTALL,
+)
+
+
+def _denial(text: str, remedy: str) -> str:
+    """Return who lacks what, out of the words of IAM, and the remedy; nothing else of the text.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    """
+    found = _DENIAL.match(text)
+    if not found:
+        return ""
+    what = f"{found['action']} on resource {found['resource'] or '*'}"
+    if found["policy"]:
+        return f"{found['policy']} denies {found['principal']} {what}; change that policy"
+    return f"the IAM policies of {found['principal']} do not allow {what}; {remedy or 'allow it there'}"
+
+
+def _trust_wanted(role: str | None, token: str) -> str:
+    """Return what AWS has to trust to take a web identity token; the claims named are no secret."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        subject, issuer, audience = claims["sub"], claims["iss"], claims["aud"]
+        audience = audience if isinstance(audience, str) else ", ".join(audience)
+    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
+        return "it is no JSON web token of a service account"
+    return (
+        f"the account of the role needs an IAM OIDC provider for the issuer {issuer} with the audience {audience}, and "
+        f"{role} a trust policy that lets the subject {subject} in"
+    )
 
 
 def _reason_of(error: Exception) -> str:

@@ -34,6 +34,13 @@ def render(authorizations: Iterable[Authorization]) -> str:
     return json.dumps({"auths": auths}, sort_keys=True, separators=(",", ":"))
 
 
+def merge(config: str, other: str, hosts: Iterable[str]) -> str:
+    """Return a docker config JSON with the logins of other for these hosts added, which other holds."""
+    merged, source = json.loads(config), json.loads(other)["auths"]
+    merged["auths"].update({host: source[host] for host in hosts})
+    return json.dumps(merged, sort_keys=True, separators=(",", ":"))
+
+
 def registries(config: str) -> list[str]:
     """Return, sorted, the hosts that a docker config JSON holds a complete login for.
 

@@ -9,7 +9,7 @@ Secret is only ever replaced by one that holds a living token.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
@@ -46,8 +46,11 @@ ARGUMENT_SPEC = {
             "username": {"type": "str", "default": "AWS"},
             "password": {"type": "str", "required": True, "no_log": True},
             "expires_at": {"type": "str", "required": True},
+            "requested": {"type": "str"},
         },
     },
+    "registries": {"type": "list", "elements": "str"},
+    "identity": {"type": "str"},
     # Not a secret: masking the name would blot it out wherever it occurs in a result.
     "secret_name": {"type": "str", "required": True, "no_log": False},
     "namespaces": {"type": "list", "elements": "str", "required": True},
@@ -62,9 +65,11 @@ ARGUMENT_SPEC = {
             "generation": {"type": "int", "default": 0},
         },
     },
-    "authorization_error": {
-        "type": "dict",
+    "authorization_errors": {
+        "type": "list",
+        "elements": "dict",
         "options": {
+            "requested": {"type": "str"},
             "reason": {"type": "str", "required": True},
             "msg": {"type": "str", "required": True},
         },
@@ -101,26 +106,62 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
 
     params are validated options. Returns the result of the task (see RETURN of the module).
     """
-    error = params["authorization_error"]
     now = datetime.now(timezone.utc)
     owner = Owner(**params["owner"]) if params["owner"] else None
     try:
-        name, namespaces = _targets(params, owner, tolerant=bool(error))
-        authorizations = [] if error else _authorizations(params["authorizations"], now)
+        supply = Supply.of(params, now)
+        name, namespaces = _targets(params, owner, tolerant=not supply.authorizations)
     except ValueError as invalid:
         return _result(params, [], {"reason": "InvalidOption", "msg": str(invalid)})
-    wanted = Wanted.of(name, authorizations, owner) if authorizations else None
+    wanted = (
+        Wanted.of(name, supply.authorizations, owner, params["identity"], supply.lacking)
+        if supply.authorizations
+        else None
+    )
     try:
-        outcomes = _visit(params, wanted, name, namespaces, owner, now, check_mode)
+        outcomes = _visit(params, wanted, name, namespaces, owner, supply.error, now, check_mode)
     except KubernetesError as unreachable:
         return _result(params, [], {"reason": unreachable.reason, "msg": str(unreachable)})
-    result = _result(params, outcomes, error)
+    result = _result(params, outcomes, supply.error)
     if wanted:
-        result["token_life"] = int((wanted.expires_at - now).total_seconds())
+        result["token_life"] = int((wanted.renewed_until - now).total_seconds())
         result["registries"] = _docker_config.registries(wanted.config)
     if diff_mode:
         result["diff"] = [_diff(each, name) for each in outcomes if each.after]
     return result
+
+
+@dataclass(frozen=True)
+class Supply:
+    """What there is to write, and what there is not: entries (see _registries) that no login was had for."""
+
+    authorizations: list[Authorization]
+    lacking: tuple[str, ...]
+    error: dict | None
+
+    @classmethod
+    def of(cls, params: dict, now: datetime) -> Supply:
+        """Return what the options hold of the registries that are wanted. Raises ValueError."""
+        errors = params["authorization_errors"] or []
+        for_all = next((each for each in errors if not each["requested"]), None)
+        if for_all:
+            return cls([], (), _error(for_all))
+        given = _authorizations(params["authorizations"], now)
+        entries = params["registries"] or dict.fromkeys(
+            [*(each.requested for each in given), *(each["requested"] for each in errors)]
+        )
+        chosen = [each for each in given if each.requested in entries]
+        refused = [each for each in errors if each["requested"] in entries]
+        known = {each.requested for each in chosen}.union(each["requested"] for each in refused)
+        missing = [entry for entry in entries if entry not in known]
+        if missing or not entries:
+            what = f"hold no login for {missing[0]}" if missing else "the list is empty, so there is nothing to write"
+            raise ValueError(f"authorizations: {what}")
+        return cls(chosen, tuple(each["requested"] for each in refused), _error(refused[0]) if refused else None)
+
+
+def _error(option: dict) -> dict:
+    return {"reason": option["reason"], "msg": option["msg"]}
 
 
 def _targets(params: dict, owner: Owner | None, *, tolerant: bool) -> tuple[str, list[str]]:
@@ -140,8 +181,6 @@ def _targets(params: dict, owner: Owner | None, *, tolerant: bool) -> tuple[str,
 
 
 def _authorizations(options: list[dict], now: datetime) -> list[Authorization]:
-    if not options:
-        raise ValueError("authorizations: the list is empty, so there is nothing to write")
     authorizations = [from_options(each) for each in options]
     for each in authorizations:
         if each.expires_at <= now:
@@ -155,6 +194,7 @@ def _visit(
     name: str,
     namespaces: list[str],
     owner: Owner | None,
+    error: dict | None,
     now: datetime,
     check_mode: bool,
 ) -> list[Outcome]:
@@ -165,10 +205,10 @@ def _visit(
     def visit(namespace: str) -> Outcome:
         try:
             if wanted is None:
-                return _inspect(cluster, name, namespace, owner, params["authorization_error"], now)
-            return _serve(cluster, wanted, namespace, now, force=params["force"], dry_run=check_mode)
-        except KubernetesError as error:
-            return _failed(namespace, error)
+                return _inspect(cluster, name, namespace, owner, error or {}, now)
+            return _serve(cluster, wanted, namespace, error, now, force=params["force"], dry_run=check_mode)
+        except KubernetesError as refusal:
+            return _failed(namespace, refusal)
 
     with ThreadPoolExecutor(min(PARALLEL, len(namespaces))) as pool:
         return list(pool.map(visit, namespaces))
@@ -178,22 +218,41 @@ def _auth(params: dict) -> dict:
     return {option: params[option] for option in AUTH_ARG_SPEC if params.get(option) is not None}
 
 
-def _serve(cluster: Cluster, wanted: Wanted, namespace: str, now: datetime, *, force: bool, dry_run: bool) -> Outcome:
+def _serve(
+    cluster: Cluster,
+    wanted: Wanted,
+    namespace: str,
+    error: dict | None,
+    now: datetime,
+    *,
+    force: bool,
+    dry_run: bool,
+) -> Outcome:
     """Bring one namespace to what is wanted; a conflict means that somebody was faster, so look again."""
     for attempt in range(CONFLICT_ATTEMPTS):
-        current = cluster.read_secret(namespace, wanted.name)
+        current = cluster.read_object("Secret", namespace, wanted.name)
+        target = wanted
         if current is not None:
             blocked = _pull_secret.obstacle(current, wanted.owner)
             if blocked:
                 return Outcome(namespace, "failed", *blocked, _ours_until(current, wanted.owner, now))
-            if not force and wanted.is_served_by(current, now):
-                return Outcome(namespace, "unchanged", expires_at=_pull_secret.valid_until(current, now))
+            target = wanted.keeping(current, now)
+            if not force and target.is_served_by(current, now):
+                unchanged = Outcome(namespace, "unchanged", expires_at=_pull_secret.valid_until(current, now))
+                return _judged(unchanged, target, error)
         try:
-            return _write(cluster, wanted, namespace, current, now, dry_run=dry_run)
-        except KubernetesError as error:
-            if error.status != 409 or attempt == CONFLICT_ATTEMPTS - 1:
-                return _failed(namespace, error, current and _pull_secret.valid_until(current, now))
+            return _judged(_write(cluster, target, namespace, current, now, dry_run=dry_run), target, error)
+        except KubernetesError as refusal:
+            if refusal.status != 409 or attempt == CONFLICT_ATTEMPTS - 1:
+                return _failed(namespace, refusal, current and _pull_secret.valid_until(current, now))
     raise AssertionError("unreachable")
+
+
+def _judged(outcome: Outcome, target: Wanted, error: dict | None) -> Outcome:
+    """A Secret that lacks a login has failed, however good the others in it are."""
+    if not (target.lacking and error):
+        return outcome
+    return replace(outcome, state="failed", reason=error["reason"], message=error["msg"], expires_at=None)
 
 
 def _write(
@@ -215,7 +274,7 @@ def _write(
 
 def _inspect(cluster: Cluster, name: str, namespace: str, owner: Owner | None, error: dict, now: datetime) -> Outcome:
     """Without a token nothing is written; say whether the namespace can still pull, or is waited for."""
-    current = cluster.read_secret(namespace, name)
+    current = cluster.read_object("Secret", namespace, name)
     until = _ours_until(current, owner, now)
     if until:
         return Outcome(namespace, "unchanged", expires_at=until)
@@ -256,7 +315,7 @@ def _result(params: dict, outcomes: list[Outcome], error: dict | None) -> dict:
     failures = [each for each in outcomes if each.state == "failed"]
     expiries = [each.expires_at for each in outcomes if each.expires_at]
     return {
-        "changed": any(each.state in ("created", "updated") for each in outcomes),
+        "changed": any(each.after for each in outcomes),
         "failed": bool(error or failures),
         "msg": _message(params["secret_name"], outcomes, failures, error),
         "secret_name": params["secret_name"],

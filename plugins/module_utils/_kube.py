@@ -39,6 +39,11 @@ FIELD_MANAGER = "kube-ecr-secrets"
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 15
 PAGE = 500
+# The least that the API server grants: the token is used at once.
+TOKEN_SECONDS = 600
+_METHODS = {"patch": "PATCH", "create": "POST"}
+# Every PATCH here is a server-side apply. JSON is YAML too.
+_CONTENT = {"patch": "application/apply-patch+yaml", "create": "application/json"}
 
 
 class KubernetesError(Exception):
@@ -72,14 +77,33 @@ class Cluster:
         self._headers = headers
         self._pool = _pool(configuration)
 
-    def read_secret(self, namespace: str, name: str) -> dict | None:
-        """Return a Secret as the API server gives it, or None where there is none. Raises KubernetesError."""
+    def read_object(self, kind: str, namespace: str, name: str) -> dict | None:
+        """Return a Secret, ServiceAccount or (with an empty namespace) Namespace, None where there is none.
+
+        Raises KubernetesError.
+        """
+        plural = f"{kind.lower()}s"
+        where = f" in namespace {namespace}" if namespace else ""
         try:
-            return self._call("get", _secret_path(namespace, name), f"secrets/{name} in namespace {namespace}")
+            return self._call("get", _core_path(plural, namespace, name), f"{plural}/{name}{where}")
         except KubernetesError as error:
             if error.status == 404:
                 return None
             raise
+
+    def create_token(self, namespace: str, account: str, audience: str) -> str:
+        """Return a short-lived token of a service account, for an audience. Raises KubernetesError.
+
+        https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/
+        """
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [audience], "expirationSeconds": TOKEN_SECONDS},
+        }
+        path = f"{_core_path('serviceaccounts', namespace, account)}/token"
+        what = f"serviceaccounts/token of {account} in namespace {namespace}"
+        return self._call("create", path, what, body=body)["status"]["token"]
 
     def apply_secret(self, manifest: dict, *, force: bool, dry_run: bool) -> dict:
         """Server-side apply a Secret and return what it became. Raises KubernetesError.
@@ -94,7 +118,7 @@ class Cluster:
         if dry_run:
             query["dryRun"] = "All"
         what = f"secrets/{name} in namespace {namespace}"
-        return self._call("patch", _secret_path(namespace, name), what, query, manifest)
+        return self._call("patch", _core_path("secrets", namespace, name), what, query, manifest)
 
     def list_resources(self, plural: str, label_selector: str | None = None) -> Iterator[dict]:
         """Yield the custom resources of one kind in the whole cluster. Raises KubernetesError."""
@@ -114,14 +138,14 @@ class Cluster:
         return self._call("get", _resource_path(plural, namespace, name), what)
 
     def _call(self, verb: str, path: str, what: str, query: dict | None = None, body: dict | None = None) -> dict:
-        """Make one request; verb is the one of RBAC, for the message."""
+        """Make one request; verb is the one of RBAC."""
         call, host = f"{verb} {what}", self._configuration.host
         try:
             answer = self._pool.request(
-                "PATCH" if body else "GET",
+                _METHODS.get(verb, "GET"),
                 f"{host}{path}?{urlencode(query or {})}",
                 body=json.dumps(body) if body else None,
-                headers=self._request_headers(),
+                headers=self._request_headers(_CONTENT.get(verb)),
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
                 redirect=False,
             )
@@ -134,10 +158,10 @@ class Cluster:
         except ValueError:
             raise KubernetesError(call, 0, "MalformedAnswer", f"{host} did not answer in JSON") from None
 
-    def _request_headers(self):
-        # Only PATCH requests have a body here, and they are all server-side applies. JSON is YAML too.
+    def _request_headers(self, content: str | None):
         headers = HTTPHeaderDict(Accept="application/json")
-        headers["Content-Type"] = "application/apply-patch+yaml"
+        if content:
+            headers["Content-Type"] = content
         for name, value in self._headers.items():
             for each in value if isinstance(value, list) else [value]:
                 headers.add(name, each)
@@ -147,8 +171,9 @@ class Cluster:
         return headers
 
 
-def _secret_path(namespace: str, name: str) -> str:
-    return f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}"
+def _core_path(plural: str, namespace: str, name: str) -> str:
+    within = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"/api/v1{within}/{plural}/{quote(name, safe='')}"
 
 
 def _resource_path(plural: str, namespace: str = "", name: str = "") -> str:

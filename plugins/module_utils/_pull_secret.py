@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils import _docker_config
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations import Authorization
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._registries import answers
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import GROUP
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._timestamps import (
     format_rfc3339,
@@ -24,7 +25,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._timestamps impor
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "kube-ecr-secrets"
 EXPIRY = "expiry"
-GENERATION = f"{GROUP}/generation"
+IDENTITY = f"{GROUP}/identity"
 FINGERPRINT = f"{GROUP}/fingerprint"
 
 
@@ -45,18 +46,52 @@ class Owner:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The Secret that every target namespace should hold; expires_at is that of the first token to die."""
+    """The Secret that every target namespace should hold.
+
+    expires_at is when the first of its tokens dies, renewed_until when the first of the new ones does. identity
+    is what tells the AWS identity apart that they come from, None where nobody said. lacking are the entries (see
+    _registries) that there is no login for.
+    """
 
     name: str
     config: str
     expires_at: datetime
+    renewed_until: datetime
     owner: Owner | None
+    identity: str | None = None
+    lacking: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, name: str, authorizations: list[Authorization], owner: Owner | None) -> Wanted:
+    def of(
+        cls,
+        name: str,
+        authorizations: list[Authorization],
+        owner: Owner | None,
+        identity: str | None = None,
+        lacking: tuple[str, ...] = (),
+    ) -> Wanted:
         """Return what is wanted for these authorizations, of which there is at least one."""
-        expires_at = min(each.expires_at for each in authorizations)
-        return cls(name, _docker_config.render(authorizations), expires_at, owner)
+        until = min(each.expires_at for each in authorizations)
+        return cls(name, _docker_config.render(authorizations), until, until, owner, identity or None, lacking)
+
+    def keeping(self, secret: dict, now: datetime) -> Wanted:
+        """Return the same with the logins that a Secret of ours still holds for what is lacking."""
+        until = valid_until(secret, now)
+        if not (self.lacking and until and _annotation(secret, IDENTITY) == self.identity):
+            return self
+        held = content(secret)
+        kept = [
+            host
+            for host in _docker_config.registries(held)
+            if any(answers(entry, host) for entry in self.lacking)
+            and host not in _docker_config.registries(self.config)
+        ]
+        return replace(
+            self,
+            config=_docker_config.merge(self.config, held, kept),
+            expires_at=min(until, self.expires_at) if kept else self.expires_at,
+            lacking=tuple(entry for entry in self.lacking if not any(answers(entry, host) for host in kept)),
+        )
 
     def manifest(self, namespace: str, resource_version: str | None) -> dict:
         """Return the object to apply; resource_version ties it to the Secret that was read, if there was one."""
@@ -86,27 +121,26 @@ class Wanted:
         }
 
     def _annotations(self) -> dict[str, str]:
-        """The generation makes an edit of the resource (new keys, say) outdate a token that still lives."""
+        """The identity makes new keys or another role outdate a token that still lives."""
         annotations = {
             EXPIRY: format_rfc3339(self.expires_at),
             FINGERPRINT: _docker_config.fingerprint(self.config),
         }
-        if self.owner:
-            annotations[GENERATION] = str(self.owner.generation)
+        if self.identity:
+            annotations[IDENTITY] = self.identity
         return annotations
 
     def is_served_by(self, secret: dict, now: datetime) -> bool:
         """Return whether a Secret of ours can stay: unchanged since we wrote it, for the same registries
-        and generation, with more than half of the life left that a new token would have."""
-        annotations = secret["metadata"].get("annotations") or {}
+        and identity, with more than half of the life left that a new token would have."""
         labels = secret["metadata"].get("labels") or {}
         config = content(secret)
         left = (_expiry(secret) or now) - now
         return (
-            left > (self.expires_at - now) / 2
+            left > (self.renewed_until - now) / 2
             and labels.get(MANAGED_BY_LABEL) == MANAGED_BY
-            and annotations.get(FINGERPRINT) == _docker_config.fingerprint(config)
-            and annotations.get(GENERATION) == self._annotations().get(GENERATION)
+            and _annotation(secret, FINGERPRINT) == _docker_config.fingerprint(config)
+            and _annotation(secret, IDENTITY) == self.identity
             and _docker_config.registries(config) == _docker_config.registries(self.config)
         )
 
@@ -170,9 +204,13 @@ def valid_until(secret: dict, now: datetime) -> datetime | None:
 
 def _expiry(secret: dict) -> datetime | None:
     try:
-        return parse_rfc3339((secret["metadata"].get("annotations") or {})[EXPIRY])
-    except (KeyError, ValueError):
+        return parse_rfc3339(_annotation(secret, EXPIRY) or "")
+    except ValueError:
         return None
+
+
+def _annotation(secret: dict, name: str) -> str | None:
+    return (secret["metadata"].get("annotations") or {}).get(name)
 
 
 def content(secret: dict) -> str:

@@ -4,19 +4,15 @@
 
 Pure. The CRDs refuse most of what is wrong, but a cluster may hold resources that were stored under the
 laxer CRDs of kube-ecr-secrets-operator, so everything is checked again here. All text stays data: a value
-that does not pass is only ever quoted in a message, and the message of a key never quotes it.
+that does not pass is only ever quoted in a message.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._keys import KeyFormError, decode_keys
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._registries import entry_of
 
 GROUP = "aws.zakariaamine.com"
 VERSION = "v1alpha2"
@@ -30,6 +26,7 @@ _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAMESPACE = re.compile(_LABEL)
 _SECRET_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]+")
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*(:[0-9]{{1,5}})?")
 
 
 class ResourceError(ValueError):
@@ -38,24 +35,6 @@ class ResourceError(ValueError):
     def __init__(self, path: str, message: str) -> None:
         super().__init__(f"{path}: {message}")
         self.field = path
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What an AWS call is made with, and where. Two resources share a token only if these are equal."""
-
-    region: str
-    access_key: str
-    secret_key: str = field(repr=False)
-    endpoint_url: str | None = None
-
-    def digest(self, salt: bytes) -> str:
-        """Return 12 hex digits that tell identities apart, and without the salt say nothing of the keys.
-
-        The canonical form is JSON, so that no two identities have one text.
-        """
-        canonical = json.dumps([self.region, self.access_key, self.secret_key, self.endpoint_url])
-        return hmac.new(salt, canonical.encode(), hashlib.sha256).hexdigest()[:12]
 
 
 def check_secret_name(name: object, path: str = "secret_name") -> str:
@@ -86,49 +65,35 @@ def check_region(region: object, path: str = "region") -> str:
     return region
 
 
-def identity(resource: dict, endpoint_url: str | None = None) -> Identity:
-    """Return the AWS identity that a custom resource uses, keys decoded.
+def check_registries(hosts: object, path: str = "registries") -> list[str]:
+    """Return hosts of registries without duplicates, in order; raise ResourceError with path and the remedy.
 
-    resource is the object as the API server holds it; endpoint_url overrides AWS' own. Raises
-    ResourceError naming the field.
+    A host is taken as it stands in image references, where the part before the first slash is one only if it
+    holds a dot or a colon (https://pkg.go.dev/github.com/distribution/reference).
     """
-    access = _access(resource)
-    region = check_region(access.get("region"), "spec.awsAccess.region")
-    for key in ("accessKeyId", "secretAccessKey"):
-        _check_key(access.get(key), f"spec.awsAccess.{key}")
-    try:
-        access_key, secret_key = decode_keys(access["accessKeyId"], access["secretAccessKey"])
-    except KeyFormError as error:
-        raise ResourceError(f"spec.awsAccess.{error.field}", str(error)) from None
-    return Identity(region, access_key, secret_key, endpoint_url)
+    if not isinstance(hosts, list):
+        raise ResourceError(path, "must be a list of registry hosts")
+    for host in hosts:
+        if not (isinstance(host, str) and len(host) <= 261 and _HOST.fullmatch(host) and re.search("[.:]", host)):
+            raise ResourceError(
+                path,
+                f"{host!r} is not a registry host as it stands in image references, such as "
+                "111122223333.dkr.ecr.eu-west-1.amazonaws.com or public.ecr.aws (lower case, no scheme, path or tag)",
+            )
+    return list(dict.fromkeys(hosts))
 
 
-def _access(resource: dict) -> dict:
-    access = _spec(resource).get("awsAccess")
-    if not isinstance(access, dict):
-        raise ResourceError("spec.awsAccess", "is missing; it says how to reach AWS")
-    return access
-
-
-def _spec(resource: dict) -> dict:
+def spec_of(resource: dict) -> dict:
+    """Return the spec of a custom resource, empty where it has none."""
     spec = resource.get("spec")
     return spec if isinstance(spec, dict) else {}
 
 
-def _check_key(key: object, path: str) -> None:
-    if not isinstance(key, str) or not key:
-        raise ResourceError(path, "is missing or empty; accessKeyId and secretAccessKey come as a pair")
-    if not re.fullmatch(r"[!-~]+", key):
-        raise ResourceError(
-            path, "holds white space or a character outside ASCII (a trailing newline from 'echo' or '|'?)"
-        )
+def item(resource: dict) -> dict:
+    """Return what the play is told of a custom resource: a reference and the targets, with no key in it.
 
-
-def item(resource: dict, endpoint_url: str | None = None) -> tuple[dict, Identity | None]:
-    """Return what the play is told of a custom resource, and the AWS identity that serves it.
-
-    The first is a reference and the targets, with no key in it; its C(error) is None, or says why the
-    resource cannot be served (then the identity is None, and targets that are wrong are left out).
+    C(error) is None, or says why the resource cannot be served; then targets that are wrong are left out.
+    C(identity) is for the inventory to fill in; C(registries) are entries (see _registries).
     """
     metadata = resource["metadata"]
     owner = {
@@ -142,24 +107,35 @@ def item(resource: dict, endpoint_url: str | None = None) -> tuple[dict, Identit
     told = {
         "reference": reference(resource),
         "owner": owner,
+        "identity": "",
+        "registries": [],
         "secret_name": "",
         "namespaces": [],
         "error": None,
     }
     try:
-        told["secret_name"] = check_secret_name(_spec(resource).get("secretName"), "spec.secretName")
+        told["secret_name"] = check_secret_name(spec_of(resource).get("secretName"), "spec.secretName")
         told["namespaces"] = _targets(resource)
-        return told, identity(resource, endpoint_url)
+        told["registries"] = _entries(resource)
     except ResourceError as error:
         told["error"] = {"reason": "InvalidResource", "msg": str(error)}
-        return told, None
+    return told
+
+
+def _entries(resource: dict) -> list[str]:
+    hosts = check_registries(spec_of(resource).get("registries") or [], "spec.registries")
+    access = spec_of(resource).get("awsAccess")
+    if not isinstance(access, dict):
+        raise ResourceError("spec.awsAccess", "is missing; it says how to reach AWS")
+    region = check_region(access.get("region"), "spec.awsAccess.region")
+    return [entry_of(host, region) for host in hosts] or [region]
 
 
 def _targets(resource: dict) -> list[str]:
     """A namespaced resource serves its own namespace and no other, whatever else it says."""
     if resource["kind"] != CLUSTER_KIND:
         return [resource["metadata"]["namespace"]]
-    return check_namespaces(_spec(resource).get("namespaces"), "spec.namespaces")
+    return check_namespaces(spec_of(resource).get("namespaces"), "spec.namespaces")
 
 
 def reference(resource: dict) -> str:

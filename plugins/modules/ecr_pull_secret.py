@@ -29,7 +29,7 @@ options:
   authorizations:
     description:
       - The logins to write, as RV(kube_ecr.secrets.ecr_token#module:authorizations) returns them.
-      - Empty is possible together with O(authorization_error) only.
+      - Empty is possible together with O(authorization_errors) only.
     type: list
     elements: dict
     required: true
@@ -50,6 +50,22 @@ options:
         description: When the password stops working, in RFC 3339.
         type: str
         required: true
+      requested:
+        description: The entry of O(registries) that this login answers; if not set, O(authorizations[].registry).
+        type: str
+  registries:
+    description:
+      - Which of the logins in O(authorizations) to write, as they were asked for with the option of this name of
+        M(kube_ecr.secrets.ecr_token). Where one is neither in O(authorizations) nor in O(authorization_errors), nothing
+        is written.
+      - If not set, all of them.
+    type: list
+    elements: str
+  identity:
+    description:
+      - Any short text without secrets that tells the AWS identity apart from which the tokens are. A Secret that was
+        written for another one is written anew, however long its token lives.
+    type: str
   secret_name:
     description:
       - Name of the Secret.
@@ -90,15 +106,20 @@ options:
         type: str
         required: true
       generation:
-        description: Generation of the resource. A Secret that was written for another generation is written anew.
+        description: Generation of the resource. Of no effect; for whoever reads the results.
         type: int
         default: 0
-  authorization_error:
+  authorization_errors:
     description:
-      - Why there is no token, as RV(kube_ecr.secrets.ecr_token#module:error) returns it.
-      - With it nothing is written and the task fails, after it has looked which namespaces still hold a valid token.
-    type: dict
+      - Why logins are missing in O(authorizations), as RV(kube_ecr.secrets.ecr_token#module:errors) returns it.
+      - Those that are there are written all the same, beside what the Secret still holds of the missing ones; without
+        any, nothing is written. The task fails in any case, after it has looked which namespaces hold valid tokens.
+    type: list
+    elements: dict
     suboptions:
+      requested:
+        description: The entry of O(registries) that there is no login for; if not set, there is none for any.
+        type: str
       reason:
         description: A word in CamelCase.
         type: str
@@ -196,12 +217,12 @@ expires_at:
   type: str
   sample: "2026-01-31T12:00:00Z"
 token_life:
-  description: Seconds that the given authorizations live from now, or C(null) when none were given.
+  description: Seconds that the first to die of the given authorizations lives, or C(null) when none were given.
   returned: always
   type: int
   sample: 43200
 error:
-  description: Why nothing could be written anywhere, C(null) otherwise.
+  description: Why nothing could be written anywhere, or a login is missing; C(null) otherwise.
   returned: always
   type: dict
   contains:

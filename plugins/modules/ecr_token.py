@@ -6,16 +6,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ecr_token
-short_description: Get an authorization token of AWS ECR
+short_description: Get authorization tokens of AWS ECR
 version_added: 0.1.0
 description:
-  - Asks AWS ECR for an authorization token, with which a container client can pull for up to 12 hours.
-  - The token is valid for every registry of the region that the IAM principal may read.
+  - Asks AWS ECR, and ECR Public where that is wanted, for authorization tokens, with which a container client can pull
+    for up to 12 hours.
+  - A token is valid for every registry of its region that the IAM principal may read, in other accounts too. One call
+    is made for each region and kind of endpoint that O(registries) need.
   - Explicit keys win alone. When O(access_key) and O(secret_key) are given, nothing is read from the environment or
     from the shared configuration files but O(region), the proxy settings and E(AWS_CA_BUNDLE).
-  - When neither keys nor O(profile) are given, the credential chain of boto3 is used, with all its sources
-    (environment variables such as E(AWS_ACCESS_KEY_ID) and E(AWS_PROFILE), shared files, web identity, container and
+    The same holds for a web identity token.
+  - When neither keys, a web identity token nor O(profile) are given, the credential chain of boto3 is used, with all
+    its sources (environment variables such as E(AWS_ACCESS_KEY_ID) and E(AWS_PROFILE), shared files,
+    C(credential_process) as IAM Roles Anywhere has it, the web identity of IRSA, EKS Pod Identity, container and
     instance roles).
+  - A role can be assumed on top of any of them.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
 requirements:
@@ -24,7 +29,7 @@ requirements:
 options:
   region:
     description:
-      - The AWS region of the registry, such as V(eu-west-1).
+      - The AWS region of the registry, such as V(eu-west-1), and of the calls to STS.
       - If not set, E(AWS_REGION), E(AWS_DEFAULT_REGION) or, without explicit keys, the region of the profile is used.
     type: str
     aliases: [aws_region]
@@ -43,6 +48,51 @@ options:
       - The session token of temporary credentials. Needs O(access_key) and O(secret_key) beside it.
     type: str
     aliases: [aws_session_token]
+  web_identity_token:
+    description:
+      - A token of an OpenID Connect provider that the AWS account trusts, such as a Kubernetes service account's with
+        the audience C(sts.amazonaws.com). A role is assumed with it, O(web_identity_role_arn) or else O(role_arn).
+    type: str
+  web_identity_token_file:
+    description:
+      - A file that holds such a token, on the host that the module runs on. O(web_identity_token) goes before it.
+    type: path
+  web_identity_role_arn:
+    description:
+      - The role that is assumed with the web identity token, if O(role_arn) is to be assumed from there (role
+        chaining).
+    type: str
+  role_arn:
+    description:
+      - A role to assume. The principal needs C(sts:AssumeRole) on it, and the role has to trust the principal.
+    type: str
+  external_id:
+    description:
+      - The external ID that the trust policy of O(role_arn) demands.
+      - Not for a role that a web identity token assumes, since AWS takes none there.
+    type: str
+  role_session_name:
+    description:
+      - Name of the session of an assumed role, by which CloudTrail shows who asked.
+    type: str
+    default: kube-ecr-secrets
+  registries:
+    description:
+      - What logins are wanted for, as it stands in image references. A host of ECR in any partition (such as
+        V(111122223333.dkr.ecr.us-east-1.amazonaws.com), also with C(ecr-fips), or C(dkr-ecr) for dual-stack),
+        V(public.ecr.aws), or any other host that stands in front of ECR.
+      - The name of a region stands for the registry of the caller's own account there, whose host AWS tells.
+      - A host that is none of AWS' may be followed by C(@) and the region of its token, if that is not O(region).
+      - FIPS and dual-stack hosts are served by AWS' endpoint of that kind, unless O(endpoint_url) is set.
+      - If not set, the caller's own registry in O(region).
+    type: list
+    elements: str
+  public:
+    description:
+      - Also get a login for V(public.ecr.aws), beside O(registries) or the caller's own registry.
+      - Needs the permissions C(ecr-public:GetAuthorizationToken) and C(sts:GetServiceBearerToken).
+    type: bool
+    default: false
   profile:
     description:
       - A profile of the shared configuration files. Cannot be combined with O(access_key) and O(secret_key).
@@ -50,7 +100,7 @@ options:
     aliases: [aws_profile]
   endpoint_url:
     description:
-      - Another endpoint than that of AWS, such as a VPC endpoint or LocalStack.
+      - Another endpoint than that of AWS, such as LocalStack, for ECR, ECR Public and STS alike.
       - If not set, E(AWS_ENDPOINT_URL) and the shared files are asked, but only without explicit keys.
     type: str
     aliases: [aws_endpoint_url]
@@ -100,6 +150,55 @@ EXAMPLES = r"""
   no_log: true
   register: ecr
 
+- name: Get tokens for registries of two regions, of another account and for ECR Public
+  kube_ecr.secrets.ecr_token:
+    region: eu-west-1
+    registries:
+      - 111122223333.dkr.ecr.eu-west-1.amazonaws.com
+      - 444455556666.dkr.ecr.us-east-1.amazonaws.com
+      - public.ecr.aws
+  no_log: true
+  register: ecr
+
+- name: The own registries of two regions, and ECR Public
+  kube_ecr.secrets.ecr_token:
+    registries: [eu-west-1, us-east-1]
+    public: true
+  no_log: true
+  register: ecr
+
+- name: Assume a role of another account
+  kube_ecr.secrets.ecr_token:
+    region: eu-west-1
+    role_arn: arn:aws:iam::444455556666:role/registry-reader
+    external_id: "{{ vault_external_id }}"
+    role_session_name: awx
+  no_log: true
+  register: ecr
+
+- name: Assume a role with the token of a service account, as a pod has it mounted
+  kube_ecr.secrets.ecr_token:
+    region: eu-west-1
+    role_arn: arn:aws:iam::111122223333:role/registry-reader
+    web_identity_token_file: /var/run/secrets/eks.amazonaws.com/serviceaccount/token
+  no_log: true
+  register: ecr
+
+- name: Get a token of a service account, for the next task
+  ansible.builtin.command: kubectl create token puller -n team-a --audience sts.amazonaws.com
+  register: account
+  changed_when: false
+  no_log: true
+
+- name: Assume a role with it, and another one from there
+  kube_ecr.secrets.ecr_token:
+    region: eu-west-1
+    web_identity_token: "{{ account.stdout }}"
+    web_identity_role_arn: arn:aws:iam::111122223333:role/cluster
+    role_arn: arn:aws:iam::444455556666:role/registry-reader
+  no_log: true
+  register: ecr
+
 - name: Write it into two namespaces
   kube_ecr.secrets.ecr_pull_secret:
     authorizations: "{{ ecr.authorizations }}"
@@ -109,7 +208,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 authorizations:
-  description: The logins that AWS gave, one for each registry that it names; empty when the call failed.
+  description: The logins that AWS gave, one for each of O(registries); empty when all calls failed.
   returned: always
   type: list
   elements: dict
@@ -129,11 +228,19 @@ authorizations:
       description: When the password stops working, in RFC 3339.
       type: str
       sample: "2026-01-31T12:00:00Z"
-error:
-  description: Why there is no token; C(null) when there is one.
+    requested:
+      description: The entry of O(registries) that this login answers, or O(region).
+      type: str
+      sample: eu-west-1
+errors:
+  description: Why logins are missing; empty when there are all. The task fails if there is any.
   returned: always
-  type: dict
+  type: list
+  elements: dict
   contains:
+    requested:
+      description: The entry of O(registries) that there is no login for, C(null) if there is none for any of them.
+      type: str
     reason:
       description: The error code of AWS, or a word of the same form for what went wrong on the way there.
       type: str

@@ -158,7 +158,7 @@ def test_a_secret_that_appears_between_read_and_write_is_not_overwritten(cluster
     cluster.core.create_namespaced_secret(namespace, {"metadata": {"name": "ecr-login"}, **FOREIGN["shared"]})
     before = cluster.secret(namespace)
     now = datetime.now(UTC)
-    wanted = Wanted.of("ecr-login", [Authorization(HOST, "AWS", CANARY, now + timedelta(hours=12))], None)
+    wanted = Wanted.of("ecr-login", [Authorization(HOST, "AWS", CANARY, now + timedelta(hours=12), HOST)], None)
     backend = _kube.connect({"kubeconfig": cluster.kubeconfig})
     with pytest.raises(_kube.KubernetesError) as refusal:
         _ecr_pull_secret._write(backend, wanted, namespace, None, now, dry_run=False)
@@ -216,7 +216,7 @@ def test_the_shipped_module_gives_the_result_of_the_fast_path(ansible: Ansible, 
         "new": options([foreign, missing, "NAMESPACE"], given),
         "again": options(["NAMESPACE"], given),
         "refused": options(["NAMESPACE"], given, secret_name="Not Valid"),
-        "no token": options(["NAMESPACE"], given, authorization_error={"reason": "Throttled", "msg": "later"}),
+        "no token": options(["NAMESPACE"], given, authorization_errors=[{"reason": "Throttled", "msg": "later"}]),
         "no cluster": options(["NAMESPACE"], given, kubeconfig="/nonexistent"),
     }
     tasks = []
@@ -272,7 +272,7 @@ def test_without_a_token_it_tells_who_can_still_pull_and_writes_nothing(ansible:
     ansible.play(task(options([served])))
     before = cluster.secret(served)
     error = {"reason": "ThrottlingException", "msg": "AWS throttled the call"}
-    targets = options([served, empty, missing, terminating], authorization_error=error)
+    targets = options([served, empty, missing, terminating], authorization_errors=[error])
     run = ansible.play(task({**targets, "authorizations": []}))
     assert states(run) == ["unchanged", "failed", "pending", "pending"]
     assert run.result("Write")["error"] == error

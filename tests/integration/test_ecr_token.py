@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from base64 import b64encode
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -11,8 +15,10 @@ import pytest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._ecr_token import FEATURE
 from tests.support.ansible import Ansible, Run
 from tests.support.awsendpoint import AWSEndpoint, Principal
+from tests.support.cluster import Cluster
 
 REGION = "eu-west-1"
+ROLE = "arn:aws:iam::111122223333:role/reader"
 PYTHON = "{{ ansible_playbook_python }}"
 
 
@@ -61,7 +67,7 @@ def test_explicit_keys_win_alone_over_everything_ambient(
         "AWS_CONFIG_FILE": "/nonexistent",
         "AWS_REGION": "us-east-1",
     }
-    assert told(ask(ansible, keys(principal, endpoint_url=aws.url), **ambient))["error"] is None
+    assert told(ask(ansible, keys(principal, endpoint_url=aws.url), **ambient))["errors"] == []
     assert [(call.access_key, call.region) for call in aws.calls] == [(principal.access_key, REGION)]
 
 
@@ -80,6 +86,99 @@ def test_without_keys_the_chain_of_boto3_is_used(ansible: Ansible, aws: AWSEndpo
     assert told(run)["authorizations"][0]["registry"] == principal.registry("eu-central-1")
 
 
+@pytest.fixture
+def credentials_endpoint(principal: Principal) -> Iterator[str]:
+    """What EKS Pod Identity's agent is: an HTTP endpoint that gives keys to who shows the token."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_known = self.headers["Authorization"] == "pod-token"
+            keys = {"AccessKeyId": principal.access_key, "SecretAccessKey": principal.secret_key}
+            self.send_response(200 if is_known else 403)
+            self.end_headers()
+            self.wfile.write(json.dumps(keys | {"Token": "", "Expiration": "2099-01-01T00:00:00Z"}).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1/credentials"
+        server.shutdown()
+
+
+def test_the_identities_of_pods_and_programs_are_found(
+    ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal, credentials_endpoint: str
+) -> None:
+    """IRSA, EKS Pod Identity, and a program as IAM Roles Anywhere has it; boto3's own code does the finding."""
+    aws.trust_issuer(cluster.plane.issuer, cluster.plane.issuer_key)
+    role = aws.role("pod", account="444455556666", web_identities=["system:serviceaccount:default:default"])
+    token = ansible.home / "token"
+    token.write_text(cluster.kubectl("create", "token", "default", "--audience=sts.amazonaws.com"))
+    (ansible.home / "pod-token").write_text("pod-token")
+    keys_json = {"Version": 1, "AccessKeyId": principal.access_key, "SecretAccessKey": principal.secret_key}
+    (ansible.home / "keys.json").write_text(json.dumps(keys_json))
+    (ansible.home / "config").write_text(f"[default]\ncredential_process = cat {ansible.home}/keys.json\n")
+    common = {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": aws.url, "AWS_EC2_METADATA_DISABLED": "true"}
+    for env, account in (
+        ({"AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ROLE_ARN": role.arn()}, role.account),
+        (
+            {
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": credentials_endpoint,
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(ansible.home / "pod-token"),
+            },
+            principal.account,
+        ),
+        ({"AWS_CONFIG_FILE": str(ansible.home / "config")}, principal.account),
+    ):
+        result = told(ask(ansible, {}, **common, **env))
+        assert [each["registry"].partition(".")[0] for each in result["authorizations"]] == [account], result
+
+
+def test_roles_web_identities_and_registries_are_options(
+    ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
+) -> None:
+    aws.trust_issuer(cluster.plane.issuer, cluster.plane.issuer_key)
+    first = aws.role("first", account="444455556666", web_identities=["system:serviceaccount:default:default"])
+    second = aws.role("second", account="555566667777", trusts=[principal, first], external_id="canary-id")
+    token = cluster.kubectl("create", "token", "default", "--audience=sts.amazonaws.com")
+    (ansible.home / "token").write_text(f"{token}\n")
+    role = {"role_arn": second.arn(), "external_id": "canary-id"}
+    web = {"region": REGION, "endpoint_url": aws.url}
+    cases: dict[str, tuple[dict[str, Any], list[str]]] = {
+        "role": (keys(principal, endpoint_url=aws.url, **role), [second.registry()]),
+        "file": (web | {"web_identity_token_file": "token", "role_arn": first.arn()}, [first.registry()]),
+        "chain": (
+            web | {"web_identity_token": token, "web_identity_role_arn": first.arn(), **role},
+            [second.registry()],
+        ),
+        "public": (keys(principal, endpoint_url=aws.url, public=True), [principal.registry(), "public.ecr.aws"]),
+        "regions": (
+            keys(principal, endpoint_url=aws.url, registries=["us-east-1", "cn-north-1", "ecr.example.com@us-east-1"]),
+            [principal.registry("us-east-1"), principal.registry("cn-north-1"), "ecr.example.com"],
+        ),
+    }
+    tasks = []
+    for name, (options, _) in cases.items():
+        tasks += [ask_task(options), {"name": name, "ansible.builtin.debug": {"msg": "{{ ecr }}"}}]
+    run = ansible.play(*tasks)
+    for name, (_, registries) in cases.items():
+        assert [each["registry"] for each in run.result(name)["msg"]["authorizations"]] == registries, name
+    assert {call.session_name for call in aws.calls} == {"", "kube-ecr-secrets"}
+
+
+def test_a_region_that_fails_is_named_beside_what_the_others_gave(
+    ansible: Ansible, aws: AWSEndpoint, principal: Principal
+) -> None:
+    aws.fail("AccessDeniedException", region="us-east-1")
+    result = told(ask(ansible, keys(principal, endpoint_url=aws.url, registries=["us-east-1", REGION])))
+    assert [each["requested"] for each in result["authorizations"]] == [REGION]
+    assert [(each["requested"], each["reason"]) for each in result["errors"]] == [
+        ("us-east-1", "AccessDeniedException")
+    ]
+    assert result["failed"]
+
+
 REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "secret_key: is missing": ({}, ("secret_key",)),
     "access_key: is missing": ({}, ("access_key",)),
@@ -91,6 +190,16 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "region: 'eu-west-1\\n' begins or ends with white space": ({"region": "eu-west-1\n"}, ()),
     "an availability zone is none": ({"region": "eu-west-1a"}, ()),
     "region: is missing": ({"region": ""}, ()),
+    "role_arn: 'reader' is not the ARN of a role": ({"role_arn": "reader"}, ()),
+    "external_id: needs role_arn": ({"external_id": "canary-id"}, ()),
+    "external_id: is not an external ID": ({"external_id": "canary id", "role_arn": ROLE}, ()),
+    "role_session_name: 'a b'": ({"role_session_name": "a b"}, ()),
+    "web_identity_token: cannot be used together": ({"web_identity_token": "canary"}, ()),
+    "role_arn: is missing": ({"web_identity_token": "canary"}, ("access_key", "secret_key")),
+    "web_identity_token_file: nowhere cannot be read": ({"web_identity_token_file": "nowhere"}, ()),
+    "web_identity_role_arn: needs web_identity_token": ({"web_identity_role_arn": ROLE}, ()),
+    "registries: 'https://public.ecr.aws' is not a registry host": ({"registries": ["https://public.ecr.aws"]}, ()),
+    "registries: 'europe' is not an AWS region": ({"registries": ["europe"]}, ()),
 }
 
 
@@ -108,7 +217,7 @@ def test_what_cannot_be_meant_is_refused_before_any_call(
     for words in REFUSED:
         result = run.result(words)["msg"]
         assert words in result["msg"]
-        assert result["error"]["reason"] == "InvalidOption"
+        assert [each["reason"] for each in result["errors"]] == ["InvalidOption"]
     assert "canary" not in run.output
     assert aws.calls == []
 
@@ -133,7 +242,8 @@ def test_errors_of_aws_are_told_apart(ansible: Ansible, aws: AWSEndpoint, princi
     assert run.status == 0, run.output
     for reason in cases:
         result = run.result(reason)["msg"]
-        assert result["error"] == {"reason": reason, "msg": result["msg"]}
+        (error,) = result["errors"]
+        assert (error["reason"], error["msg"]) == (reason, result["msg"])
         assert result["authorizations"] == []
     assert forbidden.arn(REGION) in run.result("AccessDeniedException")["msg"]["msg"]
     for secret in (principal.secret_key, "AKIACANARYCANARY0000", "AWS4-HMAC-SHA256", "Traceback"):
@@ -143,11 +253,11 @@ def test_errors_of_aws_are_told_apart(ansible: Ansible, aws: AWSEndpoint, princi
 def test_throttling_is_retried_and_an_outage_ends(ansible: Ansible, aws: AWSEndpoint, principal: Principal) -> None:
     options = keys(principal, endpoint_url=aws.url)
     aws.fail("ThrottlingException", "Rate exceeded", times=2)
-    assert told(ask(ansible, options))["error"] is None
+    assert told(ask(ansible, options))["errors"] == []
     assert aws.count("GetAuthorizationToken") == 3
 
     aws.fail("InternalFailure", "<html>", status=500)
-    assert told(ask(ansible, options))["error"]["reason"] == "ServerError"
+    assert told(ask(ansible, options))["errors"][0]["reason"] == "ServerError"
 
 
 TYPO = {"regin": REGION}
@@ -165,12 +275,14 @@ TOKEN = {"authorizationToken": "QVdTOmNhbmFyeQ==", "expiresAt": 4102444800.0, "p
 )
 def test_a_malformed_answer_is_an_error(aws: AWSEndpoint, principal: Principal, data: list, words: str) -> None:
     """In this process, to be quick; the answer comes over HTTP all the same."""
-    options = dict.fromkeys(FEATURE.argument_spec) | keys(principal, endpoint_url=aws.url)
+    options = (
+        dict.fromkeys(FEATURE.argument_spec) | {"role_session_name": "test"} | keys(principal, endpoint_url=aws.url)
+    )
     aws.answer({"authorizationData": [TOKEN]})
     assert FEATURE.run(options, False, False)["authorizations"][0]["password"] == "canary"
     aws.answer({"authorizationData": data})
     result = FEATURE.run(options, False, False)
-    assert result["error"]["reason"] == "MalformedAnswer"
+    assert result["errors"][0]["reason"] == "MalformedAnswer"
     assert words in result["msg"]
     assert result["authorizations"] == []
 

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations import (
     Authorization,
     MalformedAnswer,
-    from_ecr,
+    from_answer,
     from_options,
 )
 
@@ -39,18 +39,39 @@ def entry(**changes: object) -> dict:
     ],
 )
 def test_the_host_is_the_one_that_aws_names(endpoint: str, host: str) -> None:
-    (found,) = from_ecr({"authorizationData": [entry(proxyEndpoint=endpoint)]}, NOW)
+    found = from_answer({"authorizationData": [entry(proxyEndpoint=endpoint)]}, "eu-west-1", NOW)
     assert (found.registry, found.username, found.password) == (host, "AWS", PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("requested", "host"),
+    [
+        ("444455556666.dkr.ecr.eu-west-1.amazonaws.com", "444455556666.dkr.ecr.eu-west-1.amazonaws.com"),
+        ("registry.example.com:5000@eu-west-1", "registry.example.com:5000"),
+    ],
+)
+def test_a_host_that_was_asked_for_gets_the_login_of_its_region(requested: str, host: str) -> None:
+    found = from_answer({"authorizationData": [entry()]}, requested, NOW)
+    assert (found.registry, found.requested, found.password) == (host, requested, PASSWORD)
+
+
+def test_ecr_public_answers_with_one_object_and_no_host() -> None:
+    found = from_answer({"authorizationData": without(entry(), "proxyEndpoint")}, "public.ecr.aws", NOW)
+    assert (found.registry, found.password) == ("public.ecr.aws", PASSWORD)
+
+
+def without(content: dict, name: str) -> dict:
+    return {key: value for key, value in content.items() if key != name}
 
 
 def test_the_expiry_is_told_in_utc() -> None:
     local = (NOW + timedelta(hours=12)).astimezone(timezone(timedelta(hours=5)))
-    (found,) = from_ecr({"authorizationData": [entry(expiresAt=local)]}, NOW)
+    found = from_answer({"authorizationData": [entry(expiresAt=local)]}, HOST, NOW)
     assert found.as_dict()["expires_at"] == "2026-02-01T00:00:00Z"
 
 
 def test_a_password_is_not_in_repr() -> None:
-    assert PASSWORD not in repr(Authorization(HOST, "AWS", PASSWORD, NOW))
+    assert PASSWORD not in repr(Authorization(HOST, "AWS", PASSWORD, NOW, HOST))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +92,7 @@ def test_a_password_is_not_in_repr() -> None:
 )
 def test_an_answer_that_cannot_be_used_is_an_error_without_the_token(answer: dict, message: str) -> None:
     with pytest.raises(MalformedAnswer, match=message) as caught:
-        from_ecr(answer, NOW)
+        from_answer(answer, "eu-west-1", NOW)
     assert "canary" not in str(caught.value)
 
 

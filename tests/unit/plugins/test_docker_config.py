@@ -13,7 +13,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations i
 # Long enough that MIME base64 would wrap it: kubelet's decoder does not take line breaks.
 PASSWORD = "p" * 2000
 FIRST, SECOND = (
-    Authorization(host, "AWS", PASSWORD, datetime(2026, 1, 31, tzinfo=UTC)) for host in ("b.example", "a.example")
+    Authorization(host, "AWS", PASSWORD, datetime(2026, 1, 31, tzinfo=UTC), host) for host in ("b.example", "a.example")
 )
 
 
@@ -55,3 +55,11 @@ def test_a_fingerprint_tells_configs_apart_and_shows_nothing_of_them() -> None:
     one, other = _docker_config.fingerprint(_docker_config.render([FIRST])), _docker_config.fingerprint("{}")
     assert one != other
     assert len(one) == 12
+
+
+def test_logins_of_another_config_are_added_and_no_others() -> None:
+    both = _docker_config.merge(
+        _docker_config.render([FIRST]), _docker_config.render([FIRST, SECOND]), [SECOND.registry]
+    )
+    assert both == _docker_config.render([FIRST, SECOND])
+    assert _docker_config.merge(_docker_config.render([FIRST]), both, []) == _docker_config.render([FIRST])

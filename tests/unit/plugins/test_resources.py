@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from copy import deepcopy
 
 import pytest
@@ -36,8 +35,7 @@ def with_access(**changes: object) -> dict:
 
 
 def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
-    told, identity = _resources.item(cluster_resource(), "http://aws.example")
-    assert told == {
+    assert _resources.item(cluster_resource()) == {
         "reference": "ClusterAWSECRImagePullSecret/shared",
         "owner": {
             "api_version": "aws.zakariaamine.com/v1alpha2",
@@ -47,12 +45,12 @@ def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
             "uid": "u-1",
             "generation": 3,
         },
+        "identity": "",
+        "registries": ["eu-west-1"],
         "secret_name": "ecr-login",
         "namespaces": ["a", "b"],
         "error": None,
     }
-    assert identity == _resources.Identity("eu-west-1", KEY_ID, SECRET, "http://aws.example")
-    assert SECRET not in repr(identity)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +63,7 @@ def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
     ],
 )
 def test_targets(resource: dict, namespaces: list[str]) -> None:
-    told, _identity = _resources.item(resource)
+    told = _resources.item(resource)
     assert (told["namespaces"], told["error"]) == (namespaces, None)
 
 
@@ -95,20 +93,31 @@ def without_spec() -> dict:
         (with_access(region=""), "spec.awsAccess.region"),
         (with_access(region="eu-west-1a"), "spec.awsAccess.region"),
         (with_access(region="EU-WEST-1"), "spec.awsAccess.region"),
-        (with_access(accessKeyId="AKIAEXAMPLE\n"), "spec.awsAccess.accessKeyId"),
-        (with_access(accessKeyId=""), "spec.awsAccess.accessKeyId"),
-        (with_access(secretAccessKey=None), "spec.awsAccess.secretAccessKey"),
-        (with_access(secretAccessKey=f"{SECRET}\n"), "spec.awsAccess.secretAccessKey"),
-        (with_access(accessKeyId=b64encode(f"{KEY_ID}\n".encode()).decode()), "spec.awsAccess.accessKeyId"),
+        (cluster_resource(registries="public.ecr.aws"), "spec.registries"),
+        (cluster_resource(registries=["https://public.ecr.aws"]), "spec.registries"),
+        (cluster_resource(registries=["public.ecr.aws/team/app"]), "spec.registries"),
+        (cluster_resource(registries=["Public.ecr.aws"]), "spec.registries"),
+        (cluster_resource(registries=["public.ecr.aws\n"]), "spec.registries"),
+        (cluster_resource(registries=["eu-west-1"]), "spec.registries"),
+        (cluster_resource(registries=["registry.example.com@eu-west-1"]), "spec.registries"),
+        (cluster_resource(registries=["{{ 7*7 }}.example.com"]), "spec.registries"),
+        (cluster_resource(registries=[None]), "spec.registries"),
     ],
 )
 def test_what_cannot_be_done_names_the_field_and_no_key(resource: dict, field: str) -> None:
-    told, identity = _resources.item(resource)
-    assert identity is None
+    told = _resources.item(resource)
     assert told["error"]["reason"] == "InvalidResource"
     assert told["error"]["msg"].startswith(f"{field}: ")
     assert SECRET not in str(told)
     assert KEY_ID not in str(told)
+
+
+def test_hosts_of_others_are_tied_to_the_region_of_the_resource() -> None:
+    """Resources of several regions share an identity, but a host that is none of AWS' says nothing of a region."""
+    private, public, custom = "111122223333.dkr.ecr.us-east-1.amazonaws.com", "public.ecr.aws", "ecr.example.com:8443"
+    told = _resources.item(cluster_resource(registries=[private, public, custom, private]))
+    assert told["registries"] == [private, public, f"{custom}@eu-west-1"]
+    assert _resources.item(cluster_resource(registries=[]))["registries"] == ["eu-west-1"]
 
 
 @pytest.mark.parametrize(
@@ -116,27 +125,6 @@ def test_what_cannot_be_done_names_the_field_and_no_key(resource: dict, field: s
 )
 def test_regions_of_every_partition_pass(region: str) -> None:
     assert _resources.check_region(region) == region
-
-
-def test_resources_of_one_identity_share_a_host_and_near_misses_do_not() -> None:
-    plain = _resources.identity(cluster_resource())
-    stored = _resources.identity(
-        with_access(
-            accessKeyId=b64encode(KEY_ID.encode()).decode(), secretAccessKey=b64encode(SECRET.encode()).decode()
-        )
-    )
-    assert plain == stored
-    near = [
-        plain,
-        _resources.Identity("eu-west-2", KEY_ID, SECRET),
-        _resources.Identity("eu-west-1", KEY_ID, f"{SECRET}x"),
-        _resources.Identity("eu-west-1", f"{KEY_ID}c", SECRET[1:]),
-        _resources.Identity("eu-west-1", KEY_ID, SECRET, "http://aws.example"),
-        _resources.Identity("eu-west-1", f'{KEY_ID}", "{SECRET}', ""),
-    ]
-    assert len({each.digest(b"salt") for each in near}) == len(near)
-    assert plain.digest(b"salt") == stored.digest(b"salt")
-    assert plain.digest(b"salt") != plain.digest(b"other salt")
 
 
 @pytest.mark.parametrize(
