@@ -1,13 +1,15 @@
 """`make demo`: from a custom resource to an image that is pulled with nothing but the Secret it became.
 
 Control plane, AWS endpoint and registry are those of the tests; everything else is what a user has: the CRDs, the
-runner, kubectl, two manifests. With $KUBECONFIG that cluster is used instead of a control plane of its own; what the
-demo made there it removes. With KEEP=1 all goes on running until Ctrl-C.
+runner, kubectl, manifests of docs/examples. $WAY says how AWS is reached: inline (keys in the resources, as the Go
+operator has them), keys-secret or service-account. With $KUBECONFIG that cluster is used instead of a control plane of
+its own; what the demo made there it removes. With KEEP=1 all goes on running until Ctrl-C.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shlex
 import sys
@@ -22,17 +24,36 @@ from tests.support.ansible import Ansible
 from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cache import ToolError
 from tests.support.controlplane import ControlPlane, KubectlError, kubectl_path, run_kubectl
+from tests.support.pki import public_pem
 from tests.support.processes import StartError, wait_for_signal
 from tests.support.registry import PullError, Registry
 from tests.support.runner import Runner
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = (ROOT / "docs" / "examples" / "namespaced.yaml", ROOT / "docs" / "examples" / "cluster.yaml")
+EXAMPLES = ROOT / "docs" / "examples"
 KINDS = "awsecrimagepullsecrets,clusterawsecrimagepullsecrets"
 CRDS = [f"{plural}.aws.zakariaamine.com" for plural in (*KINDS.split(","), "awsecrcredentials")]
 NAMESPACES = ("default", "ns1", "ns2", "ns3")
+# Whose Secret the image is pulled with.
+SHOWN = "ns2"
 IMAGE = "team/app:1.0"
 _WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way into AWS: what it needs there, and the examples that go it, in the namespace that is given."""
+
+    title: str
+    examples: tuple[str, ...]
+    namespace: str
+
+
+WAYS = {
+    "inline": Way("with the keys of that IAM user", ("namespaced.yaml", "cluster.yaml"), "default"),
+    "keys-secret": Way("with the keys of that IAM user in a Secret", ("keys-in-secret.yaml",), SHOWN),
+    "service-account": Way("with a service account that may assume a role", ("service-account.yaml",), SHOWN),
+}
 
 
 class DemoError(RuntimeError):
@@ -76,12 +97,15 @@ def main() -> None:
 
 
 _NEXT = """  make demo KEEP=1                        the same, and it goes on running for you to play with
+  make demo WAY=keys-secret               AWS keys in a Secret, and what happens when they are rotated
+  make demo WAY=service-account           no key at all: a service account assumes an IAM role
   kubectl explain aeps.spec               what a custom resource may say (with KEEP=1)
   ansible-doc kube_ecr.secrets.ecr_token  the modules, for playbooks without custom resources
   README.md                               how to install it where you need it"""
 
 
 def _demo(stack: ExitStack) -> None:
+    way = _way()
     home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kube-ecr-demo-", dir="/tmp")))
     kubectl = _cluster(stack)
     _say("An AWS endpoint that checks signatures, and a registry that demands a login")
@@ -91,6 +115,8 @@ def _demo(stack: ExitStack) -> None:
     host = principal.registry()
     registry.push(host, IMAGE)
     print(f"{aws.url} knows one IAM user; {host} holds {IMAGE}", flush=True)
+    if "service-account.yaml" in way.examples:
+        _trust(kubectl, aws)
 
     _say("The custom resource definitions, and the runner")
     stack.enter_context(_prepared(kubectl))
@@ -98,21 +124,26 @@ def _demo(stack: ExitStack) -> None:
     print("$ kube-ecr-runner --watches runner/watches.yaml &", flush=True)
     runner = stack.enter_context(Runner(ansible, home / "runner.log"))
 
-    _say("The two examples, with the keys of that IAM user")
-    for example in EXAMPLES:
-        print(f"$ kubectl apply -f {example.name}")
-        print(kubectl.run("apply", "-f", "-", stdin=_with_keys(example, principal)).rstrip(), flush=True)
+    _say(f"The example{'s' * (len(way.examples) > 1)}, {way.title}")
+    for example in way.examples:
+        _apply(stack, kubectl, example, principal, way.namespace)
     _wait_ready(kubectl, runner)
-    kubectl.show("get", "aeps,caeps")
+    kubectl.show("get", "aeps,caeps", "--all-namespaces")
     kubectl.show("get", "secrets", "--all-namespaces", "--field-selector=metadata.name=ecr-login")
-    kubectl.show("get", "events", "--field-selector=reason=SecretCreationSuccess")
+    kubectl.show("get", "events", "--all-namespaces", "--field-selector=reason=SecretCreationSuccess")
+    if "service-account.yaml" in way.examples:
+        sessions = ", ".join(call.session_name for call in aws.calls if call.session_name)
+        print(f"CloudTrail would show who asked, by the name of the session: {sessions}")
 
-    _say("A real client pulls with nothing but the Secret of namespace ns2")
-    config = _docker_config(kubectl, "ns2")
-    print("$ kubectl get secret ecr-login -n ns2 -o jsonpath='{.data.\\.dockerconfigjson}' | base64 -d >config.json")
+    _say(f"A real client pulls with nothing but the Secret of namespace {SHOWN}")
+    config = _docker_config(kubectl, SHOWN)
+    path = r"{.data.\.dockerconfigjson}"
+    print(f"$ kubectl get secret ecr-login -n {SHOWN} -o jsonpath='{path}' | base64 -d >config.json")
     print(f"$ crane pull {host}/{IMAGE}")
     print(f"pulled {registry.pull(host, IMAGE, config)}", flush=True)
 
+    if way is WAYS["keys-secret"]:
+        _rotate(kubectl, aws, registry, host)
     _say("The same pull twelve hours later, had nobody renewed the token")
     aws.expire_tokens()
     print(f"$ crane pull {host}/{IMAGE}")
@@ -174,6 +205,51 @@ def _prepared(kubectl: Kubectl) -> Iterator[None]:
         for kind in KINDS.split(","):
             stack.callback(kubectl.run, "delete", kind, "--all", "--namespace=default")
         yield
+
+
+def _way() -> Way:
+    name = os.environ.get("WAY") or "inline"
+    if name not in WAYS:
+        raise DemoError(f"WAY={name} is none of {', '.join(WAYS)}")
+    return WAYS[name]
+
+
+def _trust(kubectl: Kubectl, aws: AWSEndpoint) -> None:
+    """Make what docs/aws-identities.md has one make in AWS: an OIDC provider, and a role that trusts the account."""
+    issuer = json.loads(kubectl.run("get", "--raw", "/.well-known/openid-configuration"))["issuer"]
+    for key in json.loads(kubectl.run("get", "--raw", "/openid/v1/jwks"))["keys"]:
+        aws.trust_issuer(issuer, public_pem(key))
+    subject = f"system:serviceaccount:{SHOWN}:ecr-pull"
+    role = aws.role("ecr-pull", web_identities=[subject])
+    print(f"It trusts the issuer {issuer} of the cluster, and lets {subject} assume the role {role.name}", flush=True)
+
+
+def _apply(stack: ExitStack, kubectl: Kubectl, example: str, principal: Principal, namespace: str) -> None:
+    text = _with_keys(EXAMPLES / example, principal)
+    there = kubectl.run("get", "-n", namespace, "--ignore-not-found", "-o", "name", "-f", "-", stdin=text).split()
+    if there:
+        raise DemoError(f"there is {there[0]} in namespace {namespace} already; use another cluster")
+    stack.callback(kubectl.run, "delete", "-n", namespace, "--ignore-not-found", "-f", "-", stdin=text)
+    print(f"$ kubectl apply -n {namespace} -f {example}")
+    print(kubectl.run("apply", "-n", namespace, "-f", "-", stdin=text).rstrip(), flush=True)
+
+
+def _rotate(kubectl: Kubectl, aws: AWSEndpoint, registry: Registry, host: str) -> None:
+    _say("New keys in the Secret: the pull secret follows at once, though its token has hours left")
+    before, principal = _docker_config(kubectl, SHOWN), aws.principal()
+    keys = {"AWS_ACCESS_KEY_ID": principal.access_key, "AWS_SECRET_ACCESS_KEY": principal.secret_key}
+    print(f"$ kubectl patch secret aws-keys -n {SHOWN} -p '{{\"stringData\": ...}}'")
+    kubectl.run(
+        "patch", "secret", "aws-keys", "-n", SHOWN, "--patch-file=/dev/stdin", stdin=json.dumps({"stringData": keys})
+    )
+    started = time.monotonic()
+    while (config := _docker_config(kubectl, SHOWN)) == before:
+        if time.monotonic() - started > _WAIT_SECONDS:
+            raise DemoError("the pull secret still holds the token of the old keys")
+        time.sleep(0.1)
+    kubectl.show("get", "events", "-n", SHOWN, "--field-selector=reason=SecretUpdateSuccess")
+    print(f"$ crane pull {host}/{IMAGE}")
+    print(f"pulled {registry.pull(host, IMAGE, config)}", flush=True)
 
 
 def _with_keys(example: Path, principal: Principal) -> str:

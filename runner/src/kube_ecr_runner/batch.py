@@ -1,7 +1,8 @@
 """The Ansible backend: one ansible-runner run for a list of custom resources.
 
 What always holds, however a run ends: its private directory (0700, in $TMPDIR) is gone, and so is every process that
-it started. No key is in there: the inventory names resources, and the playbook fetches what it needs itself.
+it started. No key is in there: the inventory names resources, and the playbook fetches what it needs itself. What a
+run inherits is up to environment.py.
 
 ansible-runner starts ansible-playbook in a session of its own and kills that with SIGKILL at the deadline or when it
 is cancelled. ansible-core's workers are in sessions of their own again and would live on; they are found because
@@ -27,6 +28,7 @@ import pexpect
 from ansible_runner.exceptions import AnsibleRunnerException
 from ansible_runner.interface import init_runner
 
+from kube_ecr_runner.environment import child_environment, own_identity_config
 from kube_ecr_runner.resources import Key
 from kube_ecr_runner.results import Result
 
@@ -42,23 +44,20 @@ _INVENTORY_PLUGIN = "kube_ecr.secrets.pull_secrets"
 # ansible-runner drops results that are longer; that of a resource with 10,000 namespaces has 3 MB.
 _MAX_RESULT = 16_000_000
 
-# ansible-runner writes the environment of a run into a file, and the workers of a run inherit it. The runner decides
-# which cluster and which resources it serves, and the resources say with which keys: none of these is needed.
-_WITHHELD = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
-_WITHHELD_PREFIXES = ("K8S_AUTH_", "KUBE_ECR_")
-# The run has another working directory.
-_PATH_LISTS = ("KUBECONFIG", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_ROLES_PATH", "ANSIBLE_CONFIG")
-
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all runs have in common; timeout is in seconds."""
+    """What all runs have in common; timeout is in seconds.
+
+    allowed_aws_identities are the patterns of AWS identities of the runner that namespaced resources may use.
+    """
 
     kubeconfig: str | None = None
     context: str | None = None
     aws_endpoint_url: str | None = None
+    allowed_aws_identities: tuple[str, ...] = ()
     timeout: int = 300
     forks: int = 5
 
@@ -70,6 +69,7 @@ class Settings:
             "aws_endpoint_url": self.aws_endpoint_url,
             "kubeconfig": self.kubeconfig and str(Path(self.kubeconfig).expanduser().absolute()),
             "context": self.context,
+            "allowed_aws_identities": list(self.allowed_aws_identities) or None,
         }
         return {name: value for name, value in options.items() if value is not None}
 
@@ -183,29 +183,24 @@ def _run(
         event_handler=progress.handle,
         cancel_callback=cancelled.is_set,
     )
-    runner.config.env = child_environment(runner.config.env, scratch, Path(sys.executable).parent)
+    config = _write_config(private / "aws-config")
+    inherited = child_environment(runner.config.env, scratch, Path(sys.executable).parent, config)
+    runner.config.env = inherited | _ansible_settings(scratch)
     status, rc = runner.run()
     return status, rc
 
 
-def child_environment(inherited: Mapping[str, str], scratch: Path, programs: Path) -> dict[str, str]:
-    """Return the environment of a run.
+def _write_config(path: Path) -> Path | None:
+    """Write the config file through which boto3 finds an identity that is not inherited; return None without one."""
+    content = own_identity_config(os.environ, sys.executable, os.getpid())
+    if content is None:
+        return None
+    path.write_text(content, encoding="utf-8")
+    return path
 
-    inherited is that of this process with ansible-runner's additions, scratch where the run may put temporary files,
-    programs the folder of the ansible-playbook that belongs to this Python.
-    """
-    environment = {
-        name: value
-        for name, value in inherited.items()
-        if name not in _WITHHELD and not name.startswith(_WITHHELD_PREFIXES)
-    }
-    for name in _PATH_LISTS:
-        if environment.get(name):
-            parts = environment[name].split(os.pathsep)
-            environment[name] = os.pathsep.join(str(Path(part).expanduser().absolute()) for part in parts if part)
-    return environment | {
-        "PATH": os.pathsep.join(filter(None, (str(programs), environment.get("PATH")))),
-        "TMPDIR": str(scratch),
+
+def _ansible_settings(scratch: Path) -> dict[str, str]:
+    return {
         "ANSIBLE_LOCAL_TEMP": str(scratch),
         "ANSIBLE_INVENTORY_ENABLED": _INVENTORY_PLUGIN,
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",

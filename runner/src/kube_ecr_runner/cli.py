@@ -1,6 +1,7 @@
 """The command kube-ecr-runner: options, signals, and exit codes.
 
-0 after SIGTERM or SIGINT, 2 when it cannot begin (options, watches.yaml, no cluster named), 1 for anything else.
+0 after SIGTERM or SIGINT, 2 when it cannot begin (options, environment, watches.yaml, no cluster named), 1 for
+anything else.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from queue import SimpleQueue
 from kube_ecr_runner import watches
 from kube_ecr_runner.batch import Settings, TemporaryDirectoryError, adopt_orphans, check_tmpdir, run_batch
 from kube_ecr_runner.controller import Controller, Inbox, Stop
+from kube_ecr_runner.environment import EnvironmentVariableError, check_environment
 from kube_ecr_runner.kube import NAMESPACES, Cluster, KubernetesError, Stream, Troubles, resources_of
 from kube_ecr_runner.logs import configure, fields
 
@@ -36,9 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         check_tmpdir(tempfile.gettempdir())
+        check_environment(os.environ, Path("/proc/self/environ"))
         watched = watches.load(options.watches)
         cluster = Cluster.connect(options.kubeconfig, options.context)
-    except (TemporaryDirectoryError, watches.WatchesError, KubernetesError) as error:
+    except (
+        TemporaryDirectoryError,
+        EnvironmentVariableError,
+        watches.WatchesError,
+        KubernetesError,
+    ) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
     configure(options.log_level)
@@ -46,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kubeconfig=options.kubeconfig,
         context=options.context,
         aws_endpoint_url=options.aws_endpoint_url,
+        allowed_aws_identities=options.allowed_aws_identities,
         timeout=options.run_timeout,
         forks=options.forks,
     )
@@ -68,13 +77,14 @@ def _serve(cluster: Cluster, playbooks: dict[str, str], settings: Settings, opti
         signal.signal(number, lambda received, _: inbox.put(Stop(signal.Signals(received).name)))
     adopt_orphans()
     sources = {kind: resources_of(kind) for kind in playbooks}
-    troubles = Troubles()
+    troubles, minor_troubles = Troubles(), Troubles()
     controller = Controller(
         playbooks,
         sources,
         cluster,
         lambda keys, playbook, deliver, cancelled: run_batch(keys, playbook, settings, deliver, cancelled),
         inbox,
+        lambda source: Stream(cluster, source, inbox.put, minor_troubles),
         window=timedelta(seconds=options.batch_window),
         batch_size=options.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
@@ -98,6 +108,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         default=environment.get("KUBE_ECR_AWS_ENDPOINT_URL"),
         help="another endpoint than that of AWS, such as a VPC endpoint or LocalStack",
+    )
+    add(
+        "--allowed-aws-identities",
+        type=_identities,
+        metavar="PATTERNS",
+        default=environment.get("KUBE_ECR_ALLOWED_AWS_IDENTITIES", ""),
+        help=(
+            "which AWS identities of the runner namespaced resources may use, comma separated: ARNs of roles that it "
+            "assumes for them, where * stands for any characters, and the word runner for itself (default: none)"
+        ),
     )
     add(
         "--batch-window",
@@ -136,6 +156,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version(PROGRAM)}")
     return parser
+
+
+def _identities(text: str) -> tuple[str, ...]:
+    """Refuse what matches no role: the name of one without its ARN, say, would allow nothing and not tell so."""
+    patterns = tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+    for each in patterns:
+        if each != "runner" and not (each.startswith(("arn:", "*")) and each.isprintable() and " " not in each):
+            raise argparse.ArgumentTypeError(
+                f"{each!r} matches no AWS identity: give 'runner' or a pattern for ARNs of roles, such as "
+                "arn:aws:iam::111122223333:role/ecr-pull-*, separated by commas"
+            )
+    return patterns
 
 
 def _at_least(kind: type, least: int):

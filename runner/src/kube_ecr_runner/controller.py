@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,10 +19,20 @@ from typing import Protocol
 
 from kube_ecr_runner import schedule
 from kube_ecr_runner.batch import Summary
+from kube_ecr_runner.following import Following, Watcher
 from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, Source
 from kube_ecr_runner.logs import fields
 from kube_ecr_runner.queue import DueQueue
-from kube_ecr_runner.resources import Key, Namespace, Resource, is_outdated, waits_for
+from kube_ecr_runner.resources import (
+    Key,
+    Namespace,
+    Reference,
+    Referenced,
+    Resource,
+    is_older,
+    is_outdated,
+    waits_for,
+)
 from kube_ecr_runner.results import Result
 from kube_ecr_runner.status import Event, condition_of, events_of, status_of
 from kube_ecr_runner.times import parse_time
@@ -43,19 +53,6 @@ class Writer(Protocol):
 
     def create_event(self, resource: Resource, event: Event, now: datetime) -> None:
         """See kube.Cluster."""
-
-
-class Watcher(Protocol):
-    """What delivers Listed and Changed into the inbox: kube.Stream."""
-
-    def start(self) -> None:
-        """Begin."""
-
-    def stop(self) -> None:
-        """End soon."""
-
-    def is_alive(self) -> bool:
-        """Return whether it still works."""
 
 
 # Runs a playbook for keys, delivers results, ends early when the event is set: batch.run_batch with its settings.
@@ -101,13 +98,17 @@ class Controller:
         writer: Writer,
         runner: Runner,
         inbox: Inbox,
+        follow: Callable[[Source], Watcher],
         *,
         window: timedelta,
         batch_size: int,
         random: Random,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """playbooks and sources are by kind; inbox is where the watches of sources and of namespaces deliver."""
+        """playbooks and sources are by kind; inbox is where the watches of sources and of namespaces deliver.
+
+        follow makes the watch of a further source, which delivers there too.
+        """
         self._playbooks = playbooks
         self._kinds = {source: kind for kind, source in sources.items()}
         self._writer = writer
@@ -120,6 +121,8 @@ class Controller:
         self._queues = {playbook: DueQueue() for playbook in dict.fromkeys(playbooks.values())}
         self._tracked: dict[Key, _Tracked] = {}
         self._namespaces: dict[str, Namespace] = {}
+        self._following = Following(follow)
+        self._references_changed = False
         self._unlisted = {*sources.values(), NAMESPACES}
         self._runs = 0
         self._run_playbook: str | None = None
@@ -137,14 +140,15 @@ class Controller:
         try:
             while self._stop is None:
                 self._receive()
-                if not all(each.is_alive() for each in watchers):
+                self._follow()
+                if not all(each.is_alive() for each in [*watchers, *self._following.watchers()]):
                     raise RuntimeError("a watch died; see above")
                 self._rewrite()
                 self._start_run()
             _log.info("stopping", extra=fields(signal=self._stop.signal))
         finally:
             self._cancelled.set()
-            for each in watchers:
+            for each in [*watchers, *self._following.watchers()]:
                 each.stop()
             self._drain()
         _log.info("stopped")
@@ -177,11 +181,15 @@ class Controller:
                 self._listed(source)
             case Changed(source, item, is_gone) if source == NAMESPACES:
                 self._namespace_changed(item, is_gone)
-            case Listed(source, objects):
+            case Listed(source, objects) if source in self._kinds:
                 self._resources_listed(self._kinds[source], objects)
                 self._listed(source)
-            case Changed(_, item, is_gone):
+            case Changed(source, item, is_gone) if source in self._kinds:
                 self._resource_seen(replace(item, deleting=True) if is_gone else item)
+            case Listed(source, objects):
+                self._referenced_listed(source, objects)
+            case Changed(source, item, is_gone):
+                self._renew(self._referring_to(self._following.changed(source, item, is_gone)))
             case Result():
                 self._result_arrived(message)
             case _RunEnded():
@@ -216,12 +224,14 @@ class Controller:
         elif tracked is None or tracked.resource.uid != resource.uid:
             self._forget(key)
             self._tracked[key] = _Tracked(resource)
+            self._references_changed = True
             if not self._unlisted:
                 self._enqueue(resource)
         elif tracked.resource.generation != resource.generation:
             # The status in an event may be older than what was worked out since.
             tracked.resource = replace(resource, status=tracked.resource.status)
             tracked.failures = 0
+            self._references_changed = True
             if tracked.served_generation != resource.generation and not self._unlisted:
                 self._queue_of(key).mark(key, self._clock())
 
@@ -230,9 +240,16 @@ class Controller:
         due = now if is_outdated(resource, self._namespaces) else schedule.first_due(resource, now)
         self._queue_of(resource.key).mark(resource.key, due)
 
+    def _renew(self, found: Iterable[_Tracked]) -> None:
+        """Make resources due at once: what their way into AWS rests on is not what it was."""
+        for tracked in found:
+            tracked.failures = 0
+            self._queue_of(tracked.resource.key).mark(tracked.resource.key, self._clock())
+
     def _forget(self, key: Key) -> None:
         if self._tracked.pop(key, None):
             self._queue_of(key).forget(key)
+            self._references_changed = True
 
     def _queue_of(self, key: Key) -> DueQueue:
         return self._queues[self._playbooks[key.kind]]
@@ -252,6 +269,8 @@ class Controller:
             return
         is_replaced = before is not None and before.uid != namespace.uid
         if not is_gone and before is not None and not is_replaced:
+            if before.allowed_identities != namespace.allowed_identities:
+                self._renew(self._using_own_identity_in(namespace.name))
             return
         for key, tracked in self._tracked.items():
             if namespace.name in tracked.resource.namespaces:
@@ -259,6 +278,38 @@ class Controller:
                 is_news = not waits if is_gone else waits or is_replaced
                 if is_news or self._queue_of(key).is_working(key):
                     self._queue_of(key).mark(key, self._clock())
+
+    def _using_own_identity_in(self, namespace: str) -> list[_Tracked]:
+        found = self._tracked.values()
+        return [each for each in found if each.resource.uses_own_identity and each.resource.key.namespace == namespace]
+
+    # What resources refer to
+
+    def _follow(self) -> None:
+        """Watch what the resources refer to; before all of them are known there is nothing to compare with."""
+        if self._references_changed and not self._unlisted:
+            self._references_changed = False
+            self._following.follow(
+                reference for each in self._tracked.values() for reference in each.resource.references
+            )
+
+    def _referenced_listed(self, source: Source, objects: Iterable[Referenced]) -> None:
+        changed = self._following.listed(source, objects)
+        self._renew(self._affected_at_first_sight(objects) if changed is None else self._referring_to(changed))
+
+    def _affected_at_first_sight(self, objects: Iterable[Referenced]) -> list[_Tracked]:
+        """Return the resources that an object may have changed for since they were served, or while they are."""
+        found = {each.reference: each for each in objects}
+        return [
+            each
+            for each in self._referring_to(found)
+            if self._queue_of(each.resource.key).is_working(each.resource.key)
+            or any(is_older(each.resource, found[item]) for item in each.resource.references if item in found)
+        ]
+
+    def _referring_to(self, references: Container[Reference]) -> list[_Tracked]:
+        found = self._tracked.values()
+        return [each for each in found if any(item in references for item in each.resource.references)]
 
     # Runs
 

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -31,7 +32,16 @@ from urllib3.util.retry import Retry
 from urllib3.util.ssl_ import create_urllib3_context
 
 from kube_ecr_runner.logs import fields
-from kube_ecr_runner.resources import API_VERSION, GROUP, PLURALS, VERSION, Resource, parse_namespace
+from kube_ecr_runner.resources import (
+    API_VERSION,
+    GROUP,
+    PLURALS,
+    VERSION,
+    ReferenceKind,
+    Resource,
+    parse_namespace,
+    parse_referenced,
+)
 from kube_ecr_runner.status import Event
 
 FIELD_MANAGER = "kube-ecr-runner"
@@ -44,6 +54,8 @@ WATCH_SECONDS = (240, 300)
 # The server ends a watch; a client that waits a little longer notices a connection that is dead.
 WATCH_GRACE_SECONDS = 15.0
 RELIST_SECONDS = (1.0, 30.0)
+# A right that is missing is granted by a person, who may wait: it is asked for again at this pace in the end.
+FORBIDDEN_SECONDS = 180.0
 MAX_NOTE = 1024
 
 _READ_RETRIES = Retry(
@@ -79,14 +91,19 @@ class KubernetesError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """Objects of one kind in the whole cluster; parse makes of each what is handed on; absent is what to do
-    when the API server does not know the kind."""
+    """Objects of one kind in the whole cluster, or those that a field selector picks.
+
+    parse makes of each what is handed on; absent is what to do when the API server does not know the kind, unseen
+    what does not work for someone who may not read it, where the rest does.
+    """
 
     name: str
     path: str
     parse: Callable[[Mapping], object]
     metadata_only: bool = False
     absent: str = ""
+    selector: str = ""
+    unseen: str = ""
 
 
 NAMESPACES = Source("namespaces", "/api/v1/namespaces", parse_namespace, metadata_only=True)
@@ -102,6 +119,32 @@ def resources_of(kind: str) -> Source:
         absent=(
             f"the custom resource definition {plural}.{GROUP} is not installed; install it with "
             f"'kubectl apply -f crds/' from the folder of the collection kube_ecr.secrets"
+        ),
+    )
+
+
+_REFERENCED = {
+    "Secret": ("secrets", partial(parse_referenced, "Secret")),
+    "ServiceAccount": ("serviceaccounts", partial(parse_referenced, "ServiceAccount")),
+}
+
+
+def objects_named(kind: ReferenceKind, name: str) -> Source:
+    """Return the source of the objects of one kind and name in all namespaces, without what they hold.
+
+    With one name, RBAC that grants it by resourceNames is enough:
+    https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
+    """
+    plural, parse = _REFERENCED[kind]
+    return Source(
+        name=f"{plural}/{name}",
+        path=f"/api/v1/{plural}",
+        parse=parse,
+        metadata_only=True,
+        selector=f"metadata.name={name}",
+        unseen=(
+            f"a change of {kind} {name} is noticed only when the custom resources that name it are refreshed; grant "
+            f"the runner list and watch of {plural} for it to be noticed at once"
         ),
     )
 
@@ -164,7 +207,7 @@ class Cluster:
         """Yield all objects of a source, page by page, as the API server gives them. Raises KubernetesError."""
         position = ""
         while True:
-            query = {"limit": PAGE, "continue": position} if position else {"limit": PAGE}
+            query = _selected(source) | {"limit": PAGE} | ({"continue": position} if position else {})
             accept = _METADATA_LIST if source.metadata_only else _JSON
             page = self._call(f"list {source.name}", "GET", source.path, query, accept=accept)
             yield page
@@ -175,7 +218,7 @@ class Cluster:
     def open_watch(self, source: Source, version: str) -> urllib3.BaseHTTPResponse:
         """Return the stream of what happens to a source after a resourceVersion. Raises KubernetesError."""
         seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 (a spread, no secret)
-        query = {
+        query = _selected(source) | {
             "watch": "true",
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
@@ -315,9 +358,9 @@ def is_in_cluster(kubeconfig: str | None, context: str | None) -> bool:
 
 
 class Troubles:
-    """What keeps the watches from working; said once for each cause, and once when it is over.
+    """What keeps watches from working; said once for each cause, and once when it is over.
 
-    Watches usually fail together and for one cause: then it is said once for all of them.
+    Watches usually fail together and for one cause: then it is said once for all that share one object of this class.
     """
 
     def __init__(self) -> None:
@@ -327,6 +370,8 @@ class Troubles:
     def report(self, source: Source, error: KubernetesError) -> None:
         """Note that a source cannot be read for now."""
         cause = source.absent if error.status == 404 and source.absent else error.text
+        if error.status == 403 and source.unseen:
+            cause = f"{cause}; {source.unseen}"
         with self._lock:
             is_known = cause in self._causes.values()
             self._causes[source.name] = cause
@@ -338,6 +383,11 @@ class Troubles:
         with self._lock:
             if self._causes.pop(source.name, None) is not None and not self._causes:
                 _log.info("watching again")
+
+    def forget(self, source: Source) -> None:
+        """Note that nobody reads a source any more."""
+        with self._lock:
+            self._causes.pop(source.name, None)
 
 
 class Stream:
@@ -357,6 +407,7 @@ class Stream:
         self._troubles = troubles
         self._stopping = threading.Event()
         self._response: urllib3.BaseHTTPResponse | None = None
+        self._attempts = 0
 
     def start(self) -> None:
         """Begin to list and watch."""
@@ -377,20 +428,29 @@ class Stream:
                 return  # it has ended by itself
 
     def _follow(self) -> None:
-        attempts = 0
+        try:
+            self._list_and_watch()
+        finally:
+            self._troubles.forget(self._source)
+
+    def _list_and_watch(self) -> None:
         while not self._stopping.is_set():
             try:
                 version = self._list()
-                self._troubles.clear(self._source)
-                attempts = 0
                 while not self._stopping.is_set():
                     version = self._watch(version)
             except KubernetesError as error:
                 if error.status == 410 or self._stopping.is_set():
                     continue
                 self._troubles.report(self._source, error)
-                self._stopping.wait(_relist_delay(attempts))
-                attempts += 1
+                self._stopping.wait(self._relist_delay(error))
+                self._attempts += 1
+
+    def _relist_delay(self, error: KubernetesError) -> float:
+        first, last = RELIST_SECONDS
+        if error.status == 403 and self._source.unseen:
+            last = FORBIDDEN_SECONDS
+        return min(first * 2 ** min(self._attempts, 10), last) * random.uniform(0.5, 1.0)  # noqa: S311 (a spread)
 
     def _list(self) -> str:
         objects, version = [], ""
@@ -404,7 +464,12 @@ class Stream:
         """Deliver what happens until the server ends the watch; return the resourceVersion reached."""
         call = f"watch {self._source.name}"
         response = self._response = self._cluster.open_watch(self._source, version)
+        # Only now: who may list may still be refused to watch.
+        self._troubles.clear(self._source)
+        self._attempts = 0
         try:
+            if self._stopping.is_set():
+                return version  # stop() may have looked for the response before it was there
             for line in _lines(response):
                 version = self._handle(call, line, version)
                 if self._stopping.is_set():
@@ -451,9 +516,8 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         yield from (each for each in lines if each.strip())
 
 
-def _relist_delay(attempts: int) -> float:
-    first, last = RELIST_SECONDS
-    return min(first * 2 ** min(attempts, 10), last) * random.uniform(0.5, 1.0)  # noqa: S311 (a spread, no secret)
+def _selected(source: Source) -> dict[str, object]:
+    return {"fieldSelector": source.selector} if source.selector else {}
 
 
 def _refused(call: str, status: int, body: bytes) -> KubernetesError:

@@ -17,11 +17,15 @@ from kube_ecr_runner.times import parse_time
 
 TASK = "Write the pull secrets"
 _ITEM_EVENTS = frozenset({"runner_item_on_ok", "runner_item_on_failed"})
+# States of a namespace whose Secret was written in this run.
+WRITTEN = ("created", "updated")
 _MAX_TEXT = 1000
+# What the inventory says of a resource whose spec is wrong; its other reasons are about the way into AWS.
+_INVALID = "InvalidResource"
 
 
 class Origin(Enum):
-    """Who has to mend a problem."""
+    """Where a problem has to be mended; AWS includes the credentials for it."""
 
     RESOURCE = "resource"
     AWS = "aws"
@@ -31,7 +35,10 @@ class Origin(Enum):
 
 @dataclass(frozen=True)
 class Problem:
-    """Why nothing could be written for a resource: a word in CamelCase, and a text for a person."""
+    """Why not all could be written for a resource: a word in CamelCase, and a text for a person.
+
+    Where some of several registries refuse, Secrets are written all the same, with what the others gave.
+    """
 
     reason: str
     message: str
@@ -68,7 +75,7 @@ class Result:
     @property
     def changed(self) -> bool:
         """Whether a Secret was written."""
-        return bool(self.of_state("created", "updated"))
+        return bool(self.of_state(*WRITTEN))
 
     @property
     def succeeded(self) -> bool:
@@ -115,7 +122,7 @@ def _problem(answer: Mapping, item: Mapping, outcomes: tuple[Outcome, ...]) -> P
     """The module looks at every target when AWS refuses; if there is none, it was the API server that did."""
     own, error = item.get("error"), answer.get("error")
     if isinstance(own, Mapping):
-        return _problem_of(own, Origin.RESOURCE)
+        return _problem_of(own, Origin.RESOURCE if own.get("reason") == _INVALID else Origin.AWS)
     if isinstance(error, Mapping):
         return _problem_of(error, Origin.AWS if outcomes else Origin.CLUSTER)
     if not outcomes:

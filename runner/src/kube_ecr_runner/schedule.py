@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from kube_ecr_runner.resources import Resource
-from kube_ecr_runner.results import Result
+from kube_ecr_runner.results import WRITTEN, Result
 from kube_ecr_runner.times import next_second, parse_time
 
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
@@ -57,10 +57,15 @@ def next_due(result: Result, failures: int, planned: datetime | None, now: datet
 
 
 def _retry_delay(result: Result, failures: int, now: datetime, random: Random) -> timedelta:
-    """Grow from 5 s to 5 min; a token that dies before that is told when it dies."""
+    """Grow from 5 s to 5 min; a token that dies before that is told when it dies.
+
+    But for one that was written just now: where one registry fails for good and the tokens of another die at once,
+    each attempt would hasten the next.
+    """
     seconds = min(BACKOFF_FIRST * 2 ** min(failures - 1, 16), BACKOFF_LAST)
     delay = timedelta(seconds=seconds * random.uniform(1 - BACKOFF_JITTER, 1 + BACKOFF_JITTER))
-    return min(delay, result.expires_at - now) if result.expires_at and result.expires_at > now else delay
+    standing = (each.expires_at for each in result.outcomes if each.state not in WRITTEN)
+    return min([delay, *(expiry - now for expiry in standing if expiry and expiry > now)])
 
 
 def _all_pending(result: Result) -> bool:

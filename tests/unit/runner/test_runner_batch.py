@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kube_ecr_runner.batch import Settings, child_environment
+from kube_ecr_runner.batch import Settings
 from kube_ecr_runner.resources import Key
-
-SCRATCH, PROGRAMS = Path("/run/scratch"), Path("/venv/bin")
 
 
 def test_inventory_names_the_resources_and_nothing_that_was_not_given() -> None:
@@ -29,39 +27,9 @@ def test_inventory_says_which_cluster_and_endpoint(monkeypatch: pytest.MonkeyPat
     assert (options["context"], options["aws_endpoint_url"]) == ("staging", "http://aws")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "AWS_SECURITY_TOKEN",
-        "K8S_AUTH_API_KEY",
-        "KUBE_ECR_NAMES",
-    ],
-)
-def test_run_does_not_inherit(name: str) -> None:
-    assert name not in child_environment({name: "x"}, SCRATCH, PROGRAMS)
-
-
-@pytest.mark.parametrize("name", ["HTTPS_PROXY", "AWS_CA_BUNDLE", "ANSIBLE_STDOUT_CALLBACK", "KUBERNETES_SERVICE_HOST"])
-def test_run_inherits(name: str) -> None:
-    assert child_environment({name: "x"}, SCRATCH, PROGRAMS)[name] == "x"
-
-
-def test_relative_paths_count_from_the_working_directory_of_the_runner(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    environment = child_environment({"KUBECONFIG": "a:/b", "ANSIBLE_COLLECTIONS_PATH": "c"}, SCRATCH, PROGRAMS)
-    assert environment["KUBECONFIG"] == f"{tmp_path}/a:/b"
-    assert environment["ANSIBLE_COLLECTIONS_PATH"] == f"{tmp_path}/c"
-
-
-def test_run_uses_the_programs_of_this_python_and_its_own_scratch_folder() -> None:
-    environment = child_environment({"PATH": "/usr/bin", "TMPDIR": "/tmp"}, SCRATCH, PROGRAMS)
-    assert environment["PATH"] == "/venv/bin:/usr/bin"
-    assert (environment["TMPDIR"], environment["ANSIBLE_LOCAL_TEMP"]) == ("/run/scratch", "/run/scratch")
+def test_inventory_says_what_is_allowed() -> None:
+    options = Settings(allowed_aws_identities=("runner", "arn:*")).inventory([])
+    assert options["allowed_aws_identities"] == ["runner", "arn:*"]
 
 
 # In a process of its own, since it ends all children in other sessions: the tests have some.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from random import Random
@@ -13,14 +13,24 @@ import pytest
 
 from kube_ecr_runner.batch import Summary
 from kube_ecr_runner.controller import Controller, Inbox, Stop
-from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, resources_of
-from kube_ecr_runner.resources import CLUSTER_KIND, NAMESPACED_KIND, Key, Namespace, Resource
+from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, Source, objects_named, resources_of
+from kube_ecr_runner.resources import (
+    CLUSTER_KIND,
+    NAMESPACED_KIND,
+    Key,
+    Namespace,
+    Reference,
+    Referenced,
+    Resource,
+)
 from kube_ecr_runner.results import Origin, Outcome, Problem, Result
 from kube_ecr_runner.status import Event, condition_of
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SOURCES = {kind: resources_of(kind) for kind in (NAMESPACED_KIND, CLUSTER_KIND)}
 KEY = Key(CLUSTER_KIND, "", "shared")
+KEYS = Reference("Secret", "ns9", "keys")
+KEYS_SOURCE = objects_named("Secret", "keys")
 Step = Callable[[], None]
 
 
@@ -36,8 +46,36 @@ def namespace(name: str, uid: str = "1") -> Namespace:
     return Namespace(name, uid, NOW - timedelta(days=1))
 
 
+def referring(generation: int = 1, status: Mapping | None = None, *references: Reference) -> Resource:
+    return replace(resource(generation, status=status), references=frozenset(references or [KEYS]))
+
+
+def keys(version: str = "1", changed_at: datetime | None = None, reference: Reference = KEYS) -> Referenced:
+    return Referenced(reference, version, changed_at)
+
+
 def seen(item: Resource, is_gone: bool = False) -> Changed:
     return Changed(SOURCES[item.key.kind], item, is_gone)
+
+
+@dataclass
+class Watch:
+    """A watch of what resources refer to: it delivers what there is when it is started."""
+
+    source: Source
+    lab: Lab
+    working: bool = False
+
+    def start(self) -> None:
+        self.working = True
+        if self.source in self.lab.present:
+            self.lab.inbox.put(Listed(self.source, self.lab.present[self.source]))
+
+    def stop(self) -> None:
+        self.working = False
+
+    def is_alive(self) -> bool:
+        return self.working
 
 
 @dataclass
@@ -53,6 +91,8 @@ class Lab:
     write_error: KubernetesError | None = None
     answer: Callable[[Key], Result | None] = lambda key: served(key)
     during_run: Step = lambda: None
+    present: dict[Source, tuple[Referenced, ...]] = field(default_factory=dict)
+    watches: list[Watch] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     now: datetime = NOW
 
@@ -64,6 +104,7 @@ class Lab:
             self,
             self.run_batch,
             self.inbox,
+            self.watch,
             window=timedelta(0),
             batch_size=self.batch_size,
             random=Random(1),
@@ -90,6 +131,10 @@ class Lab:
                 deliver(result)
         return Summary("successful", 0, 0.0, "no reason", [key for key, result in results.items() if not result])
 
+    def watch(self, source: Source) -> Watch:
+        self.watches.append(Watch(source, self))
+        return self.watches[-1]
+
     def apply_status(self, item: Resource, status: Mapping) -> bool:
         if self.write_error:
             raise self.write_error
@@ -106,9 +151,9 @@ class Lab:
         pass
 
     def is_alive(self) -> bool:
-        """Asked once in each turn of the loop, after all that was in the inbox has been handled."""
+        """Asked once in each turn of the loop, after what was in the inbox has been handled."""
         due = any(queue.count_due(self.now) for queue in self.controller._queues.values())
-        if self.controller._run_playbook is None and not due:
+        if self.controller._run_playbook is None and not due and self.inbox.empty():
             if self.steps:
                 self.steps.pop(0)()
                 # A step may only have moved the clock, which the loop sees when it wakes.
@@ -320,3 +365,176 @@ def test_watch_that_died_ends_the_process() -> None:
     lab.is_alive = lambda: False  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="watch died"):
         lab.serve([resource()])
+
+
+def ready(refreshed_at: datetime = NOW - timedelta(hours=1)) -> dict:
+    """Return the status of a resource that was served, and is not due for hours."""
+    return {
+        "observedGeneration": 1,
+        "lastRefreshTime": refreshed_at.isoformat(),
+        "nextRefreshTime": (NOW + timedelta(hours=5)).isoformat(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "runs"),
+    [
+        pytest.param(Changed(KEYS_SOURCE, keys("2"), is_gone=False), 1, id="changed"),
+        pytest.param(Changed(KEYS_SOURCE, keys("2"), is_gone=True), 1, id="deleted"),
+        pytest.param(Changed(KEYS_SOURCE, keys("1"), is_gone=False), 0, id="as it was"),
+        pytest.param(
+            Changed(KEYS_SOURCE, keys("2", reference=replace(KEYS, namespace="ns8")), is_gone=False),
+            0,
+            id="another namespace",
+        ),
+        pytest.param(Listed(KEYS_SOURCE, (keys("2"),)), 1, id="changed while the watch was broken"),
+        pytest.param(Listed(KEYS_SOURCE, ()), 1, id="deleted while the watch was broken"),
+        pytest.param(Listed(KEYS_SOURCE, (keys("1"),)), 0, id="as it was when listed again"),
+        pytest.param(Changed(objects_named("Secret", "other"), keys("2"), is_gone=False), 0, id="of nobody"),
+        pytest.param(Listed(objects_named("Secret", "other"), (keys("2"),)), 0, id="list of nobody"),
+    ],
+)
+def test_change_of_what_a_resource_refers_to_is_served_at_once(message: Listed | Changed, runs: int) -> None:
+    lab = Lab(present={KEYS_SOURCE: (keys(),)})
+    lab.serve([referring(status=ready())], lambda: None, lambda: lab.inbox.put(message))
+    assert len(lab.runs) == runs
+
+
+@pytest.mark.parametrize("message", [Changed(KEYS_SOURCE, keys(), False), Listed(KEYS_SOURCE, (keys(),))])
+def test_secret_that_appears_is_served_at_once_and_failures_before_are_forgotten(message: Listed | Changed) -> None:
+    lab = Lab(answer=refused, present={KEYS_SOURCE: ()})
+
+    def later() -> None:
+        lab.now += timedelta(minutes=10)
+
+    lab.serve([referring()], *[later] * 8, lambda: lab.inbox.put(message))
+    assert len(lab.runs) == 10
+    delay = datetime.fromisoformat(str(lab.statuses[-1]["nextRefreshTime"])) - lab.now
+    assert delay <= timedelta(seconds=7)
+
+
+@pytest.mark.parametrize(
+    ("status", "changed_at", "runs"),
+    [
+        pytest.param(ready(), NOW - timedelta(hours=2), 0, id="written before the Secrets"),
+        pytest.param(ready(), NOW - timedelta(minutes=30), 1, id="written after them"),
+        pytest.param(ready(), NOW - timedelta(hours=1), 1, id="in the same second"),
+        pytest.param(ready(), None, 0, id="nobody knows when"),
+    ],
+)
+def test_change_while_the_runner_was_down_is_noticed(status: dict, changed_at: datetime | None, runs: int) -> None:
+    lab = Lab(present={KEYS_SOURCE: (keys(changed_at=changed_at),)})
+    lab.serve([referring(status=status)], lambda: None)
+    assert len(lab.runs) == runs
+
+
+def test_reference_that_is_first_seen_during_the_run_is_not_missed() -> None:
+    lab = Lab()
+
+    def first_sight() -> None:
+        lab.during_run = lambda: None
+        lab.inbox.put(Listed(KEYS_SOURCE, (keys(),)))
+
+    lab.during_run = first_sight
+    lab.serve([referring()])
+    assert len(lab.runs) == 2
+
+
+def test_resources_that_share_a_name_share_a_watch_until_the_last_of_them_is_gone() -> None:
+    lab = Lab()
+    other = replace(
+        referring(), key=Key(NAMESPACED_KIND, "ns1", "a"), references=frozenset([replace(KEYS, namespace="ns1")])
+    )
+    working: list[list[bool]] = []
+
+    def look() -> None:
+        working.append([each.working for each in lab.watches])
+
+    gone = [lambda item=item: lab.inbox.put(seen(item, is_gone=True)) for item in (other, referring())]
+    lab.serve([referring(), other], look, gone[0], look, gone[1], look)
+    assert [each.source for each in lab.watches] == [KEYS_SOURCE]
+    assert working == [[True], [True], [False]]
+
+
+def test_edit_changes_what_is_watched_and_late_messages_are_no_news() -> None:
+    lab = Lab(present={KEYS_SOURCE: (keys(),)})
+    told: list[tuple[list[bool], int]] = []
+    account = Reference("ServiceAccount", "ns9", "puller")
+
+    def edit() -> None:
+        lab.answer = lambda key: served(key, generation=2)
+        lab.inbox.put(seen(referring(2, None, account)))
+
+    def look() -> None:
+        told.append(([each.working for each in lab.watches], len(lab.runs)))
+
+    def late() -> None:
+        look()
+        lab.inbox.put(Changed(KEYS_SOURCE, keys("2"), is_gone=False))
+        lab.inbox.put(Listed(KEYS_SOURCE, (keys("3"),)))
+
+    def back() -> None:
+        lab.answer = lambda key: served(key, generation=3)
+        lab.inbox.put(seen(referring(3, None, KEYS)))
+
+    lab.serve([referring()], edit, late, look, back)
+    names = ["secrets/keys", "serviceaccounts/puller", "secrets/keys"]
+    assert [each.source.name for each in lab.watches] == names
+    before, after = told
+    assert before == after
+    assert before[0] == [False, True]
+
+
+def test_watch_of_a_reference_that_says_nothing_holds_up_nothing() -> None:
+    lab = Lab()
+    lab.serve([referring()])
+    assert (len(lab.watches), len(lab.statuses)) == (1, 1)
+
+
+def test_watch_of_a_reference_that_died_ends_the_process() -> None:
+    lab = Lab()
+
+    def die() -> None:
+        lab.watches[0].working = False
+
+    with pytest.raises(RuntimeError, match="watch died"):
+        lab.serve([referring()], die, lambda: None)
+
+
+def test_stop_ends_the_watches_of_references() -> None:
+    lab = Lab()
+    lab.serve([referring()])
+    assert [each.working for each in lab.watches] == [False]
+
+
+@pytest.mark.parametrize(
+    ("item", "namespace_now", "runs"),
+    [
+        pytest.param({"uses_own_identity": True}, {"allowed_identities": "runner"}, 2, id="allowed"),
+        pytest.param({"uses_own_identity": True}, {}, 1, id="as it was"),
+        pytest.param({"uses_own_identity": False}, {"allowed_identities": "runner"}, 1, id="another way in"),
+        pytest.param(
+            {"uses_own_identity": True}, {"name": "ns2", "allowed_identities": "runner"}, 1, id="another namespace"
+        ),
+        pytest.param({"uses_own_identity": True, "key": KEY}, {"allowed_identities": "runner"}, 1, id="cluster kind"),
+    ],
+)
+def test_what_a_namespace_allows_is_noticed_at_once(item: dict, namespace_now: dict, runs: int) -> None:
+    lab = Lab()
+    tracked = replace(resource(key=Key(NAMESPACED_KIND, "ns1", "a")), **item)
+    now = replace(namespace("ns1"), **namespace_now)
+    lab.serve([tracked], lambda: lab.inbox.put(Changed(NAMESPACES, now, is_gone=False)))
+    assert len(lab.runs) == runs
+
+
+def test_permission_forgets_failures() -> None:
+    lab = Lab(answer=refused)
+
+    def later() -> None:
+        lab.now += timedelta(minutes=10)
+
+    allowing = replace(namespace("ns1"), allowed_identities="runner")
+    tracked = replace(resource(key=Key(NAMESPACED_KIND, "ns1", "a")), uses_own_identity=True)
+    lab.serve([tracked], *[later] * 8, lambda: lab.inbox.put(Changed(NAMESPACES, allowing, is_gone=False)))
+    delay = datetime.fromisoformat(str(lab.statuses[-1]["nextRefreshTime"])) - lab.now
+    assert delay <= timedelta(seconds=7)

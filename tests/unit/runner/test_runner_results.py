@@ -21,6 +21,10 @@ ANSWER = {
     "item": ITEM,
 }
 ERROR = {"reason": "AccessDenied", "msg": "may not"}
+INVALID = {"reason": "InvalidResource", "msg": "is wrong"}
+LACKING = {"reason": "CredentialsSecretNotFound", "msg": "is not there"}
+WRONG_SPEC = ("InvalidResource", Origin.RESOURCE)
+NO_WAY_IN = ("CredentialsSecretNotFound", Origin.AWS)
 
 
 def event(kind: str = "runner_item_on_ok", task: str = "Write the pull secrets", **answer: object) -> dict:
@@ -59,7 +63,11 @@ def test_other_events_carry_none(other: dict) -> None:
     [
         pytest.param({"error": ERROR}, "AccessDenied", Origin.AWS, id="AWS refused"),
         pytest.param({"error": ERROR, "namespaces": []}, "AccessDenied", Origin.CLUSTER, id="no target was looked at"),
-        pytest.param({"error": ERROR, "item": ITEM | {"error": ERROR}}, "AccessDenied", Origin.RESOURCE, id="invalid"),
+        pytest.param({"error": INVALID, "item": ITEM | {"error": INVALID}}, *WRONG_SPEC, id="spec is wrong"),
+        pytest.param({"error": LACKING, "item": ITEM | {"error": LACKING}}, *NO_WAY_IN, id="no way into AWS"),
+        pytest.param(
+            {"error": LACKING, "item": ITEM | {"error": LACKING}, "namespaces": []}, *NO_WAY_IN, id="nor a target"
+        ),
         pytest.param({"failed": True, "msg": "x", "namespaces": None}, "TaskFailed", Origin.RUN, id="module crashed"),
         pytest.param({"failed": True, "msg": "x"}, "TaskFailed", Origin.RUN, id="failed with no namespace failed"),
     ],
@@ -70,6 +78,13 @@ def test_problem_says_who_has_to_mend_it(answer: dict, reason: str, origin: Orig
     assert result.problem is not None
     assert (result.problem.reason, result.problem.origin) == (reason, origin)
     assert not result.succeeded
+
+
+def test_registry_that_failed_beside_others_is_a_problem_with_secrets_written() -> None:
+    result = Result.from_event(event("runner_item_on_failed", failed=True, error=ERROR))
+    assert result is not None
+    assert result.problem is not None
+    assert (result.changed, result.succeeded, result.problem.origin) == (True, False, Origin.AWS)
 
 
 def test_failed_namespace_is_no_problem_of_the_whole() -> None:

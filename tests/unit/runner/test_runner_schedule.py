@@ -102,6 +102,23 @@ def test_expiry_of_the_last_valid_secret_is_told_when_it_comes() -> None:
     assert delay(result(outcome("failed", 90, "Forbidden")), failures=9) == 90
 
 
+def test_partial_success_is_tried_again_like_a_failure() -> None:
+    refused = Problem("AccessDeniedException", "", Origin.AWS)
+    of = result(outcome("created", 12 * HOUR), outcome("unchanged", 11 * HOUR), problem=refused)
+    assert has_failed(of)
+    assert 4 <= delay(of, failures=1) <= 7
+    assert 240 <= delay(of, failures=9) <= 361
+
+
+def test_partial_success_with_tokens_that_die_at_once_is_tried_no_sooner() -> None:
+    refused = Problem("AccessDeniedException", "", Origin.AWS)
+    assert delay(result(outcome("updated", 2), life=2, problem=refused), failures=9) >= 240
+
+
+def test_expiry_of_a_secret_that_was_not_written_is_told_beside_one_that_was() -> None:
+    assert delay(result(outcome("created", 12 * HOUR), outcome("failed", 90, "Forbidden")), failures=9) == 90
+
+
 def test_expiry_that_is_far_away_does_not_delay_the_next_attempt() -> None:
     assert delay(result(outcome("failed", 5 * HOUR, "Forbidden")), failures=1) <= 7
 

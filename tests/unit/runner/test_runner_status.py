@@ -18,6 +18,8 @@ DIES = NOW + timedelta(hours=12)
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 KEY = Key("ClusterAWSECRImagePullSecret", "", "shared")
 AWS_DOWN = Problem("Unreachable", "no connection to AWS; check the network", Origin.AWS)
+REFUSED = Problem("AccessDenied", "may not in eu-west-2", Origin.AWS)
+LACKS_A_LOGIN = Outcome("b", "failed", REFUSED.reason, REFUSED.message)
 
 
 def created(namespace: str) -> Outcome:
@@ -95,6 +97,9 @@ def test_served_resource_tells_everything() -> None:
         ((failed("a", "Unreachable", AWS_DOWN.message),), AWS_DOWN, ("False", "Unreachable"), ("True", "Unreachable")),
         ((pending("a"),), AWS_DOWN, ("False", "Unreachable"), ("True", "Unreachable")),
         ((), AWS_DOWN, ("False", "Unreachable"), ("True", "Unreachable")),
+        ((created("a"), unchanged("b")), REFUSED, ("True", "SecretsUpdated"), ("True", "AccessDenied")),
+        ((created("a"), pending("b")), REFUSED, ("True", "SecretsUpdated"), ("True", "AccessDenied")),
+        ((created("a"), LACKS_A_LOGIN), REFUSED, ("False", "AccessDenied"), ("True", "AccessDenied")),
     ],
 )
 def test_conditions(
@@ -140,6 +145,13 @@ def test_conditions(
 )
 def test_ready_is_told_to_a_person(outcomes: tuple[Outcome, ...], problem: Problem | None, message: str) -> None:
     assert condition_of(status(*outcomes, problem=problem), "Ready")["message"] == message
+
+
+def test_partial_success_counts_as_refresh_and_tells_the_hosts() -> None:
+    partial = Result(KEY, "u", 1, (created("a"), unchanged("b")), (HOST,), 43200, REFUSED)
+    told = status_of(resource("a", "b"), partial, NOW, DUE)
+    assert (told["lastRefreshTime"], told["registries"], told["namespacesReady"]) == ("2026-01-31T12:00:00Z", [HOST], 2)
+    assert condition_of(told, "RefreshFailing")["message"] == REFUSED.message
 
 
 def test_refresh_failing_names_the_namespaces() -> None:
@@ -250,6 +262,18 @@ def events(*outcomes: Outcome, problem: Problem | None = None) -> list[Event]:
             (unchanged("a"), failed("b", "Unreachable", AWS_DOWN.message)),
             AWS_DOWN,
             [("Warning", "GetAWSAuthTokenFailed", AWS_DOWN.message)],
+        ),
+        (
+            (created("a"), LACKS_A_LOGIN),
+            REFUSED,
+            [
+                (
+                    "Normal",
+                    "SecretCreationSuccess",
+                    "Secret ecr-login created in namespaces: a; valid until: 2026-02-01T00:00:00Z",
+                ),
+                ("Warning", "GetAWSAuthTokenFailed", REFUSED.message),
+            ],
         ),
         ((), Problem("InvalidResource", "x", Origin.RESOURCE), [("Warning", "InvalidResource", "x")]),
         ((), Problem("RunFailed", "x", Origin.RUN), [("Warning", "RunFailed", "x")]),

@@ -1,0 +1,126 @@
+"""The program that gives a run the runner's own AWS identity, where that stands in the runner's environment.
+
+boto3 starts it in a run, as the config file of the run says (see environment.py), and it prints credentials in the form
+of https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html: from one process to the other
+through a pipe. It reads the environment that the runner was started with, and finds what boto3 would find in it.
+
+What always holds: it ends within a few seconds, and nothing that it says of a failure quotes a key, a token or an
+answer of a server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import botocore.config
+import botocore.exceptions
+import botocore.session
+
+DEADLINE_SECONDS = 20.0
+# Of a call to STS; with the pauses between them two attempts fit into the time.
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 5.0
+ATTEMPTS = 2
+_PREFIX = "AWS_"
+
+
+class OwnIdentityError(Exception):
+    """There are no credentials; the text is a line that says why and what to do."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the credentials of the process whose ID the one argument is; return the exit code."""
+    signal.signal(signal.SIGALRM, lambda *_: _give_up())
+    signal.setitimer(signal.ITIMER_REAL, DEADLINE_SECONDS)
+    try:
+        adopt(Path("/proc", *arguments))
+        credentials = find()
+    except OwnIdentityError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(credentials))
+    return 0
+
+
+def adopt(process: Path) -> None:
+    """Make the AWS settings that a process (its folder in /proc) was started with those of this one.
+
+    Relative paths in them count from its working directory. Raises OwnIdentityError.
+    """
+    try:
+        content = (process / "environ").read_bytes()
+        os.chdir(process / "cwd")
+    except OSError as error:
+        raise OwnIdentityError(
+            f"the environment of the runner, {process}/environ, cannot be read ({error.strerror}); keep its keys in "
+            "the file that AWS_SHARED_CREDENTIALS_FILE names instead"
+        ) from None
+    for name in [name for name in os.environ if name.startswith(_PREFIX)]:
+        del os.environ[name]
+    for each in content.split(b"\0"):
+        name, _, value = each.partition(b"=")
+        if name.startswith(os.fsencode(_PREFIX)):
+            os.environb[name] = value
+
+
+def find() -> dict[str, object]:
+    """Return what is to be printed of the credentials that boto3 would use here. Raises OwnIdentityError."""
+    try:
+        session = botocore.session.Session()
+        session.set_default_client_config(
+            botocore.config.Config(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            )
+        )
+        credentials = session.get_credentials()
+        keys = credentials and credentials.get_frozen_credentials()
+    except botocore.exceptions.ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "an error")
+        raise OwnIdentityError(
+            f"AWS answers {error.operation_name} with {code}; check the role that the environment of the runner names"
+        ) from None
+    except Exception as error:  # noqa: BLE001 (files and servers of all kinds, and their texts may quote a token)
+        raise OwnIdentityError(
+            f"the AWS credentials that the environment of the runner names cannot be had ({type(error).__name__}); "
+            f"check its variables {_PREFIX}*, and the network if they name an endpoint"
+        ) from None
+    if not keys:
+        raise OwnIdentityError(
+            f"the environment of the runner leads to no AWS credentials; check its variables {_PREFIX}*"
+        )
+    told = {
+        "Version": 1,
+        "AccessKeyId": keys.access_key,
+        "SecretAccessKey": keys.secret_key,
+        "SessionToken": keys.token,
+        "Expiration": _expiration(credentials),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _expiration(credentials: object) -> str | None:
+    """botocore tells it in no other way; the AWS CLI's export-credentials reads the same attribute."""
+    expiry = getattr(credentials, "_expiry_time", None)
+    return expiry.astimezone(UTC).isoformat(timespec="seconds") if isinstance(expiry, datetime) else None
+
+
+def _give_up() -> NoReturn:
+    """Leave from within whatever is waited for, since botocore catches most that is raised."""
+    os.write(
+        sys.stderr.fileno(),
+        b"the AWS credentials that the environment of the runner names could not be had in time; check the network\n",
+    )
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,221 @@
+"""Every way into AWS through the runner, and what makes it look again: new keys, a role, an allowance."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.ansible import Ansible
+from tests.support.awsendpoint import AWSEndpoint, Principal
+from tests.support.cluster import (
+    CLUSTER,
+    NAMESPACED,
+    Cluster,
+    condition,
+    keys_secret,
+    pull_secret,
+    service_account,
+)
+from tests.support.processes import contents_below, watch_processes
+from tests.support.registry import Registry
+from tests.support.runner import Runner
+
+ALLOWED = "aws.zakariaamine.com/allowed-aws-identities"
+EXTERNAL_ID = "canary-external-id"
+
+
+@pytest.fixture
+def start(ansible: Ansible, tmp_path: Path) -> Iterator[Callable[..., Runner]]:
+    """Starts a runner with options and variables, in a TMPDIR of its own (pytest's paths are too long for sockets)."""
+    with tempfile.TemporaryDirectory() as temporary:
+        started: list[Runner] = []
+
+        def start(*options: str, **env: str) -> Runner:
+            settings = Ansible(ansible.home, {**ansible.env, "TMPDIR": temporary, **env})
+            started.append(Runner(settings, tmp_path / "runner.log", *options))
+            started[-1].start()
+            return started[-1]
+
+        yield start
+        for runner in started:
+            runner.stop()
+            assert "Traceback" not in runner.log
+        assert not list(Path(temporary).iterdir()), "its private directories are gone"
+
+
+def logins(cluster: Cluster, namespace: str, name: str = "ecr-login") -> list[str]:
+    return sorted(cluster.config(namespace, name)["auths"])
+
+
+def refresh_failing(cluster: Cluster, kind: str, name: str, namespace: str) -> dict:
+    return condition(cluster.resource(kind, name, namespace), "RefreshFailing")
+
+
+def test_new_keys_in_a_secret_renew_the_pull_secret_at_once_also_after_a_restart(
+    cluster: Cluster, aws: AWSEndpoint, principal: Principal, registry: Registry, start: Callable[..., Runner]
+) -> None:
+    """The old token has hours left; the old keys are never used again."""
+    own, other = cluster.namespaces("own", "other")
+    resource = pull_secret("own", None, namespace=own, credentialsSecretRef={"name": "aws"})
+    cluster.apply(resource, pull_secret("other", principal, namespace=other))
+    runner = start()
+    waiting = cluster.wait_ready(NAMESPACED, "own", own, "False")
+    assert condition(waiting, "Ready")["reason"] == "CredentialsSecretNotFound"
+
+    cluster.apply(keys_secret("aws", own, principal))
+    cluster.wait_ready(NAMESPACED, "own", own)
+    untouched = cluster.secret(other)
+    digest = registry.push(principal.registry(), "team/app:1")
+    assert registry.pull(principal.registry(), "team/app:1", json.dumps(cluster.config(own))) == digest
+
+    second, third = aws.principal(account="444455556666"), aws.principal(account="555566667777")
+    aws.forget_calls()
+    cluster.apply(keys_secret("aws", own, second))
+    cluster.wait(lambda: logins(cluster, own) == [second.registry()], "the new keys are used")
+    assert {call.access_key for call in aws.calls} == {second.access_key}
+    assert runner.stop() == 0
+    cluster.apply(keys_secret("aws", own, third))
+    start()
+    cluster.wait(lambda: logins(cluster, own) == [third.registry()], "keys that came while it was down are used")
+    assert cluster.secret(other) == untouched
+
+
+def test_a_service_account_is_served_as_soon_as_it_and_its_role_are_there(
+    cluster: Cluster, aws: AWSEndpoint, start: Callable[..., Runner]
+) -> None:
+    (own,) = cluster.namespaces("own")
+    aws.trust_issuer(cluster.plane.issuer, cluster.plane.issuer_key)
+    role = aws.role("reader", account="444455556666", web_identities=[f"system:serviceaccount:{own}:puller"])
+    cluster.apply(pull_secret("own", None, namespace=own, serviceAccountRef={"name": "puller"}))
+    start()
+    missing = cluster.wait_ready(NAMESPACED, "own", own, "False")
+    assert condition(missing, "Ready")["reason"] == "ServiceAccountNotFound"
+    cluster.apply(service_account("puller", own))
+    cluster.wait(
+        lambda: refresh_failing(cluster, NAMESPACED, "own", own).get("reason") == "InvalidServiceAccount",
+        "it says that no role is named",
+    )
+    cluster.apply(service_account("puller", own, role.arn()))
+    cluster.wait_ready(NAMESPACED, "own", own)
+    assert logins(cluster, own) == [role.registry()]
+    assert [call.session_name for call in aws.calls if call.session_name] == [f"kube-ecr@{own}@own"]
+
+
+def test_the_runners_own_identity_serves_the_administrator_and_whom_he_allows(
+    cluster: Cluster, aws: AWSEndpoint, principal: Principal, start: Callable[..., Runner]
+) -> None:
+    """It comes from the runner's environment, out of which no key reaches a file or a child of the runner."""
+    tenant, other, shared = cluster.namespaces("tenant", "other", "shared")
+    role = aws.role("team-reader", account="444455556666", trusts=[principal])
+    cluster.apply(
+        pull_secret("shared", None, namespaces=[shared]),
+        pull_secret("tenant", None, namespace=tenant),
+        pull_secret("other", None, namespace=other, roleArn=role.arn()),
+    )
+    start(
+        "--allowed-aws-identities=arn:aws:iam::444455556666:role/team-*",
+        AWS_ACCESS_KEY_ID=principal.access_key,
+        AWS_SECRET_ACCESS_KEY=principal.secret_key,
+    )
+    cluster.wait_ready(CLUSTER, "shared")
+    cluster.wait_ready(NAMESPACED, "other", other)
+    assert logins(cluster, other) == [role.registry()]
+    refused = condition(cluster.wait_ready(NAMESPACED, "tenant", tenant, "False"), "Ready")
+    assert refused["reason"] == "IdentityNotAllowed"
+    assert f"kubectl annotate namespace {tenant} {ALLOWED}=runner" in refused["message"]
+    cluster.kubectl("annotate", "namespace", tenant, f"{ALLOWED}=runner")
+    cluster.wait_ready(NAMESPACED, "tenant", tenant)
+
+
+def test_a_role_on_top_of_keys_and_many_registries(
+    cluster: Cluster, aws: AWSEndpoint, principal: Principal, start: Callable[..., Runner]
+) -> None:
+    own, localstack = cluster.namespaces("own", "team-test")
+    role = aws.role("reader", account="444455556666", trusts=[principal], external_id=EXTERNAL_ID)
+    hosts = ["444455556666.dkr.ecr.eu-west-1.amazonaws.com", "111122223333.dkr.ecr.us-east-1.amazonaws.com"]
+    cluster.apply(
+        keys_secret("aws", own, principal),
+        keys_secret("aws", localstack, aws.principal(access_key="t", secret_key="t")),
+        pull_secret(
+            "own",
+            None,
+            namespace=own,
+            registries=[*hosts, "public.ecr.aws"],
+            credentialsSecretRef={"name": "aws"},
+            roleArn=role.arn(),
+            externalId=EXTERNAL_ID,
+        ),
+        pull_secret("test", None, namespace=localstack, credentialsSecretRef={"name": "aws"}),
+    )
+    start()
+    own_status = cluster.wait_ready(NAMESPACED, "own", own)["status"]
+    assert own_status["registries"] == sorted([*hosts, "public.ecr.aws"]) == logins(cluster, own)
+    one_letter = condition(cluster.wait_ready(NAMESPACED, "test", localstack), "Ready")
+    assert f"Secret ecr-login is up to date in namespaces: {localstack};" in one_letter["message"]
+
+    aws.fail("InternalFailure", status=500, region="us-east-1")
+    cluster.kubectl("annotate", "secret", "ecr-login", "-n", own, "expiry=2026-01-01T00:00:00Z", "--overwrite")
+    role_only = {"spec": {"awsAccess": {"region": "eu-central-1"}}}
+    cluster.kubectl("patch", "aeps", "own", "-n", own, "--type=merge", "-p", json.dumps(role_only))
+    broken = condition(cluster.wait_ready(NAMESPACED, "own", own, "False"), "Ready")
+    assert broken["reason"] == "ServerError"
+    assert logins(cluster, own) == [hosts[0]]
+    aws.heal()
+    cluster.wait_ready(NAMESPACED, "own", own)
+    assert logins(cluster, own) == sorted([*hosts, "public.ecr.aws"])
+
+
+@pytest.mark.parametrize("failing", [False, True], ids=["success", "failure"])
+def test_no_secret_of_any_way_leaves_memory(
+    cluster: Cluster,
+    aws: AWSEndpoint,
+    principal: Principal,
+    ansible: Ansible,
+    start: Callable[..., Runner],
+    failing: bool,
+) -> None:
+    """Log, status, events, annotations, files while it runs, environments and command lines of its children."""
+    own, other, shared = cluster.namespaces("own", "other", "shared")
+    aws.trust_issuer(cluster.plane.issuer, cluster.plane.issuer_key)
+    ambient = aws.principal()
+    first = aws.role("first", web_identities=[f"system:serviceaccount:{own}:puller"])
+    second = aws.role("second", trusts=[first, principal, ambient], external_id=EXTERNAL_ID)
+    assumed = {"roleArn": second.arn(), "externalId": "canary-wrong-id" if failing else EXTERNAL_ID}
+    cluster.apply(
+        service_account("puller", own, first.arn()),
+        keys_secret("aws", other, principal),
+        pull_secret("own", None, namespace=own, serviceAccountRef={"name": "puller"}, **assumed),
+        pull_secret("other", None, namespace=other, credentialsSecretRef={"name": "aws"}, **assumed),
+        pull_secret("shared", None, namespaces=[shared], **assumed),
+    )
+    aws.latency = 0.5
+    resources = ((NAMESPACED, "own", own), (NAMESPACED, "other", other), (CLUSTER, "shared", ""))
+    with watch_processes() as seen:
+        runner = start(AWS_ACCESS_KEY_ID=ambient.access_key, AWS_SECRET_ACCESS_KEY=ambient.secret_key)
+        # That of the runner itself is where the user put these keys.
+        given = Path(f"/proc/{runner.process.pid}/environ").read_bytes()
+        cluster.wait(lambda: aws.count("AssumeRole"), "AWS was asked")
+        private = contents_below(runner.temporary)
+        for resource in resources:
+            cluster.wait_ready(*resource, status="False" if failing else "True")
+    assert runner.stop() == 0
+    assert ambient.secret_key.encode() in given
+    children = seen - {given}
+    assert any(b"credential_process" in content for content in private), "the private files were seen"
+    told = runner.log + cluster.kubectl("get", "events", "-A", "-o=jsonpath={..message}")
+    told += cluster.kubectl(
+        "get", "secrets", "-A", "--field-selector=metadata.name=ecr-login", "-o=jsonpath={..annotations}"
+    )
+    told += json.dumps([cluster.resource(*resource)["status"] for resource in resources])
+    secrets = [assumed["externalId"], *aws.session_secrets, *aws.web_identity_tokens]
+    secrets += [key for each in (principal, ambient) for key in (each.access_key, each.secret_key)]
+    assert len(aws.web_identity_tokens) >= 1
+    assert len(aws.session_secrets) >= (2 if failing else 8)
+    for secret in secrets:
+        assert secret not in told
+        assert not any(secret.encode() in content for content in (*children, *private, *contents_below(ansible.home)))
+    assert any(b"ansible-playbook" in content for content in children)

@@ -1,0 +1,63 @@
+"""What the command refuses before it begins, and what it makes of its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kube_ecr_runner import cli
+
+OPTION, VARIABLE = "--allowed-aws-identities", "KUBE_ECR_ALLOWED_AWS_IDENTITIES"
+
+
+@pytest.fixture
+def watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the one option that is required, in an environment that says nothing of AWS."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONTAINER_AUTHORIZATION_TOKEN", VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    return ["--watches", str(tmp_path / "watches.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("text", "patterns"),
+    [
+        ("", ()),
+        (" , ", ()),
+        ("runner", ("runner",)),
+        (
+            "arn:aws:iam::111122223333:role/ecr-*, runner,,runner,*:role/x,*",
+            ("arn:aws:iam::111122223333:role/ecr-*", "runner", "*:role/x", "*"),
+        ),
+    ],
+)
+def test_allowed_identities_come_from_option_or_environment(
+    watches: list[str], monkeypatch: pytest.MonkeyPatch, text: str, patterns: tuple[str, ...]
+) -> None:
+    assert cli._parser().parse_args([*watches, OPTION, text]).allowed_aws_identities == patterns
+    monkeypatch.setenv(VARIABLE, text)
+    assert cli._parser().parse_args(watches).allowed_aws_identities == patterns
+
+
+@pytest.mark.parametrize("entry", ["Runner", "ecr-pull", "role/x*", "111122223333", "arn:a arn:b", "?rn:*"])
+def test_entry_that_matches_nothing_is_refused_by_name(
+    watches: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], entry: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*watches, OPTION, f"runner,{entry}"])
+    monkeypatch.setenv(VARIABLE, entry)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(watches)
+    assert capsys.readouterr().err.count(f"{OPTION}: '{entry}' matches no AWS identity") == 2
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_half_a_key_pair_in_the_environment_is_refused_by_name(
+    watches: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.setenv(name, "CANARY")
+    assert cli.main(watches) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"kube-ecr-runner: {name} is set, but ")
+    assert "CANARY" not in told

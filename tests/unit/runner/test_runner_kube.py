@@ -1,0 +1,169 @@
+"""Watches of the objects that resources refer to, against a server that notes what it is asked."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from kubernetes.client import Configuration
+
+from kube_ecr_runner import kube
+from kube_ecr_runner.kube import Changed, Cluster, KubernetesError, Listed, Stream, Troubles, objects_named
+from kube_ecr_runner.resources import Reference, Referenced
+
+KEYS = objects_named("Secret", "keys")
+SECONDS = 30.0
+LOGGER = "kube_ecr_runner.kube"
+
+
+def partial_object(version: str) -> dict:
+    return {
+        "kind": "PartialObjectMetadata",
+        "metadata": {"name": "keys", "namespace": "a", "resourceVersion": version},
+    }
+
+
+def sighted(version: str) -> Referenced:
+    return Referenced(Reference("Secret", "a", "keys"), version, None)
+
+
+class ApiServer(ThreadingHTTPServer):
+    """Lists one Secret; a watch of it sends one event and then nothing until the end of the test."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: Queue[tuple[str, dict[str, list[str]], str]] = Queue()
+        self.forbidden: list[str] = []
+        self.over = threading.Event()
+
+    @property
+    def cluster(self) -> Cluster:
+        return Cluster(Configuration(host=f"http://127.0.0.1:{self.server_port}"))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ApiServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
+        self.server.asked.put((parts.path, query, self.headers["Accept"]))
+        verb = "watch" if "watch" in query else "list"
+        if verb in self.server.forbidden:
+            self._answer(403, {"reason": "Forbidden", "message": f"may not {verb} secrets"})
+        elif verb == "list":
+            self._answer(200, {"metadata": {"resourceVersion": "5"}, "items": [partial_object("1")]})
+        else:
+            self._begin(200, "Transfer-Encoding", "chunked")
+            line = json.dumps({"type": "MODIFIED", "object": partial_object("6")}) + "\n"
+            self.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
+            self.server.over.wait(SECONDS)
+
+    def _answer(self, status: int, content: dict) -> None:
+        body = json.dumps(content).encode()
+        self._begin(status, "Content-Length", str(len(body)))
+        self.wfile.write(body)
+
+    def _begin(self, status: int, *header: str) -> None:
+        self.send_response(status)
+        self.send_header(*header)
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with ApiServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def follow(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Troubles], Queue]]:
+    """Return what starts a stream of KEYS that does not wait between attempts; its messages are in a queue."""
+    monkeypatch.setattr(kube, "RELIST_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(kube, "FORBIDDEN_SECONDS", 0.01)
+    streams: list[Stream] = []
+
+    def start(troubles: Troubles) -> Queue:
+        inbox: Queue = Queue()
+        streams.append(Stream(api.cluster, KEYS, inbox.put, troubles))
+        streams[-1].start()
+        return inbox
+
+    yield start
+    for each in streams:
+        each.stop()
+        each._thread.join(SECONDS)
+        assert not each.is_alive()
+
+
+def test_objects_of_one_name_are_asked_for_without_what_they_hold(
+    api: ApiServer, follow: Callable[[Troubles], Queue]
+) -> None:
+    inbox = follow(Troubles())
+    assert inbox.get(timeout=SECONDS) == Listed(KEYS, (sighted("1"),))
+    assert inbox.get(timeout=SECONDS) == Changed(KEYS, sighted("6"), is_gone=False)
+    listed, watched = (api.asked.get(timeout=SECONDS) for _ in range(2))
+    for path, query, accept in (listed, watched):
+        assert (path, query["fieldSelector"]) == ("/api/v1/secrets", ["metadata.name=keys"])
+        assert "as=PartialObjectMetadata" in accept
+    assert watched[1]["resourceVersion"] == ["5"]
+
+
+def test_sources_of_one_name_are_equal() -> None:
+    assert objects_named("Secret", "keys") == KEYS
+    assert objects_named("ServiceAccount", "keys") != KEYS
+
+
+@pytest.mark.parametrize("verb", ["list", "watch"])
+def test_right_that_is_missing_is_told_once_and_so_is_its_grant(
+    api: ApiServer, follow: Callable[[Troubles], Queue], caplog: pytest.LogCaptureFixture, verb: str
+) -> None:
+    api.forbidden.append(verb)
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        inbox = follow(Troubles())
+        for _ in range(6):
+            api.asked.get(timeout=SECONDS)
+        api.forbidden.clear()
+        while not isinstance(inbox.get(timeout=SECONDS), Changed):
+            pass
+    assert [each.message for each in caplog.records] == ["cannot watch, trying again", "watching again"]
+    told = caplog.records[0].fields["cause"]  # type: ignore[attr-defined]
+    assert told.startswith(f"may not {verb} secrets; a change of Secret keys is noticed only when")
+    assert "grant the runner list and watch of secrets" in told
+
+
+def test_trouble_of_a_source_that_nobody_reads_any_more_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
+    troubles, down = Troubles(), KubernetesError("list", 0, "Unreachable", "no connection")
+    other = objects_named("Secret", "other")
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        troubles.report(KEYS, down)
+        troubles.report(other, down)
+        troubles.forget(KEYS)
+        troubles.clear(other)
+    assert [each.message for each in caplog.records] == ["cannot watch, trying again", "watching again"]
+
+
+@pytest.mark.parametrize(("status", "longest"), [(403, 180), (0, 30), (500, 30)])
+def test_missing_right_is_asked_for_less_and_less_often(status: int, longest: float, api: ApiServer) -> None:
+    stream = Stream(api.cluster, KEYS, lambda _: None, Troubles())
+    delays = []
+    for attempts in (0, 3, 100):
+        stream._attempts = attempts
+        delays.append(stream._relist_delay(KubernetesError("list", status, "X", "x")))
+    assert delays[0] <= 1 < delays[1] <= 8 < longest / 2 <= delays[2] <= longest
