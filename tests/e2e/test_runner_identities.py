@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.ansible import Ansible
 from tests.support.awsendpoint import AWSEndpoint, Principal
@@ -26,6 +28,22 @@ from tests.support.runner import Runner
 
 ALLOWED = "aws.zakariaamine.com/allowed-aws-identities"
 EXTERNAL_ID = "canary-external-id"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "aws-identities.md"
+BASE_ROLE = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "runner"},
+    "rules": [
+        {"apiGroups": ["aws.zakariaamine.com"], "resources": ["*"], "verbs": ["get", "list", "watch", "patch"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": ["ecr-login", "ecr-account"],
+            "verbs": ["get", "create", "patch"],
+        },
+    ],
+}
 
 
 @pytest.fixture
@@ -84,6 +102,70 @@ def test_new_keys_in_a_secret_renew_the_pull_secret_at_once_also_after_a_restart
     assert cluster.secret(other) == untouched
 
 
+def documented_rights(namespace: str) -> Iterator[dict]:
+    """Yield the RBAC objects of docs/aws-identities.md, for a user `runner` and that namespace."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+    for manifest in (each for block in blocks for each in yaml.safe_load_all(block)):
+        if manifest.get("apiVersion") == "rbac.authorization.k8s.io/v1":
+            if "namespace" in manifest["metadata"]:
+                manifest["metadata"]["namespace"] = namespace
+            if "subjects" in manifest:
+                manifest["subjects"] = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "runner"}]
+            yield manifest
+
+
+@pytest.fixture
+def narrow(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """A namespace, and the kubeconfig of one who may do what every runner has to, and what the document names."""
+    (own,) = cluster.namespaces("own")
+    base = ["clusterrole", "runner", "clusterrolebinding", "runner"]
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(BASE_ROLE))
+    cluster.kubectl("create", "clusterrolebinding", "runner", "--clusterrole=runner", "--user=runner")
+    rights = [*documented_rights(own)]
+    binding = {"kind": "ClusterRole", "name": "kube-ecr-namespaces", "apiGroup": "rbac.authorization.k8s.io"}
+    subjects = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "runner"}]
+    rights.append(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "kube-ecr-namespaces"},
+            "roleRef": binding,
+            "subjects": subjects,
+        }
+    )
+    cluster.apply(*rights)
+    yield own, str(cluster.plane.kubeconfig_for("runner"))
+    cluster.kubectl("delete", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": rights}))
+    cluster.kubectl("delete", f"{base[0]}/{base[1]}", f"{base[2]}/{base[3]}")
+
+
+def test_the_rights_that_the_document_names_are_enough(
+    cluster: Cluster, aws: AWSEndpoint, principal: Principal, narrow: tuple[str, str], start: Callable[..., Runner]
+) -> None:
+    """Of Secrets and service accounts the runner has no right beside them; what lacks is told by verb and object."""
+    own, kubeconfig = narrow
+    aws.trust_issuer(cluster.plane.issuer, cluster.plane.issuer_key)
+    role = aws.role("reader", account="444455556666", web_identities=[f"system:serviceaccount:{own}:ecr-pull"])
+    cluster.apply(
+        keys_secret("aws-keys", own, principal),
+        keys_secret("other-keys", own, principal),
+        service_account("ecr-pull", own, role.arn()),
+        pull_secret("keys", None, namespace=own, secret_name="ecr-login", credentialsSecretRef={"name": "aws-keys"}),
+        pull_secret("account", None, namespace=own, secret_name="ecr-account", serviceAccountRef={"name": "ecr-pull"}),
+        pull_secret("barred", None, namespace=own, credentialsSecretRef={"name": "other-keys"}),
+    )
+    runner = start(K8S_AUTH_KUBECONFIG=kubeconfig)
+    cluster.wait_ready(NAMESPACED, "keys", own)
+    cluster.wait_ready(NAMESPACED, "account", own)
+    barred = condition(cluster.wait_ready(NAMESPACED, "barred", own, "False"), "Ready")
+    assert barred["reason"] == "Forbidden"
+    assert f"get secrets/other-keys in namespace {own}" in barred["message"]
+    cluster.wait(lambda: "a change of ServiceAccount ecr-pull is noticed only when" in runner.log, "the log says so")
+    other = aws.principal(account="555566667777")
+    cluster.apply(keys_secret("aws-keys", own, other))
+    cluster.wait(lambda: logins(cluster, own) == [other.registry()], "the new keys are used")
+
+
 def test_a_service_account_is_served_as_soon_as_it_and_its_role_are_there(
     cluster: Cluster, aws: AWSEndpoint, start: Callable[..., Runner]
 ) -> None:
@@ -132,11 +214,11 @@ def test_the_runners_own_identity_serves_the_administrator_and_whom_he_allows(
 
 
 def test_a_role_on_top_of_keys_and_many_registries(
-    cluster: Cluster, aws: AWSEndpoint, principal: Principal, start: Callable[..., Runner]
+    cluster: Cluster, aws: AWSEndpoint, principal: Principal, registry: Registry, start: Callable[..., Runner]
 ) -> None:
     own, localstack = cluster.namespaces("own", "team-test")
     role = aws.role("reader", account="444455556666", trusts=[principal], external_id=EXTERNAL_ID)
-    hosts = ["444455556666.dkr.ecr.eu-west-1.amazonaws.com", "111122223333.dkr.ecr.us-east-1.amazonaws.com"]
+    hosts = ["111122223333.dkr.ecr.eu-central-1.amazonaws.com", "444455556666.dkr.ecr.eu-west-1.amazonaws.com"]
     cluster.apply(
         keys_secret("aws", own, principal),
         keys_secret("aws", localstack, aws.principal(access_key="t", secret_key="t")),
@@ -154,6 +236,10 @@ def test_a_role_on_top_of_keys_and_many_registries(
     start()
     own_status = cluster.wait_ready(NAMESPACED, "own", own)["status"]
     assert own_status["registries"] == sorted([*hosts, "public.ecr.aws"]) == logins(cluster, own)
+    config = json.dumps(cluster.config(own))
+    for host in (*hosts, "public.ecr.aws"):
+        digest = registry.push(host, "team/app:1")
+        assert registry.pull(host, "team/app:1", config) == digest
     one_letter = condition(cluster.wait_ready(NAMESPACED, "test", localstack), "Ready")
     assert f"Secret ecr-login is up to date in namespaces: {localstack};" in one_letter["message"]
 
@@ -163,7 +249,7 @@ def test_a_role_on_top_of_keys_and_many_registries(
     cluster.kubectl("patch", "aeps", "own", "-n", own, "--type=merge", "-p", json.dumps(role_only))
     broken = condition(cluster.wait_ready(NAMESPACED, "own", own, "False"), "Ready")
     assert broken["reason"] == "ServerError"
-    assert logins(cluster, own) == [hosts[0]]
+    assert logins(cluster, own) == hosts
     aws.heal()
     cluster.wait_ready(NAMESPACED, "own", own)
     assert logins(cluster, own) == sorted([*hosts, "public.ecr.aws"])

@@ -155,7 +155,7 @@ def _demo(stack: ExitStack) -> None:
         raise DemoError("the registry took a token that has expired")
     print("The runner would have: it replaces a token when half of its life is over.")
     if os.environ.get("KEEP"):
-        print(_hints(kubectl, aws, runner))
+        print(_hints(kubectl, aws, runner, way))
 
 
 @contextmanager
@@ -258,7 +258,7 @@ def _with_keys(example: Path, principal: Principal) -> str:
 
 
 def _wait_ready(kubectl: Kubectl, runner: Runner) -> None:
-    wait = ("wait", "--for=condition=Ready", KINDS, "--all", f"--timeout={_WAIT_SECONDS}s")
+    wait = ("wait", "--for=condition=Ready", KINDS, "--all", "--all-namespaces", f"--timeout={_WAIT_SECONDS}s")
     try:
         kubectl.show(*wait)
     except DemoError as error:
@@ -270,13 +270,16 @@ def _docker_config(kubectl: Kubectl, namespace: str) -> str:
     return base64.b64decode(encoded).decode()
 
 
-def _hints(kubectl: Kubectl, aws: AWSEndpoint, runner: Runner) -> str:
+def _hints(kubectl: Kubectl, aws: AWSEndpoint, runner: Runner, way: Way) -> str:
+    tries = f"kubectl describe aeps -n {way.namespace}"
+    if "cluster.yaml" in way.examples:
+        tries = """kubectl describe caeps test-ecr-credentials
+  kubectl create namespace ns4; kubectl patch caeps test-ecr-credentials --type=json \\
+    -p '[{"op": "add", "path": "/spec/namespaces/-", "value": "ns4"}]'"""
     return f"""
 In another terminal:
   export KUBECONFIG={kubectl.kubeconfig} PATH={kubectl_path().parent}:$PATH
-  kubectl describe caeps test-ecr-credentials
-  kubectl create namespace ns4; kubectl patch caeps test-ecr-credentials --type=json \\
-    -p '[{{"op": "add", "path": "/spec/namespaces/-", "value": "ns4"}}]'
+  {tries}
   tail -f {runner.log_path}
   curl {aws.url}/_control/fail -d '{{"code": "ThrottlingException"}}'   # and: /_control/heal
 """
