@@ -36,7 +36,8 @@ help: ## Show this list (the default)
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-20s %s\n", $$1, $$2 }'
 	@echo
-	@echo "Variables: PYTHON=/path/to/python3 (3.12 or newer), ARGS='options for pytest', KEEP=1 and KUBECONFIG=... for demo"
+	@echo "Variables: PYTHON=/path/to/python3 (3.12 or newer), ARGS='options for pytest';"
+	@echo "for demo KEEP=1, KUBECONFIG=... and WAY=inline (the default), keys-secret or service-account"
 
 .PHONY: demo
 demo: install-collection install-runner tools ## Watch a custom resource become a pull secret that works
