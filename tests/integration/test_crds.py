@@ -13,7 +13,7 @@ import yaml
 
 from tests.conftest import ROOT
 from tests.support.awsendpoint import Principal
-from tests.support.cluster import CLUSTER, NAMESPACED, Cluster, pull_secret
+from tests.support.cluster import CLUSTER, NAMESPACED, Cluster, RefusalError, pull_secret
 from tests.support.controlplane import KubectlError
 
 EXAMPLE = Principal(access_key="AKIAIOSFODNN7EXAMPLE", secret_key="/ab+c/==", account="111122223333")
@@ -52,13 +52,13 @@ def with_access(kind: str, access: dict) -> dict:
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("spec.secretName", None, "missing required field"),
+        ("spec.secretName", None, "Required value"),
         ("spec.secretName", "", "must be a valid Secret name"),
         ("spec.secretName", "ecr-login\n", "must be a valid Secret name"),
         ("spec.secretName", "ECR", "must be a valid Secret name"),
         ("spec.secretName", "{{ lookup('pipe', 'id') }}", "must be a valid Secret name"),
-        ("spec.awsAccess", None, "missing required field"),
-        ("spec.awsAccess.region", None, "missing required field"),
+        ("spec.awsAccess", None, "Required value"),
+        ("spec.awsAccess.region", None, "Required value"),
         ("spec.awsAccess.region", "", "must be an AWS region such as eu-west-1"),
         ("spec.awsAccess.region", "af-south-1\n", "must be an AWS region such as eu-west-1"),
         ("spec.awsAccess.region", " eu-west-1", "must be an AWS region such as eu-west-1"),
@@ -70,10 +70,9 @@ def with_access(kind: str, access: dict) -> dict:
     ],
 )
 def test_refused_at_apply_naming_the_field(cluster: Cluster, kind: str, path: str, value: object, words: str) -> None:
-    with pytest.raises(KubectlError) as refusal:
-        cluster.apply(edited(kind, path, value))
-    named = f'"{path.rpartition(".")[2]}"' if value is None else f"{path}: "
-    assert named in str(refusal.value)
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(edited(kind, path, value))
+    assert f"{path}: " in str(refusal.value)
     assert words in str(refusal.value)
 
 
@@ -105,7 +104,7 @@ def test_refused_at_apply_naming_the_field(cluster: Cluster, kind: str, path: st
     ],
 )
 def test_ways_in_are_accepted(cluster: Cluster, kind: str, access: dict) -> None:
-    assert "created" in cluster.apply(with_access(kind, access))
+    cluster.offer(with_access(kind, access))
 
 
 @pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
@@ -121,8 +120,8 @@ def test_ways_in_are_accepted(cluster: Cluster, kind: str, access: dict) -> None
     ],
 )
 def test_two_ways_in_are_refused(cluster: Cluster, kind: str, access: dict) -> None:
-    with pytest.raises(KubectlError) as refusal:
-        cluster.apply(with_access(kind, access))
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(with_access(kind, access))
     assert "spec.awsAccess: " in str(refusal.value)
     assert "keep one and remove the others" in str(refusal.value)
     assert EXAMPLE.secret_key not in str(refusal.value)
@@ -141,8 +140,8 @@ def test_two_ways_in_are_refused(cluster: Cluster, kind: str, access: dict) -> N
     ],
 )
 def test_half_a_way_in_is_refused(cluster: Cluster, kind: str, access: dict, words: str) -> None:
-    with pytest.raises(KubectlError) as refusal:
-        cluster.apply(with_access(kind, access))
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(with_access(kind, access))
     assert "spec.awsAccess: " in str(refusal.value)
     assert words in str(refusal.value)
 
@@ -175,7 +174,7 @@ KEY_WORDS = "must be a key of a Secret such as AWS_"
         ("externalId", "tenant-a\n", EXTERNAL_ID_WORDS),
         ("externalId", "{{ tenant }}", EXTERNAL_ID_WORDS),
         ("externalId", "x" * 1225, "Too long"),
-        ("credentialsSecretRef.name", None, "missing required field"),
+        ("credentialsSecretRef.name", None, "Required value"),
         ("credentialsSecretRef.name", "", "must be a valid Secret name"),
         ("credentialsSecretRef.name", "AWS-keys", "must be a valid Secret name"),
         ("credentialsSecretRef.name", "team-b/aws-keys", "must be a valid Secret name"),
@@ -188,7 +187,7 @@ KEY_WORDS = "must be a key of a Secret such as AWS_"
         ("credentialsSecretRef.secretAccessKeyKey", "x" * 254, "Too long"),
         ("credentialsSecretRef.sessionTokenKey", "path/token", KEY_WORDS),
         ("credentialsSecretRef.sessionTokenKey", "x" * 254, "Too long"),
-        ("serviceAccountRef.name", None, "missing required field"),
+        ("serviceAccountRef.name", None, "Required value"),
         ("serviceAccountRef.name", "", "must be a valid ServiceAccount name"),
         ("serviceAccountRef.name", "system:serviceaccount:ns1:ecr-pull", "must be a valid ServiceAccount name"),
         ("serviceAccountRef.name", "ecr-pull\n", "must be a valid ServiceAccount name"),
@@ -206,9 +205,9 @@ def test_fields_of_the_ways_in(cluster: Cluster, kind: str, path: str, value: st
         del target[last]
     else:
         target[last] = value
-    with pytest.raises(KubectlError) as refusal:
-        cluster.apply(resource)
-    assert ('missing required field "name"' if value is None else f"spec.awsAccess.{path}: ") in str(refusal.value)
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(resource)
+    assert f"spec.awsAccess.{path}: " in str(refusal.value)
     assert words in str(refusal.value)
 
 
@@ -216,7 +215,7 @@ def test_fields_of_the_ways_in(cluster: Cluster, kind: str, path: str, value: st
 @pytest.mark.parametrize(
     ("namespace", "words"),
     [
-        (None, 'missing required field "namespace"'),
+        (None, "Required value"),
         ("", "must be the name of a namespace"),
         ("Team", "must be the name of a namespace"),
         ("team.a", "must be the name of a namespace"),
@@ -230,9 +229,9 @@ def test_the_cluster_kind_says_in_which_namespace(
     (field, reference), *_ = access.items()
     place = {} if namespace is None else {"namespace": namespace}
     resource = edited(CLUSTER, "spec.awsAccess", {"region": "eu-west-1", field: {**reference, **place}})
-    with pytest.raises(KubectlError) as refusal:
-        cluster.apply(resource)
-    assert (field if namespace is None else f"spec.awsAccess.{field}.namespace: ") in str(refusal.value)
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(resource)
+    assert f"spec.awsAccess.{field}.namespace: " in str(refusal.value)
     assert words in str(refusal.value)
 
 
@@ -261,7 +260,7 @@ def test_the_namespaced_kind_refers_to_no_namespace(cluster: Cluster, access: di
     ],
 )
 def test_registries_are_accepted(cluster: Cluster, kind: str, hosts: list[str]) -> None:
-    assert "created" in cluster.apply(edited(kind, "spec.registries", hosts))
+    cluster.offer(edited(kind, "spec.registries", hosts))
 
 
 @pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
@@ -287,8 +286,8 @@ def test_registries_are_accepted(cluster: Cluster, kind: str, hosts: list[str]) 
     ],
 )
 def test_what_is_no_registry_host(cluster: Cluster, kind: str, host: str) -> None:
-    with pytest.raises(KubectlError) as refusal:
-        cluster.apply(edited(kind, "spec.registries", ["public.ecr.aws", host]))
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(edited(kind, "spec.registries", ["public.ecr.aws", host]))
     assert "spec.registries[1]: " in str(refusal.value)
     assert f"as it stands in an image reference, for example {REGISTRY} or public.ecr.aws" in str(refusal.value)
 
@@ -303,27 +302,365 @@ def test_what_is_no_registry_host(cluster: Cluster, kind: str, host: str) -> Non
     ],
 )
 def test_lists_that_are_no_registries(cluster: Cluster, kind: str, hosts: list[str], words: str) -> None:
-    with pytest.raises(KubectlError) as refusal:
-        cluster.apply(edited(kind, "spec.registries", hosts))
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(edited(kind, "spec.registries", hosts))
     assert words in str(refusal.value)
+
+
+def with_spec(kind: str, **fields: object) -> dict:
+    """Return a resource with these fields in its spec; of the cluster kind, with one namespace."""
+    resource = edited(kind, "spec.secretName", "ecr-login")
+    resource["spec"] |= fields
+    return resource
+
+
+def with_targets(**targets: object) -> dict:
+    """Return a resource of the cluster kind that says by these fields alone which namespaces get the Secret."""
+    resource = edited(CLUSTER, "spec.namespaces", None)
+    resource["spec"] |= targets
+    return resource
+
+
+def expression(operator: str, *values: str, key: str = "team") -> dict:
+    """Return a namespaceSelector of one matchExpressions; without values, it has no such field."""
+    return {"matchExpressions": [{"key": key, "operator": operator} | ({"values": list(values)} if values else {})]}
+
+
+LONG_PREFIX = ".".join(["x" * 63] * 3 + ["x" * 61])
+assert len(LONG_PREFIX) == 253
+LONG_KEYS = [f"{LONG_PREFIX}/{'k' * 61}{number:02}" for number in range(33)]
+NAMES = [f"{number:04}{'x' * 59}" for number in range(2001)]
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    "targets",
     [
-        (None, "missing required field"),
-        ([], "at least 1"),
-        ([""], "spec.namespaces[0]"),
-        (["team-a", "Team"], "spec.namespaces[1]"),
-        (["team-a\n"], "spec.namespaces[0]"),
-        (["{{ 7*7 }}"], "spec.namespaces[0]"),
+        pytest.param({"namespaces": ["team-a", "team-?", "*-prod", "t*m-??", "*"]}, id="names and globs"),
+        pytest.param({"namespaces": ["team-*", "team-*"]}, id="the same twice"),
+        pytest.param({"namespaceSelector": {}}, id="every namespace"),
+        pytest.param({"namespaceSelector": {"matchLabels": {"team": "a", "example.com/Stage_1": ""}}}, id="labels"),
+        pytest.param({"namespaceSelector": expression("In", "a", "B_1.x-y", "")}, id="In"),
+        pytest.param({"namespaceSelector": expression("NotIn", "a", key="example.com/team")}, id="NotIn"),
+        pytest.param({"namespaceSelector": expression("Exists")}, id="Exists"),
+        pytest.param({"namespaceSelector": expression("DoesNotExist")}, id="DoesNotExist"),
+        pytest.param(
+            {"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "Exists", "values": []}]}},
+            id="Exists with empty values",
+        ),
+        pytest.param(
+            {"namespaces": ["ns1"], "namespaceSelector": {"matchLabels": {"team": "a"}}}, id="names and labels"
+        ),
+        pytest.param({"namespaces": ["*"], "excludeNamespaces": ["kube-*", "default"]}, id="all but some"),
+        pytest.param({"namespaceSelector": {}, "excludeNamespaces": []}, id="all but none"),
     ],
 )
-def test_namespaces_of_the_cluster_kind(cluster: Cluster, value: list[str] | None, words: str) -> None:
-    with pytest.raises(KubectlError) as refusal:
-        cluster.apply(edited(CLUSTER, "spec.namespaces", value))
-    assert "namespaces" in str(refusal.value)
+def test_targets_are_accepted(cluster: Cluster, targets: dict) -> None:
+    cluster.offer(with_targets(**targets))
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"excludeNamespaces": ["kube-*"]}, id="exclusions only"),
+    ],
+)
+def test_the_cluster_kind_says_which_namespaces(cluster: Cluster, targets: dict) -> None:
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(with_targets(**targets))
+    assert "spec: " in str(refusal.value)
+    assert "add namespaces (names or globs) or namespaceSelector" in str(refusal.value)
+
+
+def test_what_is_no_name_or_glob_of_namespaces(cluster: Cluster) -> None:
+    wrong = ["Team", "team_a", "team.a", "-team", "team-", "-*", "*-", "[a-z]*", "team-{a,b}", "!team-a", "^team.*$"]
+    names = ["team-a", *wrong, "", " team-a", "team-*\n", "{{ 7*7 }}"]
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(with_targets(namespaces=names, excludeNamespaces=names))
+    for field in ("namespaces", "excludeNamespaces"):
+        for index, name in enumerate(names):
+            assert (f"spec.{field}[{index}]: " in str(refusal.value)) == (name != "team-a"), name
+    assert str(refusal.value).count("a namespace or a glob of such names, for example ") == 2 * len(names[1:])
+
+
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        pytest.param({"namespaces": []}, "spec.namespaces in body should have at least 1", id="none"),
+        pytest.param(
+            {"namespaces": [], "namespaceSelector": {}}, "should have at least 1", id="none beside a selector"
+        ),
+        pytest.param({"namespaces": NAMES}, "spec.namespaces: Too many", id="too many"),
+        pytest.param({"namespaces": ["x" * 64]}, "spec.namespaces[0]: Too long", id="too long"),
+        pytest.param(
+            {"namespaces": ["*"], "excludeNamespaces": NAMES}, "spec.excludeNamespaces: Too many", id="much out"
+        ),
+        pytest.param(
+            {"namespaces": ["*"], "excludeNamespaces": ["x" * 64]}, "spec.excludeNamespaces[0]: Too long", id="long out"
+        ),
+        pytest.param(
+            {"namespaces": ["*"], "excludeNamespaces": ["a", "a"]},
+            "spec.excludeNamespaces[1]: Duplicate",
+            id="twice out",
+        ),
+    ],
+)
+def test_lists_that_are_no_targets(cluster: Cluster, targets: dict, words: str) -> None:
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(with_targets(**targets))
     assert words in str(refusal.value)
+
+
+LABEL_VALUE_WORDS = "must be the value of a label"
+NEED_VALUES = "the operators In and NotIn need values; add at least one"
+NO_VALUES = "the operators Exists and DoesNotExist take no values; remove values"
+NOT_ALL = "that would select every namespace"
+
+
+@pytest.mark.parametrize(
+    ("selector", "field", "words"),
+    [
+        pytest.param(expression("In"), "matchExpressions[0]: ", NEED_VALUES, id="In"),
+        pytest.param(expression("NotIn"), "matchExpressions[0]: ", NEED_VALUES, id="NotIn"),
+        pytest.param(expression("Exists", "a"), "matchExpressions[0]: ", NO_VALUES, id="Exists"),
+        pytest.param(expression("DoesNotExist", "a"), "matchExpressions[0]: ", NO_VALUES, id="DoesNotExist"),
+        pytest.param(expression("Gt", "1"), "matchExpressions[0].operator: ", '"In", "NotIn", "Exists"', id="Gt"),
+        pytest.param(expression("in", "a"), "matchExpressions[0].operator: ", "Unsupported value", id="lower case"),
+        pytest.param(expression("In", "a", "a b"), "matchExpressions[0].values[1]: ", LABEL_VALUE_WORDS, id="space"),
+        pytest.param(expression("In", "*"), "matchExpressions[0].values[0]: ", LABEL_VALUE_WORDS, id="glob"),
+        pytest.param(expression("In", "x" * 64), "matchExpressions[0].values[0]: ", "Too long", id="long value"),
+        pytest.param(expression("In", *NAMES[:101]), "matchExpressions[0].values: ", "at most 100", id="many values"),
+        pytest.param(expression("Exists", key="team a"), "matchExpressions[0].key: ", "key of a label", id="key"),
+        pytest.param(expression("Exists", key=""), "matchExpressions[0].key: ", "key of a label", id="empty key"),
+        pytest.param(
+            expression("Exists", key=f"{LONG_PREFIX}x/a"), "matchExpressions[0].key: ", "key of a label", id="long key"
+        ),
+        pytest.param(
+            {"matchExpressions": [{"key": "a", "operator": "Exists"}] * 33},
+            "matchExpressions: ",
+            "at most 32",
+            id="many",
+        ),
+        pytest.param(
+            {"matchExpressions": [{"operator": "Exists"}]}, "matchExpressions[0].key", "Required value", id="no key"
+        ),
+        pytest.param(
+            {"matchExpressions": [{"key": "team"}]}, "matchExpressions[0].operator", "Required", id="no operator"
+        ),
+        pytest.param({"matchExpressions": []}, "matchExpressions: ", NOT_ALL, id="no expression"),
+        pytest.param({"matchLabels": {}}, "matchLabels: ", NOT_ALL, id="no label"),
+        pytest.param({"matchLabels": {"team": "a b"}}, "matchLabels[team]: ", LABEL_VALUE_WORDS, id="value"),
+        pytest.param({"matchLabels": {"team": "a*"}}, "matchLabels[team]: ", LABEL_VALUE_WORDS, id="glob as value"),
+        pytest.param({"matchLabels": {"team": "x" * 64}}, "matchLabels.team: ", "Too long", id="long value of label"),
+        pytest.param({"matchLabels": dict.fromkeys(LONG_KEYS, "a")}, "matchLabels: ", "Too many", id="many labels"),
+    ],
+)
+def test_what_is_no_selector(cluster: Cluster, selector: dict, field: str, words: str) -> None:
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(with_targets(namespaceSelector=selector))
+    assert f"spec.namespaceSelector.{field}" in str(refusal.value)
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("field", ["matchLabel", "team"])
+def test_a_misspelt_selector_does_not_select_every_namespace(cluster: Cluster, field: str) -> None:
+    with pytest.raises(KubectlError, match=rf'namespaceSelector.: unknown field "{field}"'):
+        cluster.apply(with_targets(namespaceSelector={field: {"team": "a"}}))
+
+
+@pytest.mark.parametrize("way", [["apply"], ["apply", "--server-side"], ["create"]], ids=" ".join)
+@pytest.mark.parametrize("selector", [None, {"matchLabels": {"team": None}}], ids=["selector", "label"])
+def test_a_null_does_not_select_every_namespace(cluster: Cluster, way: list[str], selector: dict | None) -> None:
+    """Where a template of YAML was given no value; kubectl apply takes nulls away before it sends a resource."""
+    resource = json.dumps(with_targets(namespaceSelector=selector))
+    with pytest.raises(KubectlError, match=r"namespaceSelector"):
+        cluster.kubectl(*way, "-f", "-", stdin=resource)
+
+
+@pytest.mark.parametrize("field", ["namespaces", "namespaceSelector", "excludeNamespaces"])
+def test_the_namespaced_kind_has_no_targets(cluster: Cluster, field: str) -> None:
+    targets = {field: {} if field == "namespaceSelector" else ["kube-system"]}
+    with pytest.raises(KubectlError, match=rf'spec.: unknown field "{field}"'):
+        cluster.apply(with_spec(NAMESPACED, **targets))
+
+
+@pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
+@pytest.mark.parametrize("names", [[], ["default", "build.x-1", "build-*", "*.?-x", "*"]], ids=["none", "some"])
+def test_service_accounts_are_accepted(cluster: Cluster, kind: str, names: list[str]) -> None:
+    cluster.offer(with_spec(kind, serviceAccounts=names))
+
+
+@pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
+def test_what_is_no_name_or_glob_of_service_accounts(cluster: Cluster, kind: str) -> None:
+    wrong = ["Build", "build_1", "-build", "build.", "a..b", "[ab]*", "ns1/build", "!build"]
+    names = ["default", *wrong, "", "build*\n", "{{ 7*7 }}"]
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(with_spec(kind, serviceAccounts=names))
+    for index, name in enumerate(names):
+        assert (f"spec.serviceAccounts[{index}]: " in str(refusal.value)) == (name != "default"), name
+    assert str(refusal.value).count("a ServiceAccount or a glob of such names, for example build-*") == len(names[1:])
+
+
+@pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        pytest.param(["default", "default"], "spec.serviceAccounts[1]: Duplicate value", id="duplicate"),
+        pytest.param(NAMES[:101], "spec.serviceAccounts: Too many", id="too many"),
+        pytest.param(["x" * 254], "spec.serviceAccounts[0]: Too long", id="too long"),
+    ],
+)
+def test_lists_that_are_no_service_accounts(cluster: Cluster, kind: str, names: list[str], words: str) -> None:
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(with_spec(kind, serviceAccounts=names))
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"labels": {}, "annotations": {}}, id="none"),
+        pytest.param({"labels": {"team": "a", "example.com/Stage_1": "", "expiry": "never"}}, id="labels"),
+        pytest.param({"labels": {"app.kubernetes.io/part-of": "shop"}}, id="label beside ours"),
+        pytest.param({"annotations": {"note": "", "example.com/text": "{{ 7*7 }}\n\u00e9"}}, id="annotations"),
+        pytest.param(
+            {"annotations": {"app.kubernetes.io/managed-by": "x", "x.expiry": "y"}}, id="annotation beside ours"
+        ),
+        pytest.param({"labels": {"aws.zakariaamine.com.example.com/a": "b"}}, id="prefix that is not ours"),
+    ],
+)
+def test_templates_are_accepted(cluster: Cluster, kind: str, template: dict) -> None:
+    cluster.offer(with_spec(kind, secretTemplate=template))
+
+
+OURS = "because the Secret has its own of them; remove these"
+TEXTS = {f"text-{number}": "x" * 8192 for number in range(4)}
+
+
+@pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
+@pytest.mark.parametrize(
+    ("field", "entries", "place", "words"),
+    [
+        ("labels", {"app.kubernetes.io/managed-by": "Helm"}, "labels: ", OURS),
+        ("labels", {"team": "a", "aws.zakariaamine.com/owner": "a"}, "labels: ", OURS),
+        ("labels", {"aws.zakariaamine.com/whatever": "a"}, "labels: ", OURS),
+        ("annotations", {"expiry": "never"}, "annotations: ", OURS),
+        ("annotations", {"note": "a", "aws.zakariaamine.com/secret": "ns1/a"}, "annotations: ", OURS),
+        ("annotations", {"aws.zakariaamine.com/whatever": "a"}, "annotations: ", OURS),
+        ("labels", {"team": "a b"}, "labels[team]: ", LABEL_VALUE_WORDS),
+        ("labels", {"team": "-a"}, "labels[team]: ", LABEL_VALUE_WORDS),
+        ("labels", {"team": "a\n"}, "labels[team]: ", LABEL_VALUE_WORDS),
+        ("labels", {"team": "{{ 7*7 }}"}, "labels[team]: ", LABEL_VALUE_WORDS),
+        ("labels", {"team": "x" * 64}, "labels.team: ", "Too long"),
+        ("labels", {"team": 1}, "labels.team: ", "must be of type string"),
+        ("annotations", {"note": True}, "annotations.note: ", "must be of type string"),
+        ("labels", dict.fromkeys(LONG_KEYS, "a"), "labels: ", "Too many"),
+        ("annotations", dict.fromkeys(LONG_KEYS, "a"), "annotations: ", "Too many"),
+        ("annotations", {"note": "x" * 32769}, "annotations.note: ", "Too long"),
+        ("annotations", {**TEXTS, "one-more": "x"}, "annotations: ", "the values must have 32768 characters at most"),
+    ],
+)
+def test_what_a_template_must_not_have(
+    cluster: Cluster, kind: str, field: str, entries: dict, place: str, words: str
+) -> None:
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(with_spec(kind, secretTemplate={field: entries}))
+    assert f"spec.secretTemplate.{place}" in str(refusal.value)
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
+def test_a_template_has_labels_and_annotations_only(cluster: Cluster, kind: str) -> None:
+    with pytest.raises(KubectlError, match=r'secretTemplate.: unknown field "metadata"'):
+        cluster.apply(with_spec(kind, secretTemplate={"metadata": {"labels": {"team": "a"}}}))
+
+
+@pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "team a",
+        "team-",
+        "example.com/",
+        "example.com/team/a",
+        "Example.com/team",
+        "x" * 64,
+        f"{LONG_PREFIX}x/team",
+        "team\n",
+        "{{ 7*7 }}",
+    ],
+)
+def test_what_is_no_key_of_labels_or_annotations(cluster: Cluster, kind: str, key: str) -> None:
+    entries = {"team": "a", key: "a"}
+    selector = {"namespaceSelector": {"matchLabels": entries}} if kind == CLUSTER else {}
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(with_spec(kind, secretTemplate={"labels": entries, "annotations": entries}, **selector))
+    for path in ("secretTemplate.labels", "secretTemplate.annotations", *(f"{name}.matchLabels" for name in selector)):
+        assert f"spec.{path}: Invalid value: each key must be that of a" in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
+@pytest.mark.parametrize(
+    ("field", "values", "others"),
+    [
+        ("existingSecretPolicy", ["Fail", "Adopt", "Merge"], ["Replace", "merge", ""]),
+        ("deletionPolicy", ["Delete", "Orphan"], ["Retain", "orphan", ""]),
+    ],
+)
+def test_policies(cluster: Cluster, kind: str, field: str, values: list[str], others: list[str]) -> None:
+    for value in values:
+        cluster.apply(with_spec(kind, **{field: value}))
+    for value in others:
+        with pytest.raises(RefusalError) as refusal:
+            cluster.offer(with_spec(kind, **{field: value}))
+        supported = ", ".join(f'"{each}"' for each in values)
+        assert f'spec.{field}: Unsupported value: "{value}": supported values: {supported}' in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        pytest.param(CLUSTER, {"namespaces": NAMES[:2000]}, id="namespaces"),
+        pytest.param(CLUSTER, {"excludeNamespaces": NAMES[:2000]}, id="excludeNamespaces"),
+        pytest.param(
+            CLUSTER,
+            {
+                "namespaceSelector": {
+                    "matchLabels": dict.fromkeys(LONG_KEYS[:32], "x" * 63),
+                    "matchExpressions": [
+                        {"key": key, "operator": "In", "values": NAMES[:100]} for key in LONG_KEYS[:32]
+                    ],
+                }
+            },
+            id="namespaceSelector",
+        ),
+        *(
+            pytest.param(kind, spec, id=f"{name} of {kind}")
+            for kind in (NAMESPACED, CLUSTER)
+            for name, spec in {
+                "serviceAccounts": {"serviceAccounts": [f"{number:03}{'x' * 250}" for number in range(100)]},
+                "labels": {"secretTemplate": {"labels": dict.fromkeys(LONG_KEYS[:32], "x" * 63)}},
+                "annotations": {"secretTemplate": {"annotations": dict.fromkeys(LONG_KEYS[:32], "\u00e9" * 1024)}},
+            }.items()
+        ),
+    ],
+)
+def test_as_much_as_the_limits_allow_is_accepted(cluster: Cluster, kind: str, spec: dict) -> None:
+    """It must not exceed what the API server spends on the rules of one request."""
+    resource = json.dumps(with_spec(kind, **spec))
+    assert "serverside-applied" in cluster.kubectl("apply", "--server-side", "-f", "-", stdin=resource)
+
+
+@pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
+def test_what_is_absent_stays_absent(cluster: Cluster, kind: str) -> None:
+    """Without defaults in the schema, a resource of the Go operator is stored as it is written."""
+    resource = edited(kind, "spec.secretName", "ecr-login")
+    cluster.apply(resource)
+    stored = cluster.resource(kind, "demo", resource["metadata"].get("namespace", ""))
+    assert stored["spec"] == resource["spec"]
 
 
 def test_what_the_go_operator_accepts_and_refuses_is_accepted(cluster: Cluster) -> None:
@@ -336,18 +673,32 @@ def test_what_the_go_operator_accepts_and_refuses_is_accepted(cluster: Cluster) 
         assert "configured" in cluster.apply(edited(CLUSTER, "spec.awsAccess.region", region))
 
 
-@pytest.mark.parametrize("short_name", ["aeps", "caeps"])
-def test_kubectl_get_has_columns_under_the_short_name(cluster: Cluster, short_name: str) -> None:
+@pytest.mark.parametrize(
+    ("short_name", "columns"),
+    [
+        ("aeps", ["NAME", "SECRET", "READY", "EXPIRES", "AGE"]),
+        ("caeps", ["NAME", "SECRET", "READY", "SERVED", "TARGETS", "EXPIRES", "AGE"]),
+    ],
+)
+def test_kubectl_get_has_columns_under_the_short_name(cluster: Cluster, short_name: str, columns: list[str]) -> None:
     cluster.apply(edited(NAMESPACED, "spec.secretName", "ecr-login"), edited(CLUSTER, "spec.secretName", "ecr-login"))
     header, row = cluster.kubectl("get", short_name).splitlines()
-    assert header.split() == ["NAME", "SECRET", "READY", "EXPIRES", "AGE"]
+    assert header.split() == columns
     assert row.split()[:2] == ["demo", "ecr-login"]
 
 
-def test_the_deprecated_kind_is_served_with_a_warning(cluster: Cluster) -> None:
+def test_the_columns_of_500_namespaces_can_be_read(cluster: Cluster) -> None:
+    cluster.apply(with_spec(CLUSTER, namespaces=[f"team-{number}" for number in range(500)]))
+    status = json.dumps({"status": {"namespacesReady": 499, "namespacesTotal": 500}})
+    cluster.kubectl("patch", "caeps", "demo", "--subresource=status", "--type=merge", f"--patch={status}")
+    header, row = cluster.kubectl("get", "caeps", "-o", "wide").splitlines()
+    assert row.split()[:4] == ["demo", "ecr-login", "499", "500"]
+    assert len(header) < 120
+
+
+def test_the_deprecated_kind_is_served(cluster: Cluster) -> None:
     resource = edited(CLUSTER, "kind", "AWSECRCredential") | {"apiVersion": "aws.zakariaamine.com/v1alpha1"}
     assert "created" in cluster.apply(resource)
-    cluster.kubectl("delete", "awsecrcredential", "demo")
 
 
 def blocks(page: Path, language: str) -> list[str]:
