@@ -15,14 +15,17 @@ name: pull_secrets
 short_description: Custom resources that ask for ECR pull secrets, grouped by AWS identity
 version_added: 0.1.0
 description:
-  - Reads the C(AWSECRImagePullSecret) and C(ClusterAWSECRImagePullSecret) resources of a cluster.
+  - Reads the C(AWSECRImagePullSecret) and C(ClusterAWSECRImagePullSecret) resources of a cluster, and those of the
+    deprecated C(AWSECRCredential) where there are any.
   - Each AWS identity (credentials, assumed role and endpoint) that they use becomes a host of the group
-    C(aws_identities). Its variable C(pull_secrets) lists the resources that it serves, as references and targets, and
-    C(aws_registries) the logins that these need together, as M(kube_ecr.secrets.ecr_token) takes them.
+    C(aws_identities). Its variable C(pull_secrets) lists the resources that it serves, as references, targets and what
+    already stands for them in the cluster, and C(aws_registries) the logins for which new tokens are due, as
+    M(kube_ecr.secrets.ecr_token) takes them. Where none is due, AWS need not be asked at all.
   - No key is in the inventory. The variable C(aws_credentials) of a host is a reference that the lookup plugin
     P(kube_ecr.secrets.aws_credentials#lookup) resolves when it is needed. Hosts are named by the kind of identity
     (C(keys), C(service-account) or C(own)) and a salted digest, so names change from run to run.
-  - Resources that cannot be served as they stand are on a host C(invalid), each with its C(error).
+  - Resources that cannot be served as they stand are on a host C(invalid), each with its C(error); those that are being
+    deleted, with something left to undo, on a host C(absent).
   - The playbook C(kube_ecr.secrets.reconcile) is made for this inventory.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
@@ -72,6 +75,14 @@ options:
     default: []
     env:
       - name: KUBE_ECR_ALLOWED_AWS_IDENTITIES
+  own_namespace:
+    description:
+      - The namespace of the runner, which must not have to undo anything when it is deleted together with the runner. A
+        namespaced resource there that would need a finalizer is refused.
+      - If not set, the namespace of the pod that this runs in, if it runs in one.
+    type: str
+    env:
+      - name: KUBE_ECR_OWN_NAMESPACE
 """
 
 EXAMPLES = r"""
@@ -94,18 +105,29 @@ label_selector: tier=production
 """
 
 import secrets
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils import _credentials, _resources
+from ansible_collections.kube_ecr.secrets.plugins.module_utils import (
+    _credentials,
+    _items,
+    _resources,
+    _survey,
+)
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._identity import CredentialsError, Identity
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._kube import Cluster, KubernetesError, connect
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import missing_libraries
 
 GROUP = "aws_identities"
 INVALID = "invalid"
+ABSENT = "absent"
+# https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -140,45 +162,54 @@ class InventoryModule(BaseInventoryPlugin):
         options = {name: self.get_option(name) for name in ("kubeconfig", "context")}
         return {name: value for name, value in options.items() if value}
 
-    def _read_resources(self, cluster: Cluster) -> list[dict]:
+    def _selected(self, resources: list[dict]) -> list[dict]:
         names, namespaces = self.get_option("names"), self.get_option("namespaces")
-        resources = [
-            resource
-            for plural in _resources.PLURALS.values()
-            for resource in cluster.list_resources(plural, self.get_option("label_selector"))
-            if _resources.is_selected(resource, names, namespaces)
-        ]
-        return sorted(resources, key=_resources.reference)
+        selected = [each for each in resources if _resources.is_selected(each, names, namespaces)]
+        return sorted((each for each in selected if not _is_gone(each)), key=_resources.reference)
 
     def _populate(self, cluster: Cluster) -> None:
         self.inventory.add_group(GROUP)
-        resources = self._read_resources(cluster)
+        selector = self.get_option("label_selector")
+        listed = [each for kind in _resources.KINDS for each in _listed(cluster, kind, selector)]
+        resources = self._selected(listed)
         settings = _credentials.Settings(
             tuple(self.get_option("allowed_aws_identities")), self.get_option("aws_endpoint_url")
         )
+        existing = _existing(cluster, resources)
+        identities = _credentials.identities(cluster, resources, settings)
+        items = [_told(*each, existing, self._own_namespace()) for each in zip(resources, identities)]
+        for resource, told in zip(resources, items):
+            told["error"] = told["error"] or _items.superseded(resource, listed)
+        _survey.complete(cluster, items, datetime.now(timezone.utc))
         salt = secrets.token_bytes(16)
         hosts: dict[str, list[dict]] = {}
         regions: dict[str, str] = {}
-        for resource, identity in zip(resources, _credentials.identities(cluster, resources, settings)):
-            told = _told(resource, identity)
-            host = INVALID if told["error"] else identity.label(salt)
+        for resource, identity, told in zip(resources, identities, items):
+            host = ABSENT if told["state"] == "absent" else INVALID if told["error"] else identity.label(salt)
             hosts.setdefault(host, []).append(told)
-            if host != INVALID:
+            if host not in (ABSENT, INVALID):
                 regions.setdefault(host, _resources.spec_of(resource)["awsAccess"]["region"])
         for host, pull_secrets in hosts.items():
             self._add_host(host, pull_secrets, regions.get(host))
 
+    def _own_namespace(self) -> str:
+        """Return the namespace that this runs in, if it runs in a pod."""
+        return self.get_option("own_namespace") or (
+            _NAMESPACE_FILE.read_text(encoding="ascii").strip() if _NAMESPACE_FILE.exists() else ""
+        )
+
     def _add_host(self, host: str, pull_secrets: list[dict], region: str | None) -> None:
         """Any resource of an identity can stand for it: the first is where its credentials are looked up."""
         self.inventory.add_host(host, group=GROUP)
+        due = [each for each in pull_secrets if each["due"]]
         variables = {
             "ansible_connection": "local",
             "kubernetes_connection": self._connection(),
             "pull_secrets": wrap_var(pull_secrets),
         }
-        if region:
+        if region and due:
             variables["aws_region"] = region
-            variables["aws_registries"] = wrap_var(sorted({e for each in pull_secrets for e in each["registries"]}))
+            variables["aws_registries"] = wrap_var(sorted({entry for each in due for entry in each["registries"]}))
             variables["aws_endpoint_url"] = self.get_option("aws_endpoint_url")
             variables["aws_credentials"] = wrap_var(pull_secrets[0]["owner"])
             variables["allowed_aws_identities"] = self.get_option("allowed_aws_identities")
@@ -186,13 +217,51 @@ class InventoryModule(BaseInventoryPlugin):
             self.inventory.set_variable(host, name, value)
 
 
-def _told(resource: dict, identity: Identity | Exception) -> dict:
+def _listed(cluster: Cluster, kind: str, label_selector: str | None) -> list[dict]:
+    """Only who comes from kube-ecr-secrets-operator has the legacy kind."""
+    try:
+        return list(cluster.list_resources(kind, label_selector))
+    except KubernetesError as error:
+        if kind == _resources.LEGACY_KIND and error.status in (403, 404):
+            return []
+        raise
+
+
+def _is_gone(resource: dict) -> bool:
+    """Kubernetes itself sees to the rest of a resource that is being deleted with nothing for us to undo."""
+    metadata = resource["metadata"]
+    return "deletionTimestamp" in metadata and _resources.FINALIZER not in metadata.get("finalizers", ())
+
+
+def _existing(cluster: Cluster, resources: list[dict]) -> Mapping[str, Mapping[str, str]] | KubernetesError | None:
+    """A list of names needs no right to list namespaces."""
+    if not any(map(_items.needs_namespaces, resources)):
+        return None
+    try:
+        return _survey.namespaces(cluster)
+    except KubernetesError as error:
+        return error
+
+
+def _told(
+    resource: dict,
+    identity: Identity | Exception,
+    existing: Mapping[str, Mapping[str, str]] | KubernetesError | None,
+    own_namespace: str,
+) -> dict:
     """Return what the play is told; the identity is salted with the resource's UID, to be compared over the years."""
-    told = _resources.item(resource)
+    unlisted = existing if isinstance(existing, KubernetesError) and _items.needs_namespaces(resource) else None
+    told = _items.item(resource, None if isinstance(existing, KubernetesError) else existing)
+    trouble = _items.finalizer_trouble(told, own_namespace)
+    if trouble:
+        told["namespaces"] = None
+    error = trouble or unlisted
     if isinstance(identity, Identity):
         told["identity"] = identity.digest(told["owner"]["uid"].encode())
-    elif not told["error"]:
-        told["error"] = {"reason": _reason(identity), "msg": str(identity)}
+    else:
+        error = error or identity
+    if error and not told["error"]:
+        told["error"] = {"reason": _reason(error), "msg": str(error)}
     return told
 
 

@@ -115,7 +115,7 @@ def _find(connection_and_term: str, allowed: tuple[str, ...], _pid: int) -> dict
     """
     connection, term = json.loads(connection_and_term)
     cluster = connect(connection)
-    resource = cluster.read_resource(_resources.PLURALS[term["kind"]], term["namespace"], term["name"])
+    resource = cluster.read_resource(term["kind"], term["namespace"], term["name"])
     metadata = resource["metadata"]
     if (metadata["uid"], metadata.get("generation", 0)) != (term["uid"], int(term["generation"])):
         raise AnsibleLookupError(f"{_resources.reference(resource)} was edited or made again meanwhile; run again")

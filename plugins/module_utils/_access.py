@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._keys import KeyFormError, decode_keys
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import (
-    CLUSTER_KIND,
     ResourceError,
     check_namespaces,
     check_region,
     check_secret_name,
+    is_cluster_scoped,
     spec_of,
 )
 
@@ -98,7 +98,7 @@ def parse(resource: dict) -> Access:
     if external_id and not role_arn:
         raise ResourceError("spec.awsAccess.externalId", "needs roleArn beside it")
     namespace = resource["metadata"].get("namespace")
-    is_guarded = source is None and resource["kind"] != CLUSTER_KIND
+    is_guarded = source is None and not is_cluster_scoped(resource)
     return Access(
         region, source, role_arn, external_id, KubernetesObject("Namespace", "", namespace) if is_guarded else None
     )
@@ -166,7 +166,7 @@ def _referred(kind: str, reference: object, path: str, resource: dict) -> Kubern
         raise ResourceError(path, "must hold the name of an object")
     name = check_secret_name(reference.get("name"), f"{path}.name")
     own, given = resource["metadata"].get("namespace"), reference.get("namespace")
-    if resource["kind"] == CLUSTER_KIND:
+    if is_cluster_scoped(resource):
         if given is None:
             raise ResourceError(f"{path}.namespace", f"is missing; a cluster resource says where the {kind} is")
         return KubernetesObject(kind, check_namespaces([given], f"{path}.namespace")[0], name)

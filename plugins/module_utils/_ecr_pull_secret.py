@@ -2,67 +2,47 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """ecr_pull_secret: the function that the module and its action plugin share.
 
-Every namespace is served on its own and in parallel; what happens in one changes nothing for another. A
-Secret is only ever replaced by one that holds a living token.
+What is to be done is in _request, how one namespace is served in _serving and _merging, what is taken away in
+_clearing, and service accounts are in _attaching. Here is the order: first the finalizer that an undo will need, then
+Secrets, then the service accounts that are to use them, then what is no longer wanted, and the finalizer again when
+nothing is left to undo.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils import _docker_config, _pull_secret
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations import (
-    Authorization,
-    from_options,
-)
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._kube import (
-    Cluster,
-    KubernetesError,
-    connect,
-)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils import _clearing, _docker_config
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._attaching import Attaching
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._clearing import Clearing
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._kube import Cluster, KubernetesError, connect
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._merging import MergedServing
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import Feature
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._pull_secret import Owner, Wanted
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import (
-    check_namespaces,
-    check_secret_name,
-)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._outcomes import Outcome, Step
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._pull_secret import Logins
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._request import Request, Supply
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import FINALIZER, POLICIES
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._serving import Serving
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._timestamps import format_rfc3339
 
 PARALLEL = 16
-CONFLICT_ATTEMPTS = 4
 
 ARGUMENT_SPEC = {
     **AUTH_ARG_SPEC,
     "authorizations": {
         "type": "list",
         "elements": "dict",
-        "required": True,
         "options": {
             "registry": {"type": "str", "required": True},
             "username": {"type": "str", "default": "AWS"},
             "password": {"type": "str", "required": True, "no_log": True},
             "expires_at": {"type": "str", "required": True},
             "requested": {"type": "str"},
-        },
-    },
-    "registries": {"type": "list", "elements": "str"},
-    "identity": {"type": "str"},
-    # Not a secret: masking the name would blot it out wherever it occurs in a result.
-    "secret_name": {"type": "str", "required": True, "no_log": False},
-    "namespaces": {"type": "list", "elements": "str", "required": True},
-    "owner": {
-        "type": "dict",
-        "options": {
-            "api_version": {"type": "str", "required": True},
-            "kind": {"type": "str", "required": True},
-            "namespace": {"type": "str", "default": ""},
-            "name": {"type": "str", "required": True},
-            "uid": {"type": "str", "required": True},
-            "generation": {"type": "int", "default": 0},
         },
     },
     "authorization_errors": {
@@ -74,31 +54,38 @@ ARGUMENT_SPEC = {
             "msg": {"type": "str", "required": True},
         },
     },
+    # Not a secret: masking the name would blot it out wherever it occurs in a result.
+    "secret_name": {"type": "str", "no_log": False},
+    "namespaces": {"type": "list", "elements": "str"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "service_accounts": {"type": "list", "elements": "str"},
+    "labels": {"type": "dict"},
+    "annotations": {"type": "dict"},
+    "existing_secret_policy": {"type": "str", "choices": list(POLICIES), "default": POLICIES[0], "no_log": False},
     "force": {"type": "bool", "default": False},
+    "resource": {"type": "dict"},
+}
+RULES = {
+    "mutually_exclusive": [("resource", "secret_name"), ("resource", "namespaces")],
+    "required_one_of": [("secret_name", "resource")],
+    "required_together": [("secret_name", "namespaces")],
 }
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one namespace; before and after are what a diff may show, None where there is nothing."""
+class Done:
+    """All that became of a request; error says why nothing could be written anywhere, or a login is missing."""
 
-    namespace: str
-    state: str
-    reason: str = ""
-    message: str = ""
-    expires_at: datetime | None = None
-    before: dict | None = field(default=None, compare=False)
-    after: dict | None = field(default=None, compare=False)
+    outcomes: tuple[Outcome, ...] = ()
+    accounts: tuple[Step, ...] = ()
+    removed: tuple[Step, ...] = ()
+    error: dict | None = None
+    logins: Logins | None = None
 
-    def as_dict(self) -> dict:
-        """Return the form in which a result lists it."""
-        return {
-            "namespace": self.namespace,
-            "state": self.state,
-            "reason": self.reason,
-            "msg": self.message,
-            "expires_at": format_rfc3339(self.expires_at) if self.expires_at else None,
-        }
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All that was done besides the Secrets of targets."""
+        return (*self.accounts, *self.removed)
 
 
 def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
@@ -107,249 +94,131 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
     params are validated options. Returns the result of the task (see RETURN of the module).
     """
     now = datetime.now(timezone.utc)
-    owner = Owner(**params["owner"]) if params["owner"] else None
+    name = params["secret_name"] or (params["resource"] or {}).get("secret_name", "")
     try:
-        supply = Supply.of(params, now)
-        name, namespaces = _targets(params, owner, tolerant=not supply.authorizations)
+        request = Request.of_item(params["resource"]) if params["resource"] else Request.of_options(params)
+        supply = Supply.of(params, request, now)
     except ValueError as invalid:
-        return _result(params, [], {"reason": "InvalidOption", "msg": str(invalid)})
-    wanted = (
-        Wanted.of(name, supply.authorizations, owner, params["identity"], supply.lacking)
-        if supply.authorizations
-        else None
-    )
+        return _result(name, Done(error={"reason": "InvalidOption", "msg": str(invalid)}), diff_mode)
     try:
-        outcomes = _visit(params, wanted, name, namespaces, owner, supply.error, now, check_mode)
-    except KubernetesError as unreachable:
-        return _result(params, [], {"reason": unreachable.reason, "msg": str(unreachable)})
-    result = _result(params, outcomes, supply.error)
-    if wanted:
-        result["token_life"] = int((wanted.renewed_until - now).total_seconds())
-        result["registries"] = _docker_config.registries(wanted.config)
+        done = _carry_out(connect(params), request, supply, now, check_mode)
+    except KubernetesError as error:
+        done = Done(error={"reason": error.reason, "msg": str(error)})
+    return _result(name, done, diff_mode)
+
+
+def _carry_out(cluster: Cluster, request: Request, supply: Supply, now: datetime, dry_run: bool) -> Done:
+    owner = request.wanted.owner
+    if request.needs_finalizer and not request.has_finalizer and request.namespaces and not dry_run:
+        cluster.set_finalizer(asdict(owner), FINALIZER, is_wanted=True)
+    sibling = _sibling(cluster, request, supply, now)
+    flavour = MergedServing if request.policy == "Merge" else Serving
+    serving = flavour(cluster, request, supply.logins, sibling, supply.error, now, dry_run)
+    outcomes = [] if request.is_absent else _side_by_side(serving.serve, request.namespaces or ())
+    served = frozenset(each.namespace for each in outcomes if each.expires_at)
+    accounts = _attach(Attaching(cluster, request, served, dry_run))
+    cleared = _clearing.places(request, outcomes)
+    removed = _side_by_side(Clearing(cluster, request, dry_run).clear, cleared)
+    done = Done(tuple(outcomes), tuple(accounts), tuple(filter(None, removed)), supply.error, supply.logins or sibling)
+    is_undone = not any(each.state == "failed" for each in done.steps)
+    # Where the Secret of a new name cannot be written, our part in that of the old one stays for now.
+    is_left = any(held.is_shared and place not in cleared for place, held in (request.known or {}).items())
+    is_finished = request.is_understood and is_undone and not is_left and not request.needs_finalizer
+    if request.has_finalizer and is_finished and not dry_run:
+        cluster.set_finalizer(asdict(owner), FINALIZER, is_wanted=False)
+    return done
+
+
+def _sibling(cluster: Cluster, request: Request, supply: Supply, now: datetime) -> Logins | None:
+    """Return the logins of another Secret of the resource, where some target needs them."""
+    place, entries = request.sibling, request.wanted.entries
+    is_supplied = supply.logins is not None and set(entries) <= set(supply.logins.entries)
+    if place is None or request.is_absent or is_supplied:
+        return None
+    is_shared = request.policy == "Merge"
+    held = [request.known_in(each) for each in request.namespaces or ()]
+    if all(
+        each and each.is_shared == is_shared and each.is_fresh(now) and each.serves(entries, entries) for each in held
+    ):
+        return None
+    secret = cluster.read_object("Secret", place.namespace, place.name)
+    flavour = MergedServing if (request.known or {})[place].is_shared else Serving
+    reader = flavour(cluster, request, None, None, None, now, dry_run=True)
+    return reader.logins_in(secret) if secret else None
+
+
+def _attach(attaching: Attaching) -> list[Step]:
+    request = attaching.request
+    found = request.accounts
+    if not request.is_understood or (found is None and not (request.service_accounts or request.has_finalizer)):
+        return []
+    refused: list[Step] = []
+    if found is None and request.is_absent:
+        found = attaching.marked_accounts()
+    if found is None:
+        listed = _side_by_side(attaching.accounts_in, request.namespaces or ())
+        refused = [each for each in listed if isinstance(each, Step)]
+        found = [place for each in listed if not isinstance(each, Step) for place in each]
+    return [*refused, *filter(None, _side_by_side(attaching.attach, found))]
+
+
+def _side_by_side(work: Callable, items: Iterable) -> list:
+    items = list(items)
+    if len(items) < 2:
+        return [work(each) for each in items]
+    with ThreadPoolExecutor(min(PARALLEL, len(items))) as pool:
+        return list(pool.map(work, items))
+
+
+def _result(name: str, done: Done, diff_mode: bool) -> dict:
+    failures = [each for each in (*done.outcomes, *done.steps) if each.state == "failed"]
+    result = {
+        "changed": any(each.after is not None for each in (*done.outcomes, *done.steps)),
+        "failed": bool(done.error or failures),
+        "msg": _message(name, done, failures),
+        "secret_name": name,
+        "registries": _docker_config.registries(done.logins.config) if done.logins else [],
+        "namespaces": [each.as_dict() for each in done.outcomes],
+        "service_accounts": [each.as_dict() for each in done.accounts],
+        "removed": [each.as_dict() for each in done.removed],
+        "expires_at": _earliest(each.expires_at for each in done.outcomes),
+        "renew_after": _earliest(each.renew_after for each in done.outcomes),
+        "error": done.error,
+    }
     if diff_mode:
-        result["diff"] = [_diff(each, name) for each in outcomes if each.after]
+        result["diff"] = [
+            *(_diff(f"{each.namespace}/{name}", each) for each in done.outcomes if each.after),
+            *(_diff(f"{each.namespace}/{each.name}", each) for each in done.steps if each.after is not None),
+        ]
     return result
 
 
-@dataclass(frozen=True)
-class Supply:
-    """What there is to write, and what there is not: entries (see _registries) that no login was had for."""
-
-    authorizations: list[Authorization]
-    lacking: tuple[str, ...]
-    error: dict | None
-
-    @classmethod
-    def of(cls, params: dict, now: datetime) -> Supply:
-        """Return what the options hold of the registries that are wanted. Raises ValueError."""
-        errors = params["authorization_errors"] or []
-        for_all = next((each for each in errors if not each["requested"]), None)
-        if for_all:
-            return cls([], (), _error(for_all))
-        given = _authorizations(params["authorizations"], now)
-        entries = params["registries"] or dict.fromkeys(
-            [*(each.requested for each in given), *(each["requested"] for each in errors)]
-        )
-        chosen = [each for each in given if each.requested in entries]
-        refused = [each for each in errors if each["requested"] in entries]
-        known = {each.requested for each in chosen}.union(each["requested"] for each in refused)
-        missing = [entry for entry in entries if entry not in known]
-        if missing or not entries:
-            what = f"hold no login for {missing[0]}" if missing else "the list is empty, so there is nothing to write"
-            raise ValueError(f"authorizations: {what}")
-        return cls(chosen, tuple(each["requested"] for each in refused), _error(refused[0]) if refused else None)
+def _earliest(moments: Iterable[datetime | None]) -> str | None:
+    first = min(filter(None, moments), default=None)
+    return format_rfc3339(first) if first else None
 
 
-def _error(option: dict) -> dict:
-    return {"reason": option["reason"], "msg": option["msg"]}
-
-
-def _targets(params: dict, owner: Owner | None, *, tolerant: bool) -> tuple[str, list[str]]:
-    """Return name and namespaces; with tolerant an empty one is taken, as an invalid resource has it."""
-    name, namespaces = params["secret_name"], params["namespaces"]
-    if not (tolerant and not name):
-        name = check_secret_name(name)
-    if not (tolerant and not namespaces):
-        namespaces = check_namespaces(namespaces)
-    foreign = [each for each in namespaces if owner and owner.namespace and each != owner.namespace]
-    if foreign:
-        raise ValueError(
-            f"namespaces: {owner} cannot own a Secret in namespace {foreign[0]}: Kubernetes deletes objects whose "
-            "owner is in another namespace"
-        )
-    return name, namespaces if name else []
-
-
-def _authorizations(options: list[dict], now: datetime) -> list[Authorization]:
-    authorizations = [from_options(each) for each in options]
-    for each in authorizations:
-        if each.expires_at <= now:
-            raise ValueError(f"authorizations: the token for {each.registry} expired at {each.expires_at}")
-    return authorizations
-
-
-def _visit(
-    params: dict,
-    wanted: Wanted | None,
-    name: str,
-    namespaces: list[str],
-    owner: Owner | None,
-    error: dict | None,
-    now: datetime,
-    check_mode: bool,
-) -> list[Outcome]:
-    if not namespaces:
-        return []
-    cluster = connect(_auth(params))
-
-    def visit(namespace: str) -> Outcome:
-        try:
-            if wanted is None:
-                return _inspect(cluster, name, namespace, owner, error or {}, now)
-            return _serve(cluster, wanted, namespace, error, now, force=params["force"], dry_run=check_mode)
-        except KubernetesError as refusal:
-            return _failed(namespace, refusal)
-
-    with ThreadPoolExecutor(min(PARALLEL, len(namespaces))) as pool:
-        return list(pool.map(visit, namespaces))
-
-
-def _auth(params: dict) -> dict:
-    return {option: params[option] for option in AUTH_ARG_SPEC if params.get(option) is not None}
-
-
-def _serve(
-    cluster: Cluster,
-    wanted: Wanted,
-    namespace: str,
-    error: dict | None,
-    now: datetime,
-    *,
-    force: bool,
-    dry_run: bool,
-) -> Outcome:
-    """Bring one namespace to what is wanted; a conflict means that somebody was faster, so look again."""
-    for attempt in range(CONFLICT_ATTEMPTS):
-        current = cluster.read_object("Secret", namespace, wanted.name)
-        target = wanted
-        if current is not None:
-            blocked = _pull_secret.obstacle(current, wanted.owner)
-            if blocked:
-                return Outcome(namespace, "failed", *blocked, _ours_until(current, wanted.owner, now))
-            target = wanted.keeping(current, now)
-            if not force and target.is_served_by(current, now):
-                unchanged = Outcome(namespace, "unchanged", expires_at=_pull_secret.valid_until(current, now))
-                return _judged(unchanged, target, error)
-        try:
-            return _judged(_write(cluster, target, namespace, current, now, dry_run=dry_run), target, error)
-        except KubernetesError as refusal:
-            if refusal.status != 409 or attempt == CONFLICT_ATTEMPTS - 1:
-                return _failed(namespace, refusal, current and _pull_secret.valid_until(current, now))
-    raise AssertionError("unreachable")
-
-
-def _judged(outcome: Outcome, target: Wanted, error: dict | None) -> Outcome:
-    """A Secret that lacks a login has failed, however good the others in it are."""
-    if not (target.lacking and error):
-        return outcome
-    return replace(outcome, state="failed", reason=error["reason"], message=error["msg"], expires_at=None)
-
-
-def _write(
-    cluster: Cluster, wanted: Wanted, namespace: str, current: dict | None, now: datetime, *, dry_run: bool
-) -> Outcome:
-    """Create without force, so that a Secret which appeared since is not overwritten; update what was read."""
-    version = current["metadata"]["resourceVersion"] if current else None
-    cluster.apply_secret(wanted.manifest(namespace, version), force=current is not None, dry_run=dry_run)
-    return Outcome(
-        namespace,
-        "updated" if current else "created",
-        expires_at=wanted.expires_at,
-        before=_pull_secret.describe(_pull_secret.content(current), _pull_secret.valid_until(current, now))
-        if current
-        else None,
-        after=_pull_secret.describe(wanted.config, wanted.expires_at),
-    )
-
-
-def _inspect(cluster: Cluster, name: str, namespace: str, owner: Owner | None, error: dict, now: datetime) -> Outcome:
-    """Without a token nothing is written; say whether the namespace can still pull, or is waited for."""
-    current = cluster.read_object("Secret", namespace, name)
-    until = _ours_until(current, owner, now)
-    if until:
-        return Outcome(namespace, "unchanged", expires_at=until)
-    refused = current is None and _try_out(cluster, name, namespace)
-    if refused and refused.state == "pending":
-        return refused
-    return Outcome(namespace, "failed", error["reason"], error["msg"])
-
-
-def _try_out(cluster: Cluster, name: str, namespace: str) -> Outcome | None:
-    """Return how a Secret would be refused, None if it would not: this needs no right to read namespaces."""
-    try:
-        cluster.apply_secret(_pull_secret.empty(name, namespace), force=False, dry_run=True)
-    except KubernetesError as error:
-        return _failed(namespace, error)
-    return None
-
-
-def _ours_until(secret: dict | None, owner: Owner | None, now: datetime) -> datetime | None:
-    """A foreign Secret of the name does not count as served, whatever is in it."""
-    blocked = secret and _pull_secret.obstacle(secret, owner)
-    if secret is None or (blocked and blocked[0] == "SecretConflict"):
-        return None
-    return _pull_secret.valid_until(secret, now)
-
-
-def _failed(namespace: str, error: KubernetesError, valid_until: datetime | None = None) -> Outcome:
-    """Word a refusal. A namespace that is not there, or is on its way out, is waited for: that is no failure."""
-    if error.status == 404:
-        return Outcome(namespace, "pending", "NamespaceNotFound", f"namespace {namespace} does not exist yet")
-    # https://github.com/kubernetes/kubernetes: plugin/pkg/admission/namespace/lifecycle
-    if error.status == 403 and "because it is being terminated" in error.text:
-        return Outcome(namespace, "pending", "NamespaceTerminating", f"namespace {namespace} is being deleted")
-    return Outcome(namespace, "failed", error.reason, str(error), valid_until)
-
-
-def _result(params: dict, outcomes: list[Outcome], error: dict | None) -> dict:
-    failures = [each for each in outcomes if each.state == "failed"]
-    expiries = [each.expires_at for each in outcomes if each.expires_at]
-    return {
-        "changed": any(each.after for each in outcomes),
-        "failed": bool(error or failures),
-        "msg": _message(params["secret_name"], outcomes, failures, error),
-        "secret_name": params["secret_name"],
-        "registries": [],
-        "namespaces": [each.as_dict() for each in outcomes],
-        "expires_at": format_rfc3339(min(expiries)) if expiries else None,
-        "token_life": None,
-        "error": error,
-    }
-
-
-def _message(name: str, outcomes: list[Outcome], failures: list[Outcome], error: dict | None) -> str:
-    if error:
-        return error["msg"]
+def _message(name: str, done: Done, failures: list[Outcome | Step]) -> str:
+    if done.error:
+        return done.error["msg"]
     if failures:
         return "; ".join(f"{each.namespace}: {each.message}" for each in failures[:5])
     counts: dict[str, int] = {}
-    for each in outcomes:
+    for each in done.outcomes:
         counts[each.state] = counts.get(each.state, 0) + 1
-    return f"pull secret {name}: " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    told = [f"{count} {state}" for state, count in sorted(counts.items())]
+    told += [f"{len(done.removed)} removed"] if done.removed else []
+    told += [f"{len(done.accounts)} service accounts"] if done.accounts else []
+    return f"pull secret {name}: " + (", ".join(told) or "nothing to do")
 
 
-def _diff(outcome: Outcome, name: str) -> dict:
-    header = f"{outcome.namespace}/{name}"
-    return {
-        "before": outcome.before or {},
-        "after": outcome.after,
-        "before_header": header,
-        "after_header": header,
-    }
+def _diff(header: str, done: Outcome | Step) -> dict:
+    return {"before": done.before or {}, "after": done.after, "before_header": header, "after_header": header}
 
 
 FEATURE = Feature(
     argument_spec=ARGUMENT_SPEC,
     libraries=("kubernetes",),
     run=run,
+    rules=RULES,
 )

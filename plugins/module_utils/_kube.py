@@ -17,11 +17,11 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import quote, urlencode
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import GROUP, VERSION
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import GROUP, KINDS
 
 try:
     import urllib3
@@ -33,17 +33,22 @@ try:
 except ImportError:  # reported by _module.missing_libraries, by name, when a task runs
     RESTClientObject, Retry = None, object
 
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
 
 FIELD_MANAGER = "kube-ecr-secrets"
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 15
 PAGE = 500
+CONFLICT_ATTEMPTS = 4
 # The least that the API server grants: the token is used at once.
 TOKEN_SECONDS = 600
-_METHODS = {"patch": "PATCH", "create": "POST"}
-# Every PATCH here is a server-side apply. JSON is YAML too.
-_CONTENT = {"patch": "application/apply-patch+yaml", "create": "application/json"}
+_METHODS = {"patch": "PATCH", "create": "POST", "delete": "DELETE"}
+_JSON = "application/json"
+# JSON is YAML too.
+_APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
+_METADATA_LIST = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class KubernetesError(Exception):
@@ -83,9 +88,8 @@ class Cluster:
         Raises KubernetesError.
         """
         plural = f"{kind.lower()}s"
-        where = f" in namespace {namespace}" if namespace else ""
         try:
-            return self._call("get", _core_path(plural, namespace, name), f"{plural}/{name}{where}")
+            return self._call("get", _core_path(plural, namespace, name), _said(plural, namespace, name))
         except KubernetesError as error:
             if error.status == 404:
                 return None
@@ -105,8 +109,8 @@ class Cluster:
         what = f"serviceaccounts/token of {account} in namespace {namespace}"
         return self._call("create", path, what, body=body)["status"]["token"]
 
-    def apply_secret(self, manifest: dict, *, force: bool, dry_run: bool) -> dict:
-        """Server-side apply a Secret and return what it became. Raises KubernetesError.
+    def apply_secret(self, manifest: dict, manager: str, *, force: bool, dry_run: bool) -> bool:
+        """Server-side apply a Secret as a field manager; return whether it was created. Raises KubernetesError.
 
         With force fields of other managers are taken over; without, an object of somebody else that has
         other values makes it a conflict (409). A resourceVersion in the manifest makes a change since
@@ -114,38 +118,114 @@ class Cluster:
         (https://kubernetes.io/docs/reference/using-api/server-side-apply/)
         """
         name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
-        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
-        if dry_run:
-            query["dryRun"] = "All"
-        what = f"secrets/{name} in namespace {namespace}"
-        return self._call("patch", _core_path("secrets", namespace, name), what, query, manifest)
+        query = {"fieldManager": manager, "force": str(force).lower(), **_dry(dry_run)}
+        what, path = _said("secrets", namespace, name), _core_path("secrets", namespace, name)
+        return self._send("patch", path, what, query, manifest, _APPLY).status == 201
 
-    def list_resources(self, plural: str, label_selector: str | None = None) -> Iterator[dict]:
+    def patch_object(self, kind: str, namespace: str, name: str, patch: dict, *, dry_run: bool) -> dict:
+        """Apply a JSON merge patch to a Secret or ServiceAccount; return what it became. Raises KubernetesError.
+
+        A resourceVersion in its metadata makes a change since then a conflict (409).
+        """
+        plural = f"{kind.lower()}s"
+        query = {"fieldManager": FIELD_MANAGER, **_dry(dry_run)}
+        path = _core_path(plural, namespace, name)
+        return self._call("patch", path, _said(plural, namespace, name), query, patch, content=_MERGE)
+
+    def delete_secret(self, namespace: str, name: str, version: str, *, dry_run: bool) -> None:
+        """Delete a Secret as it was read: one that was changed since is a conflict (409). Raises KubernetesError."""
+        # With a body, the API server does not look at the query of a deletion.
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"resourceVersion": version},
+            "dryRun": ["All"] if dry_run else [],
+        }
+        path = _core_path("secrets", namespace, name)
+        self._send("delete", path, _said("secrets", namespace, name), {}, body, _JSON)
+
+    def set_finalizer(self, resource: Mapping, finalizer: str, *, is_wanted: bool) -> None:
+        """Give a custom resource a finalizer, or take it away; those of others stay.
+
+        resource tells kind, namespace, name and uid. Not by server-side apply: a finalizer that came with a manifest,
+        say from a backup, belongs to whoever applied that. Raises KubernetesError; that the resource is gone, or is
+        another of its name, is one only where a finalizer is wanted.
+        """
+        kind, namespace, name = resource["kind"], resource["namespace"], resource["name"]
+        what, path = _said(f"{KINDS[kind].plural}.{GROUP}", namespace, name), _resource_path(kind, namespace, name)
+        for attempts_left in reversed(range(CONFLICT_ATTEMPTS)):
+            try:
+                metadata = self.read_resource(kind, namespace, name)["metadata"]
+                if metadata["uid"] != resource["uid"]:
+                    raise KubernetesError(f"get {what}", 404, "NotFound", "another resource has its name now")
+                before = metadata.get("finalizers") or []
+                after = [*(each for each in before if each != finalizer), *([finalizer] if is_wanted else [])]
+                if (finalizer in before) != is_wanted:
+                    patch = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": after}}
+                    self._send("patch", path, what, {"fieldManager": FIELD_MANAGER}, patch, _MERGE)
+                return
+            except KubernetesError as error:
+                if error.status == 404 and not is_wanted:
+                    return
+                if error.status != 409 or not attempts_left:
+                    raise
+
+    def list_metadata(
+        self, plural: str, label_selector: str | None = None, field_selector: str | None = None, namespace: str = ""
+    ) -> Iterator[dict]:
+        """Yield the metadata of the objects of a core resource in the whole cluster, of which nothing else is sent.
+
+        With a namespace, of the Secrets in it. Raises KubernetesError.
+        """
+        query = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        path, where = _collection(plural, namespace)
+        for item in self._list(path, f"{plural} in {where}", query, _METADATA_LIST):
+            yield item["metadata"]
+
+    def list_service_accounts(self, namespace: str = "") -> Iterator[dict]:
+        """Yield the service accounts of a namespace, or without one of the whole cluster. Raises KubernetesError."""
+        path, where = _collection("serviceaccounts", namespace)
+        return self._list(path, f"serviceaccounts in {where}", {})
+
+    def list_resources(self, kind: str, label_selector: str | None = None) -> Iterator[dict]:
         """Yield the custom resources of one kind in the whole cluster. Raises KubernetesError."""
-        query = {"limit": PAGE}
-        if label_selector:
-            query["labelSelector"] = label_selector
+        what = f"{KINDS[kind].plural}.{GROUP} in all namespaces"
+        return self._list(_resource_path(kind), what, {"labelSelector": label_selector})
+
+    def read_resource(self, kind: str, namespace: str, name: str) -> dict:
+        """Return one custom resource; namespace is empty for a cluster kind. Raises KubernetesError."""
+        what = _said(f"{KINDS[kind].plural}.{GROUP}", namespace, name)
+        return self._call("get", _resource_path(kind, namespace, name), what)
+
+    def _list(self, path: str, what: str, query: Mapping[str, str | None], accept: str = _JSON) -> Iterator[dict]:
+        selected = {"limit": PAGE, **{name: value for name, value in query.items() if value}}
         while True:
-            page = self._call("list", _resource_path(plural), f"{plural}.{GROUP} in all namespaces", query)
-            yield from page["items"]
-            query["continue"] = page["metadata"].get("continue")
-            if not query["continue"]:
+            page = self._call("list", path, what, selected, accept=accept)
+            yield from page["items"] or ()
+            selected["continue"] = page["metadata"].get("continue")
+            if not selected["continue"]:
                 return
 
-    def read_resource(self, plural: str, namespace: str, name: str) -> dict:
-        """Return one custom resource; namespace is empty for the cluster kind. Raises KubernetesError."""
-        what = f"{plural}.{GROUP}/{name}" + (f" in namespace {namespace}" if namespace else "")
-        return self._call("get", _resource_path(plural, namespace, name), what)
+    def _call(
+        self, verb: str, path: str, what: str, query=None, body=None, content: str = _JSON, accept: str = _JSON
+    ) -> dict:
+        """Make one request and return the object that it is answered with."""
+        answer = self._send(verb, path, what, query, body, content, accept)
+        try:
+            return json.loads(answer.data)
+        except ValueError:
+            host = self._configuration.host
+            raise KubernetesError(f"{verb} {what}", 0, "MalformedAnswer", f"{host} did not answer in JSON") from None
 
-    def _call(self, verb: str, path: str, what: str, query: dict | None = None, body: dict | None = None) -> dict:
-        """Make one request; verb is the one of RBAC."""
+    def _send(self, verb: str, path: str, what: str, query, body, content: str, accept: str = _JSON):
+        """Make one request; verb is the one of RBAC, content the media type of the body."""
         call, host = f"{verb} {what}", self._configuration.host
         try:
             answer = self._pool.request(
                 _METHODS.get(verb, "GET"),
                 f"{host}{path}?{urlencode(query or {})}",
                 body=json.dumps(body) if body else None,
-                headers=self._request_headers(_CONTENT.get(verb)),
+                headers=self._request_headers(accept, content if body else None),
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
                 redirect=False,
             )
@@ -153,13 +233,10 @@ class Cluster:
             raise KubernetesError(call, 0, "Unreachable", _unreachable(error, host)) from None
         if answer.status >= 300:
             raise _refusal(call, answer.status, answer.data)
-        try:
-            return json.loads(answer.data)
-        except ValueError:
-            raise KubernetesError(call, 0, "MalformedAnswer", f"{host} did not answer in JSON") from None
+        return answer
 
-    def _request_headers(self, content: str | None):
-        headers = HTTPHeaderDict(Accept="application/json")
+    def _request_headers(self, accept: str, content: str | None):
+        headers = HTTPHeaderDict(Accept=accept)
         if content:
             headers["Content-Type"] = content
         for name, value in self._headers.items():
@@ -176,22 +253,39 @@ def _core_path(plural: str, namespace: str, name: str) -> str:
     return f"/api/v1{within}/{plural}/{quote(name, safe='')}"
 
 
-def _resource_path(plural: str, namespace: str = "", name: str = "") -> str:
+def _collection(plural: str, namespace: str) -> tuple[str, str]:
+    """Return the path of what is to be listed, and where that is, for a person."""
+    if not namespace:
+        return f"/api/v1/{plural}", "the cluster"
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/{plural}", f"namespace {namespace}"
+
+
+def _resource_path(kind: str, namespace: str = "", name: str = "") -> str:
     within = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
-    return f"/apis/{GROUP}/{VERSION}{within}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
+    path = f"/apis/{GROUP}/{KINDS[kind].version}{within}/{KINDS[kind].plural}"
+    return path + (f"/{quote(name, safe='')}" if name else "")
+
+
+def _said(plural: str, namespace: str, name: str) -> str:
+    return f"{plural}/{name}" + (f" in namespace {namespace}" if namespace else "")
+
+
+def _dry(dry_run: bool) -> dict[str, str]:
+    return {"dryRun": "All"} if dry_run else {}
 
 
 def connect(params: dict) -> Cluster:
     """Return the cluster that kubernetes.core's authentication options name.
 
-    params may hold any of them; those that are absent come from K8S_AUTH_* variables, then from the
-    service account of the pod, then from the kubeconfig. The connection is kept for the next call with the
+    params may hold any of them, and other options besides; those that are absent come from K8S_AUTH_* variables, then
+    from the service account of the pod, then from the kubeconfig. The connection is kept for the next call with the
     same params: reading a kubeconfig and greeting the API server takes longer than writing a Secret. A
     forked process gets one of its own, for two must not talk over one TLS connection.
 
     Raises KubernetesError when no cluster is named.
     """
-    return _connect(json.dumps(params, sort_keys=True), os.getpid())
+    given = {option: params[option] for option in AUTH_ARG_SPEC if params.get(option) is not None}
+    return _connect(json.dumps(given, sort_keys=True), os.getpid())
 
 
 @lru_cache(maxsize=8)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -21,13 +21,14 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 class Feature:
     """What a module and its action plugin share: options, the libraries they need, and the function.
 
-    run takes the validated options, check mode and diff mode, and returns the task's result; with
-    returns_secret there is a secret in it.
+    rules are those between options, by the names that AnsibleModule has for them. run takes the validated options,
+    check mode and diff mode, and returns the task's result; with returns_secret there is a secret in it.
     """
 
     argument_spec: dict
     libraries: tuple[str, ...]
     run: Callable[[dict, bool, bool], dict]
+    rules: dict = field(default_factory=dict)
     returns_secret: bool = False
 
 
@@ -60,7 +61,7 @@ def missing_libraries(names: tuple[str, ...]) -> str:
 
 def run_module(feature: Feature) -> None:
     """Be the main function of a module: parse the options, run the feature, exit."""
-    module = AnsibleModule(argument_spec=feature.argument_spec, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=feature.argument_spec, supports_check_mode=True, **feature.rules)
     result = execute(feature, module.params, module.check_mode, module._diff)
     result["invocation"] = {"module_args": visible(module.params, feature.argument_spec)}
     module.no_log_values.clear()

@@ -2,31 +2,52 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One pull secret: what it should be, whether the one that is there is ours, and whether it is fresh.
 
-Pure. A Secret is ours when it has an owner reference to our owner, or, for a call without an owner, when it
-has our label and no custom resource of ours owns it. Anything else belongs to somebody and is never touched.
+Pure. A Secret is ours when it has an owner reference to our owner and the marks that we write, or, for a call without
+an owner, our label and no owner of ours. Anything else belongs to somebody, and is touched only where a policy says so.
+
+Whether somebody edited a Secret of ours shows in its metadata alone: each resource applies with a field manager of its
+own, and whoever changes a field takes it away from that one
+(https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management). It is by these managers, too, that
+the API server itself settles which of two resources comes first.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, replace
-from datetime import datetime
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils import _docker_config
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations import Authorization
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._registries import answers
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import GROUP
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import (
+    CLUSTER_KIND,
+    EXPIRY,
+    GROUP,
+    LEGACY_KIND,
+    MANAGED_BY_LABEL,
+)
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._timestamps import (
     format_rfc3339,
     parse_rfc3339,
 )
 
-MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "kube-ecr-secrets"
-EXPIRY = "expiry"
-IDENTITY = f"{GROUP}/identity"
+# Who is said to have written what we leave behind.
+RELEASED = f"{MANAGED_BY}-released"
+OWNER_LABEL = f"{GROUP}/owner"
+RENEW_AFTER = f"{GROUP}/renew-after"
 FINGERPRINT = f"{GROUP}/fingerprint"
+IDENTITY = f"{GROUP}/identity"
+REGISTRIES = f"{GROUP}/registries"
+PLACE = f"{GROUP}/secret"
+LABELS = (MANAGED_BY_LABEL, OWNER_LABEL)
+ANNOTATIONS = (EXPIRY, RENEW_AFTER, FINGERPRINT, IDENTITY, REGISTRIES, PLACE)
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
+MAX_TOKEN_LIFE = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -43,106 +64,310 @@ class Owner:
     def __str__(self) -> str:
         return "/".join(filter(None, (self.kind, self.namespace, self.name)))
 
+    def reference(self) -> dict[str, str]:
+        """Return the owner reference to it."""
+        return {"apiVersion": self.api_version, "kind": self.kind, "name": self.name, "uid": self.uid}
+
+
+@dataclass(frozen=True)
+class Logins:
+    """What Secrets are to hold: a docker config JSON, the entries (see _registries) that it answers, and its life.
+
+    expires_at is when the first of its tokens dies, renew_after when half of the life is over that AWS granted.
+    """
+
+    config: str = field(repr=False)
+    entries: tuple[str, ...]
+    expires_at: datetime
+    renew_after: datetime
+
+    @classmethod
+    def of(cls, authorizations: list[Authorization], now: datetime) -> Logins:
+        """Return the logins of authorizations that were just granted, of which there is at least one."""
+        expires_at = min(each.expires_at for each in authorizations)
+        entries = tuple(sorted({each.requested for each in authorizations}))
+        renew_after = now + min(expires_at - now, MAX_TOKEN_LIFE) / 2
+        return cls(_docker_config.render(authorizations), entries, expires_at, renew_after)
+
+    @classmethod
+    def held_in(cls, secret: Mapping, now: datetime) -> Logins | None:
+        """Return the logins that an owned Secret holds as we wrote them, None if it holds none that live."""
+        held, config = annotations_of(secret["metadata"]), content(secret)
+        expires_at, renew_after = moment(held.get(EXPIRY)), moment(held.get(RENEW_AFTER))
+        is_intact = held.get(FINGERPRINT) == _docker_config.fingerprint(config)
+        if not (is_intact and renew_after and expires_at and expires_at > now):
+            return None
+        return cls(config, entries_in(held.get(REGISTRIES)), expires_at, renew_after)
+
+    def only(self, entries: Collection[str]) -> Logins:
+        """Return the same without the logins that none of the entries asks for."""
+        if set(self.entries) <= set(entries):
+            return self
+        hosts = [
+            host for host in _docker_config.registries(self.config) if any(answers(entry, host) for entry in entries)
+        ]
+        left = tuple(each for each in self.entries if each in entries)
+        return replace(self, config=_docker_config.selected(self.config, hosts), entries=left)
+
+    def completed(self, other: Logins | None, entries: Iterable[str]) -> Logins:
+        """Return the same with the logins of other for those of the entries that are missing here."""
+        lacking = [each for each in entries if other and each not in self.entries and each in other.entries]
+        if not (other and lacking):
+            return self
+        hosts = set(_docker_config.registries(other.config)) - set(_docker_config.registries(self.config))
+        kept = [host for host in hosts if any(answers(entry, host) for entry in lacking)]
+        return Logins(
+            _docker_config.merge(self.config, other.config, kept),
+            tuple(sorted({*self.entries, *lacking})),
+            min(self.expires_at, other.expires_at),
+            min(self.renew_after, other.renew_after),
+        )
+
 
 @dataclass(frozen=True)
 class Wanted:
-    """The Secret that every target namespace should hold.
+    """The Secret that every target namespace should have, but for what logs in.
 
-    expires_at is when the first of its tokens dies, renewed_until when the first of the new ones does. identity
-    is what tells the AWS identity apart that they come from, None where nobody said. lacking are the entries (see
-    _registries) that there is no login for.
+    identity is what tells the AWS identity apart that its tokens come from, empty where nobody said; entries (see
+    _registries) are the logins that it should hold.
     """
 
     name: str
-    config: str
-    expires_at: datetime
-    renewed_until: datetime
     owner: Owner | None
-    identity: str | None = None
-    lacking: tuple[str, ...] = ()
+    identity: str = ""
+    entries: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        authorizations: list[Authorization],
-        owner: Owner | None,
-        identity: str | None = None,
-        lacking: tuple[str, ...] = (),
-    ) -> Wanted:
-        """Return what is wanted for these authorizations, of which there is at least one."""
-        until = min(each.expires_at for each in authorizations)
-        return cls(name, _docker_config.render(authorizations), until, until, owner, identity or None, lacking)
+    @property
+    def manager(self) -> str:
+        """The field manager that writes it."""
+        return f"{MANAGED_BY}/{self.owner.uid}" if self.owner else MANAGED_BY
 
-    def keeping(self, secret: dict, now: datetime) -> Wanted:
-        """Return the same with the logins that a Secret of ours still holds for what is lacking."""
-        until = valid_until(secret, now)
-        if not (self.lacking and until and _annotation(secret, IDENTITY) == self.identity):
-            return self
-        held = content(secret)
-        kept = [
-            host
-            for host in _docker_config.registries(held)
-            if any(answers(entry, host) for entry in self.lacking)
-            and host not in _docker_config.registries(self.config)
-        ]
-        return replace(
-            self,
-            config=_docker_config.merge(self.config, held, kept),
-            expires_at=min(until, self.expires_at) if kept else self.expires_at,
-            lacking=tuple(entry for entry in self.lacking if not any(answers(entry, host) for host in kept)),
-        )
-
-    def manifest(self, namespace: str, resource_version: str | None) -> dict:
-        """Return the object to apply; resource_version ties it to the Secret that was read, if there was one."""
+    def manifest(self, namespace: str, logins: Logins, version: str | None) -> dict:
+        """Return the object to apply; version is the resourceVersion of the Secret that is known, if there is one."""
         metadata = {
             "name": self.name,
             "namespace": namespace,
-            "labels": {MANAGED_BY_LABEL: MANAGED_BY},
-            "annotations": self._annotations(),
+            "labels": self._labels(),
+            "annotations": {**self.annotations, **self._marks(namespace, logins)},
         }
-        if resource_version:
-            metadata["resourceVersion"] = resource_version
+        if version:
+            metadata["resourceVersion"] = version
         if self.owner:
-            metadata["ownerReferences"] = [
-                {
-                    "apiVersion": self.owner.api_version,
-                    "kind": self.owner.kind,
-                    "name": self.owner.name,
-                    "uid": self.owner.uid,
-                }
-            ]
+            metadata["ownerReferences"] = [self.owner.reference()]
         return {
             "apiVersion": "v1",
             "kind": "Secret",
             "type": _docker_config.SECRET_TYPE,
             "metadata": metadata,
-            "data": {_docker_config.DATA_KEY: base64.b64encode(self.config.encode()).decode()},
+            "data": {_docker_config.DATA_KEY: base64.b64encode(logins.config.encode()).decode()},
         }
 
-    def _annotations(self) -> dict[str, str]:
-        """The identity makes new keys or another role outdate a token that still lives."""
-        annotations = {
-            EXPIRY: format_rfc3339(self.expires_at),
-            FINGERPRINT: _docker_config.fingerprint(self.config),
-        }
-        if self.identity:
-            annotations[IDENTITY] = self.identity
-        return annotations
+    def _labels(self) -> dict[str, str]:
+        owner = {OWNER_LABEL: self.owner.uid} if self.owner else {}
+        return {**self.labels, MANAGED_BY_LABEL: MANAGED_BY, **owner}
 
-    def is_served_by(self, secret: dict, now: datetime) -> bool:
-        """Return whether a Secret of ours can stay: unchanged since we wrote it, for the same registries
-        and identity, with more than half of the life left that a new token would have."""
-        labels = secret["metadata"].get("labels") or {}
-        config = content(secret)
-        left = (_expiry(secret) or now) - now
+    def _marks(self, namespace: str, logins: Logins) -> dict[str, str]:
+        marks = {
+            EXPIRY: format_rfc3339(logins.expires_at),
+            RENEW_AFTER: format_rfc3339(logins.renew_after),
+            FINGERPRINT: _docker_config.fingerprint(logins.config),
+            REGISTRIES: json.dumps(list(logins.entries)),
+            PLACE: f"{namespace}/{self.name}",
+        }
+        return {**marks, IDENTITY: self.identity} if self.identity else marks
+
+    def is_shape_of(self, metadata: Mapping) -> bool:
+        """Return whether a Secret has the labels and annotations that are wanted, and none that we set once besides."""
+        fields = _managed(metadata, self.manager)
+        labels, annotations = metadata.get("labels") or {}, annotations_of(metadata)
         return (
-            left > (self.renewed_until - now) / 2
-            and labels.get(MANAGED_BY_LABEL) == MANAGED_BY
-            and _annotation(secret, FINGERPRINT) == _docker_config.fingerprint(config)
-            and _annotation(secret, IDENTITY) == self.identity
-            and _docker_config.registries(config) == _docker_config.registries(self.config)
+            metadata["name"] == self.name
+            and _names(fields, "labels") == self._labels().keys()
+            and all(labels.get(name) == value for name, value in self._labels().items())
+            and _names(fields, "annotations") - set(ANNOTATIONS) == self.annotations.keys()
+            and all(annotations.get(name) == value for name, value in self.annotations.items())
         )
+
+
+@dataclass(frozen=True)
+class Held:
+    """A Secret of ours that stands in the cluster, as far as its metadata tells.
+
+    is_intact says that nobody edited it since it was written, for the identity that is wanted; has_shape that it has
+    the name, labels and annotations that are wanted; is_shared that other things than ours may be in it (see _shared).
+    """
+
+    namespace: str
+    name: str
+    version: str
+    is_intact: bool
+    has_shape: bool
+    entries: tuple[str, ...]
+    expires_at: datetime | None
+    renew_after: datetime | None
+    is_shared: bool = False
+
+    @classmethod
+    def of(cls, metadata: Mapping, wanted: Wanted) -> Held:
+        """Return what the metadata of a Secret of ours tells."""
+        held = annotations_of(metadata)
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            version=metadata["resourceVersion"],
+            is_intact=_is_intact(metadata, wanted) and held.get(IDENTITY, "") == wanted.identity,
+            has_shape=wanted.is_shape_of(metadata),
+            entries=entries_in(held.get(REGISTRIES)),
+            expires_at=moment(held.get(EXPIRY)),
+            renew_after=moment(held.get(RENEW_AFTER)),
+        )
+
+    def lives(self, now: datetime) -> bool:
+        """Return whether it holds logins of the wanted identity that can be used, and copied."""
+        return self.is_intact and bool(self.expires_at and self.renew_after and self.expires_at > now)
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Return whether its logins live, and for long enough that nobody need ask for new ones."""
+        return self.lives(now) and bool(self.renew_after and self.renew_after > now)
+
+    def serves(self, wanted: Iterable[str], available: Iterable[str]) -> bool:
+        """Return whether it is as it should be but for its age: no login that is not wanted, all that can be had."""
+        return self.is_intact and self.has_shape and set(available) <= set(self.entries) <= set(wanted)
+
+    def as_dict(self) -> dict:
+        """Return the form in which the inventory hands it to the module."""
+        moments = {name: getattr(self, name) for name in ("expires_at", "renew_after")}
+        texts = {name: format_rfc3339(value) if value else None for name, value in moments.items()}
+        return {**asdict(self), **texts, "entries": list(self.entries)}
+
+    @classmethod
+    def from_dict(cls, held: Mapping) -> Held:
+        """Return what as_dict() made a dictionary of."""
+        moments = {name: moment(held[name]) for name in ("expires_at", "renew_after")}
+        return cls(**{**held, **moments, "entries": tuple(held["entries"])})
+
+
+def _is_intact(metadata: Mapping, wanted: Wanted) -> bool:
+    fields = _managed(metadata, wanted.manager)
+    annotations = set(ANNOTATIONS) if wanted.identity else set(ANNOTATIONS) - {IDENTITY}
+    labels = set(LABELS) if wanted.owner else {MANAGED_BY_LABEL}
+    return (
+        is_marked(metadata, wanted.owner)
+        and f"f:{_docker_config.DATA_KEY}" in (fields.get("f:data") or {})
+        and labels <= _names(fields, "labels")
+        and annotations <= _names(fields, "annotations")
+    )
+
+
+def _managed(metadata: Mapping, manager: str) -> Mapping:
+    """Return the fields that a manager has applied and nobody changed since."""
+    for each in metadata.get("managedFields") or []:
+        if each.get("manager") == manager and each.get("operation") == "Apply":
+            return each.get("fieldsV1") or {}
+    return {}
+
+
+def _names(fields: Mapping, kind: str) -> set[str]:
+    owned = (fields.get("f:metadata") or {}).get(f"f:{kind}") or {}
+    return {name[2:] for name in owned if name.startswith("f:")}
+
+
+def is_marked(metadata: Mapping, owner: Owner | None) -> bool:
+    """Return whether a Secret is ours beyond doubt: by owner reference and labels, and it stands where we put it.
+
+    A copy of it that somebody made elsewhere has all of that but the place.
+    """
+    labels = metadata.get("labels") or {}
+    if labels.get(MANAGED_BY_LABEL) != MANAGED_BY or labels.get(OWNER_LABEL) != (owner.uid if owner else None):
+        return False
+    is_referred = not owner or owner.uid in _references(metadata)
+    return is_referred and annotations_of(metadata).get(PLACE) == place_of(metadata)
+
+
+def is_ours(metadata: Mapping, owner: Owner | None) -> bool:
+    """Return whether a Secret in a place of ours was written for the owner, marks or not.
+
+    Somebody may have taken away some of them, and kube-ecr-secrets-operator sets the owner reference only.
+    """
+    labels, place = metadata.get("labels") or {}, annotations_of(metadata).get(PLACE)
+    if place not in (None, place_of(metadata)):
+        return False
+    if owner:
+        return owner.uid in _references(metadata) or (labels.get(OWNER_LABEL) == owner.uid and place is not None)
+    is_owned = OWNER_LABEL in labels or any(is_of_group(each) for each in metadata.get("ownerReferences") or [])
+    return labels.get(MANAGED_BY_LABEL) == MANAGED_BY and not is_owned
+
+
+def predecessor(metadata: Mapping, owner: Owner | None) -> dict | None:
+    """Return the owner reference to the legacy resource whose place the owner takes, if there is one."""
+    for each in metadata.get("ownerReferences") or []:
+        is_legacy = is_of_group(each) and each["kind"] == LEGACY_KIND
+        if is_legacy and owner and owner.kind == CLUSTER_KIND and each["name"] == owner.name:
+            return each
+    return None
+
+
+def obstacle(secret: Mapping, owner: Owner | None, policy: str = "Fail") -> tuple[str, str] | None:
+    """Return why an existing Secret must not or cannot be written (reason, message), or None if it may."""
+    metadata = secret["metadata"]
+    label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
+    is_free = is_ours(metadata, owner) or predecessor(metadata, owner)
+    if not is_free and policy != "Fail":
+        is_free = not is_held(metadata)
+    if not is_free:
+        remedy = "" if policy != "Fail" else ", or set existingSecretPolicy (existing_secret_policy) to Adopt or Merge"
+        return "SecretConflict", (
+            f"{label} exists and {holder(metadata)}; it was left as it is. "
+            f"Delete it, or choose another name for the pull secret{remedy}"
+        )
+    return unfit(secret)
+
+
+def unfit(secret: Mapping) -> tuple[str, str] | None:
+    """Return why nobody could write a login into a Secret (reason, message), or None if one could."""
+    metadata = secret["metadata"]
+    label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
+    if secret.get("type") != _docker_config.SECRET_TYPE:
+        return "WrongSecretType", (
+            f"{label} has type {secret.get('type')}, which cannot be changed; delete it, and it is made again "
+            f"as {_docker_config.SECRET_TYPE}"
+        )
+    if secret.get("immutable"):
+        return "ImmutableSecret", f"{label} is immutable; delete it, and it is made again"
+    return None
+
+
+def is_held(metadata: Mapping) -> bool:
+    """Return whether something looks after a Secret: a controller, or a custom resource of ours."""
+    references = metadata.get("ownerReferences") or []
+    return any(each.get("controller") or is_of_group(each) for each in references)
+
+
+def released(metadata: Mapping, owner: Owner) -> dict:
+    """Return the merge patch that makes a Secret of ours nobody's, as it was read."""
+    references = [each for each in metadata.get("ownerReferences") or [] if each["uid"] != owner.uid]
+    return {
+        "metadata": {
+            "resourceVersion": metadata["resourceVersion"],
+            "ownerReferences": references,
+            "labels": dict.fromkeys(LABELS),
+            "annotations": dict.fromkeys(ANNOTATIONS),
+        }
+    }
+
+
+def disowned(metadata: Mapping, manager: str) -> dict:
+    """Return the part of a patch, for metadata, by which a field manager of ours has nothing in a Secret any more.
+
+    It could apply what it once applied again, and the API server would see no conflict.
+    """
+    fields = metadata.get("managedFields") or []
+    is_ours = [(each.get("manager"), each.get("operation")) == (manager, "Apply") for each in fields]
+    others = {"manager": RELEASED, "operation": "Update"}
+    told = [{**each, **others} if ours else each for each, ours in zip(fields, is_ours)]
+    return {"managedFields": told} if any(is_ours) else {}
 
 
 def empty(name: str, namespace: str) -> dict:
@@ -156,64 +381,60 @@ def empty(name: str, namespace: str) -> dict:
     }
 
 
-def obstacle(secret: dict, owner: Owner | None) -> tuple[str, str] | None:
-    """Return why an existing Secret must not or cannot be written (reason, message), or None if it may."""
-    metadata = secret["metadata"]
-    label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
-    if not _is_ours(metadata, owner):
-        return "SecretConflict", (
-            f"{label} exists and {_holder(metadata)}; it was left as it is. "
-            "Delete it, or choose another name for the pull secret"
-        )
-    if secret.get("type") != _docker_config.SECRET_TYPE:
-        return "WrongSecretType", (
-            f"{label} has type {secret.get('type')}, which cannot be changed; delete it, and it is made again "
-            f"as {_docker_config.SECRET_TYPE}"
-        )
-    if secret.get("immutable"):
-        return "ImmutableSecret", f"{label} is immutable; delete it, and it is made again"
-    return None
-
-
-def _is_ours(metadata: dict, owner: Owner | None) -> bool:
-    references = metadata.get("ownerReferences") or []
-    if owner:
-        return any(each["uid"] == owner.uid for each in references)
-    labels = metadata.get("labels") or {}
-    return labels.get(MANAGED_BY_LABEL) == MANAGED_BY and not any(
-        each["apiVersion"].partition("/")[0] == GROUP for each in references
-    )
-
-
-def _holder(metadata: dict) -> str:
+def holder(metadata: Mapping) -> str:
     references = metadata.get("ownerReferences") or []
     if references:
         return "is owned by " + ", ".join(f"{each['kind']}/{each['name']}" for each in references)
-    manager = (metadata.get("labels") or {}).get(MANAGED_BY_LABEL)
-    if manager == MANAGED_BY:
+    labels = metadata.get("labels") or {}
+    manager = labels.get(MANAGED_BY_LABEL)
+    if manager == MANAGED_BY and OWNER_LABEL not in labels:
         return "was written by a playbook, for no custom resource"
     return f"is managed by {manager}" if manager else "was not made by kube_ecr.secrets"
 
 
-def valid_until(secret: dict, now: datetime) -> datetime | None:
+def _references(metadata: Mapping) -> set[str]:
+    return {each["uid"] for each in metadata.get("ownerReferences") or []}
+
+
+def is_of_group(reference: Mapping) -> bool:
+    return reference["apiVersion"].partition("/")[0] == GROUP
+
+
+def place_of(metadata: Mapping) -> str:
+    """Return where an object stands, as NAMESPACE/NAME."""
+    return f"{metadata['namespace']}/{metadata['name']}"
+
+
+def valid_until(secret: Mapping, now: datetime) -> datetime | None:
     """Return when the token in a Secret dies, or None if it is dead, or there is no usable login in it."""
-    expiry = _expiry(secret)
+    expiry = moment(annotations_of(secret["metadata"]).get(EXPIRY))
     usable = expiry is not None and expiry > now and _docker_config.registries(content(secret))
     return expiry if usable else None
 
 
-def _expiry(secret: dict) -> datetime | None:
+def annotations_of(metadata: Mapping) -> Mapping[str, str]:
+    """Return the annotations in the metadata of an object."""
+    return metadata.get("annotations") or {}
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return the time that an annotation tells, or None if it tells none."""
     try:
-        return parse_rfc3339(_annotation(secret, EXPIRY) or "")
-    except ValueError:
+        return parse_rfc3339(text or "")
+    except (ValueError, OverflowError):  # an offset may lead out of the years 1 to 9999
         return None
 
 
-def _annotation(secret: dict, name: str) -> str | None:
-    return (secret["metadata"].get("annotations") or {}).get(name)
+def entries_in(text: str | None) -> tuple[str, ...]:
+    """Return the entries that the annotation C(registries) tells, empty if it tells none."""
+    try:
+        entries = json.loads(text or "[]")
+    except ValueError:
+        return ()
+    return tuple(entries) if isinstance(entries, list) and all(isinstance(each, str) for each in entries) else ()
 
 
-def content(secret: dict) -> str:
+def content(secret: Mapping) -> str:
     """Return the docker config JSON in a Secret, or an empty text where there is none that can be read."""
     try:
         return base64.b64decode((secret.get("data") or {})[_docker_config.DATA_KEY]).decode()

@@ -11,22 +11,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._registries import entry_of
+from dataclasses import dataclass
 
 GROUP = "aws.zakariaamine.com"
-VERSION = "v1alpha2"
-PLURALS = {
-    "AWSECRImagePullSecret": "awsecrimagepullsecrets",
-    "ClusterAWSECRImagePullSecret": "clusterawsecrimagepullsecrets",
-}
 CLUSTER_KIND = "ClusterAWSECRImagePullSecret"
+# What kube-ecr-secrets-operator called the cluster kind before; served as it is, for whoever comes from there.
+LEGACY_KIND = "AWSECRCredential"
+FINALIZER = f"{GROUP}/undo"
+POLICIES = ("Fail", "Adopt", "Merge")
+DELETION_POLICIES = ("Delete", "Orphan")
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+EXPIRY = "expiry"
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAMESPACE = re.compile(_LABEL)
 _SECRET_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]+")
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+_KEY_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*(:[0-9]{{1,5}})?")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where the API server has the resources of a kind."""
+
+    version: str
+    plural: str
+
+
+KINDS = {
+    "AWSECRImagePullSecret": Kind("v1alpha2", "awsecrimagepullsecrets"),
+    CLUSTER_KIND: Kind("v1alpha2", "clusterawsecrimagepullsecrets"),
+    LEGACY_KIND: Kind("v1alpha1", "awsecrcredentials"),
+}
 
 
 class ResourceError(ValueError):
@@ -83,59 +103,33 @@ def check_registries(hosts: object, path: str = "registries") -> list[str]:
     return list(dict.fromkeys(hosts))
 
 
+def check_template(template: object, field: str, path: str) -> dict[str, str]:
+    """Return labels or annotations (which of them field says) for a Secret, none for None.
+
+    Raises ResourceError with path: those by which a Secret is known as ours are not to be set.
+    """
+    if not isinstance(template or {}, dict):
+        raise ResourceError(path, f"must hold {field}, a name and a text each")
+    own = MANAGED_BY_LABEL if field == "labels" else EXPIRY
+    for name, value in (template or {}).items():
+        prefix, _slash, last = str(name).rpartition("/")
+        is_label_value = field != "labels" or (isinstance(value, str) and _LABEL_VALUE.fullmatch(value))
+        if not (isinstance(value, str) and is_label_value and _KEY_NAME.fullmatch(last)):
+            raise ResourceError(path, f"{name!r} or its value cannot be one of a Secret's {field}")
+        if prefix == GROUP or name == own:
+            raise ResourceError(path, f"{name!r} is what kube_ecr.secrets itself uses; remove it")
+    return dict(template or {})
+
+
 def spec_of(resource: dict) -> dict:
     """Return the spec of a custom resource, empty where it has none."""
     spec = resource.get("spec")
     return spec if isinstance(spec, dict) else {}
 
 
-def item(resource: dict) -> dict:
-    """Return what the play is told of a custom resource: a reference and the targets, with no key in it.
-
-    C(error) is None, or says why the resource cannot be served; then targets that are wrong are left out.
-    C(identity) is for the inventory to fill in; C(registries) are entries (see _registries).
-    """
-    metadata = resource["metadata"]
-    owner = {
-        "api_version": resource["apiVersion"],
-        "kind": resource["kind"],
-        "namespace": metadata.get("namespace", ""),
-        "name": metadata["name"],
-        "uid": metadata["uid"],
-        "generation": metadata.get("generation", 0),
-    }
-    told = {
-        "reference": reference(resource),
-        "owner": owner,
-        "identity": "",
-        "registries": [],
-        "secret_name": "",
-        "namespaces": [],
-        "error": None,
-    }
-    try:
-        told["secret_name"] = check_secret_name(spec_of(resource).get("secretName"), "spec.secretName")
-        told["namespaces"] = _targets(resource)
-        told["registries"] = _entries(resource)
-    except ResourceError as error:
-        told["error"] = {"reason": "InvalidResource", "msg": str(error)}
-    return told
-
-
-def _entries(resource: dict) -> list[str]:
-    hosts = check_registries(spec_of(resource).get("registries") or [], "spec.registries")
-    access = spec_of(resource).get("awsAccess")
-    if not isinstance(access, dict):
-        raise ResourceError("spec.awsAccess", "is missing; it says how to reach AWS")
-    region = check_region(access.get("region"), "spec.awsAccess.region")
-    return [entry_of(host, region) for host in hosts] or [region]
-
-
-def _targets(resource: dict) -> list[str]:
-    """A namespaced resource serves its own namespace and no other, whatever else it says."""
-    if resource["kind"] != CLUSTER_KIND:
-        return [resource["metadata"]["namespace"]]
-    return check_namespaces(spec_of(resource).get("namespaces"), "spec.namespaces")
+def is_cluster_scoped(resource: dict) -> bool:
+    """Return whether a custom resource is of a cluster kind, and so the administrator's."""
+    return not resource["metadata"].get("namespace")
 
 
 def reference(resource: dict) -> str:

@@ -41,7 +41,7 @@ class FastPathAction(ActionBase):
         return result
 
     def _execute_here(self) -> dict:
-        validation = ArgumentSpecValidator(self.feature.argument_spec).validate(self._task.args)
+        validation = ArgumentSpecValidator(self.feature.argument_spec, **self.feature.rules).validate(self._task.args)
         if validation.error_messages:
             # The text may quote a value that was given for a wrong type.
             text = remove_values(self._worded(validation.errors[0]), validation._no_log_values)

@@ -1,4 +1,4 @@
-"""How long a batch takes: N custom resources of one AWS identity, none served yet, AWS at 100 ms.
+"""How long a batch takes, AWS at 100 ms: many custom resources of one AWS identity, and one for many namespaces.
 
 Two ways, side by side on the same control plane and endpoint: the reconcile playbook by hand, and the runner from
 the moment it sees the resources to the last status. `make bench` runs it; docs/architecture.md has the figures.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.support.ansible import Ansible
 from tests.support.awsendpoint import AWSEndpoint
-from tests.support.cluster import NAMESPACED, Cluster, pull_secret
+from tests.support.cluster import CLUSTER, NAMESPACED, Cluster, pull_secret
 from tests.support.controlplane import ControlPlane
 from tests.support.runner import Runner
 
@@ -25,59 +25,79 @@ LATENCY = 0.1
 
 
 def main() -> None:
-    """Print a table of seconds."""
+    """Print two tables of seconds."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.batch", description=__doc__)
     parser.add_argument("--resources", type=int, default=100, help="how many custom resources (default: 100)")
-    count = parser.parse_args().resources
+    parser.add_argument("--namespaces", type=int, default=500, help="namespaces of one resource (default: 500)")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, ControlPlane() as plane, AWSEndpoint() as aws:
         plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         cluster = Cluster(plane)
         aws.latency = LATENCY
-        names = cluster.namespaces(*(f"team-{number}" for number in range(count)))
         env = {"K8S_AUTH_KUBECONFIG": cluster.kubeconfig, "KUBE_ECR_AWS_ENDPOINT_URL": aws.url}
-        ansible = Ansible(Path(scratch), env)
-        print(f"{count} resources of one identity, AWS at {LATENCY * 1000:.0f} ms; {_machine()}")
+        bench = _Bench(cluster, aws, Ansible(Path(scratch), env), Path(scratch))
+        print(_machine())
+        names = cluster.namespaces(*(f"team-{number}" for number in range(options.resources)))
+        bench.many_resources(names)
+        names = cluster.namespaces(*(f"wide-{number}" for number in range(options.namespaces)))
+        bench.many_namespaces(names)
 
-        _make(cluster, aws, names)
-        seconds, run = _timed(lambda: ansible.reconcile())
+
+class _Bench:
+    def __init__(self, cluster: Cluster, aws: AWSEndpoint, ansible: Ansible, scratch: Path) -> None:
+        self._cluster, self._aws, self._ansible, self._scratch = cluster, aws, ansible, scratch
+        self._principal = aws.principal()
+
+    def many_resources(self, names: list[str]) -> None:
+        """One custom resource in each namespace."""
+        print(f"{len(names)} resources of one identity, AWS at {LATENCY * 1000:.0f} ms")
+        resources = [pull_secret("app", self._principal, namespace=name) for name in names]
+
+        def clear() -> None:
+            for name in names:
+                self._cluster.delete(NAMESPACED, "app", name)
+
+        self._measure(resources, names, clear)
+
+    def many_namespaces(self, names: list[str]) -> None:
+        """One custom resource for all of them."""
+        print(f"1 resource for {len(names)} namespaces, AWS at {LATENCY * 1000:.0f} ms")
+        resource = pull_secret("wide", self._principal, namespaces=["wide-*"])
+        self._measure([resource], names, lambda: self._cluster.delete(CLUSTER, "wide"))
+
+    def _measure(self, resources: list[dict], names: list[str], clear: Callable[[], None]) -> None:
+        self._cluster.apply(*resources)
+        seconds, run = _timed(self._ansible.reconcile)
         _check(run.status == 0, run.output)
         print(f"  ansible-playbook kube_ecr.secrets.reconcile      {seconds:6.2f} s")
-        print(f"  the same again, nothing to do                    {_timed(ansible.reconcile)[0]:6.2f} s")
+        print(f"  the same again, nothing to do                    {_timed(self._ansible.reconcile)[0]:6.2f} s")
+        clear()
+        for name in names:
+            self._cluster.wait(lambda name=name: self._cluster.secret(name) is None, "it is gone with its resource")
 
-        _clear(cluster, names)
-        _make(cluster, aws, names)
-        aws.forget_calls()
-        with Runner(ansible, Path(scratch) / "runner.log") as runner:
-            cluster.wait(runner.is_watching, "the runner watches")
+        self._cluster.apply(*resources)
+        self._aws.forget_calls()
+        kind = resources[0]["kind"]
+        with Runner(self._ansible, self._scratch / f"{kind}.log") as runner:
+            self._cluster.wait(runner.is_watching, "the runner watches")
             started = time.monotonic()
-            cluster.wait(lambda: _ready(cluster) == count, "all are ready", timeout=300)
+            self._cluster.wait(lambda: self._ready(kind) == len(resources), "all are ready", timeout=300)
             print(f"  the runner, from its first list to the last Ready {time.monotonic() - started:5.2f} s")
-            cluster.wait(runner.runs, "the run has ended")
+            self._cluster.wait(runner.runs, "the run has ended")
             print(f"  of which the run (run ended ... seconds=)        {runner.seconds_of_last_run():6.2f} s")
-        print(f"  calls to AWS: {aws.count('GetAuthorizationToken')}")
+        print(f"  calls to AWS: {self._aws.count('GetAuthorizationToken')}")
+        clear()
+
+    def _ready(self, kind: str) -> int:
+        jsonpath = '{.items[*].status.conditions[?(@.type=="Ready")].status}'
+        return self._cluster.kubectl("get", kind, "-A", "-o", f"jsonpath={jsonpath}").split().count("True")
 
 
 def _machine() -> str:
     python = ".".join(map(str, sys.version_info[:3]))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, Python {python}"
-
-
-def _make(cluster: Cluster, aws: AWSEndpoint, names: list[str]) -> None:
-    principal = aws.principal()
-    cluster.apply(*(pull_secret("app", principal, namespace=name) for name in names))
-
-
-def _clear(cluster: Cluster, names: list[str]) -> None:
-    for name in names:
-        cluster.delete(NAMESPACED, "app", name)
-        cluster.core.delete_namespaced_secret("ecr-login", name)
-
-
-def _ready(cluster: Cluster) -> int:
-    jsonpath = '{.items[*].status.conditions[?(@.type=="Ready")].status}'
-    return cluster.kubectl("get", NAMESPACED, "-A", "-o", f"jsonpath={jsonpath}").split().count("True")
 
 
 def _timed[T](work: Callable[[], T]) -> tuple[float, T]:

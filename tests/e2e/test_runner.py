@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,24 +15,6 @@ from tests.support.cluster import CLUSTER, NAMESPACED, Cluster, condition, pull_
 from tests.support.processes import contents_below, watch_processes
 from tests.support.registry import PullError, Registry
 from tests.support.runner import WATCHES, Runner
-
-
-@pytest.fixture
-def runner(ansible: Ansible, tmp_path: Path) -> Iterator[Runner]:
-    """A runner that is not started yet, with a TMPDIR of its own (pytest's paths are too long for sockets)."""
-    with tempfile.TemporaryDirectory() as temporary:
-        runner = Runner(Ansible(ansible.home, {**ansible.env, "TMPDIR": temporary}), tmp_path / "runner.log")
-        yield runner
-        runner.stop()
-        assert "Traceback" not in runner.log
-        assert not list(Path(temporary).iterdir()), "its private directories are gone"
-
-
-def events(cluster: Cluster, name: str) -> list[tuple[str, str]]:
-    """Return reason and text of the events of a resource, the oldest first."""
-    found = cluster.core.list_event_for_all_namespaces(field_selector=f"involvedObject.name={name}").items
-    ordered = sorted(found, key=lambda each: each.metadata.resource_version)
-    return [(each.reason, each.message) for each in ordered]
 
 
 def test_a_custom_resource_becomes_a_login_that_pulls(
@@ -66,7 +43,7 @@ def test_a_custom_resource_becomes_a_login_that_pulls(
     ]
     assert condition(app, "Ready")["reason"] == "SecretsUpdated"
     assert condition(app, "RefreshFailing")["status"] == "False"
-    cluster.wait(lambda: "SecretCreationSuccess" in dict(events(cluster, "app")), "an event tells")
+    cluster.wait(lambda: "SecretCreationSuccess" in dict(cluster.events("app")), "an event tells")
     (row,) = (line for line in cluster.kubectl("get", "aeps", "-n", own).splitlines() if line.startswith("app"))
     assert row.split()[1:4] == ["ecr-login", "True", app["status"]["expiresAt"]]
 
@@ -135,8 +112,8 @@ def test_wrong_keys_are_told_and_right_ones_heal_at_once(
     app = cluster.wait_ready(NAMESPACED, "app", own, status="False")
     for kind in ("Ready", "RefreshFailing"):
         assert condition(app, kind)["reason"] == "InvalidSignatureException"
-    cluster.wait(lambda: "GetAWSAuthTokenFailed" in dict(events(cluster, "app")), "an event tells")
-    told = json.dumps(app["status"]) + str(events(cluster, "app")) + runner.log
+    cluster.wait(lambda: "GetAWSAuthTokenFailed" in dict(cluster.events("app")), "an event tells")
+    told = json.dumps(app["status"]) + str(cluster.events("app")) + runner.log
     assert "base64" in told
     assert "canary" not in told
 
@@ -240,7 +217,7 @@ def test_no_key_and_no_token_leaves_memory(
     secrets = [principal.secret_key, principal.access_key]
     if not failing:
         secrets.append(cluster.config(own)["auths"][principal.registry()]["password"][-40:])
-    told = [json.dumps(app["status"]), runner.log, str(events(cluster, "app"))]
+    told = [json.dumps(app["status"]), runner.log, str(cluster.events("app"))]
     for secret in secrets:
         assert not any(secret in text for text in told)
         assert not any(secret.encode() in content for content in (*seen, *private, *contents_below(ansible.home)))
@@ -259,42 +236,24 @@ def hanging(cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Ru
 
 
 @pytest.mark.usefixtures("hanging")
-def test_sigterm_in_mid_run_leaves_nothing_behind(runner: Runner, ansible: Ansible) -> None:
+def test_sigterm_in_mid_run_leaves_nothing_behind(runner: Runner) -> None:
     assert runner.stop() == 0
     assert not list(runner.temporary.iterdir())
-    assert _processes(ansible.home) == []
+    assert runner.processes() == []
 
 
 def test_sigkill_in_mid_run_leaves_no_key_behind_and_a_restart_serves(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner, ansible: Ansible, hanging: str
 ) -> None:
-    """As when a container is killed: all its processes go at once, its files stay."""
-    runner.stop(signal.SIGKILL)
-    for pid in _processes(ansible.home):
-        os.kill(pid, signal.SIGKILL)
-    cluster.wait(lambda: not _processes(ansible.home), "all processes are gone")
+    runner.kill()
     left = [*contents_below(runner.temporary), *contents_below(ansible.home)]
     assert any(b"kube_ecr.secrets.pull_secrets" in content for content in left)
     for secret in (principal.secret_key, principal.access_key):
         assert not any(secret.encode() in content for content in left)
-    shutil.rmtree(runner.temporary)
-    runner.temporary.mkdir()
+    runner.clean()
     aws.heal()
     runner.start()
     cluster.wait_ready(NAMESPACED, "app", hanging)
-
-
-def _processes(home: Path) -> list[int]:
-    """Return the processes that have that HOME."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (process / "environ").read_bytes()
-        except OSError:  # it has ended
-            continue
-        if f"HOME={home}".encode() in environment.split(b"\0"):
-            found.append(int(process.name))
-    return found
 
 
 def test_a_temporary_directory_that_ansible_could_not_work_in_is_refused(ansible: Ansible, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -44,25 +43,6 @@ BASE_ROLE = {
         },
     ],
 }
-
-
-@pytest.fixture
-def start(ansible: Ansible, tmp_path: Path) -> Iterator[Callable[..., Runner]]:
-    """Starts a runner with options and variables, in a TMPDIR of its own (pytest's paths are too long for sockets)."""
-    with tempfile.TemporaryDirectory() as temporary:
-        started: list[Runner] = []
-
-        def start(*options: str, **env: str) -> Runner:
-            settings = Ansible(ansible.home, {**ansible.env, "TMPDIR": temporary, **env})
-            started.append(Runner(settings, tmp_path / "runner.log", *options))
-            started[-1].start()
-            return started[-1]
-
-        yield start
-        for runner in started:
-            runner.stop()
-            assert "Traceback" not in runner.log
-        assert not list(Path(temporary).iterdir()), "its private directories are gone"
 
 
 def logins(cluster: Cluster, namespace: str, name: str = "ecr-login") -> list[str]:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils import _ecr_pull_secret, _kube
+from ansible_collections.kube_ecr.secrets.plugins.module_utils import _kube
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations import Authorization
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._pull_secret import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._pull_secret import Logins, Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._request import Request
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._serving import Serving
 from tests.support.ansible import Ansible, Run
 from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cluster import Cluster
@@ -41,26 +43,26 @@ def states(run: Run, name: str = "Write") -> list[str]:
 
 def test_written_once_then_unchanged_until_half_of_the_life_is_over(ansible: Ansible, cluster: Cluster) -> None:
     names = cluster.namespaces("team-a", "team-b")
-    half_gone = authorization(timedelta(hours=7), "first")
-    first = ansible.play(
-        task(options(names, half_gone), "create"),
-        task(options(names, authorization(timedelta(hours=13))), "7 of 13 hours left"),
-    )
+    given = authorization(timedelta(hours=10), "first")
+    first = ansible.play(task(options(names, given), "create"), task(options(names), "again"))
     assert states(first, "create") == ["created", "created"]
-    assert first.result("create")["expires_at"] == half_gone["expires_at"]
-    assert states(first, "7 of 13 hours left") == ["unchanged", "unchanged"]
-    assert first.result("7 of 13 hours left")["changed"] is False
+    assert first.result("create")["expires_at"] == given["expires_at"]
+    assert first.result("create")["renew_after"] < given["expires_at"]
+    assert states(first, "again") == ["unchanged", "unchanged"]
+    assert first.result("again")["changed"] is False
     assert cluster.config(names[0])["auths"][HOST]["password"] == "first"
     before = cluster.secret(names[0])
 
-    second = ansible.play(task(options(names, authorization(timedelta(hours=15)))))
-    assert states(second) == ["updated", "updated"]
+    cluster.age_secret(names[0])
+    second = ansible.play(task(options(names)))
+    assert states(second) == ["updated", "unchanged"]
     after = cluster.secret(names[0])
     assert before is not None
     assert after is not None
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["type"] == "kubernetes.io/dockerconfigjson"
-    assert after["metadata"]["annotations"]["expiry"] == second.result("Write")["expires_at"]
+    assert after["metadata"]["annotations"]["expiry"] == second.result("Write")["namespaces"][0]["expires_at"]
+    assert second.result("Write")["expires_at"] == given["expires_at"], "the earliest"
     assert cluster.config(names[0])["auths"].keys() == {HOST}
     assert cluster.config(names[0])["auths"][HOST]["password"] == CANARY
 
@@ -158,10 +160,12 @@ def test_a_secret_that_appears_between_read_and_write_is_not_overwritten(cluster
     cluster.core.create_namespaced_secret(namespace, {"metadata": {"name": "ecr-login"}, **FOREIGN["shared"]})
     before = cluster.secret(namespace)
     now = datetime.now(UTC)
-    wanted = Wanted.of("ecr-login", [Authorization(HOST, "AWS", CANARY, now + timedelta(hours=12), HOST)], None)
+    logins = Logins.of([Authorization(HOST, "AWS", CANARY, now + timedelta(hours=12), HOST)], now)
+    request = Request(Wanted("ecr-login", None, entries=(HOST,)), (namespace,))
     backend = _kube.connect({"kubeconfig": cluster.kubeconfig})
+    serving = Serving(backend, request, logins, None, None, now, dry_run=False)
     with pytest.raises(_kube.KubernetesError) as refusal:
-        _ecr_pull_secret._write(backend, wanted, namespace, None, now, dry_run=False)
+        serving.write(namespace, None, None, logins)
     assert refusal.value.status == 409
     assert cluster.secret(namespace) == before
 
@@ -233,7 +237,7 @@ def test_the_shipped_module_gives_the_result_of_the_fast_path(ansible: Ansible, 
 
 def _comparable(result: dict[str, Any], namespace: str) -> str:
     kept = {name: value for name, value in result.items() if not name.startswith("_ansible") and name != "exception"}
-    kept["token_life"] = kept.get("token_life") and kept["token_life"] // 600
+    kept["renew_after"] = bool(kept.get("renew_after"))
     return str(sorted(kept.items())).replace(namespace, "NAMESPACE")
 
 
@@ -242,6 +246,11 @@ INVALID: dict[str, dict[str, Any]] = {
     "namespaces: must list at least one": {"namespaces": []},
     "namespaces: '' is not a valid namespace name": {"namespaces": ["", "team-a"]},
     "authorizations: the list is empty": {"authorizations": []},
+    "authorizations: is missing": {"authorizations": None},
+    "labels: 'app.kubernetes.io/managed-by' is what kube_ecr.secrets itself uses": {
+        "labels": {"app.kubernetes.io/managed-by": "me"}
+    },
+    "service_accounts: 'Build' is neither the name of a service account": {"service_accounts": ["Build"]},
     f"authorizations: the token for {HOST} expired at": {"authorizations": [authorization(timedelta(hours=-1))]},
     "NoCluster: Invalid kube-config file. Expected object with name nope": {"context": "nope"},
     "no connection to https://127.0.0.1:9": {"host": "https://127.0.0.1:9"},
@@ -254,15 +263,6 @@ def test_what_cannot_be_done_says_which_option(ansible: Ansible, cluster: Cluste
         assert words in run.result(words)["msg"]
         assert run.result(words)["changed"] is False
     assert cluster.secret("default") is None
-
-
-def test_an_owner_of_another_namespace_is_refused(ansible: Ansible, cluster: Cluster) -> None:
-    """The garbage collector would delete such a Secret: it looks for the owner in the Secret's namespace."""
-    own, other = cluster.namespaces("own", "other")
-    owner = {"api_version": "aws.zakariaamine.com/v1alpha2", "kind": "AWSECRImagePullSecret", "name": "x", "uid": "u"}
-    run = ansible.play(task(options([other], owner={**owner, "namespace": own})))
-    assert "whose owner is in another namespace" in run.result("Write")["msg"]
-    assert cluster.secret(other) is None
 
 
 def test_without_a_token_it_tells_who_can_still_pull_and_writes_nothing(ansible: Ansible, cluster: Cluster) -> None:

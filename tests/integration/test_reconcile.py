@@ -99,18 +99,39 @@ def test_changed_keys_replace_a_token_that_still_lives(
 def test_an_outage_of_aws_leaves_secrets_as_they_are(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
-    served, missing = (*cluster.namespaces("served"), *cluster.names("missing"))
-    cluster.apply(pull_secret("shared", principal, namespaces=[served, missing]))
+    """A namespace that appears meanwhile is served all the same, while a token lives."""
+    served, missing, late = (*cluster.namespaces("served"), *cluster.names("missing", "late"))
+    cluster.apply(pull_secret("shared", principal, namespaces=[served, missing, late]))
     ansible.reconcile()
+    cluster.age_secret(served)
     before = cluster.secret(served)
     cluster.make_namespace(missing)
     aws.stop()
     run = ansible.reconcile()
-    assert state(run, "shared") == {served: "unchanged", missing: "failed"}
+    assert state(run, "shared") == {served: "unchanged", missing: "created", late: "pending"}
     assert run.items(WRITE)["shared"]["error"]["reason"] == "Unreachable"
     assert cluster.secret(served) == before
+    assert cluster.config(missing) == cluster.config(served)
+
+    for namespace in (served, missing):
+        cluster.age_secret(namespace, dead=True)
+    cluster.make_namespace(late)
+    assert set(state(ansible.reconcile(), "shared").values()) == {"failed"}
     aws.start()
-    assert state(ansible.reconcile(), "shared") == {served: "unchanged", missing: "created"}
+    assert state(ansible.reconcile(), "shared") == {served: "updated", missing: "updated", late: "created"}
+
+
+def test_a_token_that_is_held_serves_new_namespaces_without_a_call_to_aws(
+    ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
+) -> None:
+    served, late = (*cluster.namespaces("served"), *cluster.names("late"))
+    cluster.apply(pull_secret("shared", principal, namespaces=[served, late]))
+    ansible.reconcile()
+    cluster.make_namespace(late)
+    aws.forget_calls()
+    assert state(ansible.reconcile(), "shared") == {served: "unchanged", late: "created"}
+    assert aws.calls == []
+    assert cluster.config(late) == cluster.config(served)
 
 
 def test_a_resource_that_is_gone_when_its_keys_are_needed_fails_with_a_reason(
@@ -174,7 +195,7 @@ def test_text_of_a_resource_is_never_a_template(
             assert error["reason"] == "InvalidResource"
             assert error["msg"].startswith(f"{field}: {text!r} ")
     assert not pwned.exists()
-    assert "49" not in {namespace for each in items.values() for namespace in each["item"]["namespaces"]}
+    assert "49" not in {namespace for each in items.values() for namespace in each["item"]["namespaces"] or ()}
 
 
 def test_the_oldest_supported_versions_serve_both_kinds(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -40,6 +43,31 @@ class Runner(Service):
             raise
         self.process = None
         return status
+
+    def kill(self) -> None:
+        """End it as a container is killed: all its processes go at once, its files stay."""
+        self.stop(signal.SIGKILL)
+        while processes := self.processes():
+            for pid in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def processes(self) -> list[int]:
+        """Return the processes that have its HOME: it, and all that it started."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (process / "environ").read_bytes()
+            except OSError:  # it has ended
+                continue
+            if f"HOME={self._ansible.home}".encode() in environment.split(b"\0"):
+                found.append(int(process.name))
+        return found
+
+    def clean(self) -> None:
+        """Remove the files of a container that was killed, as its replacement finds none."""
+        shutil.rmtree(self.temporary)
+        self.temporary.mkdir()
 
     @property
     def temporary(self) -> Path:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -19,20 +19,21 @@ from typing import Protocol
 
 from kube_ecr_runner import schedule
 from kube_ecr_runner.batch import Summary
-from kube_ecr_runner.following import Following, Watcher
+from kube_ecr_runner.following import Change, Following, Watcher
 from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, Source
 from kube_ecr_runner.logs import fields
-from kube_ecr_runner.queue import DueQueue
-from kube_ecr_runner.resources import (
-    Key,
-    Namespace,
-    Reference,
-    Referenced,
-    Resource,
+from kube_ecr_runner.news import (
+    Sight,
+    has_failed_in,
+    is_disturbed,
+    is_moved,
     is_older,
     is_outdated,
-    waits_for,
+    is_settled,
+    unsettled,
 )
+from kube_ecr_runner.queue import DueQueue
+from kube_ecr_runner.resources import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.results import Result
 from kube_ecr_runner.status import Event, condition_of, events_of, status_of
 from kube_ecr_runner.times import parse_time
@@ -40,6 +41,8 @@ from kube_ecr_runner.times import parse_time
 # A clock that was set is noticed after this many seconds, for due times are times of day.
 MAX_SLEEP_SECONDS = 30.0
 REWRITE_DELAY = timedelta(seconds=10)
+# How long after a result the watches may still have to tell what the run did.
+SETTLE_DELAY = timedelta(seconds=2)
 STOP_SECONDS = 20.0
 
 _log = logging.getLogger(__name__)
@@ -79,13 +82,18 @@ Inbox = SimpleQueue[Message]
 
 @dataclass
 class _Tracked:
-    """What is known of one resource; resource.status is what was last worked out, even if it could not be written."""
+    """What is known of one resource; resource.status is what was last worked out, even if it could not be written.
+
+    doubts are objects that something was wrong with while a run worked on the resource, which may put them right:
+    whether they turned wrong just then, or were seen for the first time.
+    """
 
     resource: Resource
     failures: int = 0
     events: frozenset[Event] = frozenset()
     served_generation: int | None = None
     unwritten: bool = False
+    doubts: dict[Reference, bool] = field(default_factory=dict)
 
 
 class Controller:
@@ -120,9 +128,11 @@ class Controller:
         self._clock = clock
         self._queues = {playbook: DueQueue() for playbook in dict.fromkeys(playbooks.values())}
         self._tracked: dict[Key, _Tracked] = {}
+        # When to look at the doubts about resources.
+        self._doubtful = DueQueue()
         self._namespaces: dict[str, Namespace] = {}
         self._following = Following(follow)
-        self._references_changed = False
+        self._names_changed = False
         self._unlisted = {*sources.values(), NAMESPACES}
         self._runs = 0
         self._run_playbook: str | None = None
@@ -144,6 +154,7 @@ class Controller:
                 if not all(each.is_alive() for each in [*watchers, *self._following.watchers()]):
                     raise RuntimeError("a watch died; see above")
                 self._rewrite()
+                self._settle()
                 self._start_run()
             _log.info("stopping", extra=fields(signal=self._stop.signal))
         finally:
@@ -167,7 +178,7 @@ class Controller:
             timeout = None
 
     def _seconds_to_wait(self) -> float:
-        moments = [self._rewrite_at] if self._rewrite_at else []
+        moments = [each for each in (self._rewrite_at, self._doubtful.next_due()) if each]
         if self._run_playbook is None and not self._unlisted:
             moments += [due + self._window for queue in self._queues.values() if (due := queue.next_due())]
         if not moments:
@@ -185,11 +196,14 @@ class Controller:
                 self._resources_listed(self._kinds[source], objects)
                 self._listed(source)
             case Changed(source, item, is_gone) if source in self._kinds:
-                self._resource_seen(replace(item, deleting=True) if is_gone else item)
+                if is_gone:
+                    self._forget(item.key)
+                else:
+                    self._resource_seen(item)
             case Listed(source, objects):
-                self._referenced_listed(source, objects)
+                self._objects_listed(source, objects)
             case Changed(source, item, is_gone):
-                self._renew(self._referring_to(self._following.changed(source, item, is_gone)))
+                self._objects_changed(self._following.changed(source, item, is_gone))
             case Result():
                 self._result_arrived(message)
             case _RunEnded():
@@ -219,25 +233,26 @@ class Controller:
     def _resource_seen(self, resource: Resource) -> None:
         key = resource.key
         tracked = self._tracked.get(key)
-        if resource.deleting:
+        if resource.deleting and not resource.undo:
             self._forget(key)
         elif tracked is None or tracked.resource.uid != resource.uid:
             self._forget(key)
             self._tracked[key] = _Tracked(resource)
-            self._references_changed = True
+            self._names_changed = True
             if not self._unlisted:
                 self._enqueue(resource)
-        elif tracked.resource.generation != resource.generation:
+        elif (tracked.resource.generation, tracked.resource.undo) != (resource.generation, resource.undo):
             # The status in an event may be older than what was worked out since.
             tracked.resource = replace(resource, status=tracked.resource.status)
             tracked.failures = 0
-            self._references_changed = True
+            self._names_changed = True
             if tracked.served_generation != resource.generation and not self._unlisted:
                 self._queue_of(key).mark(key, self._clock())
 
     def _enqueue(self, resource: Resource) -> None:
         now = self._clock()
-        due = now if is_outdated(resource, self._namespaces) else schedule.first_due(resource, now)
+        is_urgent = resource.undo or is_outdated(resource, self._namespaces)
+        due = now if is_urgent else schedule.first_due(resource, now)
         self._queue_of(resource.key).mark(resource.key, due)
 
     def _renew(self, found: Iterable[_Tracked]) -> None:
@@ -249,7 +264,8 @@ class Controller:
     def _forget(self, key: Key) -> None:
         if self._tracked.pop(key, None):
             self._queue_of(key).forget(key)
-            self._references_changed = True
+            self._doubtful.forget(key)
+            self._names_changed = True
 
     def _queue_of(self, key: Key) -> DueQueue:
         return self._queues[self._playbooks[key.kind]]
@@ -261,45 +277,43 @@ class Controller:
             self._namespace_changed(each, is_gone=False)
 
     def _namespace_changed(self, namespace: Namespace, is_gone: bool) -> None:
-        """Look again at the resources whose target came (they wait for it) or went (their status still counts it)."""
+        """Look again at the resources that a namespace came to or left, or that it allows another identity."""
         before = self._namespaces.pop(namespace.name, None)
         if not is_gone:
             self._namespaces[namespace.name] = namespace
-        if self._unlisted or (namespace.terminating and not is_gone):
-            return
-        is_replaced = before is not None and before.uid != namespace.uid
-        if not is_gone and before is not None and not is_replaced:
-            if before.allowed_identities != namespace.allowed_identities:
-                self._renew(self._using_own_identity_in(namespace.name))
+        if self._unlisted:
             return
         for key, tracked in self._tracked.items():
-            if namespace.name in tracked.resource.namespaces:
-                waits = waits_for(tracked.resource.status, namespace.name)
-                is_news = not waits if is_gone else waits or is_replaced
-                if is_news or self._queue_of(key).is_working(key):
-                    self._queue_of(key).mark(key, self._clock())
+            queue = self._queue_of(key)
+            if is_moved(tracked.resource, before, None if is_gone else namespace, is_working=queue.is_working(key)):
+                queue.mark(key, self._clock())
+        is_same = before is not None and before.uid == namespace.uid and not is_gone and not namespace.terminating
+        if is_same and before.allowed_identities != namespace.allowed_identities:
+            self._renew(self._using_own_identity_in(namespace.name))
 
     def _using_own_identity_in(self, namespace: str) -> list[_Tracked]:
         found = self._tracked.values()
         return [each for each in found if each.resource.uses_own_identity and each.resource.key.namespace == namespace]
 
-    # What resources refer to
+    # Secrets and service accounts
 
     def _follow(self) -> None:
-        """Watch what the resources refer to; before all of them are known there is nothing to compare with."""
-        if self._references_changed and not self._unlisted:
-            self._references_changed = False
-            self._following.follow(
-                reference for each in self._tracked.values() for reference in each.resource.references
-            )
+        """Watch what the resources name; before all of them are known there is nothing to compare with."""
+        if self._names_changed and not self._unlisted:
+            self._names_changed = False
+            self._following.follow(named for each in self._tracked.values() for named in each.resource.watched)
 
-    def _referenced_listed(self, source: Source, objects: Iterable[Referenced]) -> None:
-        changed = self._following.listed(source, objects)
-        self._renew(self._affected_at_first_sight(objects) if changed is None else self._referring_to(changed))
+    def _objects_listed(self, source: Source, objects: Iterable[Referenced]) -> None:
+        seen = self._following.listed(source, objects)
+        if not isinstance(seen, Sight):
+            self._objects_changed(seen)
+            return
+        self._renew(self._affected_at_first_sight(seen.found))
+        for tracked in self._tracked.values():
+            self._disturb(tracked, unsettled(tracked.resource, seen, self._namespaces), is_news=False)
 
-    def _affected_at_first_sight(self, objects: Iterable[Referenced]) -> list[_Tracked]:
-        """Return the resources that an object may have changed for since they were served, or while they are."""
-        found = {each.reference: each for each in objects}
+    def _affected_at_first_sight(self, found: Mapping[Reference, Referenced]) -> list[_Tracked]:
+        """Return the resources whose way in may have changed since they were served, or while they are."""
         return [
             each
             for each in self._referring_to(found)
@@ -307,9 +321,44 @@ class Controller:
             or any(is_older(each.resource, found[item]) for item in each.resource.references if item in found)
         ]
 
+    def _objects_changed(self, changes: Iterable[Change]) -> None:
+        changes = {item.reference: change for change in changes if (item := change.after or change.before)}
+        self._renew(self._referring_to(changes))
+        for tracked in self._tracked.values():
+            disturbed = {
+                reference
+                for reference, change in changes.items()
+                if is_disturbed(tracked.resource, *change, self._namespaces)
+            }
+            self._disturb(tracked, disturbed, is_news=True)
+
     def _referring_to(self, references: Container[Reference]) -> list[_Tracked]:
         found = self._tracked.values()
         return [each for each in found if any(item in references for item in each.resource.references)]
+
+    def _disturb(self, tracked: _Tracked, objects: Collection[Reference], *, is_news: bool) -> None:
+        """Make a resource due that has something to put right, unless the run that works on it may do that yet."""
+        key = tracked.resource.key
+        if not objects:
+            return
+        if self._queue_of(key).is_working(key):
+            tracked.doubts |= dict.fromkeys(objects, is_news)
+        else:
+            _log.debug("to be put right", extra=fields(resource=key, objects=len(objects), first=min(objects)))
+            self._queue_of(key).mark(key, self._clock())
+
+    def _settle(self) -> None:
+        """Look at the doubts that were there when a run ended: by now the watches have told what it did."""
+        now = self._clock()
+        for key in self._doubtful.take(now, len(self._doubtful)):
+            self._doubtful.forget(key)
+            tracked = self._tracked[key]
+            doubts, tracked.doubts = tracked.doubts, {}
+            for each, is_news in doubts.items():
+                is_known = not is_news and has_failed_in(tracked.resource, each.namespace)
+                found = self._following.find(each)
+                if not is_known and not is_settled(tracked.resource, each, found, self._namespaces):
+                    self._disturb(tracked, [each], is_news=is_news)
 
     # Runs
 
@@ -382,7 +431,13 @@ class Controller:
         due = schedule.next_due(result, tracked.failures, planned, now, self._random)
         if not queue.finish(result.key, due):
             return
-        status = status_of(before, result, now, due)
+        if tracked.doubts:
+            self._doubtful.mark(result.key, now + SETTLE_DELAY)
+        if result.is_undo and result.succeeded:
+            _log.info("undone", extra=fields(resource=result.key))
+            return
+        targets = () if result.outcomes else before.targets.among(self._namespaces)
+        status = status_of(before, result, now, due, targets)
         tracked.resource = replace(before, status=status)
         _log_change(before, status)
         if status != before.status or tracked.unwritten:

@@ -1,4 +1,4 @@
-"""What resources refer to is watched, by name: which watches there are, and what each has seen last.
+"""Secrets and service accounts are watched, by name: which watches there are, and what each has seen last.
 
 These watches only hasten things. Whatever keeps one from working (a right that is missing, say), resources are served
 and refreshed all the same.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kube_ecr_runner.kube import Source, objects_named
 from kube_ecr_runner.logs import fields
-from kube_ecr_runner.resources import Reference, Referenced
+from kube_ecr_runner.news import Sight
+from kube_ecr_runner.resources import Reference, Referenced, ReferenceKind
 
 # Each is a thread and a connection, and whoever may create a resource can name what there is not.
 MAX_WATCHES = 200
@@ -33,62 +34,86 @@ class Watcher(Protocol):
         """Return whether it still works."""
 
 
+class Change(NamedTuple):
+    """What an object was when it was last seen, and what it is: None where it is not there."""
+
+    before: Referenced | None
+    after: Referenced | None
+
+
 class Following:
-    """Watches of the objects that resources refer to: one for each kind and name, in all namespaces at once."""
+    """Watches of Secrets and service accounts: one for each kind and name, in all namespaces at once."""
 
     def __init__(self, watch: Callable[[Source], Watcher]) -> None:
         """watch makes the watch of a source, which is started and stopped here."""
         self._watch = watch
         self._watchers: dict[Source, Watcher] = {}
-        # By source, the resourceVersion of each object; a source that was not listed yet is not in it.
-        self._seen: dict[Source, dict[Reference, str]] = {}
+        self._named: dict[Source, tuple[ReferenceKind, str]] = {}
+        # By source, each object; a source that was not listed yet is not in it.
+        self._seen: dict[Source, dict[Reference, Referenced]] = {}
         self._is_full = False
 
     def watchers(self) -> list[Watcher]:
         """Return the watches that should be working now."""
         return list(self._watchers.values())
 
-    def follow(self, references: Iterable[Reference]) -> None:
-        """Watch these and nothing else: what is watched already stays so, what is not among them any more ends."""
-        wanted = {objects_named(*each) for each in {(each.kind, each.name) for each in references}}
-        for source in self._watchers.keys() - wanted:
+    def follow(self, named: Iterable[tuple[ReferenceKind, str]]) -> None:
+        """Watch what has these kinds and names (see Resource.watched) and nothing else.
+
+        What is watched already stays so, what is not among them any more ends.
+        """
+        wanted = {objects_named(*each): each for each in set(named)}
+        for source in self._watchers.keys() - wanted.keys():
             self._watchers.pop(source).stop()
             self._seen.pop(source, None)
-        new = sorted(wanted - self._watchers.keys(), key=lambda source: source.name)
+        self._named = wanted
+        new = sorted(wanted.keys() - self._watchers.keys(), key=lambda source: source.name)
         room = MAX_WATCHES - len(self._watchers)
         for source in new[:room]:
             self._watchers[source] = self._watch(source)
             self._watchers[source].start()
         self._tell_if_full(len(new) - room)
 
-    def listed(self, source: Source, objects: Iterable[Referenced]) -> set[Reference] | None:
-        """Take all objects of a source; return those that changed since they were last seen, also what came or went.
+    def listed(self, source: Source, objects: Iterable[Referenced]) -> list[Change] | Sight:
+        """Take all objects of a source; return what changed since they were last seen, also what came or went.
 
-        Returns None the first time: there is nothing to compare them with. A source that is not watched any more has
-        nothing new to tell.
+        Returns a Sight the first time: there is nothing to compare them with. A source that is not watched any more
+        has nothing new to tell.
         """
         if source not in self._watchers:
-            return set()
-        versions = {each.reference: each.version for each in objects}
-        before = self._seen.get(source)
-        self._seen[source] = versions
+            return []
+        before, now = self._seen.get(source), {each.reference: each for each in objects}
+        self._seen[source] = now
         if before is None:
-            return None
-        return {each for each in before.keys() | versions.keys() if before.get(each) != versions.get(each)}
+            return Sight(*self._named[source], now.values())
+        changes = (Change(before.get(each), now.get(each)) for each in before.keys() | now.keys())
+        return [each for each in changes if _version(each.before) != _version(each.after)]
 
-    def changed(self, source: Source, item: Referenced, is_gone: bool) -> set[Reference]:
-        """Take one object of a source; return it if it is not as it was last seen. See listed()."""
+    def changed(self, source: Source, item: Referenced, is_gone: bool) -> list[Change]:
+        """Take one object of a source; return the change if it is not as it was last seen. See listed()."""
         seen = self._seen.get(source)
         if seen is None:
-            return set()
-        before, version = seen.pop(item.reference, None), None if is_gone else item.version
-        if version is not None:
-            seen[item.reference] = version
-        return {item.reference} if version != before else set()
+            return []
+        change = Change(seen.pop(item.reference, None), None if is_gone else item)
+        if not is_gone:
+            seen[item.reference] = item
+        return [change] if _version(change.before) != _version(change.after) else []
+
+    def find(self, reference: Reference) -> Referenced | None:
+        """Return an object as it was last seen, None if it was not."""
+        for name in (reference.name, ""):
+            seen = self._seen.get(objects_named(reference.kind, name))
+            if seen is not None:
+                return seen.get(reference)
+        return None
 
     def _tell_if_full(self, left: int) -> None:
         if left > 0 and not self._is_full:
-            cause = f"the resources refer to Secrets and service accounts of more than {MAX_WATCHES} names"
+            cause = f"the resources name Secrets and service accounts of more than {MAX_WATCHES} names"
             effect = "a change of the others is noticed only when the resources that name them are refreshed"
-            _log.warning("not all references are watched", extra=fields(cause=f"{cause}; {effect}"))
+            _log.warning("not all that resources name is watched", extra=fields(cause=f"{cause}; {effect}"))
         self._is_full = left > 0
+
+
+def _version(item: Referenced | None) -> str | None:
+    return item and item.version

@@ -32,13 +32,13 @@ from urllib3.util.retry import Retry
 from urllib3.util.ssl_ import create_urllib3_context
 
 from kube_ecr_runner.logs import fields
+from kube_ecr_runner.marks import GROUP
 from kube_ecr_runner.resources import (
-    API_VERSION,
-    GROUP,
+    LEGACY_KIND,
     PLURALS,
-    VERSION,
     ReferenceKind,
     Resource,
+    api_version,
     parse_namespace,
     parse_referenced,
 )
@@ -54,7 +54,8 @@ WATCH_SECONDS = (240, 300)
 # The server ends a watch; a client that waits a little longer notices a connection that is dead.
 WATCH_GRACE_SECONDS = 15.0
 RELIST_SECONDS = (1.0, 30.0)
-# A right that is missing is granted by a person, who may wait: it is asked for again at this pace in the end.
+# A right or an optional kind that is missing comes from a person, who may wait: it is asked for again at this pace in
+# the end.
 FORBIDDEN_SECONDS = 180.0
 MAX_NOTE = 1024
 
@@ -94,7 +95,8 @@ class Source:
     """Objects of one kind in the whole cluster, or those that a field selector picks.
 
     parse makes of each what is handed on; absent is what to do when the API server does not know the kind, unseen
-    what does not work for someone who may not read it, where the rest does.
+    what does not work for someone who may not read it, where the rest does. optional is what the rest works without,
+    because a cluster need not know the kind, or RBAC not grant it: nobody waits for a list of it.
     """
 
     name: str
@@ -104,9 +106,20 @@ class Source:
     absent: str = ""
     selector: str = ""
     unseen: str = ""
+    optional: bool = False
 
 
-NAMESPACES = Source("namespaces", "/api/v1/namespaces", parse_namespace, metadata_only=True)
+NAMESPACES = Source(
+    "namespaces",
+    "/api/v1/namespaces",
+    parse_namespace,
+    metadata_only=True,
+    optional=True,
+    unseen=(
+        "a namespace that appears, is relabelled or goes is noticed only when the custom resources are refreshed; "
+        "grant the runner list and watch of namespaces for it to be noticed at once"
+    ),
+)
 
 
 def resources_of(kind: str) -> Source:
@@ -114,8 +127,9 @@ def resources_of(kind: str) -> Source:
     plural = PLURALS[kind]
     return Source(
         name=f"{plural}.{GROUP}",
-        path=f"/apis/{GROUP}/{VERSION}/{plural}",
+        path=f"/apis/{api_version(kind)}/{plural}",
         parse=Resource.parse,
+        optional=kind == LEGACY_KIND,
         absent=(
             f"the custom resource definition {plural}.{GROUP} is not installed; install it with "
             f"'kubectl apply -f crds/' from the folder of the collection kube_ecr.secrets"
@@ -130,21 +144,21 @@ _REFERENCED = {
 
 
 def objects_named(kind: ReferenceKind, name: str) -> Source:
-    """Return the source of the objects of one kind and name in all namespaces, without what they hold.
+    """Return the source of the objects of one kind and name in all namespaces; of Secrets, without what they hold.
 
-    With one name, RBAC that grants it by resourceNames is enough:
+    An empty name stands for all of that kind. With one name, RBAC that grants it by resourceNames is enough:
     https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
     """
     plural, parse = _REFERENCED[kind]
     return Source(
-        name=f"{plural}/{name}",
+        name=f"{plural}/{name or '*'}",
         path=f"/api/v1/{plural}",
         parse=parse,
-        metadata_only=True,
-        selector=f"metadata.name={name}",
+        metadata_only=kind == "Secret",
+        selector=name and f"metadata.name={name}",
         unseen=(
-            f"a change of {kind} {name} is noticed only when the custom resources that name it are refreshed; grant "
-            f"the runner list and watch of {plural} for it to be noticed at once"
+            f"a change of {kind} {name or '*'} is noticed only when the custom resources that name it are refreshed; "
+            f"grant the runner list and watch of {plural} for it to be noticed at once"
         ),
     )
 
@@ -242,9 +256,9 @@ class Cluster:
         """
         key = resource.key
         metadata = {"name": key.name, "uid": resource.uid} | ({"namespace": key.namespace} if key.namespace else {})
-        body = {"apiVersion": API_VERSION, "kind": key.kind, "metadata": metadata, "status": status}
+        body = {"apiVersion": api_version(key.kind), "kind": key.kind, "metadata": metadata, "status": status}
         scope = f"/namespaces/{quote(key.namespace)}" if key.namespace else ""
-        path = f"/apis/{GROUP}/{VERSION}{scope}/{PLURALS[key.kind]}/{quote(key.name)}/status"
+        path = f"/apis/{api_version(key.kind)}{scope}/{PLURALS[key.kind]}/{quote(key.name)}/status"
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         try:
             self._call(
@@ -268,7 +282,12 @@ class Cluster:
         key = resource.key
         # Events are namespaced; those of cluster resources are where client-go puts them.
         namespace = key.namespace or "default"
-        regarding = {"apiVersion": API_VERSION, "kind": key.kind, "name": key.name, "uid": resource.uid}
+        regarding = {
+            "apiVersion": api_version(key.kind),
+            "kind": key.kind,
+            "name": key.name,
+            "uid": resource.uid,
+        }
         body = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -394,7 +413,8 @@ class Stream:
     """Follows one source in a thread of its own: list, then watch from there, again and again.
 
     Delivers Listed after each list and Changed after each event, from that thread. Whatever fails leads to a new
-    list, at once when the API server has forgotten where the watch stood (410), else after a growing delay.
+    list, at once when the API server has forgotten where the watch stood (410), else after a growing delay. Of an
+    optional kind that the API server does not know there are no objects.
     """
 
     def __init__(
@@ -408,6 +428,8 @@ class Stream:
         self._stopping = threading.Event()
         self._response: urllib3.BaseHTTPResponse | None = None
         self._attempts = 0
+        self._has_delivered = False
+        self._is_absent = False
 
     def start(self) -> None:
         """Begin to list and watch."""
@@ -442,13 +464,26 @@ class Stream:
             except KubernetesError as error:
                 if error.status == 410 or self._stopping.is_set():
                     continue
-                self._troubles.report(self._source, error)
+                self._cannot_read(error)
                 self._stopping.wait(self._relist_delay(error))
                 self._attempts += 1
 
+    def _cannot_read(self, error: KubernetesError) -> None:
+        """Nobody waits for an optional kind; that it may not be read does not tell that what was seen is gone."""
+        is_absent = error.status == 404 and self._source.optional
+        if is_absent and not self._is_absent:
+            _log.info("not installed, and not needed", extra=fields(watch=self._source.name))
+        self._is_absent = is_absent
+        if is_absent:
+            self._troubles.clear(self._source)
+        else:
+            self._troubles.report(self._source, error)
+        if is_absent or (error.status == 403 and self._source.optional and not self._has_delivered):
+            self._hand_over(())
+
     def _relist_delay(self, error: KubernetesError) -> float:
         first, last = RELIST_SECONDS
-        if error.status == 403 and self._source.unseen:
+        if (error.status == 403 and self._source.unseen) or (error.status == 404 and self._source.optional):
             last = FORBIDDEN_SECONDS
         return min(first * 2 ** min(self._attempts, 10), last) * random.uniform(0.5, 1.0)  # noqa: S311 (a spread)
 
@@ -457,8 +492,12 @@ class Stream:
         for page in self._cluster.list_pages(self._source):
             objects += [self._source.parse(each) for each in page.get("items") or ()]
             version = page["metadata"].get("resourceVersion", "")
-        self._deliver(Listed(self._source, tuple(objects)))
+        self._hand_over(tuple(objects))
         return version
+
+    def _hand_over(self, objects: tuple) -> None:
+        self._deliver(Listed(self._source, objects))
+        self._has_delivered = True
 
     def _watch(self, version: str) -> str:
         """Deliver what happens until the server ends the watch; return the resourceVersion reached."""

@@ -9,25 +9,32 @@ read is simply absent here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Self
 
+from kube_ecr_runner.marks import GROUP, owner_of, sound_for, template_of
+from kube_ecr_runner.targets import Names, Targets
 from kube_ecr_runner.times import parse_time
 
-GROUP = "aws.zakariaamine.com"
-VERSION = "v1alpha2"
-API_VERSION = f"{GROUP}/{VERSION}"
 NAMESPACED_KIND = "AWSECRImagePullSecret"
 CLUSTER_KIND = "ClusterAWSECRImagePullSecret"
-PLURALS = {NAMESPACED_KIND: "awsecrimagepullsecrets", CLUSTER_KIND: "clusterawsecrimagepullsecrets"}
+# The deprecated form of the cluster kind.
+LEGACY_KIND = "AWSECRCredential"
+PLURALS = {
+    NAMESPACED_KIND: "awsecrimagepullsecrets",
+    CLUSTER_KIND: "clusterawsecrimagepullsecrets",
+    LEGACY_KIND: "awsecrcredentials",
+}
+VERSIONS = {NAMESPACED_KIND: "v1alpha2", CLUSTER_KIND: "v1alpha2", LEGACY_KIND: "v1alpha1"}
 
 # Set by whoever may edit the namespace: which AWS identities of the runner its resources may use.
 ALLOWED_ANNOTATION = f"{GROUP}/allowed-aws-identities"
+# Keeps a resource that is deleted until a run has undone what the API server does not undo by itself.
+FINALIZER = f"{GROUP}/undo"
 
 MAX_FAILURES = 20
-PENDING_REASONS = frozenset({"NamespaceNotFound", "NamespaceTerminating"})
 
 # The fields of the CRDs' status; others may come with a later version, and are not ours to write.
 STATUS_FIELDS = (
@@ -52,9 +59,14 @@ _OTHER_WAYS_IN = frozenset({"accessKeyId", "secretAccessKey", *_REFERENCES})
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
+def api_version(kind: str) -> str:
+    """Return group and version of a kind of custom resource."""
+    return f"{GROUP}/{VERSIONS[kind]}"
+
+
 @dataclass(frozen=True, order=True)
 class Key:
-    """What names a custom resource; namespace is empty for the cluster kind."""
+    """What names a custom resource; namespace is empty for a cluster-scoped one."""
 
     kind: str
     namespace: str
@@ -66,7 +78,7 @@ class Key:
 
 @dataclass(frozen=True, order=True)
 class Reference:
-    """What names an object that gives a custom resource its way into AWS."""
+    """What names a Secret or service account that a custom resource uses or writes."""
 
     kind: ReferenceKind
     namespace: str
@@ -75,14 +87,21 @@ class Reference:
 
 @dataclass(frozen=True)
 class Referenced:
-    """An object that may be referred to, without what it holds; changed_at is when it was last written, if known.
+    """A Secret, without what it holds, or a service account; changed_at is when it was last written, if known.
 
-    version is its resourceVersion: another one means that it was written.
+    version is its resourceVersion: another one means that it was written. owner is the UID of the custom resource
+    that a Secret belongs to, empty if to none, sound are the UIDs of those whose logins stand in it as they were
+    written. pull_secrets are the names of the Secrets that pods of a service account pull images with. template are the
+    labels and annotations of the owner's secretTemplate, by kind and name, that stand in a Secret as they were written.
     """
 
     reference: Reference
     version: str
     changed_at: datetime | None
+    owner: str = ""
+    sound: frozenset[str] = frozenset()
+    pull_secrets: frozenset[str] = frozenset()
+    template: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -97,21 +116,27 @@ class Namespace:
     created_at: datetime | None
     terminating: bool = False
     allowed_identities: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Resource:
     """A custom resource: what names it, its targets, its way into AWS, and what its status said when it was read.
 
-    uses_own_identity says that the way into AWS is the identity of the runner.
+    accounts are the service accounts of the targets that get the Secret, template the labels and annotations that it
+    gets, by kind and name. deleting says that it is being deleted, undo that it stays until a run has undone what it
+    did. uses_own_identity says that the way into AWS is the identity of the runner.
     """
 
     key: Key
     uid: str
     generation: int
     secret_name: str = ""
-    namespaces: tuple[str, ...] = ()
+    targets: Targets = field(default_factory=Targets)
+    accounts: Names = field(default_factory=Names)
+    template: frozenset[tuple[str, str]] = frozenset()
     deleting: bool = False
+    undo: bool = False
     references: frozenset[Reference] = frozenset()
     uses_own_identity: bool = False
     status: Mapping[str, object] = field(default_factory=dict, repr=False)
@@ -122,17 +147,30 @@ class Resource:
         metadata, spec = _mapping(item, "metadata"), _mapping(item, "spec")
         key = Key(_text(item, "kind"), _text(metadata, "namespace"), _text(metadata, "name"))
         access, status = _mapping(spec, "awsAccess"), _mapping(item, "status")
+        deleting, finalizers = "deletionTimestamp" in metadata, metadata.get("finalizers")
         return cls(
             key=key,
             uid=_text(metadata, "uid"),
             generation=_number(metadata, "generation"),
             secret_name=_text(spec, "secretName"),
-            namespaces=(key.namespace,) if key.namespace else _names(spec.get("namespaces")),
-            deleting="deletionTimestamp" in metadata,
+            targets=Targets.of(key.namespace) if key.namespace else Targets.parse(spec),
+            accounts=Names.of_service_accounts(spec.get("serviceAccounts")),
+            template=frozenset(_template(_mapping(spec, "secretTemplate"))),
+            deleting=deleting,
+            undo=deleting and isinstance(finalizers, list) and FINALIZER in finalizers,
             references=frozenset(_references(access, key.namespace)),
             uses_own_identity=not access.keys() & _OTHER_WAYS_IN,
             status={name: status[name] for name in STATUS_FIELDS if name in status},
         )
+
+    @property
+    def watched(self) -> set[tuple[ReferenceKind, str]]:
+        """Kind and name of what is worth a watch; an empty name stands for all of that kind."""
+        watched = {(each.kind, each.name) for each in self.references}
+        if _OBJECT_NAME.fullmatch(self.secret_name):
+            watched.add(("Secret", self.secret_name))
+        accounts = {""} if self.accounts.globs else self.accounts.literals
+        return watched | {("ServiceAccount", each) for each in accounts}
 
 
 def parse_namespace(item: Mapping) -> Namespace:
@@ -144,11 +182,12 @@ def parse_namespace(item: Mapping) -> Namespace:
         created_at=parse_time(metadata.get("creationTimestamp")),
         terminating="deletionTimestamp" in metadata,
         allowed_identities=_text(_mapping(metadata, "annotations"), ALLOWED_ANNOTATION),
+        labels=dict(_mapping(metadata, "labels")),
     )
 
 
 def parse_referenced(kind: ReferenceKind, item: Mapping) -> Referenced:
-    """Return the object of that kind in an object of the API server, of which only the metadata matters."""
+    """Return the object of that kind in an object of the API server: of a Secret, only the metadata is looked at."""
     metadata = _mapping(item, "metadata")
     managers = metadata.get("managedFields")
     times = [each.get("time") for each in managers if isinstance(each, Mapping)] if isinstance(managers, list) else []
@@ -157,52 +196,23 @@ def parse_referenced(kind: ReferenceKind, item: Mapping) -> Referenced:
         reference=Reference(kind, _text(metadata, "namespace"), _text(metadata, "name")),
         version=_text(metadata, "resourceVersion"),
         changed_at=max(moments, default=None),
+        owner=owner_of(metadata) if kind == "Secret" else "",
+        sound=sound_for(metadata) if kind == "Secret" else frozenset(),
+        template=template_of(metadata) if kind == "Secret" else frozenset(),
+        pull_secrets=frozenset(_pull_secrets(item)) if kind == "ServiceAccount" else frozenset(),
     )
 
 
-def is_older(resource: Resource, referenced: Referenced) -> bool:
-    """Return whether the Secrets of a resource may have been written before an object that it refers to.
-
-    Times are in whole seconds: of two in the same one nobody can tell the order. A resource that never had a Secret
-    is none of those.
-    """
-    refreshed_at = parse_time(resource.status.get("lastRefreshTime"))
-    return bool(refreshed_at and referenced.changed_at and refreshed_at <= referenced.changed_at)
+def _template(template: Mapping) -> Iterator[tuple[str, str]]:
+    for kind in ("labels", "annotations"):
+        yield from ((kind, name) for name in _mapping(template, kind))
 
 
-def waits_for(status: Mapping, namespace: str) -> bool:
-    """Return whether a resource of this status was last told that the namespace is not there.
-
-    Where the list of failures is full, it may be one that did not fit.
-    """
-    failures = _failures(status)
-    if any(each.get("namespace") == namespace for each in failures):
-        return namespace in _awaited(failures)
-    return len(failures) >= MAX_FAILURES
-
-
-def is_outdated(resource: Resource, namespaces: Mapping[str, Namespace]) -> bool:
-    """Return whether namespaces came or went since the status of a resource was written.
-
-    namespaces are those of the cluster. This is what a runner that was down must find out; it looks at the status
-    alone, and what it cannot tell (a namespace on its way out) it takes for unchanged.
-    """
-    failures = _failures(resource.status)
-    known = [namespaces[name] for name in resource.namespaces if name in namespaces]
-    if len(failures) >= MAX_FAILURES:
-        alive = sum(not each.terminating for each in known)
-        return alive > _number(resource.status, "namespacesReady")
-    awaited = _awaited(failures)
-    gone = set(resource.namespaces) - namespaces.keys() - awaited
-    return bool(gone) or any(
-        each.name in awaited or _is_newer(each, resource.status) for each in known if not each.terminating
-    )
-
-
-def _is_newer(namespace: Namespace, status: Mapping) -> bool:
-    """A namespace made after the last Secret was written holds none, though one of its name may have."""
-    refreshed_at = parse_time(status.get("lastRefreshTime"))
-    return bool(refreshed_at and namespace.created_at and namespace.created_at > refreshed_at)
+def _pull_secrets(account: Mapping) -> Iterator[str]:
+    entries = account.get("imagePullSecrets")
+    for each in entries if isinstance(entries, list) else ():
+        if isinstance(each, Mapping) and isinstance(each.get("name"), str):
+            yield each["name"]
 
 
 def _references(access: Mapping, own_namespace: str) -> Iterator[Reference]:
@@ -212,15 +222,6 @@ def _references(access: Mapping, own_namespace: str) -> Iterator[Reference]:
         namespace, name = own_namespace or _text(reference, "namespace"), _text(reference, "name")
         if namespace and _OBJECT_NAME.fullmatch(name):
             yield Reference(kind, namespace, name)
-
-
-def _failures(status: Mapping) -> list[Mapping]:
-    failures = status.get("failures")
-    return [each for each in failures if isinstance(each, Mapping)] if isinstance(failures, list) else []
-
-
-def _awaited(failures: Iterable[Mapping]) -> set[object]:
-    return {each.get("namespace") for each in failures if each.get("reason") in PENDING_REASONS}
 
 
 def _mapping(item: Mapping, name: str) -> Mapping:
@@ -236,7 +237,3 @@ def _text(item: Mapping, name: str) -> str:
 def _number(item: Mapping, name: str) -> int:
     value = item.get(name)
     return value if isinstance(value, int) else 0
-
-
-def _names(value: object) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each for each in value if isinstance(each, str))) if isinstance(value, list) else ()

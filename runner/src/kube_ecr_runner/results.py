@@ -7,7 +7,7 @@ kube_ecr.secrets.pull_secrets says of the resource.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Self
@@ -19,6 +19,8 @@ TASK = "Write the pull secrets"
 _ITEM_EVENTS = frozenset({"runner_item_on_ok", "runner_item_on_failed"})
 # States of a namespace whose Secret was written in this run.
 WRITTEN = ("created", "updated")
+# Reasons of ecr_pull_secret that speak of a Secret which is there, and which only a person can move out of the way.
+OBSTACLES = frozenset({"SecretConflict", "WrongSecretType", "ImmutableSecret", "InvalidSecretContent"})
 _MAX_TEXT = 1000
 # What the inventory says of a resource whose spec is wrong; its other reasons are about the way into AWS.
 _INVALID = "InvalidResource"
@@ -57,16 +59,38 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Step:
+    """What became of a service account, or of a Secret where there is no target any more."""
+
+    namespace: str
+    name: str
+    state: str
+    reason: str = ""
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
 class Result:
-    """What became of one resource; token_life is in seconds, None when there was no token."""
+    """What became of one resource.
+
+    outcomes are those of its targets, accounts of the service accounts that were acted on, removed of Secrets that
+    are no target's any more. renew_after is when the first of the targets wants a new token, None when none holds
+    one. is_undo says that the resource is being deleted, so that it has no targets.
+    """
 
     key: Key
     uid: str
     generation: int
     outcomes: tuple[Outcome, ...] = ()
     registries: tuple[str, ...] = ()
-    token_life: int | None = None
+    renew_after: datetime | None = None
     problem: Problem | None = None
+    accounts: tuple[Step, ...] = ()
+    removed: tuple[Step, ...] = ()
+    is_undo: bool = False
 
     def of_state(self, *states: str) -> list[Outcome]:
         """Return the outcomes of these states, in order."""
@@ -74,13 +98,23 @@ class Result:
 
     @property
     def changed(self) -> bool:
-        """Whether a Secret was written."""
+        """Whether the Secret of a target was written."""
         return bool(self.of_state(*WRITTEN))
 
     @property
     def succeeded(self) -> bool:
         """Whether all was done that can be: a namespace that is not there (pending) is waited for, no failure."""
-        return self.problem is None and not self.of_state("failed")
+        return self.problem is None and not self.failures
+
+    @property
+    def failures(self) -> list[Outcome | Step]:
+        """What failed, that of the targets first."""
+        return [each for each in (*self.outcomes, *self.accounts, *self.removed) if each.state == "failed"]
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether nothing failed but for what only a person can move out of the way."""
+        return self.problem is None and bool(self.failures) and all(each.reason in OBSTACLES for each in self.failures)
 
     @property
     def expires_at(self) -> datetime | None:
@@ -98,37 +132,43 @@ class Result:
         owner = item.get("owner") if isinstance(item, Mapping) else None
         if not isinstance(owner, Mapping) or not all(isinstance(owner.get(each), str) for each in ("kind", "name")):
             return None
-        outcomes = tuple(_outcomes(answer.get("namespaces")))
-        life = answer.get("token_life")
-        return cls(
+        accounts, removed = (tuple(_steps(answer.get(each))) for each in ("service_accounts", "removed"))
+        result = cls(
             key=Key(owner["kind"], _text(owner.get("namespace")), owner["name"]),
             uid=_text(owner.get("uid")),
             # An edit of the play's variables may have made a text of it.
             generation=int(owner.get("generation") or 0),
-            outcomes=outcomes,
+            outcomes=tuple(_outcomes(answer.get("namespaces"))),
             registries=tuple(_text(each) for each in answer.get("registries") or ()),
-            token_life=life if isinstance(life, int) else None,
-            problem=_problem(answer, item, outcomes),
+            renew_after=parse_time(answer.get("renew_after")),
+            accounts=accounts,
+            removed=removed,
+            is_undo=item.get("state") == "absent",
         )
+        return replace(result, problem=_problem(answer, item, result))
 
     @classmethod
     def of_failed_run(cls, resource: Resource, message: str) -> Self:
         """Return the result of a resource that a run ended without one for; message says why."""
         problem = Problem("RunFailed", message[:_MAX_TEXT], Origin.RUN)
-        return cls(resource.key, resource.uid, resource.generation, problem=problem)
+        return cls(resource.key, resource.uid, resource.generation, problem=problem, is_undo=resource.undo)
 
 
-def _problem(answer: Mapping, item: Mapping, outcomes: tuple[Outcome, ...]) -> Problem | None:
-    """The module looks at every target when AWS refuses; if there is none, it was the API server that did."""
+def _problem(answer: Mapping, item: Mapping, result: Result) -> Problem | None:
+    """The module looks at every target when AWS refuses; if it did not, it was the API server that refused.
+
+    Whatever is wrong with the spec of a resource, what it did can be undone.
+    """
     own, error = item.get("error"), answer.get("error")
-    if isinstance(own, Mapping):
+    if isinstance(own, Mapping) and not result.is_undo:
         return _problem_of(own, Origin.RESOURCE if own.get("reason") == _INVALID else Origin.AWS)
     if isinstance(error, Mapping):
-        return _problem_of(error, Origin.AWS if outcomes else Origin.CLUSTER)
-    if not outcomes:
+        is_unseen = not result.outcomes and (result.is_undo or bool(item.get("namespaces")))
+        return _problem_of(error, Origin.CLUSTER if is_unseen else Origin.AWS)
+    if not isinstance(answer.get("namespaces"), list):
         message = _text(answer.get("msg")) or f"the task {TASK!r} ended without a result"
         return Problem("TaskFailed", message, Origin.RUN)
-    if answer.get("failed") and not any(each.state == "failed" for each in outcomes):
+    if answer.get("failed") and not result.failures:
         return Problem("TaskFailed", _text(answer.get("msg")), Origin.RUN)
     return None
 
@@ -147,6 +187,12 @@ def _outcomes(namespaces: object) -> Iterable[Outcome]:
                 message=_text(each.get("msg")),
                 expires_at=parse_time(each.get("expires_at")),
             )
+
+
+def _steps(objects: object) -> Iterable[Step]:
+    for each in objects if isinstance(objects, list) else ():
+        if isinstance(each, Mapping):
+            yield Step(*(_text(each.get(name)) for name in ("namespace", "name", "state", "reason", "msg")))
 
 
 def _text(value: object) -> str:

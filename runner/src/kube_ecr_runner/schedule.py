@@ -1,8 +1,8 @@
 """When a resource is looked at next. Pure.
 
 A token is renewed a little after half of its life is over: never before, since ecr_pull_secret leaves a Secret alone
-that has more than half of a new token's life left, and never later than 55 % of the life, so that what is left
-outlives a long outage. The spread between keeps many resources from coming due together.
+until then, and never later than 55 % of the life, so that what is left outlives a long outage. The spread between
+keeps many resources from coming due together.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ SPREAD = 0.05
 BACKOFF_FIRST = 5.0
 BACKOFF_LAST = 300.0
 BACKOFF_JITTER = 0.2
-PENDING_DELAY = timedelta(seconds=300)
+# Nothing to do before a namespace appears, which the watch tells; a look means a new nextRefreshTime in the status.
+IDLE_DELAY = timedelta(hours=6)
+# A Secret that is in the way is moved by a person; the watch tells when it is deleted.
+BLOCKED_DELAY = timedelta(minutes=10)
+# What should be gone, or renewed, by what its result says, but is not.
+ODD_DELAY = timedelta(minutes=5)
 # What AWS answers may be absurd (a token that dies at once): even then there is no busy loop.
 MIN_DELAY = timedelta(seconds=1)
 
@@ -34,7 +39,9 @@ def first_due(resource: Resource, now: datetime) -> datetime:
 
 def has_failed(result: Result) -> bool:
     """Return whether a result calls for another attempt soon; one that speaks of no token and of no problem does."""
-    return not result.succeeded or (result.token_life is None and not _all_pending(result))
+    if result.succeeded:
+        return result.renew_after is None and any(each.state != "pending" for each in result.outcomes)
+    return not result.is_blocked
 
 
 def next_due(result: Result, failures: int, planned: datetime | None, now: datetime, random: Random) -> datetime:
@@ -44,29 +51,45 @@ def next_due(result: Result, failures: int, planned: datetime | None, now: datet
     stays while it is as good as any that would be drawn now.
     """
     if has_failed(result):
-        return next_second(now + max(MIN_DELAY, _retry_delay(result, failures, now, random)))
-    expires_at = result.expires_at
-    if expires_at is None or result.token_life is None:
-        return next_second(now + PENDING_DELAY)
-    life = min(timedelta(seconds=result.token_life), MAX_TOKEN_LIFE)
-    earliest = min(expires_at, now + MAX_TOKEN_LIFE) - life / 2
+        return next_second(max(_soonest(result, _retry_at(failures, now, random), now), now + MIN_DELAY))
+    due = _renewal(result, planned, now, random)
+    if result.is_blocked:
+        return min(due, next_second(_soonest(result, _slowly(BLOCKED_DELAY, planned, now, random), now)))
+    return due
+
+
+def _renewal(result: Result, planned: datetime | None, now: datetime, random: Random) -> datetime:
+    if result.is_undo:
+        return next_second(now + ODD_DELAY)
+    if result.renew_after is None or result.expires_at is None:
+        return _slowly(IDLE_DELAY, planned, now, random)
+    life = min(2 * max(result.expires_at - result.renew_after, timedelta(0)), MAX_TOKEN_LIFE)
+    earliest = min(result.renew_after, now + MAX_TOKEN_LIFE / 2)
     latest = earliest + life * SPREAD
     if planned and not result.changed and now < planned and earliest <= planned <= next_second(latest):
         return planned
-    return next_second(max(earliest + (latest - earliest) * random.random(), now + MIN_DELAY))
+    drawn = earliest + (latest - earliest) * random.random()
+    return next_second(max(drawn, now + (ODD_DELAY if drawn <= now and not result.changed else MIN_DELAY)))
 
 
-def _retry_delay(result: Result, failures: int, now: datetime, random: Random) -> timedelta:
-    """Grow from 5 s to 5 min; a token that dies before that is told when it dies.
+def _slowly(delay: timedelta, planned: datetime | None, now: datetime, random: Random) -> datetime:
+    latest = now + delay * (1 + SPREAD)
+    if planned and now < planned <= latest:
+        return planned
+    return next_second(now + delay * (1 + SPREAD * random.random()))
+
+
+def _retry_at(failures: int, now: datetime, random: Random) -> datetime:
+    """Grow from 5 s to 5 min."""
+    seconds = min(BACKOFF_FIRST * 2 ** min(failures - 1, 16), BACKOFF_LAST)
+    return now + timedelta(seconds=seconds * random.uniform(1 - BACKOFF_JITTER, 1 + BACKOFF_JITTER))
+
+
+def _soonest(result: Result, due: datetime, now: datetime) -> datetime:
+    """A token that dies before a failed resource is due is told when it dies.
 
     But for one that was written just now: where one registry fails for good and the tokens of another die at once,
     each attempt would hasten the next.
     """
-    seconds = min(BACKOFF_FIRST * 2 ** min(failures - 1, 16), BACKOFF_LAST)
-    delay = timedelta(seconds=seconds * random.uniform(1 - BACKOFF_JITTER, 1 + BACKOFF_JITTER))
     standing = (each.expires_at for each in result.outcomes if each.state not in WRITTEN)
-    return min([delay, *(expiry - now for expiry in standing if expiry and expiry > now)])
-
-
-def _all_pending(result: Result) -> bool:
-    return bool(result.outcomes) and len(result.of_state("pending")) == len(result.outcomes)
+    return min([due, *(expiry for expiry in standing if expiry and expiry > now)])

@@ -1,17 +1,19 @@
 """From the result of a run to what the user sees on the resource: its status, and events. Pure.
 
 Ready says whether every target namespace that exists holds a valid token; RefreshFailing says whether the last
-attempt to renew it failed. The two are independent: a failed refresh leaves the valid Secrets in place.
+attempt to do all that is wanted failed. The two are independent: a failed refresh leaves the valid Secrets in place,
+and a service account or a Secret that should go has no part in what is ready.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kube_ecr_runner.resources import MAX_FAILURES, STATUS_FIELDS, Resource
-from kube_ecr_runner.results import Origin, Outcome, Problem, Result
+from kube_ecr_runner.results import OBSTACLES, Origin, Outcome, Problem, Result, Step
 from kube_ecr_runner.times import format_time, parse_time
 
 MAX_NAMES = 10
@@ -22,8 +24,6 @@ _PROBLEM_EVENTS = {
     Origin.CLUSTER: "UpdateSecretError",
     Origin.RUN: "RunFailed",
 }
-# Reasons of ecr_pull_secret that speak of a Secret which is there.
-_OBSTACLES = frozenset({"SecretConflict", "WrongSecretType", "ImmutableSecret"})
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,16 @@ class _Standing:
     is_ready: bool
 
 
-def status_of(resource: Resource, result: Result, now: datetime, next_due: datetime) -> dict[str, object]:
-    """Return the status that a resource gets after a result.
+def status_of(
+    resource: Resource, result: Result, now: datetime, next_due: datetime, targets: Sequence[str]
+) -> dict[str, object]:
+    """Return the status that a resource gets after a result; targets are what it selects as far as the runner knows.
 
     resource.status is what it had before: what the result says nothing of is kept from there. A status that equals
     it has nothing new to tell, and need not be written.
     """
     previous = resource.status
-    standing = _standing(resource, result, now)
+    standing = _standing(resource, result, now, targets)
     last_refresh = format_time(now) if result.changed else previous.get("lastRefreshTime")
     status = {
         "observedGeneration": result.generation,
@@ -85,10 +87,11 @@ def condition_of(status: Mapping, kind: str) -> Mapping:
 
 
 def events_of(resource: Resource, result: Result) -> list[Event]:
-    """Return what a result is worth telling in events: Secrets written, and each cause of failure once."""
+    """Return what a result is worth telling in events: Secrets written or deleted, and each cause of failure once."""
     events = [
         _written(resource, result.of_state("created"), "SecretCreationSuccess", "created"),
         _written(resource, result.of_state("updated"), "SecretUpdateSuccess", "updated"),
+        *_deleted(result.removed),
     ]
     problem = result.problem
     if problem:
@@ -98,6 +101,8 @@ def events_of(resource: Resource, result: Result) -> list[Event]:
         if not _comes_from(outcome, problem):
             causes.setdefault((_failure_event(outcome), outcome.reason), []).append(outcome)
     events += [Event("Warning", event, _cause(outcomes)) for (event, _), outcomes in causes.items()]
+    events += _failed_steps(result.accounts, "UpdateServiceAccountError")
+    events += _failed_steps(result.removed, "DeleteSecretError")
     return [each for each in events if each]
 
 
@@ -108,9 +113,9 @@ def names_of(names: Iterable[str]) -> str:
     return ", ".join(listed[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _standing(resource: Resource, result: Result, now: datetime) -> _Standing:
-    if not result.outcomes:
-        return _standing_before(resource, result, now)
+def _standing(resource: Resource, result: Result, now: datetime, targets: Sequence[str]) -> _Standing:
+    if not result.outcomes and result.problem and not result.is_undo:
+        return _standing_before(resource, result, now, targets)
     until = _vouched_until(resource, result, now)
     outcomes = [
         replace(each, expires_at=until) if _is_unseen(each, result.problem) else each for each in result.outcomes
@@ -118,10 +123,6 @@ def _standing(resource: Resource, result: Result, now: datetime) -> _Standing:
     pending = [each for each in outcomes if each.state == "pending"]
     served = [each for each in outcomes if each not in pending and each.expires_at and each.expires_at > now]
     broken = [each for each in outcomes if each not in pending and each not in served]
-    failures = [
-        {"namespace": each.namespace, "reason": each.reason or "Unknown", "message": each.message}
-        for each in [*result.of_state("failed"), *pending]
-    ]
     return _Standing(
         ready=len(served),
         total=len(result.outcomes),
@@ -129,19 +130,30 @@ def _standing(resource: Resource, result: Result, now: datetime) -> _Standing:
         broken=tuple(broken),
         pending=tuple(pending),
         expires_at=min((each.expires_at for each in served if each.expires_at), default=None),
-        failures=failures[:MAX_FAILURES],
-        is_ready=bool(served) and not broken,
+        failures=_failures(result, pending),
+        is_ready=not broken and (bool(served) or not outcomes),
     )
 
 
-def _standing_before(resource: Resource, result: Result, now: datetime) -> _Standing:
+def _failures(result: Result, pending: list[Outcome]) -> list[dict[str, str]]:
+    """A namespace is told once: what is wrong with its Secret, or that it is waited for, rather than the rest."""
+    awaited = {each.namespace for each in pending}
+    others = [each for each in result.failures if each.namespace not in awaited]
+    told: dict[str, dict[str, str]] = {}
+    for each in [*others, *pending]:
+        failure = {"namespace": each.namespace, "reason": each.reason or "Unknown", "message": each.message}
+        told.setdefault(each.namespace, failure)
+    return list(told.values())[:MAX_FAILURES]
+
+
+def _standing_before(resource: Resource, result: Result, now: datetime, targets: Sequence[str]) -> _Standing:
     """Nobody could look at the targets: what the status said stands, as long as the tokens live that it speaks of."""
     until = _vouched_until(resource, result, now)
     failures, ready = resource.status.get("failures"), resource.status.get("namespacesReady")
     return _Standing(
         ready=ready if until and isinstance(ready, int) else 0,
-        total=len(resource.namespaces),
-        served=resource.namespaces if until else (),
+        total=len(targets),
+        served=tuple(targets) if until else (),
         broken=(),
         pending=(),
         expires_at=until,
@@ -168,17 +180,19 @@ def _ready(resource: Resource, result: Result, standing: _Standing, next_due: da
     """Return status, reason and message of the condition Ready."""
     names, due = names_of(standing.served), format_time(next_due)
     secret = f"Secret {resource.secret_name}"
+    if result.is_undo:
+        text = "the resource is being deleted, but not all that it did is undone (see RefreshFailing)"
+        return "False", "Deleting", f"{text}; next attempt at: {due}"
+    if standing.is_ready and not standing.total:
+        return "True", "NoNamespaceMatches", f"no namespace matches, so there is nothing to do; next look at: {due}"
     waiting = f"; waiting for {_awaited(standing.pending)}" if standing.pending else ""
-    if standing.is_ready and standing.expires_at and not result.succeeded:
+    if standing.is_ready and standing.expires_at and (result.problem or result.of_state("failed")):
         until = format_time(standing.expires_at)
         text = f"{secret} is still valid in namespaces: {names}; the first token dies at: {until}"
         return "True", "SecretsUpdated", f"{text}; refresh fails (see RefreshFailing), next attempt at: {due}{waiting}"
     if standing.is_ready:
-        return (
-            "True",
-            "SecretsUpdated",
-            f"{secret} is up to date in namespaces: {names}; next update at: {due}{waiting}",
-        )
+        coming = "next update" if result.succeeded else "not all else is done (see RefreshFailing), next attempt"
+        return "True", "SecretsUpdated", f"{secret} is up to date in namespaces: {names}; {coming} at: {due}{waiting}"
     if standing.pending and not standing.broken and not result.problem:
         text = f"{secret} is not written yet; waiting for {_awaited(standing.pending)}; next look at: {due}"
         return "False", "SecretsProcessing", text
@@ -192,18 +206,26 @@ def _refresh_failing(result: Result) -> tuple[str, str, str]:
     """Return status, reason and message of the condition RefreshFailing."""
     if result.succeeded:
         return "False", "RefreshSucceeded", "the last refresh succeeded"
-    if result.problem:
-        return "True", result.problem.reason, result.problem.message
     failed = result.of_state("failed")
-    reason, message = _first_cause(result)
-    names = names_of(each.namespace for each in failed)
-    return "True", reason, f"failed in {len(failed)} of {len(result.outcomes)} namespaces: {names}: {message}"
+    texts = [
+        result.problem.message if result.problem else "",
+        _failing(f"failed in {len(failed)} of {len(result.outcomes)} namespaces", [] if result.problem else failed),
+        _failing("failed for service accounts", result.accounts),
+        _failing("failed to remove Secrets", result.removed),
+    ]
+    return "True", _first_cause(result)[0], "; ".join(filter(None, texts))
+
+
+def _failing(text: str, parts: Iterable[Outcome | Step]) -> str:
+    failed = [each for each in parts if each.state == "failed"]
+    names = (str(each) if isinstance(each, Step) else each.namespace for each in failed)
+    return f"{text}: {names_of(names)}: {failed[0].message}" if failed else ""
 
 
 def _first_cause(result: Result) -> tuple[str, str]:
     if result.problem:
         return result.problem.reason, result.problem.message
-    for each in result.of_state("failed"):
+    for each in result.failures:
         return each.reason or "Unknown", each.message
     return "Unknown", "the result names no cause"
 
@@ -237,16 +259,38 @@ def _written(resource: Resource, outcomes: list[Outcome], reason: str, verb: str
     return Event("Normal", reason, f"{text}; valid until: {format_time(until)}" if until else text)
 
 
+def _deleted(removed: Iterable[Step]) -> list[Event]:
+    names: dict[str, list[str]] = defaultdict(list)
+    for each in removed:
+        if each.state == "deleted":
+            names[each.name].append(each.namespace)
+    return [
+        Event("Normal", "SecretDeletionSuccess", f"Secret {name} deleted in namespaces: {names_of(namespaces)}")
+        for name, namespaces in names.items()
+    ]
+
+
+def _failed_steps(steps: Iterable[Step], event: str) -> list[Event]:
+    causes: dict[str, list[Step]] = defaultdict(list)
+    for each in steps:
+        if each.state == "failed":
+            causes[each.reason].append(each)
+    return [Event("Warning", event, _with_others(found[0], "also", map(str, found[1:]))) for found in causes.values()]
+
+
 def _comes_from(outcome: Outcome, problem: Problem | None) -> bool:
     return problem is not None and (outcome.reason, outcome.message) == (problem.reason, problem.message)
 
 
 def _failure_event(outcome: Outcome) -> str:
-    there = outcome.expires_at is not None or outcome.reason in _OBSTACLES
+    there = outcome.expires_at is not None or outcome.reason in OBSTACLES
     return "UpdateSecretError" if there else "CreateSecretError"
 
 
 def _cause(outcomes: list[Outcome]) -> str:
-    first, others = outcomes[0], outcomes[1:]
-    text = first.message or first.reason
-    return f"{text} (also in namespaces: {names_of(each.namespace for each in others)})" if others else text
+    return _with_others(outcomes[0], "also in namespaces", (each.namespace for each in outcomes[1:]))
+
+
+def _with_others(first: Outcome | Step, also: str, others: Iterable[str]) -> str:
+    text, names = first.message or first.reason, names_of(others)
+    return f"{text} ({also}: {names})" if names else text

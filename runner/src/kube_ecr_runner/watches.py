@@ -13,7 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from kube_ecr_runner.resources import GROUP, PLURALS, VERSION
+from kube_ecr_runner.marks import GROUP
+from kube_ecr_runner.resources import PLURALS, VERSIONS
 
 _KEYS = ("version", "group", "kind", "playbook")
 _COLLECTION_PLAYBOOK = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){2,}")
@@ -75,8 +76,8 @@ def _entry(entry: object, where: str, folder: Path) -> Watch:
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise WatchesError(f"{where}: key '{key}' is missing or no text")
     _must_be(where, "group", entry["group"], (GROUP,))
-    _must_be(where, "version", entry["version"], (VERSION,))
     _must_be(where, "kind", entry["kind"], tuple(PLURALS))
+    _must_be(where, "version", entry["version"], (VERSIONS[entry["kind"]],))
     return Watch(entry["kind"], _playbook(entry["playbook"], where, folder))
 
 

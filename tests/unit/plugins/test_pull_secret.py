@@ -3,169 +3,297 @@
 from __future__ import annotations
 
 import base64
+import json
+from collections.abc import Callable
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils import _docker_config, _pull_secret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations import Authorization
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._pull_secret import Owner, Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._pull_secret import Held, Logins, Owner, Wanted
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
-OWNER = Owner("aws.zakariaamine.com/v1alpha2", "AWSECRImagePullSecret", "team-a", "ecr", "uid-1", 1)
 PUBLIC = "public.ecr.aws"
 HOURS = timedelta(hours=1)
+GROUP = "aws.zakariaamine.com"
+OWNER = Owner(f"{GROUP}/v1alpha2", "ClusterAWSECRImagePullSecret", "", "ecr", "uid-1", 1)
+WANTED = Wanted("ecr-login", OWNER, "id-1", (HOST,), {"team": "a"}, {"note": "x"})
 
 
 def login(host: str = HOST, password: str = "new", life: timedelta = 12 * HOURS) -> Authorization:
     return Authorization(host, "AWS", password, NOW + life, host)
 
 
-def wanted(
-    life: timedelta = 12 * HOURS,
-    password: str = "new",
-    owner: Owner | None = OWNER,
-    host: str = HOST,
-    identity: str = "id-1",
-) -> Wanted:
-    return Wanted.of("ecr-login", [login(host, password, life)], owner, identity)
+def logins(*hosts: str, password: str = "new", life: timedelta = 12 * HOURS) -> Logins:
+    return Logins.of([login(host, password, life) for host in hosts or (HOST,)], NOW)
 
 
-def stored(source: Wanted) -> dict:
-    return source.manifest("team-a", None)
+def stored(wanted: Wanted = WANTED, held: Logins | None = None, namespace: str = "team-a") -> dict:
+    """Return a Secret as the API server holds it after it was applied."""
+    secret = deepcopy(wanted.manifest(namespace, held or logins(), None))
+    metadata = secret["metadata"]
+    fields = {
+        "f:data": {"f:.dockerconfigjson": {}},
+        "f:metadata": {f"f:{kind}": {f"f:{name}": {} for name in metadata[kind]} for kind in ("labels", "annotations")},
+    }
+    managed = {"manager": wanted.manager, "operation": "Apply", "fieldsV1": fields}
+    metadata.update(resourceVersion="7", managedFields=[managed])
+    return secret
+
+
+def taken(*path: str) -> Callable[[dict], None]:
+    """Return an edit by somebody else of a field, whose manager we are no longer."""
+
+    def take(secret: dict) -> None:
+        node = secret["metadata"]["managedFields"][0]["fieldsV1"]
+        for name in path[:-1]:
+            node = node[f"f:{name}"]
+        del node[f"f:{path[-1]}"]
+
+    return take
+
+
+def put(path: str, value: object) -> Callable[[dict], None]:
+    """Return an edit that sets a part of the metadata."""
+    return lambda secret: secret["metadata"].update({path: value})
+
+
+def annotated(name: str, value: str) -> Callable[[dict], None]:
+    return lambda secret: secret["metadata"]["annotations"].update({f"{GROUP}/{name}": value})
 
 
 def test_what_is_written() -> None:
-    source = wanted()
-    manifest = source.manifest("team-a", "42")
+    source = logins()
+    manifest = WANTED.manifest("team-a", source, "42")
     assert manifest["type"] == "kubernetes.io/dockerconfigjson"
     assert base64.b64decode(manifest["data"][".dockerconfigjson"]).decode() == source.config
-    assert manifest["metadata"]["annotations"]["expiry"] == "2026-02-01T00:00:00Z"
-    assert manifest["metadata"]["resourceVersion"] == "42"
-    assert manifest["metadata"]["ownerReferences"] == [
-        {"apiVersion": OWNER.api_version, "kind": OWNER.kind, "name": "ecr", "uid": "uid-1"}
-    ]
+    assert manifest["metadata"] == {
+        "name": "ecr-login",
+        "namespace": "team-a",
+        "resourceVersion": "42",
+        "labels": {"team": "a", "app.kubernetes.io/managed-by": "kube-ecr-secrets", f"{GROUP}/owner": "uid-1"},
+        "annotations": {
+            "note": "x",
+            "expiry": "2026-02-01T00:00:00Z",
+            f"{GROUP}/renew-after": "2026-01-31T18:00:00Z",
+            f"{GROUP}/fingerprint": _docker_config.fingerprint(source.config),
+            f"{GROUP}/registries": json.dumps([HOST]),
+            f"{GROUP}/secret": "team-a/ecr-login",
+            f"{GROUP}/identity": "id-1",
+        },
+        "ownerReferences": [{"apiVersion": OWNER.api_version, "kind": OWNER.kind, "name": "ecr", "uid": "uid-1"}],
+    }
 
 
-def test_without_owner_there_is_no_owner_reference() -> None:
-    assert "ownerReferences" not in stored(wanted(owner=None))["metadata"]
+def test_without_owner_nothing_says_that_there_is_one() -> None:
+    metadata = Wanted("ecr-login", None).manifest("team-a", logins(), None)["metadata"]
+    assert "ownerReferences" not in metadata
+    assert metadata["labels"] == {"app.kubernetes.io/managed-by": "kube-ecr-secrets"}
 
 
-def test_the_first_token_to_die_sets_the_expiry() -> None:
-    authorizations = [login(f"{hours}.example", life=hours * HOURS) for hours in (12, 6, 9)]
-    assert Wanted.of("ecr-login", authorizations, None).expires_at == NOW + 6 * HOURS
-
-
-def edited(secret: dict, **changes: object) -> dict:
-    return {**secret, **changes}
-
-
-def with_metadata(secret: dict, **changes: object) -> dict:
-    return {**secret, "metadata": {**secret["metadata"], **changes}}
-
-
-def with_annotation(secret: dict, name: str, value: str) -> dict:
-    return with_metadata(secret, annotations={**secret["metadata"]["annotations"], name: value})
-
-
-OLD = stored(wanted(life=timedelta(hours=7), password="old"))
-
-
-@pytest.mark.parametrize(
-    ("secret", "stays"),
-    [
-        pytest.param(OLD, True, id="more than half of a new token's life left"),
-        pytest.param(stored(wanted(life=6 * HOURS, password="old")), False, id="exactly half left"),
-        pytest.param(stored(wanted(life=timedelta(0), password="old")), False, id="dead"),
-        pytest.param(with_annotation(OLD, "expiry", "never"), False, id="expiry is no timestamp"),
-        pytest.param(with_metadata(OLD, annotations=None), False, id="no annotations"),
-        pytest.param(with_metadata(OLD, labels=None), False, id="label lost"),
-        pytest.param(edited(OLD, data={".dockerconfigjson": "e30K"}), False, id="content edited"),
-        pytest.param(edited(OLD, data=None), False, id="no data"),
-        pytest.param(edited(OLD, data={".dockerconfigjson": "!"}), False, id="not base64"),
-        pytest.param(stored(wanted(identity="id-2")), False, id="written for another identity"),
-        pytest.param(stored(wanted(identity="")), False, id="written for nobody knows which identity"),
-        pytest.param(stored(wanted(host="other.example")), False, id="other registry"),
-    ],
-)
-def test_what_is_there_stays_only_if_it_is_good_for_longer_than_half_a_life(secret: dict, stays: bool) -> None:
-    assert wanted().is_served_by(secret, NOW) is stays
-
-
-def hosts(source: Wanted) -> list[str]:
-    return _docker_config.registries(source.config)
-
-
-def both(identity: str = "id-1", life: timedelta = 7 * HOURS) -> dict:
-    """Return a Secret of ours with logins for two registries."""
-    logins = [login(password="old", life=life), login(PUBLIC, "old", life)]
-    return stored(Wanted.of("ecr-login", logins, OWNER, identity))
+def test_each_resource_applies_with_a_manager_of_its_own() -> None:
+    """The API server then tells the second one of a conflict; with one manager it would overwrite the first."""
+    managers = {Wanted("x", Owner("v1", "K", "", "n", uid, 1)).manager for uid in ("uid-1", "uid-2")}
+    assert managers == {"kube-ecr-secrets/uid-1", "kube-ecr-secrets/uid-2"}
 
 
 @pytest.mark.parametrize(
-    ("lacking", "secret", "kept", "expiry", "still_lacking"),
+    ("lives", "expiry", "renewal"),
     [
-        pytest.param((PUBLIC,), both(), [HOST, PUBLIC], 7 * HOURS, (), id="a living login is kept"),
-        pytest.param((PUBLIC,), both(life=timedelta(0)), [HOST], 12 * HOURS, (PUBLIC,), id="a dead one is not"),
-        pytest.param((PUBLIC,), both(identity="id-2"), [HOST], 12 * HOURS, (PUBLIC,), id="nor one of other keys"),
-        pytest.param((PUBLIC,), OLD, [HOST], 12 * HOURS, (PUBLIC,), id="there is none"),
-        pytest.param((), both(), [HOST], 12 * HOURS, (), id="nothing is lacking"),
-        pytest.param(("us-east-1",), both(), [HOST], 12 * HOURS, ("us-east-1",), id="another region's is none"),
+        ((12, 6, 9), 6, 3),
+        ((12,), 12, 6),
+        ((24 * 365,), 24 * 365, 6),
     ],
 )
-def test_what_a_region_in_trouble_does_not_give_is_kept_while_it_lives(
-    lacking: tuple[str, ...], secret: dict, kept: list[str], expiry: timedelta, still_lacking: tuple[str, ...]
+def test_the_first_token_to_die_sets_the_times(lives: tuple[int, ...], expiry: int, renewal: int) -> None:
+    made = Logins.of([login(f"{hours}.example", life=hours * HOURS) for hours in lives], NOW)
+    assert (made.expires_at, made.renew_after) == (NOW + expiry * HOURS, NOW + renewal * HOURS)
+
+
+SERVED, AGED, DEAD, WRITE = "served", "aged", "dead", "write"
+
+
+def judged(secret: dict, wanted: Wanted = WANTED, now: datetime = NOW) -> str:
+    held = Held.from_dict(Held.of(secret["metadata"], wanted).as_dict())
+    if not held.serves(wanted.entries, wanted.entries):
+        return WRITE
+    return SERVED if held.is_fresh(now) else AGED if held.lives(now) else DEAD
+
+
+@pytest.mark.parametrize(
+    ("edit", "verdict"),
+    [
+        pytest.param(lambda secret: None, SERVED, id="as we wrote it"),
+        pytest.param(taken("data", ".dockerconfigjson"), WRITE, id="content edited"),
+        pytest.param(taken("metadata", "labels", "app.kubernetes.io/managed-by"), WRITE, id="label edited"),
+        pytest.param(taken("metadata", "labels", "team"), WRITE, id="label of the template edited"),
+        pytest.param(taken("metadata", "annotations", "expiry"), WRITE, id="annotation edited"),
+        pytest.param(taken("metadata", "annotations", "note"), WRITE, id="annotation of the template edited"),
+        pytest.param(put("managedFields", None), WRITE, id="nobody knows who edited it"),
+        pytest.param(put("labels", None), WRITE, id="labels lost"),
+        pytest.param(put("annotations", None), WRITE, id="annotations lost"),
+        pytest.param(put("ownerReferences", []), WRITE, id="owner lost"),
+        pytest.param(annotated("identity", "id-2"), WRITE, id="written for another identity"),
+        pytest.param(annotated("registries", "[]"), WRITE, id="lacks a login"),
+        pytest.param(annotated("registries", json.dumps([HOST, PUBLIC])), WRITE, id="one login too many"),
+        pytest.param(annotated("registries", "{"), WRITE, id="nobody knows for what"),
+        pytest.param(annotated("renew-after", "never"), DEAD, id="no time of renewal"),
+        pytest.param(annotated("secret", "team-b/ecr-login"), WRITE, id="a copy"),
+    ],
+)
+def test_what_is_there_stays_only_if_it_is_as_we_wrote_it(edit: Callable[[dict], None], verdict: str) -> None:
+    secret = stored()
+    edit(secret)
+    assert judged(secret) == verdict
+
+
+@pytest.mark.parametrize(("age", "verdict"), [(5, SERVED), (6, AGED), (11, AGED), (12, DEAD)])
+def test_half_a_life_is_enough(age: int, verdict: str) -> None:
+    assert judged(stored(), now=NOW + age * HOURS) == verdict
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "name"),
+    [
+        ({"team": "b"}, {"note": "x"}, "ecr-login"),
+        ({}, {"note": "x"}, "ecr-login"),
+        ({"team": "a", "more": "y"}, {"note": "x"}, "ecr-login"),
+        ({"team": "a"}, {}, "ecr-login"),
+        ({"team": "a"}, {"note": "y"}, "ecr-login"),
+        ({"team": "a"}, {"note": "x"}, "other"),
+    ],
+)
+def test_another_shape_is_written_with_the_token_that_is_there(labels: dict, annotations: dict, name: str) -> None:
+    wanted = Wanted(name, OWNER, "id-1", (HOST,), labels, annotations)
+    held = Held.of(stored()["metadata"], wanted)
+    assert not held.serves(wanted.entries, ())
+    assert held.is_fresh(NOW)
+
+
+def test_what_others_added_is_theirs() -> None:
+    secret = stored()
+    secret["metadata"]["labels"]["foreign"] = "x"
+    secret["metadata"]["annotations"]["foreign"] = "x"
+    assert judged(secret) == SERVED
+
+
+BOTH = logins(HOST, PUBLIC, password="old", life=7 * HOURS)
+
+
+def answered(*entries: str) -> Logins:
+    """Return logins in which the entries are named, of a host that answers the first."""
+    made = logins(HOST)
+    return Logins(made.config, entries, made.expires_at, made.renew_after)
+
+
+@pytest.mark.parametrize(
+    ("other", "wanted", "entries", "expiry"),
+    [
+        pytest.param(BOTH, (HOST, PUBLIC), (HOST, PUBLIC), 7, id="a login of another is taken"),
+        pytest.param(BOTH, (HOST,), (HOST,), 12, id="nothing is lacking"),
+        pytest.param(None, (HOST, PUBLIC), (HOST,), 12, id="there is no other"),
+        pytest.param(logins(HOST), (HOST, PUBLIC), (HOST,), 12, id="the other lacks it too"),
+    ],
+)
+def test_logins_are_completed(
+    other: Logins | None, wanted: tuple[str, ...], entries: tuple[str, ...], expiry: int
 ) -> None:
-    partial = Wanted.of("ecr-login", [login()], OWNER, "id-1", lacking)
-    target = partial.keeping(secret, NOW)
-    assert (hosts(target), target.expires_at, target.lacking) == (kept, NOW + expiry, still_lacking)
-    assert target.renewed_until == NOW + 12 * HOURS
-
-
-def test_kept_logins_put_no_renewal_of_the_others_off() -> None:
-    partial = Wanted.of("ecr-login", [login()], OWNER, "id-1", (PUBLIC,))
-    for left, stays in ((7 * HOURS, True), (5 * HOURS, False)):
-        assert partial.keeping(both(life=left), NOW).is_served_by(both(life=left), NOW) is stays
+    completed = logins(HOST).completed(other, wanted)
+    assert (completed.entries, completed.expires_at) == (entries, NOW + expiry * HOURS)
+    assert _docker_config.registries(completed.config) == sorted(entries)
+    assert json.loads(completed.config)["auths"][HOST]["password"] == "new"
 
 
 def test_the_own_registry_of_a_region_is_known_by_its_host() -> None:
-    partial = Wanted.of("ecr-login", [login(PUBLIC)], OWNER, "id-1", ("eu-west-1",))
-    assert hosts(partial.keeping(both(), NOW)) == [HOST, PUBLIC]
+    completed = logins(PUBLIC).completed(answered("eu-west-1"), (PUBLIC, "eu-west-1"))
+    assert _docker_config.registries(completed.config) == [HOST, PUBLIC]
 
 
-FOREIGN_OWNER = [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "uid-9"}]
-OTHER_RESOURCE = [{"apiVersion": OWNER.api_version, "kind": OWNER.kind, "name": "other", "uid": "uid-2"}]
+def spoilt(**changes: object) -> dict:
+    secret = stored()
+    secret.update(changes)
+    return secret
 
 
 @pytest.mark.parametrize(
-    ("secret", "owner", "reason", "words"),
+    ("secret", "is_held"),
     [
-        (OLD, OWNER, None, ""),
-        (OLD, None, "SecretConflict", "owned by AWSECRImagePullSecret/ecr"),
-        (stored(wanted(owner=None)), None, None, ""),
-        (stored(wanted(owner=None)), OWNER, "SecretConflict", "written by a playbook"),
-        (with_metadata(OLD, ownerReferences=OTHER_RESOURCE), OWNER, "SecretConflict", "AWSECRImagePullSecret/other"),
-        (with_metadata(OLD, ownerReferences=FOREIGN_OWNER), OWNER, "SecretConflict", "Deployment/web"),
-        (with_metadata(OLD, ownerReferences=None), OWNER, "SecretConflict", "written by a playbook"),
-        (
-            {"metadata": {"name": "ecr-login", "namespace": "team-a"}, "type": "Opaque"},
-            OWNER,
-            "SecretConflict",
-            "not made by kube_ecr.secrets",
-        ),
-        (
-            with_metadata(OLD, ownerReferences=None, labels={"app.kubernetes.io/managed-by": "Helm"}),
-            None,
-            "SecretConflict",
-            "managed by Helm",
-        ),
-        (edited(OLD, type="Opaque"), OWNER, "WrongSecretType", "delete it"),
-        (edited(OLD, immutable=True), OWNER, "ImmutableSecret", "delete it"),
+        (stored(), True),
+        (spoilt(data={".dockerconfigjson": "e30K"}), False),
+        (spoilt(data=None), False),
+        (spoilt(data={".dockerconfigjson": "!"}), False),
+        (stored(held=logins(life=timedelta(0))), False),
     ],
 )
-def test_obstacles_say_who_holds_the_secret(secret: dict, owner: Owner | None, reason: str | None, words: str) -> None:
-    found = _pull_secret.obstacle(secret, owner)
+def test_logins_are_copied_only_as_we_wrote_them(secret: dict, is_held: bool) -> None:
+    assert (Logins.held_in(secret, NOW) == logins()) is is_held
+
+
+OTHER_KIND = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "uid-9"}
+CONTROLLER = {**OTHER_KIND, "controller": True}
+OTHER_RESOURCE = {"apiVersion": OWNER.api_version, "kind": OWNER.kind, "name": "other", "uid": "uid-2"}
+LEGACY = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "AWSECRCredential", "name": "ecr", "uid": "uid-3"}
+OURS = OWNER.reference()
+BY_PLAYBOOK = stored(Wanted("ecr-login", None))
+
+
+def foreign(*references: dict, labels: dict | None = None, **changes: object) -> dict:
+    metadata = {"name": "ecr-login", "namespace": "team-a", "ownerReferences": list(references), "labels": labels}
+    return {"metadata": metadata, "type": "kubernetes.io/dockerconfigjson", **changes}
+
+
+def edited(*edits: Callable[[dict], None]) -> dict:
+    secret = stored()
+    for edit in edits:
+        edit(secret)
+    return secret
+
+
+@pytest.mark.parametrize(
+    ("secret", "owner", "policy", "reason", "words"),
+    [
+        pytest.param(stored(), OWNER, "Fail", None, "", id="ours"),
+        pytest.param(foreign(OURS), OWNER, "Fail", None, "", id="as the Go operator leaves it"),
+        pytest.param(edited(put("labels", {})), OWNER, "Fail", None, "", id="labels lost"),
+        pytest.param(edited(put("ownerReferences", [])), OWNER, "Fail", None, "", id="owner lost"),
+        pytest.param(
+            edited(annotated("secret", "other/ecr-login")), OWNER, "Fail", "SecretConflict", "owned by", id="a copy"
+        ),
+        pytest.param(foreign(LEGACY), OWNER, "Fail", None, "", id="of the legacy resource of that name"),
+        pytest.param(
+            foreign({**LEGACY, "name": "x"}), OWNER, "Fail", "SecretConflict", "AWSECRCredential/x", id="another's"
+        ),
+        pytest.param(stored(), None, "Fail", "SecretConflict", "ClusterAWSECRImagePullSecret/ecr", id="no playbook's"),
+        pytest.param(BY_PLAYBOOK, None, "Fail", None, "", id="a playbook's"),
+        pytest.param(BY_PLAYBOOK, OWNER, "Fail", "SecretConflict", "by a playbook", id="a playbook's, for a resource"),
+        pytest.param(foreign(OTHER_RESOURCE), OWNER, "Fail", "SecretConflict", "PullSecret/other", id="other resource"),
+        pytest.param(foreign(OTHER_KIND), OWNER, "Fail", "SecretConflict", "Deployment/web", id="other kind"),
+        pytest.param(foreign(), OWNER, "Fail", "SecretConflict", "not made by kube_ecr.secrets", id="nobody's"),
+        pytest.param(
+            foreign(labels={"app.kubernetes.io/managed-by": "Helm"}),
+            OWNER,
+            "Fail",
+            "SecretConflict",
+            "managed by Helm",
+            id="Helm's",
+        ),
+        pytest.param(foreign(), OWNER, "Adopt", None, "", id="nobody's, adopted"),
+        pytest.param(foreign(OTHER_KIND), OWNER, "Adopt", None, "", id="other kind, adopted"),
+        pytest.param(BY_PLAYBOOK, OWNER, "Adopt", None, "", id="a playbook's, adopted"),
+        pytest.param(foreign(CONTROLLER), OWNER, "Adopt", "SecretConflict", "Deployment/web", id="a controller's"),
+        pytest.param(foreign(OTHER_RESOURCE), OWNER, "Adopt", "SecretConflict", "other", id="other resource, adopt"),
+        pytest.param(foreign(type="Opaque"), OWNER, "Adopt", "WrongSecretType", "delete it", id="Opaque, adopted"),
+        pytest.param(spoilt(type="Opaque"), OWNER, "Fail", "WrongSecretType", "delete it", id="Opaque"),
+        pytest.param(spoilt(immutable=True), OWNER, "Fail", "ImmutableSecret", "delete it", id="immutable"),
+    ],
+)
+def test_obstacles_say_who_holds_the_secret(
+    secret: dict, owner: Owner | None, policy: str, reason: str | None, words: str
+) -> None:
+    found = _pull_secret.obstacle(secret, owner, policy)
     assert (found[0] if found else None) == reason
     if found:
         assert "secrets/ecr-login in namespace team-a" in found[1]
@@ -173,11 +301,46 @@ def test_obstacles_say_who_holds_the_secret(secret: dict, owner: Owner | None, r
 
 
 @pytest.mark.parametrize(
+    ("edit", "is_marked"),
+    [
+        pytest.param(lambda secret: None, True, id="ours"),
+        pytest.param(put("ownerReferences", [OTHER_RESOURCE]), False, id="another owner"),
+        pytest.param(put("labels", {"app.kubernetes.io/managed-by": "kube-ecr-secrets"}), False, id="no owner label"),
+        pytest.param(put("labels", {f"{GROUP}/owner": "uid-1"}), False, id="no manager label"),
+        pytest.param(annotated("secret", "team-b/ecr-login"), False, id="a copy"),
+        pytest.param(put("annotations", {}), False, id="no place"),
+    ],
+)
+def test_only_what_is_ours_beyond_doubt_may_be_removed(edit: Callable[[dict], None], is_marked: bool) -> None:
+    assert _pull_secret.is_marked(edited(edit)["metadata"], OWNER) is is_marked
+
+
+def test_a_released_secret_is_nobodys_and_keeps_the_rest() -> None:
+    secret = edited(put("ownerReferences", [OURS, OTHER_KIND]))
+    metadata = _pull_secret.released(secret["metadata"], OWNER)["metadata"]
+    assert (metadata["ownerReferences"], metadata["resourceVersion"]) == ([OTHER_KIND], "7")
+    assert metadata["labels"] == {"app.kubernetes.io/managed-by": None, f"{GROUP}/owner": None}
+    assert set(metadata["annotations"]) == set(secret["metadata"]["annotations"]) - {"note"}
+    assert set(metadata["annotations"].values()) == {None}
+
+
+def test_what_is_disowned_is_told_to_be_written_by_nobody_of_ours() -> None:
+    mine, theirs = (
+        {"manager": each, "operation": "Apply", "fieldsV1": {}} for each in ("kube-ecr-secrets/u", "theirs")
+    )
+    (first, second) = _pull_secret.disowned({"managedFields": [mine, theirs]}, "kube-ecr-secrets/u")["managedFields"]
+    assert first == {"manager": "kube-ecr-secrets-released", "operation": "Update", "fieldsV1": {}}
+    assert second == theirs
+    assert _pull_secret.disowned({"managedFields": [theirs]}, "kube-ecr-secrets/u") == {}
+    assert _pull_secret.disowned({}, "kube-ecr-secrets/u") == {}
+
+
+@pytest.mark.parametrize(
     ("secret", "valid"),
     [
-        (OLD, NOW + 7 * HOURS),
-        (stored(wanted(life=timedelta(0))), None),
-        (edited(OLD, data={".dockerconfigjson": "e30K"}), None),
+        (stored(), NOW + 12 * HOURS),
+        (stored(held=logins(life=timedelta(0))), None),
+        (spoilt(data={".dockerconfigjson": "e30K"}), None),
         ({"metadata": {}}, None),
     ],
 )
@@ -186,6 +349,7 @@ def test_a_token_is_valid_until_its_expiry_if_there_is_a_login(secret: dict, val
 
 
 def test_a_diff_shows_hosts_expiry_and_a_fingerprint_only() -> None:
-    shown = _pull_secret.describe(wanted(password="canary").config, NOW)
+    shown = _pull_secret.describe(logins(password="canary").config, NOW)
     assert set(shown) == {"registries", "expires_at", "fingerprint"}
     assert "canary" not in str(shown)
+    assert "canary" not in repr(logins(password="canary"))

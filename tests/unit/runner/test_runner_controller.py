@@ -23,19 +23,23 @@ from kube_ecr_runner.resources import (
     Referenced,
     Resource,
 )
-from kube_ecr_runner.results import Origin, Outcome, Problem, Result
+from kube_ecr_runner.results import Origin, Outcome, Problem, Result, Step
 from kube_ecr_runner.status import Event, condition_of
+from kube_ecr_runner.targets import Names, Targets
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+RENEW = NOW + timedelta(hours=6)
 SOURCES = {kind: resources_of(kind) for kind in (NAMESPACED_KIND, CLUSTER_KIND)}
 KEY = Key(CLUSTER_KIND, "", "shared")
 KEYS = Reference("Secret", "ns9", "keys")
 KEYS_SOURCE = objects_named("Secret", "keys")
-Step = Callable[[], None]
+LOGINS = objects_named("Secret", "ecr-login")
+ACCOUNTS = objects_named("ServiceAccount", "default")
+Action = Callable[[], None]
 
 
 def resource(generation: int = 1, uid: str = "u", status: Mapping | None = None, key: Key = KEY) -> Resource:
-    return Resource(key, uid, generation, "ecr-login", ("ns1", "ns2"), status=status or {})
+    return Resource(key, uid, generation, "ecr-login", Targets.of("ns1", "ns2"), status=status or {})
 
 
 def namespaces(*names: str) -> Listed:
@@ -60,7 +64,7 @@ def seen(item: Resource, is_gone: bool = False) -> Changed:
 
 @dataclass
 class Watch:
-    """A watch of what resources refer to: it delivers what there is when it is started."""
+    """A watch of what resources name: it delivers what there is when it is started."""
 
     source: Source
     lab: Lab
@@ -90,10 +94,10 @@ class Lab:
     events: list[Event] = field(default_factory=list)
     write_error: KubernetesError | None = None
     answer: Callable[[Key], Result | None] = lambda key: served(key)
-    during_run: Step = lambda: None
+    during_run: Action = lambda: None
     present: dict[Source, tuple[Referenced, ...]] = field(default_factory=dict)
     watches: list[Watch] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Action] = field(default_factory=list)
     now: datetime = NOW
 
     def __post_init__(self) -> None:
@@ -111,7 +115,7 @@ class Lab:
             clock=lambda: self.now,
         )
 
-    def serve(self, resources: list[Resource], *steps: Step, present: tuple[str, ...] = ("ns1", "ns2")) -> None:
+    def serve(self, resources: list[Resource], *steps: Action, present: tuple[str, ...] = ("ns1", "ns2")) -> None:
         """List these, then take each step when nothing is left to do after the one before."""
         self.steps = list(steps)
         for kind, source in SOURCES.items():
@@ -130,6 +134,19 @@ class Lab:
             if result:
                 deliver(result)
         return Summary("successful", 0, 0.0, "no reason", [key for key, result in results.items() if not result])
+
+    def put(self, *messages: Listed | Changed) -> None:
+        for each in messages:
+            self.inbox.put(each)
+
+    def wait(self, minutes: float = 0.1) -> None:
+        """Let time pass: by default as long as it takes until what a run did must be known."""
+        self.now += timedelta(minutes=minutes)
+
+    @property
+    def reference_watches(self) -> list[Watch]:
+        """The watches of what gives resources their way into AWS."""
+        return [each for each in self.watches if each.source != LOGINS]
 
     def watch(self, source: Source) -> Watch:
         self.watches.append(Watch(source, self))
@@ -165,7 +182,7 @@ class Lab:
 
 def served(key: Key = KEY, state: str = "created", generation: int = 1, uid: str = "u") -> Result:
     outcomes = tuple(Outcome(name, state, expires_at=NOW + timedelta(hours=12)) for name in ("ns1", "ns2"))
-    return Result(key, uid, generation, outcomes, ("host",), 43200)
+    return Result(key, uid, generation, outcomes, ("host",), RENEW)
 
 
 def waiting(key: Key = KEY) -> Result:
@@ -173,7 +190,7 @@ def waiting(key: Key = KEY) -> Result:
         Outcome("ns1", "created", expires_at=NOW + timedelta(hours=12)),
         Outcome("ns2", "pending", "NamespaceNotFound"),
     )
-    return Result(key, "u", 1, outcomes, ("host",), 43200)
+    return Result(key, "u", 1, outcomes, ("host",), RENEW)
 
 
 def refused(key: Key = KEY) -> Result:
@@ -448,11 +465,11 @@ def test_resources_that_share_a_name_share_a_watch_until_the_last_of_them_is_gon
     working: list[list[bool]] = []
 
     def look() -> None:
-        working.append([each.working for each in lab.watches])
+        working.append([each.working for each in lab.reference_watches])
 
     gone = [lambda item=item: lab.inbox.put(seen(item, is_gone=True)) for item in (other, referring())]
     lab.serve([referring(), other], look, gone[0], look, gone[1], look)
-    assert [each.source for each in lab.watches] == [KEYS_SOURCE]
+    assert [each.source for each in lab.reference_watches] == [KEYS_SOURCE]
     assert working == [[True], [True], [False]]
 
 
@@ -466,7 +483,7 @@ def test_edit_changes_what_is_watched_and_late_messages_are_no_news() -> None:
         lab.inbox.put(seen(referring(2, None, account)))
 
     def look() -> None:
-        told.append(([each.working for each in lab.watches], len(lab.runs)))
+        told.append(([each.working for each in lab.reference_watches], len(lab.runs)))
 
     def late() -> None:
         look()
@@ -479,7 +496,7 @@ def test_edit_changes_what_is_watched_and_late_messages_are_no_news() -> None:
 
     lab.serve([referring()], edit, late, look, back)
     names = ["secrets/keys", "serviceaccounts/puller", "secrets/keys"]
-    assert [each.source.name for each in lab.watches] == names
+    assert [each.source.name for each in lab.reference_watches] == names
     before, after = told
     assert before == after
     assert before[0] == [False, True]
@@ -488,14 +505,14 @@ def test_edit_changes_what_is_watched_and_late_messages_are_no_news() -> None:
 def test_watch_of_a_reference_that_says_nothing_holds_up_nothing() -> None:
     lab = Lab()
     lab.serve([referring()])
-    assert (len(lab.watches), len(lab.statuses)) == (1, 1)
+    assert (len(lab.reference_watches), len(lab.statuses)) == (1, 1)
 
 
 def test_watch_of_a_reference_that_died_ends_the_process() -> None:
     lab = Lab()
 
     def die() -> None:
-        lab.watches[0].working = False
+        lab.reference_watches[0].working = False
 
     with pytest.raises(RuntimeError, match="watch died"):
         lab.serve([referring()], die, lambda: None)
@@ -504,7 +521,7 @@ def test_watch_of_a_reference_that_died_ends_the_process() -> None:
 def test_stop_ends_the_watches_of_references() -> None:
     lab = Lab()
     lab.serve([referring()])
-    assert [each.working for each in lab.watches] == [False]
+    assert [each.working for each in lab.reference_watches] == [False]
 
 
 @pytest.mark.parametrize(
@@ -538,3 +555,332 @@ def test_permission_forgets_failures() -> None:
     lab.serve([tracked], *[later] * 8, lambda: lab.inbox.put(Changed(NAMESPACES, allowing, is_gone=False)))
     delay = datetime.fromisoformat(str(lab.statuses[-1]["nextRefreshTime"])) - lab.now
     assert delay <= timedelta(seconds=7)
+
+
+def login(namespace: str, version: str = "1", owner: str = "u", sound: bool = True) -> Referenced:
+    """Return the Secret that is written for resource(), as it was written."""
+    reference = Reference("Secret", namespace, "ecr-login")
+    return Referenced(reference, version, None, owner, frozenset([owner] if sound else []))
+
+
+def foreign(namespace: str, version: str = "1") -> Referenced:
+    return login(namespace, version, owner="", sound=False)
+
+
+def appeared(item: Referenced, source: Source = LOGINS) -> Changed:
+    return Changed(source, item, is_gone=False)
+
+
+def went(item: Referenced, source: Source = LOGINS) -> Changed:
+    return Changed(source, item, is_gone=True)
+
+
+WRITES = [appeared(login("ns1", "2")), appeared(login("ns2", "2"))]
+SOUND = (login("ns1"), login("ns2"))
+
+
+def conflicting(key: Key = KEY) -> Result:
+    outcomes = (
+        Outcome("ns1", "created", expires_at=NOW + timedelta(hours=12)),
+        Outcome("ns2", "failed", "SecretConflict", "it is not ours"),
+    )
+    return Result(key, "u", 1, outcomes, ("host",), RENEW)
+
+
+def test_own_writes_that_are_seen_during_the_run_cause_no_other() -> None:
+    lab = Lab(present={LOGINS: ()})
+    lab.during_run = lambda: lab.put(*WRITES)
+    lab.serve([resource()], lab.wait)
+    assert len(lab.runs) == 1
+
+
+def test_own_writes_that_are_seen_after_the_run_cause_no_other() -> None:
+    lab = Lab(present={LOGINS: ()})
+    lab.serve([resource()], lambda: lab.put(*WRITES), lab.wait)
+    assert len(lab.runs) == 1
+
+
+@pytest.mark.parametrize("are_late", [False, True])
+def test_first_list_during_the_run_that_does_not_have_its_writes_yet_causes_no_other(are_late: bool) -> None:
+    lab = Lab()
+    lab.during_run = lambda: lab.put(Listed(LOGINS, ()), *([] if are_late else WRITES))
+    lab.serve([resource()], lambda: lab.put(*(WRITES if are_late else [])), lab.wait)
+    assert len(lab.runs) == 1
+
+
+def test_doubts_are_looked_at_soon_after_the_run_and_not_when_the_resource_is_gone() -> None:
+    lab = Lab()
+    lab.during_run = lambda: lab.put(Listed(LOGINS, ()))
+    waits: list[float] = []
+
+    def look() -> None:
+        waits.append(lab.controller._seconds_to_wait())
+        lab.put(seen(resource(), is_gone=True))
+
+    lab.serve([resource()], look, lab.wait)
+    assert len(lab.runs) == 1
+    assert waits[0] <= 2
+
+
+def test_what_is_wrong_at_first_sight_and_stays_so_after_the_run_is_put_right() -> None:
+    lab = Lab()
+    lab.during_run = lambda: lab.put(Listed(LOGINS, (login("ns1"),))) if len(lab.runs) == 1 else None
+    lab.serve([resource()], lab.wait, lab.wait)
+    assert len(lab.runs) == 2
+
+
+def test_secret_in_the_way_that_the_run_tells_of_is_no_reason_for_another() -> None:
+    lab = Lab(answer=conflicting)
+    lab.during_run = lambda: lab.put(Listed(LOGINS, (foreign("ns2"),)), appeared(login("ns1")))
+    lab.serve([resource()], lab.wait)
+    assert len(lab.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "runs"),
+    [
+        pytest.param(went(login("ns1")), 1, id="deleted"),
+        pytest.param(appeared(login("ns1", "2", sound=False)), 1, id="edited"),
+        pytest.param(Listed(LOGINS, (login("ns1"),)), 1, id="deleted while the watch was broken"),
+        pytest.param(appeared(login("ns1", "2")), 0, id="written by a run"),
+        pytest.param(appeared(login("ns3")), 1, id="ours where it is no target"),
+        pytest.param(appeared(foreign("ns3")), 0, id="foreign where it is no target"),
+        pytest.param(went(login("ns4")), 0, id="never there"),
+    ],
+)
+def test_secret_that_is_not_as_it_was_written_is_put_right_at_once(message: Listed | Changed, runs: int) -> None:
+    lab = Lab(present={LOGINS: SOUND})
+    lab.serve([resource(status=ready())], lambda: None, lambda: lab.put(message), present=("ns1", "ns2", "ns3"))
+    assert len(lab.runs) == runs
+
+
+def test_only_the_resource_whose_secret_it_is_is_due() -> None:
+    lab = Lab(present={LOGINS: (*SOUND, login("ns1", owner="v"))}, answer=lambda key: served(key, uid="v"))
+    other = replace(resource(uid="v", key=Key(NAMESPACED_KIND, "ns3", "a"), status=ready()), targets=Targets.of("ns3"))
+    lab.present[LOGINS] = (*SOUND, login("ns3", owner="v"))
+    lab.serve(
+        [resource(status=ready()), other],
+        lambda: lab.put(went(login("ns3", owner="v"))),
+        present=("ns1", "ns2", "ns3"),
+    )
+    assert lab.runs == [[other.key]]
+
+
+def test_foreign_secret_in_the_way_that_is_deleted_is_replaced_at_once() -> None:
+    lab = Lab(present={LOGINS: (foreign("ns2"),)}, answer=conflicting)
+
+    def delete() -> None:
+        lab.answer = served
+        lab.put(went(foreign("ns2")))
+
+    lab.serve([resource()], lambda: lab.put(appeared(login("ns1"))), delete)
+    assert len(lab.runs) == 2
+    assert lab.statuses[-1]["namespacesReady"] == 2
+
+
+@pytest.mark.parametrize(
+    ("messages", "runs"),
+    [
+        pytest.param([went(login("ns1"))], 2, id="deleted after the run looked"),
+        pytest.param([went(login("ns1")), appeared(login("ns1", "3"))], 1, id="deleted before, and created by the run"),
+        pytest.param([appeared(login("ns1", "3", sound=False))], 2, id="edited after the run looked"),
+    ],
+)
+def test_drift_during_the_run_is_not_lost_and_makes_no_run_that_is_not_needed(messages: list, runs: int) -> None:
+    lab = Lab(present={LOGINS: SOUND})
+
+    def drift() -> None:
+        lab.during_run = lambda: None
+        lab.put(*messages)
+
+    lab.during_run = drift
+    lab.serve([resource()], lab.wait, lab.wait)
+    assert len(lab.runs) == runs
+
+
+def test_foreign_secret_that_is_deleted_during_the_run_is_not_missed() -> None:
+    lab = Lab(present={LOGINS: (foreign("ns2"),)}, answer=conflicting)
+
+    def delete() -> None:
+        lab.during_run = lambda: None
+        lab.put(appeared(login("ns1")), went(foreign("ns2")))
+
+    lab.during_run = delete
+    lab.serve([resource()], lab.wait)
+    assert len(lab.runs) == 2
+
+
+def test_run_that_changes_nothing_about_what_disturbed_is_not_repeated() -> None:
+    lab = Lab(present={LOGINS: SOUND})
+    lab.during_run = lambda: lab.put(went(login("ns1")))
+    lab.serve([resource(status=ready())], lambda: lab.put(went(login("ns1"))), *[lab.wait] * 5)
+    assert len(lab.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "runs"),
+    [(SOUND, 0), ((login("ns1"),), 1), ((), 1), ((*SOUND, login("ns3")), 1), ((*SOUND, foreign("ns3")), 0)],
+    ids=["all sound", "one deleted", "all deleted", "one too many", "one of somebody else"],
+)
+def test_what_became_of_secrets_while_the_runner_was_down_is_noticed(found: tuple, runs: int) -> None:
+    lab = Lab(present={LOGINS: found})
+    lab.serve([resource(status=ready())], lambda: None, lab.wait, present=("ns1", "ns2", "ns3"))
+    assert len(lab.runs) == runs
+
+
+def test_secrets_are_watched_under_their_new_name() -> None:
+    lab = Lab(present={LOGINS: SOUND})
+
+    def rename() -> None:
+        lab.answer = lambda key: served(key, generation=2)
+        lab.put(seen(replace(resource(2), secret_name="other")))
+
+    lab.serve([resource()], rename)
+    working = [each.source.name for each in lab.watches if each.source == LOGINS or each.source.name.endswith("other")]
+    assert working == ["secrets/ecr-login", "secrets/other"]
+
+
+def account(version: str, *pull_secrets: str) -> Referenced:
+    reference = Reference("ServiceAccount", "ns1", "default")
+    return Referenced(reference, version, NOW, pull_secrets=frozenset(pull_secrets))
+
+
+def test_service_account_that_appears_gets_its_entry_at_once_and_that_is_no_news() -> None:
+    lab = Lab(present={LOGINS: SOUND, ACCOUNTS: ()})
+    tracked = replace(resource(status=ready()), accounts=Names.of_service_accounts(["default"]))
+
+    def appear() -> None:
+        lab.during_run = lambda: lab.put(appeared(account("2", "ecr-login"), ACCOUNTS))
+        lab.put(appeared(account("1"), ACCOUNTS))
+
+    lab.serve([tracked], lambda: None, appear, lab.wait)
+    assert len(lab.runs) == 1
+
+
+def test_entries_that_two_resources_give_one_service_account_in_a_run_cause_no_other() -> None:
+    lab = Lab(present={ACCOUNTS: (account("1"),)})
+    names = Names.of_service_accounts(["default"])
+    first = replace(resource(status=ready()), accounts=names)
+    other = replace(first, key=Key(CLUSTER_KIND, "", "other"), secret_name="other")
+    lab.during_run = lambda: lab.put(
+        *(appeared(account(version, *entries), ACCOUNTS) for version, entries in (("2", ["ecr-login"]), ("3", both)))
+    )
+    both = ["ecr-login", "other"]
+    lab.serve([first, other], lab.wait, lab.wait)
+    assert [sorted(each.name for each in keys) for keys in lab.runs] == [["other", "shared"]]
+
+
+def labelled(name: str, ecr: str = "yes", uid: str = "1") -> Namespace:
+    return replace(namespace(name, uid), labels={"ecr": ecr})
+
+
+def selecting(key: Key = KEY, total: int = 1) -> Resource:
+    """Return a resource that was served, and had that many targets."""
+    status = ready() | {"namespacesTotal": total}
+    targets = Targets.parse({"namespaceSelector": {"matchLabels": {"ecr": "yes"}}})
+    return replace(resource(status=status, key=key), targets=targets)
+
+
+@pytest.mark.parametrize(
+    ("messages", "runs"),
+    [
+        pytest.param([Changed(NAMESPACES, labelled("ns3"), False)], 1, id="appeared"),
+        pytest.param([Changed(NAMESPACES, labelled("ns3", "no"), False)], 0, id="another appeared"),
+        pytest.param([Changed(NAMESPACES, labelled("ns1", "no"), False)], 1, id="lost the label"),
+        pytest.param([Changed(NAMESPACES, labelled("ns2"), False)], 1, id="got the label"),
+        pytest.param([Changed(NAMESPACES, labelled("ns1"), True)], 1, id="went"),
+        pytest.param([Changed(NAMESPACES, labelled("ns2", "no"), True)], 0, id="another went"),
+        pytest.param([Changed(NAMESPACES, labelled("ns1", uid="2"), False)], 1, id="made again"),
+        pytest.param([Changed(NAMESPACES, labelled("ns1"), False)], 0, id="as it was"),
+        pytest.param([Listed(NAMESPACES, (labelled("ns2"), namespace("ns9")))], 1, id="while the watch was broken"),
+        pytest.param(
+            [Changed(NAMESPACES, labelled("ns1", "no"), False), Changed(NAMESPACES, labelled("ns2"), False)],
+            1,
+            id="two at once",
+        ),
+    ],
+)
+def test_namespace_that_comes_to_a_selector_or_leaves_it_is_served_at_once(messages: list, runs: int) -> None:
+    lab = Lab()
+    other = replace(resource(status=ready(), key=Key(NAMESPACED_KIND, "ns9", "a")), targets=Targets.of("ns9"))
+    lab.steps = [lambda: lab.put(*messages)]
+    for kind, source in SOURCES.items():
+        lab.put(Listed(source, tuple(each for each in (selecting(), other) if each.key.kind == kind)))
+    lab.put(Listed(NAMESPACES, (labelled("ns1"), labelled("ns2", "no"), namespace("ns9"))))
+    lab.controller.run([lab])
+    assert lab.runs == [[KEY]] * runs
+
+
+def test_resource_that_selects_nothing_is_content_until_something_matches() -> None:
+    lab = Lab(answer=lambda key: Result(key, "u", 1))
+
+    def appear() -> None:
+        lab.answer = served
+        lab.put(Changed(NAMESPACES, labelled("ns3"), False))
+
+    def hours() -> None:
+        lab.wait(5 * 60)
+
+    lab.serve([replace(selecting(), status={})], hours, appear, present=("ns1",))
+    assert len(lab.runs) == 2
+    condition = condition_of(lab.statuses[0], "Ready")
+    assert (condition["status"], condition["reason"]) == ("True", "NoNamespaceMatches")
+    assert [each["namespacesTotal"] for each in lab.statuses] == [0, 2]
+
+
+UNDO = replace(resource(2, status=ready() | {"observedGeneration": 2}), deleting=True, undo=True)
+
+
+def undone(key: Key = KEY, state: str = "deleted") -> Result:
+    removed = (Step("ns1", "ecr-login", state, "Forbidden" if state == "failed" else "", "may not delete"),)
+    return Result(key, "u", 2, removed=removed, is_undo=True)
+
+
+def test_deleted_resource_that_has_something_to_undo_is_due_at_once_and_then_gone() -> None:
+    lab = Lab(answer=undone)
+    lab.serve([resource(status=ready())], lambda: lab.put(seen(UNDO)), lambda: lab.put(seen(UNDO, is_gone=True)))
+    assert (len(lab.runs), lab.statuses, lab.events) == (1, [], [])
+    assert lab.controller._tracked == {}
+
+
+def test_deleted_resource_is_undone_after_a_restart_and_stays_until_it_is_gone() -> None:
+    lab = Lab(answer=undone, present={LOGINS: ()})
+    lab.serve([UNDO], lambda: lab.put(Changed(NAMESPACES, namespace("ns1"), is_gone=True)))
+    assert len(lab.runs) == 1
+    assert list(lab.controller._tracked) == [KEY]
+
+
+def test_deleted_resource_without_our_finalizer_is_forgotten() -> None:
+    lab = Lab()
+    lab.serve([resource(status=ready())], lambda: lab.put(seen(replace(UNDO, undo=False))))
+    assert (lab.runs, lab.controller._tracked) == ([], {})
+
+
+def test_deletion_during_the_run_is_not_missed() -> None:
+    lab = Lab(answer=lambda key: served(key) if len(lab.runs) == 1 else undone(key))
+
+    def delete() -> None:
+        lab.during_run = lambda: None
+        lab.put(seen(UNDO))
+
+    lab.during_run = delete
+    lab.serve([resource()])
+    assert len(lab.runs) == 2
+
+
+def test_undo_that_fails_is_told_and_tried_again_with_growing_delay() -> None:
+    lab = Lab(answer=lambda key: undone(key, "failed"))
+    delays: list[float] = []
+
+    def next_time() -> None:
+        due = datetime.fromisoformat(str(lab.statuses[-1]["nextRefreshTime"]))
+        delays.append((due - lab.now).total_seconds())
+        lab.now = due
+
+    lab.serve([UNDO], *[next_time] * 5)
+    assert len(lab.runs) == 6
+    assert delays == sorted(delays)
+    assert delays[0] < 7 < 60 < delays[-1]
+    assert [each.reason for each in lab.events] == ["DeleteSecretError"]
+    assert condition_of(lab.statuses[-1], "RefreshFailing")["reason"] == "Forbidden"
+    assert condition_of(lab.statuses[-1], "Ready")["reason"] == "Deleting"

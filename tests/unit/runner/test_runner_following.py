@@ -1,4 +1,4 @@
-"""Which objects are watched because a resource refers to them."""
+"""Which Secrets and service accounts are watched, and what is new about them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import pytest
 from kube_ecr_runner import following
 from kube_ecr_runner.following import Following
 from kube_ecr_runner.kube import Source, objects_named
+from kube_ecr_runner.news import Sight
 from kube_ecr_runner.resources import Reference, Referenced
 
-KEYS = objects_named("Secret", "keys")
+SECRET = ("Secret", "keys")
+KEYS = objects_named(*SECRET)
 
 
 @dataclass
@@ -40,61 +42,95 @@ class _Watch:
         return self.name in self.all.working
 
 
-def a_secret(name: str = "keys", namespace: str = "a") -> Reference:
-    return Reference("Secret", namespace, name)
-
-
 def objects(**versions: str) -> list[Referenced]:
-    return [Referenced(a_secret(namespace=namespace), version, None) for namespace, version in versions.items()]
+    """Return the Secrets `keys` of these namespaces."""
+    return [Referenced(Reference("Secret", namespace, "keys"), each, None) for namespace, each in versions.items()]
 
 
-def test_names_are_watched_once_for_each_kind() -> None:
+def test_names_are_watched_once_for_each_kind_and_all_of_a_kind_by_one_watch() -> None:
     watches = Watches()
-    account = Reference("ServiceAccount", "a", "keys")
-    Following(watches).follow([a_secret(), a_secret(namespace="b"), account])
-    assert sorted(watches.working) == ["secrets/keys", "serviceaccounts/keys"]
+    Following(watches).follow([SECRET, SECRET, ("ServiceAccount", "keys"), ("ServiceAccount", "")])
+    assert sorted(watches.working) == ["secrets/keys", "serviceaccounts/*", "serviceaccounts/keys"]
 
 
 def test_what_stays_wanted_is_not_watched_anew() -> None:
     watches = Watches()
     followed = Following(watches)
-    followed.follow([a_secret("x"), a_secret("y")])
+    followed.follow([("Secret", "x"), ("Secret", "y")])
     first = followed.watchers()
-    followed.follow([a_secret("y"), a_secret("z")])
+    followed.follow([("Secret", "y"), ("Secret", "z")])
     assert sorted(watches.working) == ["secrets/y", "secrets/z"]
     assert len([each for each in followed.watchers() if each in first]) == 1
 
 
-@pytest.mark.parametrize(
-    ("now", "changed"),
-    [({"a": "1", "b": "1"}, ""), ({"a": "1", "b": "2"}, "b"), ({"a": "1"}, "b"), ({"a": "1", "b": "1", "c": "1"}, "c")],
-)
-def test_second_list_is_compared_with_the_first(now: dict[str, str], changed: str) -> None:
+def followed_keys(**versions: str) -> Following:
     followed = Following(Watches())
-    followed.follow([a_secret()])
-    assert followed.listed(KEYS, objects(a="1", b="1")) is None
-    assert followed.listed(KEYS, objects(**now)) == {a_secret(namespace=each) for each in changed}
+    followed.follow([SECRET])
+    followed.listed(KEYS, objects(**versions))
+    return followed
+
+
+def test_first_list_is_a_sight() -> None:
+    followed = Following(Watches())
+    followed.follow([SECRET])
+    (item,) = objects(a="1")
+    seen = followed.listed(KEYS, [item])
+    assert isinstance(seen, Sight)
+    assert (seen.kind, seen.name, seen.found) == ("Secret", "keys", {item.reference: item})
+
+
+@pytest.mark.parametrize(
+    ("now", "changes"),
+    [
+        ({"a": "1", "b": "1"}, []),
+        ({"a": "1", "b": "2"}, [("1", "2")]),
+        ({"a": "1"}, [("1", None)]),
+        ({"a": "1", "b": "1", "c": "1"}, [(None, "1")]),
+    ],
+)
+def test_second_list_is_compared_with_the_first(now: dict[str, str], changes: list[tuple]) -> None:
+    told = followed_keys(a="1", b="1").listed(KEYS, objects(**now))
+    assert isinstance(told, list)
+    assert [(each.before and each.before.version, each.after and each.after.version) for each in told] == changes
 
 
 def test_change_counts_once() -> None:
     followed = Following(Watches())
-    followed.follow([a_secret()])
-    (item,) = objects(a="2")
-    assert followed.changed(KEYS, item, is_gone=False) == set()
-    followed.listed(KEYS, objects(a="1"))
-    assert followed.changed(KEYS, item, is_gone=False) == {a_secret()}
-    assert followed.changed(KEYS, item, is_gone=False) == set()
-    assert followed.changed(KEYS, item, is_gone=True) == {a_secret()}
-    assert followed.changed(KEYS, item, is_gone=True) == set()
+    followed.follow([SECRET])
+    before, now = *objects(a="1"), *objects(a="2")
+    assert followed.changed(KEYS, now, is_gone=False) == []
+    followed.listed(KEYS, [before])
+    assert followed.changed(KEYS, now, is_gone=False) == [(before, now)]
+    assert followed.changed(KEYS, now, is_gone=False) == []
+    assert followed.changed(KEYS, now, is_gone=True) == [(now, None)]
+    assert followed.changed(KEYS, now, is_gone=True) == []
+
+
+def test_objects_are_found_as_they_were_last_seen() -> None:
+    followed = followed_keys(a="1", b="1")
+    (now,), (gone,) = objects(a="2"), objects(b="1")
+    followed.changed(KEYS, now, is_gone=False)
+    followed.changed(KEYS, gone, is_gone=True)
+    assert followed.find(now.reference) == now
+    assert followed.find(gone.reference) is None
+    assert followed.find(Reference("Secret", "a", "other")) is None
+
+
+def test_objects_are_found_among_all_of_their_kind() -> None:
+    followed = Following(Watches())
+    followed.follow([("ServiceAccount", "")])
+    item = Referenced(Reference("ServiceAccount", "a", "default"), "1", None)
+    followed.listed(objects_named("ServiceAccount", ""), [item])
+    assert followed.find(item.reference) == item
 
 
 def test_what_is_watched_again_is_seen_for_the_first_time() -> None:
     followed = Following(Watches())
     for _ in range(2):
-        followed.follow([a_secret()])
-        assert followed.listed(KEYS, objects(a="1")) is None
+        followed.follow([SECRET])
+        assert isinstance(followed.listed(KEYS, objects(a="1")), Sight)
         followed.follow([])
-        assert followed.listed(KEYS, objects(a="2")) == set()
+        assert followed.listed(KEYS, objects(a="2")) == []
 
 
 def test_watches_are_limited_and_that_is_told_once(
@@ -105,8 +141,8 @@ def test_watches_are_limited_and_that_is_told_once(
     followed = Following(watches)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            followed.follow([a_secret("x"), a_secret("y"), a_secret("z")])
+            followed.follow([("Secret", "x"), ("Secret", "y"), ("Secret", "z")])
     assert sorted(watches.working) == ["secrets/x", "secrets/y"]
-    assert [each.message for each in caplog.records] == ["not all references are watched"]
-    followed.follow([a_secret("y"), a_secret("z")])
+    assert [each.message for each in caplog.records] == ["not all that resources name is watched"]
+    followed.follow([("Secret", "y"), ("Secret", "z")])
     assert sorted(watches.working) == ["secrets/y", "secrets/z"]

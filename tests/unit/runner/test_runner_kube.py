@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
 from urllib.parse import parse_qs, urlsplit
@@ -14,8 +15,20 @@ import pytest
 from kubernetes.client import Configuration
 
 from kube_ecr_runner import kube
-from kube_ecr_runner.kube import Changed, Cluster, KubernetesError, Listed, Stream, Troubles, objects_named
-from kube_ecr_runner.resources import Reference, Referenced
+from kube_ecr_runner.kube import (
+    NAMESPACES,
+    Changed,
+    Cluster,
+    KubernetesError,
+    Listed,
+    Source,
+    Stream,
+    Troubles,
+    objects_named,
+    resources_of,
+)
+from kube_ecr_runner.resources import CLUSTER_KIND, LEGACY_KIND, Key, Reference, Referenced, Resource
+from kube_ecr_runner.status import Event
 
 KEYS = objects_named("Secret", "keys")
 SECONDS = 30.0
@@ -40,6 +53,8 @@ class ApiServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: Queue[tuple[str, dict[str, list[str]], str]] = Queue()
         self.forbidden: list[str] = []
+        self.unknown = False
+        self.written: list[tuple[str, dict]] = []
         self.over = threading.Event()
 
     @property
@@ -56,7 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
         query = parse_qs(parts.query)
         self.server.asked.put((parts.path, query, self.headers["Accept"]))
         verb = "watch" if "watch" in query else "list"
-        if verb in self.server.forbidden:
+        if self.server.unknown:
+            self._answer(404, {"message": "the server could not find the requested resource"})
+        elif verb in self.server.forbidden:
             self._answer(403, {"reason": "Forbidden", "message": f"may not {verb} secrets"})
         elif verb == "list":
             self._answer(200, {"metadata": {"resourceVersion": "5"}, "items": [partial_object("1")]})
@@ -65,6 +82,14 @@ class _Handler(BaseHTTPRequestHandler):
             line = json.dumps({"type": "MODIFIED", "object": partial_object("6")}) + "\n"
             self.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
             self.server.over.wait(SECONDS)
+
+    def do_PATCH(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.written.append((urlsplit(self.path).path, body))
+        self._answer(200, {"metadata": {}})
+
+    def do_POST(self) -> None:
+        self.do_PATCH()
 
     def _answer(self, status: int, content: dict) -> None:
         body = json.dumps(content).encode()
@@ -93,15 +118,15 @@ def api() -> Iterator[ApiServer]:
 
 
 @pytest.fixture
-def follow(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Troubles], Queue]]:
-    """Return what starts a stream of KEYS that does not wait between attempts; its messages are in a queue."""
+def follow(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Queue]]:
+    """Return what starts a stream, of KEYS if not told, that does not wait between attempts; it fills a queue."""
     monkeypatch.setattr(kube, "RELIST_SECONDS", (0.01, 0.01))
     monkeypatch.setattr(kube, "FORBIDDEN_SECONDS", 0.01)
     streams: list[Stream] = []
 
-    def start(troubles: Troubles) -> Queue:
+    def start(troubles: Troubles, source: Source = KEYS) -> Queue:
         inbox: Queue = Queue()
-        streams.append(Stream(api.cluster, KEYS, inbox.put, troubles))
+        streams.append(Stream(api.cluster, source, inbox.put, troubles))
         streams[-1].start()
         return inbox
 
@@ -123,6 +148,89 @@ def test_objects_of_one_name_are_asked_for_without_what_they_hold(
         assert (path, query["fieldSelector"]) == ("/api/v1/secrets", ["metadata.name=keys"])
         assert "as=PartialObjectMetadata" in accept
     assert watched[1]["resourceVersion"] == ["5"]
+
+
+def test_all_service_accounts_are_asked_for_with_their_pull_secrets(
+    api: ApiServer, follow: Callable[..., Queue]
+) -> None:
+    accounts = objects_named("ServiceAccount", "")
+    assert isinstance(follow(Troubles(), accounts).get(timeout=SECONDS), Listed)
+    path, query, accept = api.asked.get(timeout=SECONDS)
+    assert (path, "fieldSelector" in query) == ("/api/v1/serviceaccounts", False)
+    assert accept == "application/json"
+
+
+LEGACY = resources_of(LEGACY_KIND)
+
+
+def test_kind_that_a_cluster_need_not_know_is_told_once_and_nobody_waits_for_it(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture
+) -> None:
+    api.unknown = True
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        inbox = follow(Troubles(), LEGACY)
+        for _ in range(4):
+            assert inbox.get(timeout=SECONDS) == Listed(LEGACY, ())
+        assert [(each.levelname, each.message) for each in caplog.records] == [
+            ("INFO", "not installed, and not needed")
+        ]
+        api.unknown = False
+        while not isinstance(inbox.get(timeout=SECONDS), Changed):
+            pass
+    assert len(caplog.records) == 1
+    assert api.asked.get(timeout=SECONDS)[0] == "/apis/aws.zakariaamine.com/v1alpha1/awsecrcredentials"
+
+
+def test_kind_that_is_needed_is_waited_for(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture
+) -> None:
+    api.unknown = True
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        inbox = follow(Troubles(), resources_of(CLUSTER_KIND))
+        for _ in range(3):
+            api.asked.get(timeout=SECONDS)
+    assert inbox.empty()
+    assert [each.message for each in caplog.records] == ["cannot watch, trying again"]
+
+
+def test_kind_that_a_cluster_need_not_know_and_that_may_not_be_read_holds_up_nothing(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture
+) -> None:
+    api.forbidden.append("list")
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        inbox = follow(Troubles(), LEGACY)
+        for _ in range(4):
+            api.asked.get(timeout=SECONDS)
+        assert inbox.get(timeout=SECONDS) == Listed(LEGACY, ())
+        # Were it refused for a while only, a second one would make the runner forget what there is.
+        assert inbox.empty()
+        api.unknown = True
+        inbox.get(timeout=SECONDS)
+    told = [each.message for each in caplog.records]
+    assert told == ["cannot watch, trying again", "not installed, and not needed", "watching again"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "plural"),
+    [
+        (CLUSTER_KIND, "v1alpha2", "clusterawsecrimagepullsecrets"),
+        (LEGACY_KIND, "v1alpha1", "awsecrcredentials"),
+    ],
+)
+def test_status_and_events_are_written_in_the_version_of_the_kind(
+    api: ApiServer, kind: str, version: str, plural: str
+) -> None:
+    resource = Resource(Key(kind, "", "shared"), "u", 1)
+    api.cluster.apply_status(resource, {})
+    api.cluster.create_event(resource, Event("Normal", "X", "x"), datetime(2026, 1, 31, tzinfo=UTC))
+    (status_path, status), (_, event) = api.written
+    assert status_path == f"/apis/aws.zakariaamine.com/{version}/{plural}/shared/status"
+    assert status["apiVersion"] == event["regarding"]["apiVersion"] == f"aws.zakariaamine.com/{version}"
+
+
+def test_the_rest_works_without_the_deprecated_kind_and_namespaces_alone() -> None:
+    assert all(each.optional for each in (LEGACY, NAMESPACES))
+    assert not any(each.optional for each in (resources_of(CLUSTER_KIND), KEYS))
 
 
 def test_sources_of_one_name_are_equal() -> None:
@@ -159,9 +267,13 @@ def test_trouble_of_a_source_that_nobody_reads_any_more_is_forgotten(caplog: pyt
     assert [each.message for each in caplog.records] == ["cannot watch, trying again", "watching again"]
 
 
-@pytest.mark.parametrize(("status", "longest"), [(403, 180), (0, 30), (500, 30)])
-def test_missing_right_is_asked_for_less_and_less_often(status: int, longest: float, api: ApiServer) -> None:
-    stream = Stream(api.cluster, KEYS, lambda _: None, Troubles())
+@pytest.mark.parametrize(
+    ("source", "status", "longest"), [(KEYS, 403, 180), (KEYS, 0, 30), (KEYS, 500, 30), (LEGACY, 404, 180)]
+)
+def test_what_comes_from_a_person_is_asked_for_less_and_less_often(
+    source: Source, status: int, longest: float, api: ApiServer
+) -> None:
+    stream = Stream(api.cluster, source, lambda _: None, Troubles())
     delays = []
     for attempts in (0, 3, 100):
         stream._attempts = attempts

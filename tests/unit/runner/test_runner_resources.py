@@ -12,17 +12,15 @@ from kube_ecr_runner.resources import (
     Reference,
     Referenced,
     Resource,
-    is_older,
-    is_outdated,
+    api_version,
     parse_namespace,
     parse_referenced,
-    waits_for,
 )
+from kube_ecr_runner.targets import Targets
 
 CANARY = "AKIACANARYCANARY1234"
 REFRESHED = "2026-01-31T12:00:00Z"
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-BEFORE, AFTER = datetime(2026, 1, 31, 11, tzinfo=UTC), datetime(2026, 1, 31, 13, tzinfo=UTC)
 
 
 def an_object(**metadata: object) -> dict:
@@ -43,17 +41,63 @@ def test_cluster_resource_targets_what_it_lists_once() -> None:
     resource = Resource.parse(an_object())
     assert resource.key == Key("ClusterAWSECRImagePullSecret", "", "shared")
     assert (resource.uid, resource.generation, resource.secret_name) == ("u-1", 3, "ecr-login")
-    assert resource.namespaces == ("ns1", "ns2")
+    assert resource.targets == Targets.of("ns1", "ns2")
 
 
 def test_namespaced_resource_targets_its_own_namespace_only() -> None:
     item = an_object(namespace="team-a") | {"kind": "AWSECRImagePullSecret"}
-    assert Resource.parse(item).namespaces == ("team-a",)
+    item["spec"] |= {"namespaceSelector": {}, "excludeNamespaces": ["*"]}
+    assert Resource.parse(item).targets == Targets.of("team-a")
 
 
-def test_resource_that_is_being_deleted_is_told_apart() -> None:
-    assert Resource.parse(an_object(deletionTimestamp=REFRESHED)).deleting
-    assert not Resource.parse(an_object()).deleting
+@pytest.mark.parametrize(
+    ("metadata", "deleting", "undo"),
+    [
+        ({}, False, False),
+        ({"finalizers": ["aws.zakariaamine.com/undo"]}, False, False),
+        ({"deletionTimestamp": REFRESHED}, True, False),
+        ({"deletionTimestamp": REFRESHED, "finalizers": ["foregroundDeletion"]}, True, False),
+        ({"deletionTimestamp": REFRESHED, "finalizers": ["x", "aws.zakariaamine.com/undo"]}, True, True),
+        ({"deletionTimestamp": REFRESHED, "finalizers": "aws.zakariaamine.com/undo"}, True, False),
+    ],
+)
+def test_resource_that_is_being_deleted_is_told_apart(metadata: dict, deleting: bool, undo: bool) -> None:
+    resource = Resource.parse(an_object(**metadata))
+    assert (resource.deleting, resource.undo) == (deleting, undo)
+
+
+@pytest.mark.parametrize("kind", ["ClusterAWSECRImagePullSecret", "AWSECRCredential"])
+def test_cluster_scoped_resource_selects_namespaces(kind: str) -> None:
+    item = an_object() | {"kind": kind}
+    item["spec"] |= {"namespaceSelector": {"matchLabels": {"ecr": "yes"}}, "excludeNamespaces": ["kube-*"]}
+    assert Resource.parse(item).targets == Targets.parse(item["spec"])
+    assert Resource.parse(item).targets.selector
+
+
+def test_group_and_version_are_those_of_the_kind() -> None:
+    versions = [api_version(kind) for kind in ("AWSECRImagePullSecret", "AWSECRCredential")]
+    assert versions == ["aws.zakariaamine.com/v1alpha2", "aws.zakariaamine.com/v1alpha1"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "watched"),
+    [
+        ({}, {("Secret", "ecr-login")}),
+        ({"serviceAccounts": ["default", "x"]}, {("ServiceAccount", "default"), ("ServiceAccount", "x")}),
+        ({"serviceAccounts": ["default", "build-*"]}, {("ServiceAccount", "")}),
+        ({"serviceAccounts": ["a,b", 1]}, set()),
+        ({"secretName": "x,metadata.namespace=b"}, set()),
+        (
+            {"awsAccess": {"credentialsSecretRef": {"name": "keys", "namespace": "a"}}},
+            {("Secret", "ecr-login"), ("Secret", "keys")},
+        ),
+    ],
+)
+def test_what_a_resource_names_is_watched(spec: dict, watched: set) -> None:
+    item = an_object()
+    item["spec"] |= spec
+    login = {("Secret", "ecr-login")} if "secretName" not in spec else set()
+    assert Resource.parse(item).watched == watched | login
 
 
 def test_resource_keeps_its_status_and_nothing_of_others() -> None:
@@ -120,13 +164,15 @@ def test_resource_without_another_way_in_uses_the_identity_of_the_runner(access:
     ],
 )
 def test_malformed_object_is_no_error(item: dict) -> None:
-    assert Resource.parse(item).namespaces == ()
+    assert Resource.parse(item).targets == Targets()
     assert parse_referenced("Secret", item).changed_at is None
 
 
 def test_namespace_is_its_metadata() -> None:
     item = {"metadata": {"name": "ns1", "uid": "u", "creationTimestamp": REFRESHED, "deletionTimestamp": REFRESHED}}
     assert parse_namespace(item) == Namespace("ns1", "u", NOON, terminating=True)
+    item["metadata"]["labels"] = {"team": "a"}
+    assert parse_namespace(item).labels == {"team": "a"}
 
 
 @pytest.mark.parametrize(
@@ -165,67 +211,32 @@ def test_object_that_is_referred_to_is_its_metadata(times: dict, changed_at: dat
 
 
 @pytest.mark.parametrize(
-    ("status", "changed_at", "older"),
+    ("entries", "names"),
     [
-        ({"lastRefreshTime": REFRESHED}, BEFORE, False),
-        ({"lastRefreshTime": REFRESHED}, NOON, True),
-        ({"lastRefreshTime": REFRESHED}, AFTER, True),
-        ({"lastRefreshTime": REFRESHED}, None, False),
-        ({}, AFTER, False),
+        (None, set()),
+        ("x", set()),
+        ([], set()),
+        ([{"name": "login"}, {}, "x", {"name": 1}, {"name": "login"}, {"name": "other"}], {"login", "other"}),
     ],
 )
-def test_resource_is_older_than_what_was_written_since(status: dict, changed_at: datetime, older: bool) -> None:
-    resource = Resource(Key("K", "", "r"), "u", 1, status=status)
-    assert is_older(resource, Referenced(Reference("Secret", "a", "keys"), "7", changed_at)) is older
+def test_service_account_is_its_metadata_and_its_pull_secrets(entries: object, names: set) -> None:
+    item = {"metadata": {"namespace": "a", "name": "default"}, "imagePullSecrets": entries}
+    assert parse_referenced("ServiceAccount", item).pull_secrets == names
+    assert parse_referenced("Secret", item).pull_secrets == set()
 
 
-def failure(namespace: str, reason: str) -> dict:
-    return {"namespace": namespace, "reason": reason, "message": ""}
-
-
-@pytest.mark.parametrize(
-    ("failures", "awaited"),
-    [
-        ([], False),
-        ([failure("ns1", "NamespaceNotFound")], True),
-        ([failure("ns1", "NamespaceTerminating")], True),
-        ([failure("ns1", "SecretConflict")], False),
-        ([failure("ns2", "NamespaceNotFound")], False),
-        ([failure(f"x{number}", "NamespaceNotFound") for number in range(20)], True),
-    ],
-)
-def test_status_says_which_namespace_is_waited_for(failures: list[dict], awaited: bool) -> None:
-    assert waits_for({"failures": failures}, "ns1") is awaited
-
-
-def alive(*names: str, created_at: datetime = BEFORE) -> dict[str, Namespace]:
-    return {name: Namespace(name, f"uid-{name}", created_at) for name in names}
-
-
-PENDING = [failure("ns2", "NamespaceNotFound")]
-
-
-@pytest.mark.parametrize(
-    ("failures", "namespaces", "outdated"),
-    [
-        pytest.param([], alive("ns1", "ns2"), False, id="all there"),
-        pytest.param(PENDING, alive("ns1"), False, id="still missing"),
-        pytest.param(PENDING, alive("ns1", "ns2"), True, id="came"),
-        pytest.param([], alive("ns1"), True, id="went"),
-        pytest.param([failure("ns2", "SecretConflict")], alive("ns1", "ns2"), False, id="failed, and still there"),
-        pytest.param([], alive("ns1", "ns2", created_at=AFTER), True, id="made again since the Secrets were written"),
-        pytest.param(
-            PENDING,
-            alive("ns1") | {"ns2": Namespace("ns2", "uid", BEFORE, terminating=True)},
-            False,
-            id="on its way out",
-        ),
-        pytest.param([], alive("ns1", "ns2", "other"), False, id="no target"),
-    ],
-)
-def test_status_is_outdated_when_namespaces_came_or_went(
-    failures: list[dict], namespaces: dict[str, Namespace], outdated: bool
-) -> None:
-    status = {"failures": failures, "lastRefreshTime": REFRESHED}
-    resource = Resource(Key("K", "", "r"), "u", 1, namespaces=("ns1", "ns2"), status=status)
-    assert is_outdated(resource, namespaces) is outdated
+def test_secret_says_whose_it_is() -> None:
+    metadata = {
+        "namespace": "a",
+        "name": "login",
+        "labels": {"aws.zakariaamine.com/owner": "u"},
+        "annotations": {
+            "aws.zakariaamine.com/secret": "a/login",
+            "aws.zakariaamine.com/shared": '{"v": {"names": []}}',
+        },
+        "ownerReferences": [{"uid": "u"}],
+        "managedFields": [{"manager": "kube-ecr-secrets", "fieldsV1": {"f:data": {"f:.dockerconfigjson": {}}}}],
+    }
+    assert parse_referenced("Secret", {"metadata": metadata}).owner == "u"
+    shared = metadata | {"labels": {"aws.zakariaamine.com/owner": "shared"}}
+    assert parse_referenced("Secret", {"metadata": shared}).sound == {"v"}

@@ -7,16 +7,18 @@ from datetime import UTC, datetime
 import pytest
 
 from kube_ecr_runner.resources import Key, Resource
-from kube_ecr_runner.results import Origin, Outcome, Result
+from kube_ecr_runner.results import Origin, Outcome, Result, Step
 
 OWNER = {"kind": "AWSECRImagePullSecret", "namespace": "a", "name": "ecr", "uid": "u", "generation": 2}
-ITEM = {"owner": OWNER, "error": None}
+ITEM = {"owner": OWNER, "state": "present", "namespaces": ["a"], "error": None}
 NAMESPACE = {"namespace": "a", "state": "created", "reason": "", "msg": "", "expires_at": "2026-02-01T00:00:00Z"}
 ANSWER = {
     "changed": True,
     "registries": ["host"],
     "namespaces": [NAMESPACE],
-    "token_life": 43200,
+    "service_accounts": [],
+    "removed": [],
+    "renew_after": "2026-01-31T18:00:00Z",
     "error": None,
     "item": ITEM,
 }
@@ -38,8 +40,69 @@ def test_result_of_an_item() -> None:
         generation=2,
         outcomes=(Outcome("a", "created", expires_at=datetime(2026, 2, 1, tzinfo=UTC)),),
         registries=("host",),
-        token_life=43200,
+        renew_after=datetime(2026, 1, 31, 18, tzinfo=UTC),
     )
+
+
+def step(namespace: str, name: str, state: str, reason: str = "", msg: str = "") -> dict:
+    return {"namespace": namespace, "name": name, "state": state, "reason": reason, "msg": msg}
+
+
+def test_result_tells_of_service_accounts_and_removals() -> None:
+    result = Result.from_event(
+        event(
+            service_accounts=[step("a", "default", "added"), step("b", "x", "failed", "Forbidden", "may not"), "x"],
+            removed=[step("c", "old", "deleted")],
+            failed=True,
+        )
+    )
+    assert result is not None
+    assert result.accounts == (Step("a", "default", "added"), Step("b", "x", "failed", "Forbidden", "may not"))
+    assert result.removed == (Step("c", "old", "deleted"),)
+    assert result.failures == [result.accounts[1]]
+    assert (result.problem, result.succeeded, result.changed) == (None, False, True)
+
+
+def test_result_without_targets_is_a_success() -> None:
+    result = Result.from_event(event(namespaces=[], renew_after=None, changed=False))
+    assert result is not None
+    assert (result.problem, result.succeeded, result.renew_after) == (None, True, None)
+
+
+def test_result_of_an_undo() -> None:
+    undone = Result.from_event(
+        event(namespaces=[], removed=[step("a", "x", "deleted")], item=ITEM | {"state": "absent"})
+    )
+    assert undone is not None
+    assert (undone.is_undo, undone.succeeded) == (True, True)
+    wrong = Result.from_event(event(namespaces=[], item=ITEM | {"state": "absent", "error": INVALID}))
+    assert wrong is not None
+    assert wrong.succeeded
+    resource = Resource(Key("K", "", "r"), "u", 4, deleting=True, undo=True)
+    assert Result.of_failed_run(resource, "x").is_undo
+
+
+@pytest.mark.parametrize(
+    ("answer", "blocked"),
+    [
+        ({}, False),
+        ({"namespaces": [NAMESPACE | {"state": "failed", "reason": "SecretConflict"}, NAMESPACE]}, True),
+        ({"namespaces": [NAMESPACE | {"state": "failed", "reason": "InvalidSecretContent"}]}, True),
+        ({"namespaces": [NAMESPACE | {"state": "failed", "reason": "Forbidden"}]}, False),
+        ({"namespaces": [NAMESPACE | {"state": "failed", "reason": "WrongSecretType"}], "error": ERROR}, False),
+        (
+            {
+                "namespaces": [NAMESPACE | {"state": "failed", "reason": "ImmutableSecret"}],
+                "removed": [step("b", "old", "failed", "Forbidden")],
+            },
+            False,
+        ),
+    ],
+)
+def test_result_is_blocked_when_only_a_person_can_help(answer: dict, blocked: bool) -> None:
+    result = Result.from_event(event("runner_item_on_failed", **answer))
+    assert result is not None
+    assert result.is_blocked is blocked
 
 
 @pytest.mark.parametrize(
@@ -63,6 +126,18 @@ def test_other_events_carry_none(other: dict) -> None:
     [
         pytest.param({"error": ERROR}, "AccessDenied", Origin.AWS, id="AWS refused"),
         pytest.param({"error": ERROR, "namespaces": []}, "AccessDenied", Origin.CLUSTER, id="no target was looked at"),
+        pytest.param(
+            {"error": ERROR, "namespaces": [], "item": ITEM | {"namespaces": []}},
+            "AccessDenied",
+            Origin.AWS,
+            id="no target to look at",
+        ),
+        pytest.param(
+            {"error": ERROR, "namespaces": [], "item": ITEM | {"namespaces": [], "state": "absent"}},
+            "AccessDenied",
+            Origin.CLUSTER,
+            id="could not be undone",
+        ),
         pytest.param({"error": INVALID, "item": ITEM | {"error": INVALID}}, *WRONG_SPEC, id="spec is wrong"),
         pytest.param({"error": LACKING, "item": ITEM | {"error": LACKING}}, *NO_WAY_IN, id="no way into AWS"),
         pytest.param(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 
 from kube_ecr_runner.resources import Key, Resource
-from kube_ecr_runner.results import Origin, Outcome, Problem, Result
+from kube_ecr_runner.results import Origin, Outcome, Problem, Result, Step
 from kube_ecr_runner.schedule import first_due, has_failed, next_due
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -26,7 +27,10 @@ def outcome(state: str, expires_in: float | None = None, reason: str = "") -> Ou
 
 
 def result(*outcomes: Outcome, life: float | None = 12 * HOUR, problem: Problem | None = None) -> Result:
-    return Result(KEY, "u", 1, outcomes, token_life=None if life is None else int(life), problem=problem)
+    """Return a result whose tokens had that life when they were granted."""
+    expiries = [each.expires_at for each in outcomes if each.expires_at]
+    renew_after = min(expiries) - timedelta(seconds=life / 2) if expiries and life is not None else None
+    return Result(KEY, "u", 1, outcomes, renew_after=renew_after, problem=problem)
 
 
 def delay(of: Result, failures: int = 0, planned: datetime | None = None, seed: int = 0) -> float:
@@ -81,11 +85,20 @@ def test_pending_namespace_beside_others_does_not_hasten_anything() -> None:
     assert delay(of) >= 6 * HOUR
 
 
-def test_only_pending_namespaces_are_looked_at_after_five_minutes() -> None:
-    assert delay(result(outcome("pending", None, "NamespaceNotFound"))) == 300
+@pytest.mark.parametrize("outcomes", [(), (outcome("pending", None, "NamespaceNotFound"),)], ids=["none", "pending"])
+def test_where_nothing_can_be_done_a_look_is_rare_and_does_not_move(outcomes: tuple[Outcome, ...]) -> None:
+    of = result(*outcomes)
+    assert not has_failed(of)
+    delays = [delay(of, seed=seed) for seed in SEEDS]
+    assert min(delays) >= 6 * HOUR
+    assert max(delays) <= 6.31 * HOUR
+    assert len(set(delays)) > 1
+    assert delay(of, planned=after(2 * HOUR)) == 2 * HOUR
+    assert delay(of, planned=after(7 * HOUR)) < 7 * HOUR
 
 
-FAILED = result(outcome("failed", None, "SecretConflict"))
+FAILED = result(outcome("failed", None, "Forbidden"))
+CONFLICT = result(outcome("failed", None, "SecretConflict"))
 
 
 @pytest.mark.parametrize(
@@ -96,6 +109,37 @@ def test_delay_after_failures_grows_to_five_minutes(failures: int, seconds: floa
     assert min(delays) >= seconds * 0.8
     assert max(delays) <= seconds * 1.2 + 1
     assert len(set(delays)) > 1
+
+
+def test_secret_that_is_in_the_way_is_looked_at_slowly() -> None:
+    assert not has_failed(CONFLICT)
+    delays = [delay(CONFLICT, seed=seed) for seed in SEEDS]
+    assert min(delays) >= 600
+    assert max(delays) <= 631
+    assert len(set(delays)) > 1
+    assert delay(CONFLICT, planned=after(60)) == 60
+
+
+def test_secret_that_is_in_the_way_delays_nothing_else() -> None:
+    conflict = outcome("failed", None, "SecretConflict")
+    assert 100 <= delay(result(conflict, outcome("created", 200), life=200)) <= 111
+    assert delay(result(outcome("failed", 90, "ImmutableSecret"))) == 90
+
+
+def test_token_that_cannot_be_renewed_makes_no_busy_loop() -> None:
+    stuck = result(outcome("failed", 5 * HOUR, "ImmutableSecret"), outcome("unchanged", 11 * HOUR))
+    assert delay(stuck) >= 300
+    assert delay(result(outcome("unchanged", 5 * HOUR))) >= 300
+
+
+def test_what_was_undone_and_is_still_there_is_looked_at_again() -> None:
+    assert delay(Result(KEY, "u", 1, is_undo=True)) == 300
+
+
+def test_failed_service_account_is_tried_again_like_a_failed_namespace() -> None:
+    of = replace(result(outcome("created", 12 * HOUR)), accounts=(Step("ns", "default", "failed", "Forbidden"),))
+    assert has_failed(of)
+    assert delay(of, failures=1) <= 7
 
 
 def test_expiry_of_the_last_valid_secret_is_told_when_it_comes() -> None:
@@ -131,6 +175,9 @@ def test_expiry_that_is_far_away_does_not_delay_the_next_attempt() -> None:
         pytest.param(result(problem=Problem("X", "", Origin.AWS)), True, id="a problem"),
         pytest.param(result(outcome("unchanged", 100), life=None), True, id="no token and no problem"),
         pytest.param(result(outcome("pending"), life=None), False, id="all pending"),
+        pytest.param(result(), False, id="no targets"),
+        pytest.param(CONFLICT, False, id="a Secret is in the way"),
+        pytest.param(result(outcome("failed", None, "SecretConflict"), *FAILED.outcomes), True, id="not only that"),
     ],
 )
 def test_what_counts_as_failure(of: Result, failed: bool) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from kube_ecr_runner.resources import Key, Resource
-from kube_ecr_runner.results import Origin, Outcome, Problem, Result
+from kube_ecr_runner.results import Origin, Outcome, Problem, Result, Step
 from kube_ecr_runner.status import Event, condition_of, events_of, names_of, status_of
+from kube_ecr_runner.targets import Targets
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DUE = NOW + timedelta(hours=6)
@@ -41,16 +43,15 @@ def failed(
 
 
 def result(*outcomes: Outcome, problem: Problem | None = None, generation: int = 1) -> Result:
-    return Result(KEY, "u", generation, outcomes, () if problem else (HOST,), None if problem else 43200, problem)
+    return Result(KEY, "u", generation, outcomes, () if problem else (HOST,), None if problem else DUE, problem)
 
 
 def resource(*namespaces: str, status: dict | None = None) -> Resource:
-    return Resource(KEY, "u", 1, "ecr-login", namespaces, status=status or {})
+    return Resource(KEY, "u", 1, "ecr-login", Targets.of(*namespaces), status=status or {})
 
 
 def status(*outcomes: Outcome, problem: Problem | None = None, before: dict | None = None) -> dict:
-    names = [each.namespace for each in outcomes] or ["a", "b"]
-    return status_of(resource(*names, status=before), result(*outcomes, problem=problem), NOW, DUE)
+    return status_of(resource(status=before), result(*outcomes, problem=problem), NOW, DUE, ["a", "b"])
 
 
 SERVED = status(created("a"), created("b"))
@@ -148,8 +149,8 @@ def test_ready_is_told_to_a_person(outcomes: tuple[Outcome, ...], problem: Probl
 
 
 def test_partial_success_counts_as_refresh_and_tells_the_hosts() -> None:
-    partial = Result(KEY, "u", 1, (created("a"), unchanged("b")), (HOST,), 43200, REFUSED)
-    told = status_of(resource("a", "b"), partial, NOW, DUE)
+    partial = Result(KEY, "u", 1, (created("a"), unchanged("b")), (HOST,), DUE, REFUSED)
+    told = status_of(resource("a", "b"), partial, NOW, DUE, [])
     assert (told["lastRefreshTime"], told["registries"], told["namespacesReady"]) == ("2026-01-31T12:00:00Z", [HOST], 2)
     assert condition_of(told, "RefreshFailing")["message"] == REFUSED.message
 
@@ -179,13 +180,13 @@ def test_ten_names_are_told_and_how_many_more_there_are() -> None:
 
 
 def test_transition_time_changes_with_the_status_only() -> None:
-    told = status_of(resource("a", "b", status=SERVED), result(unchanged("a"), failed("b", valid=True)), LATER, DUE)
+    told = status_of(resource("a", "b", status=SERVED), result(unchanged("a"), failed("b", valid=True)), LATER, DUE, [])
     assert condition_of(told, "Ready")["lastTransitionTime"] == "2026-01-31T12:00:00Z"
     assert condition_of(told, "RefreshFailing")["lastTransitionTime"] == "2026-01-31T13:00:00Z"
 
 
 def test_nothing_new_is_an_equal_status() -> None:
-    again = status_of(resource("a", "b", status=SERVED), result(unchanged("a"), unchanged("b")), LATER, DUE)
+    again = status_of(resource("a", "b", status=SERVED), result(unchanged("a"), unchanged("b")), LATER, DUE, [])
     assert again == SERVED
 
 
@@ -219,8 +220,88 @@ def test_status_before_that_is_of_another_generation_or_dead_vouches_for_nothing
     assert condition_of(told, "Ready")["status"] == "False"
 
 
+def test_nothing_to_serve_is_ready() -> None:
+    told = status_of(resource(), result(), NOW, DUE, [])
+    ready = condition_of(told, "Ready")
+    assert (ready["status"], ready["reason"]) == ("True", "NoNamespaceMatches")
+    assert ready["message"] == f"no namespace matches, so there is nothing to do; next look at: {AT}"
+    assert condition_of(told, "RefreshFailing")["status"] == "False"
+    assert (told["namespacesReady"], told["namespacesTotal"], "expiresAt" in told) == (0, 0, False)
+
+
+FAILED_STEPS = replace(
+    result(created("a"), created("b"), pending("p")),
+    accounts=(Step("a", "default", "added"), Step("a", "x", "failed", "Conflict", "is contended")),
+    removed=(
+        Step("c", "old", "failed", "Forbidden", "may not delete"),
+        Step("d", "old", "failed", "Forbidden", "may not either"),
+        Step("p", "old", "failed", "Forbidden", "is going"),
+        Step("e", "old", "deleted"),
+    ),
+)
+
+
+def test_service_accounts_and_removals_that_fail_are_told_and_leave_the_rest_ready() -> None:
+    told = status_of(resource(), FAILED_STEPS, NOW, DUE, [])
+    assert (told["namespacesReady"], told["namespacesTotal"]) == (2, 3)
+    ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
+    assert (ready["status"], ready["reason"]) == ("True", "SecretsUpdated")
+    assert ready["message"] == (
+        "Secret ecr-login is up to date in namespaces: a, b; not all else is done (see RefreshFailing), next attempt "
+        f"at: {AT}; waiting for namespaces: p (does not exist yet)"
+    )
+    assert (failing["status"], failing["reason"]) == ("True", "Conflict")
+    assert failing["message"] == (
+        "failed for service accounts: a/x: is contended; failed to remove Secrets: c/old, d/old, p/old: may not delete"
+    )
+
+
+def test_namespace_has_one_failure_and_that_of_its_secret_first() -> None:
+    of = replace(FAILED_STEPS, outcomes=(failed("a"), pending("p")))
+    told = status_of(resource(), of, NOW, DUE, [])
+    reasons = [(each["namespace"], each["reason"]) for each in told["failures"]]
+    assert reasons == [("a", "SecretConflict"), ("c", "Forbidden"), ("d", "Forbidden"), ("p", "NamespaceNotFound")]
+    many = tuple(Step(f"n{number}", "old", "failed", "X", "") for number in range(30))
+    told = status_of(resource(), replace(of, removed=many), NOW, DUE, [])
+    assert [each["namespace"] for each in told["failures"]] == ["a", *(f"n{number}" for number in range(19))]
+
+
+def test_problem_is_told_beside_what_else_fails() -> None:
+    told = status_of(resource(), replace(FAILED_STEPS, problem=REFUSED), NOW, DUE, [])
+    failing = condition_of(told, "RefreshFailing")
+    assert failing["reason"] == "AccessDenied"
+    assert failing["message"].startswith("may not in eu-west-2; failed for service accounts: a/x: is contended; ")
+
+
+@pytest.mark.parametrize("problem", [None, Problem("RunFailed", "stopped at its deadline", Origin.RUN)])
+def test_undo_that_fails_is_told(problem: Problem | None) -> None:
+    of = Result(KEY, "u", 2, removed=FAILED_STEPS.removed, problem=problem, is_undo=True)
+    told = status_of(resource(status=SERVED), of, NOW, DUE, ["a", "b"])
+    ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
+    assert (ready["status"], ready["reason"]) == ("False", "Deleting")
+    assert ready["message"].endswith(f"not all that it did is undone (see RefreshFailing); next attempt at: {AT}")
+    assert (failing["status"], failing["reason"]) == ("True", "RunFailed" if problem else "Forbidden")
+    assert (told["namespacesReady"], told["namespacesTotal"]) == (0, 0)
+
+
+def test_events_tell_of_service_accounts_and_removals() -> None:
+    removed = (
+        *FAILED_STEPS.removed,
+        Step("f", "old", "deleted"),
+        Step("f", "older", "deleted"),
+        Step("g", "x", "released"),
+    )
+    told = events_of(resource(), replace(FAILED_STEPS, outcomes=(), removed=removed))
+    assert told == [
+        Event("Normal", "SecretDeletionSuccess", "Secret old deleted in namespaces: e, f"),
+        Event("Normal", "SecretDeletionSuccess", "Secret older deleted in namespaces: f"),
+        Event("Warning", "UpdateServiceAccountError", "is contended"),
+        Event("Warning", "DeleteSecretError", "may not delete (also: d/old, p/old)"),
+    ]
+
+
 def test_status_speaks_of_the_generation_that_was_served() -> None:
-    told = status_of(resource("a"), result(created("a"), generation=7), NOW, DUE)
+    told = status_of(resource("a"), result(created("a"), generation=7), NOW, DUE, [])
     assert told["observedGeneration"] == 7
     assert {each["observedGeneration"] for each in told["conditions"]} == {7}
 

@@ -12,11 +12,12 @@ PATH = Path("/etc/runner/watches.yaml")
 HEAD = "- version: v1alpha2\n  group: aws.zakariaamine.com\n  kind: AWSECRImagePullSecret\n"
 
 
-def test_own_file_watches_both_kinds() -> None:
+def test_own_file_watches_all_kinds() -> None:
     path = Path(__file__).parents[3] / "runner" / "watches.yaml"
     assert load(path) == [
         Watch("AWSECRImagePullSecret", "kube_ecr.secrets.reconcile"),
         Watch("ClusterAWSECRImagePullSecret", "kube_ecr.secrets.reconcile"),
+        Watch("AWSECRCredential", "kube_ecr.secrets.reconcile"),
     ]
 
 
@@ -43,6 +44,10 @@ def test_playbook_is_a_name_or_a_file_beside_the_watches(written: str, playbook:
         (HEAD, "entry 1: key 'playbook' is missing"),
         (f"{HEAD}  playbook: reconcile\n", "playbook 'reconcile' is neither a file"),
         (f"{HEAD}  playbook: a.b.c\n".replace("v1alpha2", "v1"), "version 'v1' is not supported; supported: v1alpha2"),
+        (
+            f"{HEAD}  playbook: a.b.c\n".replace("AWSECRImagePullSecret", "AWSECRCredential"),
+            "version 'v1alpha2' is not supported; supported: v1alpha1",
+        ),
         (f"{HEAD}  playbook: a.b.c\n".replace("AWSECR", "X"), "kind 'XImagePullSecret' is not supported; supported: "),
         (f"{HEAD}  playbook: a.b.c\n{HEAD}  playbook: a.b.c\n", "entry 2: kind AWSECRImagePullSecret was watched"),
         (f"{HEAD}  playbook: a.b.c\n{HEAD}  roles: x\n  playbook: a.b.c\n", "entry 2: key 'roles' is not supported"),
