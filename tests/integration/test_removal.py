@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import time
 
@@ -28,6 +26,7 @@ from tests.support.placement import (
     steps,
     uid_of,
 )
+from tests.support.processes import kill_all
 
 MERGE, ORPHAN = {"existingSecretPolicy": "Merge"}, {"deletionPolicy": "Orphan"}
 
@@ -76,14 +75,13 @@ def test_a_removal_that_is_killed_half_way_is_finished_by_the_next_run(
     ansible.reconcile()
     cluster.apply(placed("app", principal, names[:100], secretName="new"))
     command = [str(ansible.bin_dir / "ansible-playbook"), "-i", ansible.inventory(), "kube_ecr.secrets.reconcile"]
-    run = subprocess.Popen(
-        command, env=ansible.environment(), cwd=ansible.home, stdout=subprocess.DEVNULL, start_new_session=True
-    )
+    run = subprocess.Popen(command, env=ansible.environment(), cwd=ansible.home, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not placed_in(cluster, "new") and time.monotonic() < deadline:
         time.sleep(0.005)
-    os.killpg(run.pid, signal.SIGKILL)
+    run.kill()
     run.wait()
+    kill_all(ansible.home)
     old, new = placed_in(cluster, "old"), placed_in(cluster, "new")
     assert 0 < len(new) + len(names) - len(old) < 220, "it was killed in the middle"
     assert set(names) == {*old, *new, *names[100:]}, "nobody was without"

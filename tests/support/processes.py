@@ -10,7 +10,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -126,6 +126,27 @@ def wait_for_signal() -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: received.set())
     received.wait()
+
+
+def processes_with_home(home: Path) -> list[int]:
+    """Return the processes that have this HOME: a command that was started with it, and all that it started itself."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes()
+        except OSError:  # it has ended
+            continue
+        if f"HOME={home}".encode() in environment.split(b"\0"):
+            found.append(int(process.name))
+    return found
+
+
+def kill_all(home: Path) -> None:
+    """Kill the processes with this HOME, as a container is killed: Ansible's workers are in sessions of their own."""
+    while processes := processes_with_home(home):
+        for pid in processes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 class watch_processes:  # noqa: N801 (used like a function)

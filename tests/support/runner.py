@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import shutil
 import signal
@@ -11,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from tests.support.ansible import Ansible
-from tests.support.processes import Service
+from tests.support.processes import Service, kill_all, processes_with_home
 
 WATCHES = Path(__file__).parents[2] / "runner" / "watches.yaml"
 _STOP_SECONDS = 30.0
@@ -47,22 +45,11 @@ class Runner(Service):
     def kill(self) -> None:
         """End it as a container is killed: all its processes go at once, its files stay."""
         self.stop(signal.SIGKILL)
-        while processes := self.processes():
-            for pid in processes:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        kill_all(self._ansible.home)
 
     def processes(self) -> list[int]:
-        """Return the processes that have its HOME: it, and all that it started."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                environment = (process / "environ").read_bytes()
-            except OSError:  # it has ended
-                continue
-            if f"HOME={self._ansible.home}".encode() in environment.split(b"\0"):
-                found.append(int(process.name))
-        return found
+        """Return it, and all that it started."""
+        return processes_with_home(self._ansible.home)
 
     def clean(self) -> None:
         """Remove the files of a container that was killed, as its replacement finds none."""
