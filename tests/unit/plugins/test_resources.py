@@ -1,31 +1,13 @@
-"""From a custom resource, as laxer CRDs may have stored it, to what picks it."""
+"""What picks a custom resource, and values that more than one part checks."""
 
 from __future__ import annotations
-
-from copy import deepcopy
 
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils import _resources
 
-KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "canary/secret+key"
-
-
-def cluster_resource(**spec: object) -> dict:
-    access = {"region": "eu-west-1", "accessKeyId": KEY_ID, "secretAccessKey": SECRET}
-    return {
-        "apiVersion": "aws.zakariaamine.com/v1alpha2",
-        "kind": "ClusterAWSECRImagePullSecret",
-        "metadata": {"name": "shared", "uid": "u-1", "generation": 3},
-        "spec": {"secretName": "ecr-login", "awsAccess": access, "namespaces": ["a", "b"]} | spec,
-    }
-
-
-def namespaced_resource(**spec: object) -> dict:
-    resource = cluster_resource(**spec)
-    resource["kind"] = "AWSECRImagePullSecret"
-    resource["metadata"]["namespace"] = "team-a"
-    return resource
+SHARED = {"kind": "ClusterAWSECRImagePullSecret", "metadata": {"name": "shared"}}
+APP = {"kind": "AWSECRImagePullSecret", "metadata": {"name": "shared", "namespace": "team-a"}}
 
 
 @pytest.mark.parametrize(
@@ -50,6 +32,5 @@ def test_regions_of_every_partition_pass(region: str) -> None:
     ],
 )
 def test_options_pick_resources(names: list[str], namespaces: list[str], picked: set[str]) -> None:
-    resources = [deepcopy(cluster_resource()), deepcopy(namespaced_resource())]
-    found = [each for each in resources if _resources.is_selected(each, names, namespaces)]
+    found = [each for each in (SHARED, APP) if _resources.is_selected(each, names, namespaces)]
     assert {_resources.reference(each).partition("/")[2] for each in found} == picked
