@@ -69,8 +69,7 @@ class Clearing:
             version = metadata["resourceVersion"]
             self.cluster.delete_secret(place.namespace, place.name, version, dry_run=self.dry_run)
             return Step(place.namespace, place.name, "deleted", before=before, after={})
-        if is_kept and not _shared.sharers(metadata) - {self.request.key}:
-            patch["metadata"].update(_pull_secret.disowned(metadata, self.request.wanted.manager))
+        patch["metadata"].update(_pull_secret.disowned(metadata, self.request.wanted.manager))
         after = self.cluster.patch_object("Secret", place.namespace, place.name, patch, dry_run=self.dry_run)
         after = _pull_secret.describe(_pull_secret.content(after), None)
         return Step(place.namespace, place.name, "released", before=before, after=after)

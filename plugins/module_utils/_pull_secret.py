@@ -36,8 +36,8 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._timestamps impor
 )
 
 MANAGED_BY = "kube-ecr-secrets"
-# Who is said to have written what we leave behind.
-RELEASED = f"{MANAGED_BY}-released"
+# The field manager of what a resource leaves behind.
+RELEASED = f"{MANAGED_BY}/released"
 OWNER_LABEL = f"{GROUP}/owner"
 RENEW_AFTER = f"{GROUP}/renew-after"
 FINGERPRINT = f"{GROUP}/fingerprint"
@@ -361,12 +361,13 @@ def released(metadata: Mapping, owner: Owner) -> dict:
 def disowned(metadata: Mapping, manager: str) -> dict:
     """Return the part of a patch, for metadata, by which a field manager of ours has nothing in a Secret any more.
 
-    It could apply what it once applied again, and the API server would see no conflict.
+    It could apply what it once applied again, and the API server would see no conflict. What it has is told to be of a
+    manager that never writes: two entries of the same one in the same second would become one.
     """
     fields = metadata.get("managedFields") or []
     is_ours = [(each.get("manager"), each.get("operation")) == (manager, "Apply") for each in fields]
-    others = {"manager": RELEASED, "operation": "Update"}
-    told = [{**each, **others} if ours else each for each, ours in zip(fields, is_ours)]
+    theirs = {"manager": RELEASED, "operation": "Update"}
+    told = [{**each, **theirs} if ours else each for each, ours in zip(fields, is_ours)]
     return {"managedFields": told} if any(is_ours) else {}
 
 

@@ -238,7 +238,7 @@ class Model:
             secret = snapshot.secrets.get(place)
             if secret is None or owner_of(secret):
                 known = self.foreign.pop(place, None)
-                if known and secret:
+                if known and secret and known.body["metadata"]["uid"] == secret["metadata"]["uid"]:
                     self._keep_decorations(known.body, secret)
             elif not marks_of(secret) or (
                 place in self.dirty and secret["metadata"].get("labels", {}).get(OWNER) != "shared"
@@ -545,7 +545,7 @@ class _Check:
 
 
 def _is_mark(name: str, value: str) -> bool:
-    return name.startswith(f"{GROUP}/") or value == MANAGER
+    return name in OWN_ANNOTATIONS or name.startswith(f"{GROUP}/") or value == MANAGER
 
 
 def hosts_of_others(secret: dict) -> set[str]:

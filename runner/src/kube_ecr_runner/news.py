@@ -143,7 +143,10 @@ def is_disturbed(
     if after.reference.name != resource.secret_name or not (namespace and _is_target(resource, namespace)):
         return before is None or before.owner != after.owner
     was_obstacle = not after.sound and _failure_in(resource, namespace.name) in OBSTACLES
-    return before is not None and (_is_sound(resource, before) or was_obstacle or before.sound != after.sound)
+    if before is None:
+        return False
+    is_in_other_hands = (before.owner, before.sound) != (after.owner, after.sound)
+    return _is_sound(resource, before) or was_obstacle or is_in_other_hands
 
 
 def unsettled(resource: Resource, sight: Sight, namespaces: Namespaces) -> set[Reference]:

@@ -329,7 +329,7 @@ def test_what_is_disowned_is_told_to_be_written_by_nobody_of_ours() -> None:
         {"manager": each, "operation": "Apply", "fieldsV1": {}} for each in ("kube-ecr-secrets/u", "theirs")
     )
     (first, second) = _pull_secret.disowned({"managedFields": [mine, theirs]}, "kube-ecr-secrets/u")["managedFields"]
-    assert first == {"manager": "kube-ecr-secrets-released", "operation": "Update", "fieldsV1": {}}
+    assert first == {"manager": "kube-ecr-secrets/released", "operation": "Update", "fieldsV1": {}}
     assert second == theirs
     assert _pull_secret.disowned({"managedFields": [theirs]}, "kube-ecr-secrets/u") == {}
     assert _pull_secret.disowned({}, "kube-ecr-secrets/u") == {}

@@ -151,6 +151,7 @@ SHARED = a_secret("ns1", "u", "v")
         pytest.param(FOREIGN, FOREIGN, False, id="foreign, and changed"),
         pytest.param(FOREIGN, ours(uid="v"), True, id="foreign, and becomes another resource's"),
         pytest.param(a_secret("ns1", "v"), a_secret("ns1", "v", "w"), True, id="others', and one more merges into it"),
+        pytest.param(ours(uid="v"), a_secret("ns1", "v"), True, id="another's own, and becomes one to share"),
         pytest.param(edited(), edited(), False, id="edited again before it is put right"),
         pytest.param(None, edited("ns3"), True, id="ours where it is no target"),
         pytest.param(None, ours("ns3", "old"), True, id="ours under another name"),
