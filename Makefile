@@ -30,13 +30,15 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Options for pytest: make test ARGS="-k inventory -x"
 ARGS ?=
+# How many tests run at once; each worker has a control plane of its own.
+WORKERS ?= 2
 
 .PHONY: help
 help: ## Show this list (the default)
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-20s %s\n", $$1, $$2 }'
 	@echo
-	@echo "Variables: PYTHON=/path/to/python3 (3.12 or newer), ARGS='options for pytest';"
+	@echo "Variables: PYTHON=/path/to/python3 (3.12 or newer), ARGS='options for pytest', WORKERS=2;"
 	@echo "for demo KEEP=1, KUBECONFIG=... and WAY=inline (the default), keys-secret or service-account"
 
 .PHONY: demo
@@ -50,8 +52,8 @@ test: lint unit-and-up ## Run lint, then every test (unit, integration, end to e
 
 .PHONY: unit-and-up
 unit-and-up: install-collection install-runner $(OLDEST_STAMP) tools
-	@echo "== pytest (tests/unit needs milliseconds; the rest starts a control plane, about 5 s)"
-	@$(BIN)/python -m pytest $(ARGS) || { status=$$?; \
+	@echo "== pytest ($(WORKERS) workers; each starts a control plane, which takes about 5 s)"
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS) || { status=$$?; \
 		echo "Tests failed. To run one of them again: make test-only ARGS='-k NAME -x'" >&2; exit $$status; }
 
 .PHONY: test-only

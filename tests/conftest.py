@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -80,11 +81,12 @@ def registry(_registry: Registry, aws: AWSEndpoint) -> Registry:
 
 
 @pytest.fixture
-def ansible(tmp_path: Path, cluster: Cluster, aws: AWSEndpoint) -> Ansible:
+def ansible(cluster: Cluster, aws: AWSEndpoint) -> Iterator[Ansible]:
     """Ansible's commands, with the control plane as their cluster and the AWS endpoint as that of resources."""
-    home = tmp_path / "home"
-    home.mkdir()
-    return Ansible(home, {"K8S_AUTH_KUBECONFIG": cluster.kubeconfig, "KUBE_ECR_AWS_ENDPOINT_URL": aws.url})
+    # pytest's tmp_path is too long for the Unix sockets that Ansible makes below its temporary directory.
+    with tempfile.TemporaryDirectory() as home:
+        env = {"K8S_AUTH_KUBECONFIG": cluster.kubeconfig, "KUBE_ECR_AWS_ENDPOINT_URL": aws.url}
+        yield Ansible(Path(home), env)
 
 
 @pytest.fixture

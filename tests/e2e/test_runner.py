@@ -205,7 +205,7 @@ def test_no_key_and_no_token_leaves_memory(
     if failing:
         aws.fail("InvalidSignatureException", f"Authorization: {principal.secret_key}")
     aws.latency = 1.0
-    with watch_processes() as seen:
+    with watch_processes(ansible.home) as seen:
         runner.start()
         cluster.wait(lambda: aws.calls, "AWS was asked")
         private = contents_below(runner.temporary)

@@ -260,11 +260,11 @@ def test_no_secret_of_any_way_leaves_memory(
     )
     aws.latency = 0.5
     resources = ((NAMESPACED, "own", own), (NAMESPACED, "other", other), (CLUSTER, "shared", ""))
-    with watch_processes() as seen:
+    with watch_processes(ansible.home) as seen:
         runner = start(AWS_ACCESS_KEY_ID=ambient.access_key, AWS_SECRET_ACCESS_KEY=ambient.secret_key)
+        cluster.wait(lambda: aws.count("AssumeRole"), "AWS was asked")
         # That of the runner itself is where the user put these keys.
         given = Path(f"/proc/{runner.process.pid}/environ").read_bytes()
-        cluster.wait(lambda: aws.count("AssumeRole"), "AWS was asked")
         private = contents_below(runner.temporary)
         for resource in resources:
             cluster.wait_ready(*resource, status="False" if failing else "True")

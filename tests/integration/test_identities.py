@@ -336,7 +336,7 @@ def test_no_session_token_web_identity_or_external_id_leaves_memory(
     temporary = ansible.home / "tmp"
     temporary.mkdir()
     listing = ansible.run("ansible-inventory", "-i", ansible.inventory(), "--list")
-    with watch_processes() as seen:
+    with watch_processes(ansible.home) as seen:
         run = ansible.reconcile("-vvvv", "--diff", TMPDIR=str(temporary), ANSIBLE_LOG_PATH=str(ansible.home / "log"))
     assert run.status == (2 if failing else 0)
     left = [path.read_bytes() for path in ansible.home.rglob("*") if path.is_file()]

@@ -234,7 +234,7 @@ def test_no_key_and_no_token_leaves_memory(
     aws.latency = 0.5
     temporary = ansible.home / "tmp"
     temporary.mkdir()
-    with watch_processes() as seen:
+    with watch_processes(ansible.home) as seen:
         run = ansible.reconcile("-vvvv", "--diff", TMPDIR=str(temporary), ANSIBLE_LOG_PATH=str(ansible.home / "log"))
     assert run.status == 2
     assert len(run.items(WRITE)) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from typing import Self
 _TAIL_LINES = 30
 _TERM_SECONDS = 10.0
 _POLL_SECONDS = 0.05
+_PORTS = range(20000, 32000)
 
 
 class StartError(RuntimeError):
@@ -111,13 +113,23 @@ class Child:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return that many different TCP ports of the loopback interface that nothing listens on."""
+    """Return that many different TCP ports of the loopback interface that nothing listens on.
+
+    None is of those that the kernel gives to outgoing connections (from 32768 on): one could take it meanwhile.
+    """
     with ExitStack() as stack:
         # All are held open until the last is chosen, or one could come up twice.
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
-            each.bind(("127.0.0.1", 0))
+            _bind(each)
         return [each.getsockname()[1] for each in sockets]
+
+
+def _bind(unbound: socket.socket) -> None:
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with suppress(OSError):
+            return unbound.bind(("127.0.0.1", port))
+    raise StartError(f"every port of {_PORTS} is in use")
 
 
 def wait_for_signal() -> None:
@@ -150,9 +162,10 @@ def kill_all(home: Path) -> None:
 
 
 class watch_processes:  # noqa: N801 (used like a function)
-    """Collect command lines and environments of all processes, for the time of a with block that gets the set."""
+    """Collect command lines and environments of the processes with this HOME, for a with block that gets the set."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: Path) -> None:
+        self._home = home
         self._seen: set[bytes] = set()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._collect)
@@ -167,12 +180,10 @@ class watch_processes:  # noqa: N801 (used like a function)
 
     def _collect(self) -> None:
         while not self._over.wait(_POLL_SECONDS):
-            for process in Path("/proc").glob("[0-9]*"):
+            for pid in processes_with_home(self._home):
                 for name in ("cmdline", "environ"):
-                    try:
-                        self._seen.add((process / name).read_bytes())
-                    except OSError:  # it has ended
-                        continue
+                    with suppress(OSError):  # it has ended
+                        self._seen.add(Path(f"/proc/{pid}/{name}").read_bytes())
 
 
 def contents_below(folder: Path) -> list[bytes]:

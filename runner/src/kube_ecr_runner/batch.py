@@ -20,8 +20,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pexpect
@@ -29,6 +29,7 @@ from ansible_runner.exceptions import AnsibleRunnerException
 from ansible_runner.interface import init_runner
 
 from kube_ecr_runner.environment import child_environment, own_identity_config
+from kube_ecr_runner.progress import Progress
 from kube_ecr_runner.resources import Key
 from kube_ecr_runner.results import Result
 
@@ -85,40 +86,6 @@ class Summary:
     missing: list[Key]
 
 
-@dataclass
-class _Progress:
-    """What was seen of a run so far; errors are Ansible's own, up to its first task."""
-
-    deliver: Callable[[Result], None]
-    missing: dict[Key, None]
-    errors: list[str] = field(default_factory=list)
-    has_begun: bool = False
-
-    def handle(self, event: Mapping) -> bool:
-        """Take a job event; False keeps ansible-runner from writing it to a file."""
-        kind = event.get("event")
-        if kind == "playbook_on_task_start":
-            self.has_begun = True
-        elif kind in ("error", "verbose") and not self.has_begun:
-            text = str(event.get("stdout") or "").strip()
-            # The error that ends ansible-playbook comes as a plain line.
-            if kind == "error" or text.startswith(("[ERROR]", "ERROR!")):
-                self.errors.append(text)
-        elif kind == "runner_on_failed":
-            self._task_failed(event.get("event_data") or {})
-        result = Result.from_event(event)
-        if result:
-            self.missing.pop(result.key, None)
-            self.deliver(result)
-        return False
-
-    def _task_failed(self, data: Mapping) -> None:
-        answer = data.get("res") or {}
-        if not data.get("ignore_errors") and "results" not in answer:
-            text = str(answer.get("msg") or "").strip().partition("\n")[0]
-            self.errors.append(f"task {data.get('task')!r} failed" + (f": {text}" if text else ""))
-
-
 class TemporaryDirectoryError(ValueError):
     """Runs could not work in the directory for temporary files; the text says what to set."""
 
@@ -144,7 +111,7 @@ def run_batch(
     deliver gets each result as it arrives, in the calling thread. The run ends early when cancelled is set. Nothing
     is raised: whatever goes wrong is in the summary. One call at a time.
     """
-    progress = _Progress(deliver, dict.fromkeys(keys))
+    progress = Progress(deliver, dict.fromkeys(keys))
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as private:
@@ -160,7 +127,7 @@ def run_batch(
 
 
 def _run(
-    private: Path, playbook: str, settings: Settings, progress: _Progress, cancelled: threading.Event
+    private: Path, playbook: str, settings: Settings, progress: Progress, cancelled: threading.Event
 ) -> tuple[str, int | None]:
     inventory = private / "inventory" / "ecr.yml"
     settings_file = private / "env" / "settings"
