@@ -45,6 +45,15 @@ options:
     default: []
     env:
       - name: KUBE_ECR_NAMES
+  names_file:
+    description: Like O(names), from a file that holds them as a JSON list.
+    type: path
+  wait_for:
+    description:
+      - The path of a FIFO. If set, the plugin imports what the play will need, and then waits until something is
+        written into it, before it reads O(names_file) and the cluster.
+      - This is how the runner starts C(ansible-playbook) ahead of need.
+    type: path
   namespaces:
     description: Only namespaced resources of these namespaces (then no cluster resource is picked).
     type: list
@@ -104,6 +113,7 @@ names: [team-a/ecr, ClusterAWSECRImagePullSecret/shared]
 label_selector: tier=production
 """
 
+import json
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -122,6 +132,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils import (
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._identity import CredentialsError, Identity
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._kube import Cluster, KubernetesError, connect
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import missing_libraries
+from ansible_collections.kube_ecr.secrets.plugins.plugin_utils import _standby
 
 GROUP = "aws_identities"
 INVALID = "invalid"
@@ -146,6 +157,7 @@ class InventoryModule(BaseInventoryPlugin):
         missing = missing_libraries(("kubernetes",))
         if missing:
             raise AnsibleParserError(missing)
+        self._stand_by()
         try:
             self._populate(connect(self._connection()))
         except KubernetesError as error:
@@ -158,12 +170,36 @@ class InventoryModule(BaseInventoryPlugin):
         if unknown:
             raise AnsibleParserError(f"unknown option {unknown[0]!r}; the options are {', '.join(sorted(known))}")
 
+    def _stand_by(self) -> None:
+        fifo = self.get_option("wait_for")
+        if not fifo:
+            return
+        try:
+            _standby.stand_by(fifo)
+        except _standby.NobodyWaits:
+            raise AnsibleParserError(f"{fifo}: the process has ended that was to write into it") from None
+        except OSError as error:
+            raise AnsibleParserError(f"{fifo}: cannot be read: {error.strerror}") from None
+
+    def _names(self) -> list[str]:
+        path = self.get_option("names_file")
+        if not path:
+            return self.get_option("names")
+        try:
+            names = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            names = None
+        # An empty list would pick every resource.
+        if not isinstance(names, list) or not names or not all(isinstance(each, str) for each in names):
+            raise AnsibleParserError(f"{path}: must hold a JSON list of names, with one at least")
+        return names
+
     def _connection(self) -> dict:
         options = {name: self.get_option(name) for name in ("kubeconfig", "context")}
         return {name: value for name, value in options.items() if value}
 
     def _selected(self, resources: list[dict]) -> list[dict]:
-        names, namespaces = self.get_option("names"), self.get_option("namespaces")
+        names, namespaces = self._names(), self.get_option("namespaces")
         selected = [each for each in resources if _resources.is_selected(each, names, namespaces)]
         return sorted((each for each in selected if not _is_gone(each)), key=_resources.reference)
 

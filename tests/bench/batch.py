@@ -1,17 +1,20 @@
 """How long a batch takes, AWS at 100 ms: many custom resources of one AWS identity, and one for many namespaces.
 
 Two ways, side by side on the same control plane and endpoint: the reconcile playbook by hand, and the runner from
-the moment it sees the resources to the last status. `make bench` runs it; docs/architecture.md has the figures.
+the moment it sees the resources to the last status; then how long a single change takes, with a stand-by run and
+without one. `make bench` runs it; docs/architecture.md has the figures.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.support.ansible import Ansible
@@ -22,6 +25,8 @@ from tests.support.runner import Runner
 
 ROOT = Path(__file__).parents[2]
 LATENCY = 0.1
+# From the end of a run until the next one waits, and then some.
+REST_SECONDS = 4.0
 
 
 def main() -> None:
@@ -29,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.batch", description=__doc__)
     parser.add_argument("--resources", type=int, default=100, help="how many custom resources (default: 100)")
     parser.add_argument("--namespaces", type=int, default=500, help="namespaces of one resource (default: 500)")
+    parser.add_argument("--changes", type=int, default=15, help="of each kind of single change (default: 15)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, ControlPlane() as plane, AWSEndpoint() as aws:
         plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
@@ -42,6 +48,8 @@ def main() -> None:
         bench.many_resources(names)
         names = cluster.namespaces(*(f"wide-{number}" for number in range(options.namespaces)))
         bench.many_namespaces(names)
+        for stand_by in ("--stand-by", "--no-stand-by"):
+            bench.single_changes(stand_by, options.changes)
 
 
 class _Bench:
@@ -65,6 +73,38 @@ class _Bench:
         print(f"1 resource for {len(names)} namespaces, AWS at {LATENCY * 1000:.0f} ms")
         resource = pull_secret("wide", self._principal, namespaces=["wide-*"])
         self._measure([resource], names, lambda: self._cluster.delete(CLUSTER, "wide"))
+
+    def single_changes(self, stand_by: str, changes: int) -> None:
+        """Seconds from a change to the Secret in place, each change while nothing else happens."""
+        print(f"single changes with {stand_by}, AWS at {LATENCY * 1000:.0f} ms: median and slowest of {changes}")
+        shared = pull_secret("single", self._principal, namespaces=["single-*"])
+        self._cluster.apply(shared)
+        with Runner(self._ansible, self._scratch / f"{stand_by}.log", "--log-level=debug", stand_by) as runner:
+            self._cluster.wait(runner.is_watching, "the runner watches")
+            created, appeared, deleted = [], [], []
+            for number in range(changes):
+                (own,) = self._cluster.namespaces(f"created{stand_by}-{number}")
+                # The keys are its own: there is no token yet, and AWS is asked.
+                resource = pull_secret("app", self._aws.principal(), namespace=own)
+                created.append(self._time(partial(self._cluster.create, resource), own))
+                (name,) = self._cluster.names(f"single-{stand_by}-{number}")
+                appeared.append(self._time(partial(self._cluster.make_namespace, name), name))
+                delete = partial(self._cluster.core.delete_namespaced_secret, "ecr-login", name)
+                deleted.append(self._time(delete, name))
+        for what, seconds in (("resource created", created), ("namespace appears", appeared), ("deleted", deleted)):
+            print(f"  {what:48} {statistics.median(seconds):6.2f} s {max(seconds):6.2f} s")
+        self._cluster.delete(CLUSTER, "single")
+
+    def _time(self, change: Callable[[], object], namespace: str) -> float:
+        """Return after the runner has come to rest again."""
+        uid = (self._cluster.secret(namespace) or {"metadata": {"uid": ""}})["metadata"]["uid"]
+        started = time.monotonic()
+        change()
+        while (self._cluster.secret(namespace) or {"metadata": {"uid": uid}})["metadata"]["uid"] == uid:
+            time.sleep(0.002)
+        seconds = time.monotonic() - started
+        time.sleep(REST_SECONDS)
+        return seconds
 
     def _measure(self, resources: list[dict], names: list[str], clear: Callable[[], None]) -> None:
         self._cluster.apply(*resources)

@@ -212,8 +212,8 @@ def test_no_key_and_no_token_leaves_memory(
         app = cluster.wait_ready(NAMESPACED, "app", own, status="False" if failing else "True")
         cluster.wait(runner.runs, "the run has ended")
     assert any(b"kube_ecr.secrets.pull_secrets" in content for content in private), "the inventory file was seen"
-    assert not list(runner.temporary.iterdir()), "the private directory is gone"
     assert runner.stop() == 0
+    assert not list(runner.temporary.iterdir()), "the private directories are gone"
     secrets = [principal.secret_key, principal.access_key]
     if not failing:
         secrets.append(cluster.config(own)["auths"][principal.registry()]["password"][-40:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -94,3 +95,21 @@ def test_what_is_wrong_with_the_file_or_the_cluster_is_said(
     run = ansible.run("ansible-inventory", "-i", ansible.inventory(options), "--list")
     assert words in run.stderr
     assert "Traceback" not in run.output
+
+
+def test_a_run_ahead_of_need_serves_what_it_is_told_and_ends_with_who_began_it(
+    ansible: Ansible, resources: list[str]
+) -> None:
+    names, fifo = ansible.home / "names.json", ansible.home / "release"
+    os.mkfifo(fifo)
+    options = {"names_file": str(names), "wait_for": str(fifo)}
+    with fifo.open("r+b", buffering=0) as release:
+        for content, words in (("[]", "with one at least"), ('["shared"]', "ClusterAWSECRImagePullSecret/shared")):
+            names.write_text(content)
+            release.write(b"\n")
+            run = ansible.run("ansible-inventory", "-i", ansible.inventory(options), "--list")
+            assert words in run.output
+    listed = json.loads(run.stdout, object_hook=_plain)["_meta"]["hostvars"]
+    assert served(listed) == ["ClusterAWSECRImagePullSecret/shared"]
+    run = ansible.run("ansible-inventory", "-i", ansible.inventory(options), "--list")
+    assert "the process has ended that was to write into it" in run.stderr

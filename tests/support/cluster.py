@@ -187,6 +187,15 @@ class Cluster:
         else:
             self._custom.delete_cluster_custom_object(GROUP, version, plural, name)
 
+    def create(self, manifest: dict) -> None:
+        """Make one custom resource, without the time that kubectl takes to start."""
+        version, plural = _KINDS[manifest["kind"]]
+        namespace = manifest["metadata"].get("namespace")
+        if namespace:
+            self._custom.create_namespaced_custom_object(GROUP, version, namespace, plural, manifest)
+        else:
+            self._custom.create_cluster_custom_object(GROUP, version, plural, manifest)
+
     def secret(self, namespace: str, name: str = "ecr-login") -> dict | None:
         """Return a Secret as the API server holds it, or None."""
         try:

@@ -190,8 +190,7 @@ def contents_below(folder: Path) -> list[bytes]:
     """Return what is in the files below a folder right now."""
     contents = []
     for path in folder.rglob("*"):
-        try:
-            contents.append(path.read_bytes())
-        except OSError:  # a folder, a pipe, or gone meanwhile
-            continue
+        if path.is_file():  # reading a FIFO would wait
+            with suppress(OSError):  # it is gone meanwhile
+                contents.append(path.read_bytes())
     return contents

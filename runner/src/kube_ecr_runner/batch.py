@@ -1,26 +1,27 @@
-"""The Ansible backend: one ansible-runner run for a list of custom resources.
+"""The Ansible backend: runs of a playbook through ansible-runner, each for a list of custom resources.
 
-What always holds, however a run ends: its private directory (0700, in $TMPDIR) is gone, and so is every process that
-it started. No key is in there: the inventory names resources, and the playbook fetches what it needs itself. What a
-run inherits is up to environment.py.
+A run begins before it is known what it is for: ansible-playbook starts, imports all it needs, and waits in the
+inventory plugin until it is told (see plugin_utils/_standby.py of the collection). That hides a second and a half.
 
-ansible-runner starts ansible-playbook in a session of its own and kills that with SIGKILL at the deadline or when it
-is cancelled. ansible-core's workers are in sessions of their own again and would live on; they are found because
-they become children of this process (see prctl(2), PR_SET_CHILD_SUBREAPER) when their parent is gone.
+What always holds, however a run ends: its private directory is gone, and so is every process that it started. No key is
+in there: the inventory names resources, and the playbook fetches what it needs itself. What a run inherits is up to
+environment.py.
+
+ansible-runner starts ansible-playbook in a session of its own and kills that with SIGKILL when it is told to.
+ansible-core's workers are in sessions of their own again; the inventory plugin sees to it that the kernel kills them
+when ansible-playbook dies, and that one when the runner does. What lives on all the same is found by its environment.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
-import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,18 +30,17 @@ from ansible_runner.exceptions import AnsibleRunnerException
 from ansible_runner.interface import init_runner
 
 from kube_ecr_runner.environment import child_environment, own_identity_config
+from kube_ecr_runner.private import private_directory
+from kube_ecr_runner.processes import end_all, kill_in
 from kube_ecr_runner.progress import Progress
 from kube_ecr_runner.resources import Key
 from kube_ecr_runner.results import Result
 
 # How often ansible-runner looks whether it has to stop.
 POLL_SECONDS = 0.25
-KILL_SECONDS = 5.0
 MAX_ERROR = 500
-_PR_SET_CHILD_SUBREAPER = 36
-_PREFIX = "kube-ecr-"
-# ansible-core opens a Unix socket in its TMPDIR, and the name of one may have 107 bytes: see unix(7).
-MAX_TMPDIR = 107 - len(f"/{_PREFIX}12345678/t/pymp-12345678/listener-12345678")
+# The status of a run that did not end before its deadline.
+TIMEOUT = "timeout"
 _INVENTORY_PLUGIN = "kube_ecr.secrets.pull_secrets"
 # ansible-runner drops results that are longer; that of a resource with 10,000 namespaces has 3 MB.
 _MAX_RESULT = 16_000_000
@@ -62,11 +62,12 @@ class Settings:
     timeout: int = 300
     forks: int = 5
 
-    def inventory(self, keys: Iterable[Key]) -> dict[str, object]:
-        """Return the content of the inventory file that names these resources."""
+    def inventory(self, names_file: Path, wait_for: Path) -> dict[str, object]:
+        """Return the content of an inventory file that waits for a FIFO, and then reads which resources it is for."""
         options = {
             "plugin": _INVENTORY_PLUGIN,
-            "names": [str(key) for key in keys],
+            "names_file": str(names_file),
+            "wait_for": str(wait_for),
             "aws_endpoint_url": self.aws_endpoint_url,
             "kubeconfig": self.kubeconfig and str(Path(self.kubeconfig).expanduser().absolute()),
             "context": self.context,
@@ -86,75 +87,139 @@ class Summary:
     missing: list[Key]
 
 
-class TemporaryDirectoryError(ValueError):
-    """Runs could not work in the directory for temporary files; the text says what to set."""
+class Run:
+    """One ansible-playbook: from start() on it waits, with work() it works, and then it is over.
 
-
-def check_tmpdir(path: str) -> None:
-    """Raise TemporaryDirectoryError if path, where runs would have their private directories, is too long."""
-    if len(os.fsencode(path)) > MAX_TMPDIR:
-        raise TemporaryDirectoryError(
-            f"the path of the directory for temporary files, {path}, is too long for the Unix sockets of ansible-core; "
-            f"set TMPDIR to one of at most {MAX_TMPDIR} bytes, such as /tmp"
-        )
-
-
-def run_batch(
-    keys: Iterable[Key],
-    playbook: str,
-    settings: Settings,
-    deliver: Callable[[Result], None],
-    cancelled: threading.Event,
-) -> Summary:
-    """Run the playbook for these resources and return when nothing of it is left.
-
-    deliver gets each result as it arrives, in the calling thread. The run ends early when cancelled is set. Nothing
-    is raised: whatever goes wrong is in the summary. One call at a time.
+    Nothing is raised: whatever goes wrong is in the summary, also that it ended while it waited.
     """
-    progress = Progress(deliver, dict.fromkeys(keys))
-    started = time.monotonic()
-    try:
-        with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as private:
-            try:
-                status, rc = _run(Path(private), playbook, settings, progress, cancelled)
-            finally:
-                end_orphans()
-    except (AnsibleRunnerException, pexpect.exceptions.ExceptionPexpect, OSError) as error:
-        status, rc = "error", None
-        progress.errors.append(f"the run could not be started or followed: {type(error).__name__}: {error}")
-    seconds = time.monotonic() - started
-    return Summary(status, rc, seconds, _why(status, rc, settings, progress.errors), list(progress.missing))
+
+    def __init__(self, playbook: str, settings: Settings) -> None:
+        self.playbook = playbook
+        self._settings = settings
+        self._progress = Progress(lambda _: None, {})
+        self._thread = threading.Thread(target=self._follow, name="ansible-playbook", daemon=True)
+        self._ready = threading.Event()
+        self._private: Path | None = None
+        self._release: int | None = None
+        self._must_end: Callable[[], bool] = lambda: False
+        self._deadline: float | None = None
+        self._is_discarded = False
+        self._status, self._rc = "error", None
+
+    def start(self) -> None:
+        """Start ansible-playbook, and return at once."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether ansible-playbook waits or works."""
+        return self._thread.is_alive()
+
+    def why(self) -> str:
+        """Return, in a line, why there may be no results."""
+        return _why(self._status, self._rc, self._settings, self._progress.errors)
+
+    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> Summary:
+        """Let it work for these resources, and return when nothing of it is left.
+
+        deliver gets each result as it arrives, in another thread. The work ends early when cancelled is set.
+        """
+        started = time.monotonic()
+        self._progress.deliver, self._progress.missing = deliver, dict.fromkeys(keys)
+        self._must_end, self._deadline = cancelled.is_set, started + self._settings.timeout
+        self._ready.wait()
+        self._let_go()
+        self._thread.join()
+        seconds = time.monotonic() - started
+        return Summary(self._status, self._rc, seconds, self.why(), list(self._progress.missing))
+
+    def kill(self) -> None:
+        """End it at once: when this returns it writes nothing more. What is left of it goes soon."""
+        self._is_discarded = True
+        if self._private is not None:
+            kill_in(_scratch(self._private))
+
+    def wait(self) -> None:
+        """Return when it is over and nothing of it is left."""
+        self._thread.join()
+
+    def _let_go(self) -> None:
+        """Tell it what to work for; does nothing when it is over."""
+        if self._release is None or self._private is None or self._is_discarded:
+            return
+        with suppress(OSError):  # its end tells the cause
+            _names_file(self._private).write_text(json.dumps(list(map(str, self._progress.missing))), encoding="utf-8")
+            os.write(self._release, b"\n")
+
+    def _follow(self) -> None:
+        try:
+            with private_directory() as private:
+                try:
+                    self._status, self._rc = self._play(private)
+                finally:
+                    end_all(_scratch(private))
+        except (AnsibleRunnerException, pexpect.exceptions.ExceptionPexpect, OSError) as error:
+            self._progress.errors.append(f"the run could not be started or followed: {type(error).__name__}: {error}")
+        finally:
+            self._ready.set()
+
+    def _play(self, private: Path) -> tuple[str, int | None]:
+        runner = self._prepare(private)
+        # Open for reading too, so that opening it waits for nobody; and as long as this process lives, so that the
+        # other side sees its end.
+        self._release, self._private = os.open(_fifo(private), os.O_RDWR), private
+        try:
+            self._ready.set()
+            status, rc = runner.run()
+            return (TIMEOUT if self._is_late() else status), rc
+        finally:
+            release, self._release = self._release, None
+            os.close(release)
+
+    def _prepare(self, private: Path):
+        inventory, settings_file = private / "inventory" / "ecr.yml", private / "env" / "settings"
+        for folder in (inventory.parent, settings_file.parent, _scratch(private)):
+            folder.mkdir(mode=0o700)
+        os.mkfifo(_fifo(private), 0o600)
+        # ansible-runner (2.4) reads these from this file only: without it, it drops those that it is called with.
+        settings_file.write_text(json.dumps({"suppress_output_file": True, "pexpect_timeout": POLL_SECONDS}))
+        # JSON is YAML, and its quoting leaves no text of a name any meaning.
+        options = self._settings.inventory(_names_file(private), _fifo(private))
+        inventory.write_text(json.dumps(options), encoding="utf-8")
+        runner = init_runner(
+            private_data_dir=str(private),
+            playbook=self.playbook,
+            inventory=str(inventory),
+            forks=self._settings.forks,
+            fact_cache_type="",
+            quiet=True,
+            suppress_env_files=True,
+            event_handler=self._progress.handle,
+            cancel_callback=self._is_over,
+        )
+        config = _write_config(private / "aws-config")
+        scratch = _scratch(private)
+        inherited = child_environment(runner.config.env, scratch, Path(sys.executable).parent, config)
+        runner.config.env = inherited | _ansible_settings(scratch)
+        return runner
+
+    def _is_over(self) -> bool:
+        return self._is_discarded or self._must_end() or self._is_late()
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() > self._deadline
 
 
-def _run(
-    private: Path, playbook: str, settings: Settings, progress: Progress, cancelled: threading.Event
-) -> tuple[str, int | None]:
-    inventory = private / "inventory" / "ecr.yml"
-    settings_file = private / "env" / "settings"
-    scratch = private / "t"
-    for folder in (inventory.parent, settings_file.parent, scratch):
-        folder.mkdir(mode=0o700)
-    # ansible-runner (2.4) reads these from this file only: without it, it drops those that it is called with.
-    settings_file.write_text(json.dumps({"suppress_output_file": True, "pexpect_timeout": POLL_SECONDS}))
-    # JSON is YAML, and its quoting leaves no text of a name any meaning.
-    inventory.write_text(json.dumps(settings.inventory(progress.missing)), encoding="utf-8")
-    runner = init_runner(
-        private_data_dir=str(private),
-        playbook=playbook,
-        inventory=str(inventory),
-        forks=settings.forks,
-        timeout=settings.timeout,
-        fact_cache_type="",
-        quiet=True,
-        suppress_env_files=True,
-        event_handler=progress.handle,
-        cancel_callback=cancelled.is_set,
-    )
-    config = _write_config(private / "aws-config")
-    inherited = child_environment(runner.config.env, scratch, Path(sys.executable).parent, config)
-    runner.config.env = inherited | _ansible_settings(scratch)
-    status, rc = runner.run()
-    return status, rc
+def _names_file(private: Path) -> Path:
+    return private / "names.json"
+
+
+def _fifo(private: Path) -> Path:
+    return private / "release"
+
+
+def _scratch(private: Path) -> Path:
+    """Return the TMPDIR of a run: no other process has it."""
+    return private / "t"
 
 
 def _write_config(path: Path) -> Path | None:
@@ -182,7 +247,7 @@ def _ansible_settings(scratch: Path) -> dict[str, str]:
 
 def _why(status: str, rc: int | None, settings: Settings, errors: list[str]) -> str:
     """Return, in a line, why resources may be without a result."""
-    if status == "timeout":
+    if status == TIMEOUT:
         return f"the run was stopped at its deadline of {settings.timeout} s (--run-timeout)"
     if status == "canceled":
         return "the run was cancelled"
@@ -192,40 +257,3 @@ def _why(status: str, rc: int | None, settings: Settings, errors: list[str]) -> 
             text += " (is the collection installed where ANSIBLE_COLLECTIONS_PATH points to?)"
         return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 3]}..."
     return f"ansible-playbook ended ({status}, return code {rc}) without a result for this resource"
-
-
-def adopt_orphans() -> None:
-    """Make the processes whose parents die become children of this process, for end_orphans()."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def end_orphans() -> None:
-    """Kill what a run left behind, children and their children, and return when they are gone (or after 5 s).
-
-    Children in this process's own session are not of a run: a kubeconfig may name a program that gets a token.
-    """
-    deadline = time.monotonic() + KILL_SECONDS
-    while (orphans := _children_elsewhere()) and time.monotonic() < deadline:
-        for pid in orphans:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, os.WNOHANG)
-            except (ProcessLookupError, ChildProcessError):
-                continue  # gone meanwhile
-        time.sleep(0.01)
-
-
-def _children_elsewhere() -> list[int]:
-    """Return the children of this process that are in another session than it."""
-    parent, session = os.getpid(), os.getsid(0)
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            # The name of the program, in parentheses, may hold spaces and parentheses: see proc_pid_stat(5).
-            _, ppid, _, sid, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
-        except (OSError, ValueError):
-            continue  # it ended meanwhile
-        if int(ppid) == parent and int(sid) != session:
-            found.append(int(stat.parent.name))
-    return found

@@ -1,7 +1,7 @@
 """The command kube-ecr-runner: options, signals, and exit codes.
 
 0 after SIGTERM or SIGINT, 2 when it cannot begin (options, environment, watches.yaml, no cluster named), 1 for
-anything else.
+anything else: the Lease was lost, say.
 """
 
 from __future__ import annotations
@@ -12,30 +12,42 @@ import os
 import platform
 import random
 import signal
+import socket
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from uuid import uuid4
 
 from kube_ecr_runner import watches
-from kube_ecr_runner.batch import Settings, TemporaryDirectoryError, adopt_orphans, check_tmpdir, run_batch
+from kube_ecr_runner.batch import Run, Settings
 from kube_ecr_runner.controller import Controller, Inbox, Stop
 from kube_ecr_runner.environment import EnvironmentVariableError, check_environment
 from kube_ecr_runner.kube import NAMESPACES, Cluster, KubernetesError, Stream, Troubles, resources_of
+from kube_ecr_runner.lease import Leadership
 from kube_ecr_runner.logs import configure, fields
+from kube_ecr_runner.private import TemporaryDirectoryError, check_tmpdir, remove_abandoned
+from kube_ecr_runner.standby import StandBy, files_in_use
 
 PROGRAM = "kube-ecr-runner"
+# How long the rest may take to end after the Lease was lost.
+HALT_SECONDS = 5.0
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 _log = logging.getLogger("kube_ecr_runner.cli")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the custom resources of a cluster until SIGTERM or SIGINT; return the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.leader_elect and not options.lease:
+        parser.error("--leader-elect needs --lease NAMESPACE/NAME where the runner is in no pod")
     try:
         check_tmpdir(tempfile.gettempdir())
         check_environment(os.environ, Path("/proc/self/environ"))
@@ -66,30 +78,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
         playbooks=",".join(sorted(set(playbooks.values()))),
     )
     _log.info("started", extra=told)
-    _serve(cluster, playbooks, settings, options)
-    return 0
+    for path in remove_abandoned():
+        _log.info("removed what a killed runner left behind", extra=fields(directory=path))
+    return _serve(cluster, playbooks, settings, options)
 
 
-def _serve(cluster: Cluster, playbooks: dict[str, str], settings: Settings, options: argparse.Namespace) -> None:
+def _serve(cluster: Cluster, playbooks: dict[str, str], settings: Settings, options: argparse.Namespace) -> int:
     inbox: Inbox = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         # SimpleQueue.put is the one that may be called from a signal handler.
         signal.signal(number, lambda received, _: inbox.put(Stop(signal.Signals(received).name)))
-    adopt_orphans()
     sources = {kind: resources_of(kind) for kind in playbooks}
     troubles, minor_troubles = Troubles(), Troubles()
     controller = Controller(
         playbooks,
         sources,
         cluster,
-        lambda keys, playbook, deliver, cancelled: run_batch(keys, playbook, settings, deliver, cancelled),
+        StandBy(
+            lambda playbook: Run(playbook, settings),
+            is_on=options.stand_by,
+            files=lambda: files_in_use(os.environ, options.kubeconfig),
+        ),
         inbox,
         lambda source: Stream(cluster, source, inbox.put, minor_troubles),
         window=timedelta(seconds=options.batch_window),
         batch_size=options.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
     )
-    controller.run(Stream(cluster, source, inbox.put, troubles) for source in (*sources.values(), NAMESPACES))
+    watchers = [Stream(cluster, source, inbox.put, troubles) for source in (*sources.values(), NAMESPACES)]
+    if not options.leader_elect:
+        controller.run(watchers)
+        return 0
+    identity = f"{socket.gethostname()}_{uuid4()}"
+    leadership = Leadership(cluster.lease(*options.lease), identity, partial(_lost, controller))
+    if leadership.acquire(partial(_pause, inbox)):
+        try:
+            controller.run(watchers)
+        finally:
+            leadership.release()
+    return 1 if controller.is_halted else 0
+
+
+def _pause(inbox: Inbox, seconds: float) -> bool:
+    """Return False if it is time to stop; nothing else comes before the watches begin."""
+    try:
+        inbox.get(timeout=seconds)
+    except Empty:
+        return True
+    return False
+
+
+def _lost(controller: Controller, cause: str) -> None:
+    """See to it that the process ends, whatever the work loop is waiting for."""
+    controller.halt(cause)
+    time.sleep(HALT_SECONDS)
+    os._exit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,7 +167,10 @@ def _parser() -> argparse.ArgumentParser:
         type=_at_least(float, 0),
         default=0.3,
         metavar="SECONDS",
-        help="how long to collect what is due before a run starts (default: %(default)s)",
+        help=(
+            "how long to collect what is due before a run starts, at most; a sixth of it after the last news "
+            "(default: %(default)s)"
+        ),
     )
     add(
         "--batch-size",
@@ -147,6 +193,25 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many AWS identities are served at a time (default: %(default)s)",
     )
+    parser.add_argument(
+        "--stand-by",
+        action=argparse.BooleanOptionalAction,
+        default=_flag(parser, "KUBE_ECR_STAND_BY", default=True),
+        help="start the next ansible-playbook ahead of need, which takes 100 MB (default: --stand-by)",
+    )
+    parser.add_argument(
+        "--leader-elect",
+        action=argparse.BooleanOptionalAction,
+        default=_flag(parser, "KUBE_ECR_LEADER_ELECT", default=False),
+        help="work only while this process holds the Lease, for several replicas (default: --no-leader-elect)",
+    )
+    add(
+        "--lease",
+        type=_lease,
+        metavar="NAMESPACE/NAME",
+        default=environment.get("KUBE_ECR_LEASE") or _own_lease(),
+        help=f"which Lease (default: {PROGRAM} in the namespace of the pod)",
+    )
     add(
         "--log-level",
         choices=("debug", "info", "warning", "error"),
@@ -156,6 +221,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version(PROGRAM)}")
     return parser
+
+
+def _flag(parser: argparse.ArgumentParser, variable: str, *, default: bool) -> bool:
+    """Return what a variable of the environment says, which must be true or false."""
+    text = os.environ.get(variable, "").strip().lower()
+    if text not in ("", "true", "false"):
+        parser.error(f"{variable} is {text!r}; set it to true or false")
+    return text == "true" if text else default
+
+
+def _own_lease() -> str:
+    """Return the default of --lease: empty where this runs in no pod, so that no namespace is known."""
+    try:
+        return f"{_NAMESPACE_FILE.read_text(encoding='ascii').strip()}/{PROGRAM}"
+    except OSError:
+        return ""
+
+
+def _lease(text: str) -> tuple[str, str] | None:
+    if not text:
+        return None
+    namespace, _, name = text.partition("/")
+    if not namespace or not name or "/" in name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAMESPACE/NAME, such as kube-ecr/{PROGRAM}")
+    return namespace, name
 
 
 def _identities(text: str) -> tuple[str, ...]:

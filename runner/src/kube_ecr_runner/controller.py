@@ -18,7 +18,7 @@ from random import Random
 from typing import Protocol
 
 from kube_ecr_runner import schedule
-from kube_ecr_runner.batch import Summary
+from kube_ecr_runner.batch import TIMEOUT, Summary
 from kube_ecr_runner.following import Change, Following, Watcher
 from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, Source
 from kube_ecr_runner.logs import fields
@@ -43,6 +43,8 @@ MAX_SLEEP_SECONDS = 30.0
 REWRITE_DELAY = timedelta(seconds=10)
 # How long after a result the watches may still have to tell what the run did.
 SETTLE_DELAY = timedelta(seconds=2)
+# Part of the batching window: when nothing new came for so long, nothing more will, mostly.
+QUIET = 1 / 6
 STOP_SECONDS = 20.0
 
 _log = logging.getLogger(__name__)
@@ -58,8 +60,22 @@ class Writer(Protocol):
         """See kube.Cluster."""
 
 
-# Runs a playbook for keys, delivers results, ends early when the event is set: batch.run_batch with its settings.
-Runner = Callable[[list[Key], str, Callable[[Result], None], threading.Event], Summary]
+class Runner(Protocol):
+    """What runs playbooks: standby.StandBy."""
+
+    def run(
+        self, keys: list[Key], playbook: str, deliver: Callable[[Result], None], cancelled: threading.Event
+    ) -> Summary:
+        """See standby.StandBy."""
+
+    def tend(self, playbook: str) -> None:
+        """See standby.StandBy."""
+
+    def kill(self) -> None:
+        """See standby.StandBy."""
+
+    def close(self) -> None:
+        """See standby.StandBy."""
 
 
 @dataclass(frozen=True)
@@ -137,18 +153,21 @@ class Controller:
         self._runs = 0
         self._run_playbook: str | None = None
         self._cancelled = threading.Event()
+        self._halted = threading.Event()
+        self._last_news = datetime.min.replace(tzinfo=UTC)
         self._rewrite_at: datetime | None = None
         self._stop: Stop | None = None
         self._is_down = False
         self._last_trouble = ""
 
     def run(self, watchers: Iterable[Watcher]) -> None:
-        """Work until Stop is in the inbox, then end run and watches and return."""
+        """Work until Stop is in the inbox, or halt() is called, then end run and watches and return."""
         watchers = list(watchers)
         for each in watchers:
             each.start()
         try:
             while self._stop is None:
+                self._tend()
                 self._receive()
                 self._follow()
                 if not all(each.is_alive() for each in [*watchers, *self._following.watchers()]):
@@ -161,8 +180,20 @@ class Controller:
             self._cancelled.set()
             for each in [*watchers, *self._following.watchers()]:
                 each.stop()
+            self._runner.close()
             self._drain()
         _log.info("stopped")
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether halt() was called."""
+        return self._halted.is_set()
+
+    def halt(self, cause: str) -> None:
+        """End run(), and write nothing more from now on. May be called from any thread."""
+        self._halted.set()
+        self._runner.kill()
+        self._inbox.put(Stop(cause))
 
     # What comes in
 
@@ -180,7 +211,7 @@ class Controller:
     def _seconds_to_wait(self) -> float:
         moments = [each for each in (self._rewrite_at, self._doubtful.next_due()) if each]
         if self._run_playbook is None and not self._unlisted:
-            moments += [due + self._window for queue in self._queues.values() if (due := queue.next_due())]
+            moments += [begin for queue in self._queues.values() if (begin := self._begin_at(queue))]
         if not moments:
             return MAX_SLEEP_SECONDS
         return min(max((min(moments) - self._clock()).total_seconds(), 0.0), MAX_SLEEP_SECONDS)
@@ -247,19 +278,26 @@ class Controller:
             tracked.failures = 0
             self._names_changed = True
             if tracked.served_generation != resource.generation and not self._unlisted:
-                self._queue_of(key).mark(key, self._clock())
+                self._is_news(key)
 
     def _enqueue(self, resource: Resource) -> None:
-        now = self._clock()
         is_urgent = resource.undo or is_outdated(resource, self._namespaces)
-        due = now if is_urgent else schedule.first_due(resource, now)
-        self._queue_of(resource.key).mark(resource.key, due)
+        due = None if is_urgent else schedule.first_due(resource)
+        if due:
+            self._queue_of(resource.key).mark(resource.key, due)
+        else:
+            self._is_news(resource.key)
+
+    def _is_news(self, key: Key) -> None:
+        """Make a resource due at once, before those that are due by the clock."""
+        self._last_news = self._clock()
+        self._queue_of(key).mark(key, self._last_news, is_news=True)
 
     def _renew(self, found: Iterable[_Tracked]) -> None:
         """Make resources due at once: what their way into AWS rests on is not what it was."""
         for tracked in found:
             tracked.failures = 0
-            self._queue_of(tracked.resource.key).mark(tracked.resource.key, self._clock())
+            self._is_news(tracked.resource.key)
 
     def _forget(self, key: Key) -> None:
         if self._tracked.pop(key, None):
@@ -286,7 +324,7 @@ class Controller:
         for key, tracked in self._tracked.items():
             queue = self._queue_of(key)
             if is_moved(tracked.resource, before, None if is_gone else namespace, is_working=queue.is_working(key)):
-                queue.mark(key, self._clock())
+                self._is_news(key)
         is_same = before is not None and before.uid == namespace.uid and not is_gone and not namespace.terminating
         if is_same and before.allowed_identities != namespace.allowed_identities:
             self._renew(self._using_own_identity_in(namespace.name))
@@ -345,7 +383,7 @@ class Controller:
             tracked.doubts |= dict.fromkeys(objects, is_news)
         else:
             _log.debug("to be put right", extra=fields(resource=key, objects=len(objects), first=min(objects)))
-            self._queue_of(key).mark(key, self._clock())
+            self._is_news(key)
 
     def _settle(self) -> None:
         """Look at the doubts that were there when a run ended: by now the watches have told what it did."""
@@ -367,10 +405,23 @@ class Controller:
             return
         now = self._clock()
         for playbook, queue in sorted(self._queues.items(), key=lambda item: item[1].next_due() or now):
-            due = queue.next_due()
-            if due and (due + self._window <= now or queue.count_due(now) >= self._batch_size):
+            begin = self._begin_at(queue)
+            if begin and (begin <= now or queue.count_due(now) >= self._batch_size):
                 self._start(playbook, queue.take(now, self._batch_size))
                 return
+
+    def _tend(self) -> None:
+        if self._run_playbook is None:
+            self._runner.tend(self._next_playbook())
+
+    def _begin_at(self, queue: DueQueue) -> datetime | None:
+        """Wait for the batching window, but not much longer than news keep coming."""
+        due = queue.next_due()
+        return due and min(due + self._window, max(due, self._last_news + self._window * QUIET))
+
+    def _next_playbook(self) -> str:
+        """Return the playbook that a run is most likely needed for next."""
+        return min(self._queues, key=lambda each: self._queues[each].next_due() or datetime.max.replace(tzinfo=UTC))
 
     def _start(self, playbook: str, keys: list[Key]) -> None:
         self._runs += 1
@@ -379,7 +430,7 @@ class Controller:
         _log.debug("run started", extra=fields(run=number, resources=" ".join(map(str, keys))))
 
         def work() -> None:
-            summary = self._runner(keys, playbook, self._inbox.put, self._cancelled)
+            summary = self._runner.run(keys, playbook, self._inbox.put, self._cancelled)
             self._inbox.put(_RunEnded(number, len(keys), summary))
 
         threading.Thread(target=work, name=f"run {number}", daemon=True).start()
@@ -399,7 +450,8 @@ class Controller:
         _log.log(logging.WARNING if missing and not self._stop else logging.INFO, "run ended", extra=told)
         if self._stop is None:
             for tracked in missing:
-                self._result_arrived(Result.of_failed_run(tracked.resource, summary.error))
+                has_hung = summary.status == TIMEOUT
+                self._result_arrived(Result.of_failed_run(tracked.resource, summary.error), has_hung=has_hung)
 
     def _drain(self) -> None:
         """Wait for the run to end, so that what it brought is told and nothing of it is left."""
@@ -414,7 +466,7 @@ class Controller:
 
     # Results
 
-    def _result_arrived(self, result: Result) -> None:
+    def _result_arrived(self, result: Result, *, has_hung: bool = False) -> None:
         tracked = self._tracked.get(result.key)
         now = self._clock()
         if tracked is None or tracked.resource.uid != result.uid:
@@ -429,7 +481,7 @@ class Controller:
         before = tracked.resource
         planned = parse_time(before.status.get("nextRefreshTime"))
         due = schedule.next_due(result, tracked.failures, planned, now, self._random)
-        if not queue.finish(result.key, due):
+        if not queue.finish(result.key, due, has_hung=has_hung):
             return
         if tracked.doubts:
             self._doubtful.mark(result.key, now + SETTLE_DELAY)
@@ -471,7 +523,7 @@ class Controller:
 
     def _write(self, write: Callable[[], object]) -> bool:
         """Return whether it was written; nothing is tried while the API server is known to be down."""
-        if self._is_down:
+        if self._is_down or self._halted.is_set():
             return False
         try:
             write()

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from urllib.parse import quote, urlencode
 
@@ -43,6 +43,7 @@ from kube_ecr_runner.resources import (
     parse_referenced,
 )
 from kube_ecr_runner.status import Event
+from kube_ecr_runner.times import format_micro_time
 
 FIELD_MANAGER = "kube-ecr-runner"
 PAGE = 500
@@ -50,6 +51,8 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 # Statuses and events are written by the work loop, which has other things to do than to wait.
 WRITE_SECONDS = 8.0
+# Of a call about a Lease, from its begin to its end.
+LEASE_SECONDS = 2.0
 WATCH_SECONDS = (240, 300)
 # The server ends a watch; a client that waits a little longer notices a connection that is dead.
 WATCH_GRACE_SECONDS = 15.0
@@ -70,6 +73,8 @@ _READ_RETRIES = Retry(
 # Server-side apply may be repeated; an event that was sent twice would be shown twice.
 _APPLY_RETRIES = _READ_RETRIES.new(total=1, allowed_methods=None)
 _EVENT_RETRIES = _APPLY_RETRIES.new(read=0, status=0, other=0)
+_READ_TIMEOUT = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+_WRITE_TIMEOUT = urllib3.Timeout(connect=CONNECT_SECONDS, read=WRITE_SECONDS)
 _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -244,7 +249,7 @@ class Cluster:
             source.path,
             query,
             accept=_METADATA if source.metadata_only else _JSON,
-            read_seconds=seconds + WATCH_GRACE_SECONDS,
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds + WATCH_GRACE_SECONDS),
             retries=Retry(0),
             preload=False,
         )
@@ -268,7 +273,7 @@ class Cluster:
                 query,
                 body=body,
                 content="application/apply-patch+yaml",
-                read_seconds=WRITE_SECONDS,
+                timeout=_WRITE_TIMEOUT,
                 retries=_APPLY_RETRIES,
             )
         except KubernetesError as error:
@@ -292,7 +297,7 @@ class Cluster:
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {"name": f"{key.name[:200]}.{time.time_ns():x}", "namespace": namespace},
-            "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "eventTime": format_micro_time(now),
             "reportingController": FIELD_MANAGER,
             "reportingInstance": self._instance[:128],
             "action": "Reconcile",
@@ -309,9 +314,13 @@ class Cluster:
             {},
             body=body,
             content=_JSON,
-            read_seconds=WRITE_SECONDS,
+            timeout=_WRITE_TIMEOUT,
             retries=_EVENT_RETRIES,
         )
+
+    def lease(self, namespace: str, name: str) -> Lease:
+        """Return the Lease of that name, whether it is there or not."""
+        return Lease(self._call, namespace, name)
 
     def _call(self, call: str, method: str, path: str, query: Mapping, **options) -> dict:
         answer = self._send(call, method, path, query, **options)
@@ -333,7 +342,7 @@ class Cluster:
         accept: str = _JSON,
         body: Mapping | None = None,
         content: str = "",
-        read_seconds: float = READ_SECONDS,
+        timeout: urllib3.Timeout = _READ_TIMEOUT,
         retries: Retry = _READ_RETRIES,
         preload: bool = True,
     ) -> urllib3.BaseHTTPResponse:
@@ -343,7 +352,7 @@ class Cluster:
                 f"{self.url}{path}?{urlencode(query)}",
                 headers=self._headers() | {"Accept": accept} | ({"Content-Type": content} if content else {}),
                 body=None if body is None else json.dumps(body).encode(),
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
+                timeout=timeout,
                 retries=retries,
                 preload_content=preload,
             )
@@ -369,6 +378,42 @@ class Cluster:
         if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
             return f"the API server {self.url} did not answer in time"
         return f"no connection to the API server {self.url}; check that it runs, the kubeconfig and the network"
+
+
+class Lease:
+    """One Lease (coordination.k8s.io/v1). Each call has one attempt, that ends long before the Lease does."""
+
+    def __init__(self, call: Callable[..., dict], namespace: str, name: str) -> None:
+        self._call = call
+        self._namespace = namespace
+        self._name = name
+        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases"
+        self._told = f"Lease {namespace}/{name}"
+
+    def read(self) -> dict | None:
+        """Return it, None if it is not there. Raises KubernetesError."""
+        try:
+            return self._send(f"read the {self._told}", "GET", f"{self._path}/{quote(self._name)}")
+        except KubernetesError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def write(self, version: str, spec: Mapping) -> dict:
+        """Create it, without a resourceVersion, or put spec in place of what it was at that one; return what it is.
+
+        Raises KubernetesError, with status 409 if it is another meanwhile.
+        """
+        metadata = {"name": self._name, "namespace": self._namespace} | (
+            {"resourceVersion": version} if version else {}
+        )
+        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+        method, path = ("PUT", f"{self._path}/{quote(self._name)}") if version else ("POST", self._path)
+        return self._send(f"write the {self._told}", method, path, body=body, content=_JSON)
+
+    def _send(self, call: str, method: str, path: str, **options) -> dict:
+        timeout = urllib3.Timeout(total=LEASE_SECONDS)
+        return self._call(call, method, path, {}, timeout=timeout, retries=Retry(0), **options)
 
 
 def is_in_cluster(kubeconfig: str | None, context: str | None) -> bool:

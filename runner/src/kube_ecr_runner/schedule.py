@@ -30,11 +30,14 @@ ODD_DELAY = timedelta(minutes=5)
 MIN_DELAY = timedelta(seconds=1)
 
 
-def first_due(resource: Resource, now: datetime) -> datetime:
-    """Return when a resource that this process has not served yet is due, going by its status."""
+def first_due(resource: Resource) -> datetime | None:
+    """Return when a resource that this process has not served yet is due, going by its status.
+
+    Returns None if its status does not tell: it is new, or was changed since.
+    """
     planned = parse_time(resource.status.get("nextRefreshTime"))
     is_current = resource.status.get("observedGeneration") == resource.generation
-    return planned if planned and is_current else now
+    return planned if is_current else None
 
 
 def has_failed(result: Result) -> bool:

@@ -13,6 +13,11 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def format_micro_time(moment: datetime) -> str:
+    """Return an aware datetime as Kubernetes' type MicroTime, such as 2026-01-31T12:00:00.000000Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def parse_time(text: object) -> datetime | None:
     """Return the aware UTC datetime that an RFC 3339 text names, or None if it is none (or has no UTC offset)."""
     if not isinstance(text, str):

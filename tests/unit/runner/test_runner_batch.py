@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,47 +11,83 @@ from pathlib import Path
 import pytest
 
 from kube_ecr_runner.batch import Settings
-from kube_ecr_runner.resources import Key
+from kube_ecr_runner.private import private_directory, remove_abandoned
+from kube_ecr_runner.processes import end_all
+
+NAMES, FIFO = Path("/run/x/names.json"), Path("/run/x/release")
 
 
-def test_inventory_names_the_resources_and_nothing_that_was_not_given() -> None:
-    keys = [Key("AWSECRImagePullSecret", "a", "ecr"), Key("ClusterAWSECRImagePullSecret", "", "shared")]
-    names = ["AWSECRImagePullSecret/a/ecr", "ClusterAWSECRImagePullSecret/shared"]
-    assert Settings().inventory(keys) == {"plugin": "kube_ecr.secrets.pull_secrets", "names": names}
+def test_inventory_waits_and_holds_nothing_that_was_not_given() -> None:
+    expected = {"plugin": "kube_ecr.secrets.pull_secrets", "names_file": str(NAMES), "wait_for": str(FIFO)}
+    assert Settings().inventory(NAMES, FIFO) == expected
 
 
 def test_inventory_says_which_cluster_and_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    settings = Settings(kubeconfig="config", context="staging", aws_endpoint_url="http://aws")
-    options = settings.inventory([])
+    options = Settings(kubeconfig="config", context="staging", aws_endpoint_url="http://aws").inventory(NAMES, FIFO)
     assert options["kubeconfig"] == str(tmp_path / "config")
     assert (options["context"], options["aws_endpoint_url"]) == ("staging", "http://aws")
 
 
 def test_inventory_says_what_is_allowed() -> None:
-    options = Settings(allowed_aws_identities=("runner", "arn:*")).inventory([])
+    options = Settings(allowed_aws_identities=("runner", "arn:*")).inventory(NAMES, FIFO)
     assert options["allowed_aws_identities"] == ["runner", "arn:*"]
 
 
-# In a process of its own, since it ends all children in other sessions: the tests have some.
-_LEAVE_AN_ORPHAN = """
-import subprocess, sys
-from kube_ecr_runner.batch import adopt_orphans, end_orphans
-adopt_orphans()
-started = subprocess.run(["setsid", "sh", "-c", "setsid sleep 60 >&- & echo $!"], stdout=subprocess.PIPE, text=True)
-own = subprocess.Popen(["sleep", "60"])
-end_orphans()
-print(started.stdout.strip(), own.poll())
-own.kill()
-own.wait()
+def test_processes_of_a_run_are_gone_in_whatever_session_and_others_are_not(tmp_path: Path) -> None:
+    begin = ["setsid", "sh", "-c", "setsid sleep 60 >&- & echo $!"]
+    started = subprocess.run(begin, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        end_all(tmp_path)
+        assert other.poll() is None
+        other.kill()
+    status = Path(f"/proc/{started.stdout.strip()}/stat")
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+_ADOPT = """
+import ctypes, subprocess, time
+from kube_ecr_runner.processes import Reaper, _ended_children
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: children of children that end become its own
+subprocess.run(["sh", "-c", "sleep 0.1 &"])
+while not list(_ended_children()):
+    time.sleep(0.01)
+own = subprocess.Popen(["true"])
+reaper = Reaper()
+reaper.reap()
+print(len(list(_ended_children())) > 0, own.wait(), end=" ")
+reaper.reap()
+print(list(_ended_children()))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the runner runs on Linux")
-def test_orphans_in_other_sessions_are_gone_and_own_children_are_not() -> None:
-    done = subprocess.run([sys.executable, "-c", _LEAVE_AN_ORPHAN], capture_output=True, text=True, timeout=20)
-    assert done.returncode == 0, done.stderr
-    orphan, own = done.stdout.split()
-    assert own == "None"
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(orphan), 0)
+def test_children_that_nobody_waits_for_are_waited_for_at_the_second_look() -> None:
+    """In a process of its own, since it waits for all of its children."""
+    done = subprocess.run([sys.executable, "-c", _ADOPT], capture_output=True, text=True, timeout=20)
+    assert (done.stdout, done.stderr) == ("True 0 []\n", "")
+
+
+_HOLD = """
+import sys, time
+from kube_ecr_runner.private import private_directory
+with private_directory() as path:
+    (path / "file").write_text("x")
+    print(path, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_directory_of_a_runner_that_was_killed_is_removed_and_that_of_one_that_lives_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    command, env = [sys.executable, "-c", _HOLD], {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as other, private_directory() as own:
+        assert other.stdout
+        theirs = Path(other.stdout.readline().strip())
+        assert remove_abandoned() == []
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        assert remove_abandoned() == [theirs]
+        assert (theirs.exists(), own.stat().st_mode & 0o777) == (False, 0o700)
+    assert not list(tmp_path.iterdir())

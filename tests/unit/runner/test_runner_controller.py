@@ -90,6 +90,8 @@ class Lab:
     batch_size: int = 10
     runs: list[list[Key]] = field(default_factory=list)
     played: list[str] = field(default_factory=list)
+    tended: list[str] = field(default_factory=list)
+    killed: bool = False
     statuses: list[Mapping] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     write_error: KubernetesError | None = None
@@ -106,7 +108,7 @@ class Lab:
             self.playbooks,
             SOURCES,
             self,
-            self.run_batch,
+            self,
             self.inbox,
             self.watch,
             window=timedelta(0),
@@ -123,7 +125,16 @@ class Lab:
         self.inbox.put(namespaces(*present))
         self.controller.run([self])
 
-    def run_batch(
+    def tend(self, playbook: str) -> None:
+        self.tended.append(playbook)
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def close(self) -> None:
+        self.tended.append("closed")
+
+    def run(
         self, keys: list[Key], playbook: str, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> Summary:
         self.runs.append(keys)

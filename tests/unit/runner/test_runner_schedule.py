@@ -187,13 +187,14 @@ def test_what_counts_as_failure(of: Result, failed: bool) -> None:
 @pytest.mark.parametrize(
     ("status", "seconds"),
     [
-        pytest.param({}, 0, id="new"),
+        pytest.param({}, None, id="new"),
         pytest.param({"observedGeneration": 2, "nextRefreshTime": "2026-01-31T15:00:00Z"}, 3 * HOUR, id="planned"),
         pytest.param({"observedGeneration": 2, "nextRefreshTime": "2026-01-31T11:00:00Z"}, -HOUR, id="overdue"),
-        pytest.param({"observedGeneration": 1, "nextRefreshTime": "2026-01-31T15:00:00Z"}, 0, id="edited since"),
-        pytest.param({"observedGeneration": 2, "nextRefreshTime": "soon"}, 0, id="no time"),
-        pytest.param({"observedGeneration": 2, "nextRefreshTime": "2026-01-31T15:00:00"}, 0, id="no offset"),
+        pytest.param({"observedGeneration": 1, "nextRefreshTime": "2026-01-31T15:00:00Z"}, None, id="edited since"),
+        pytest.param({"observedGeneration": 2, "nextRefreshTime": "soon"}, None, id="no time"),
+        pytest.param({"observedGeneration": 2, "nextRefreshTime": "2026-01-31T15:00:00"}, None, id="no offset"),
     ],
 )
-def test_after_a_restart_the_status_says_when(status: dict, seconds: float) -> None:
-    assert first_due(Resource(KEY, "u", 2, status=status), NOW) == after(seconds)
+def test_after_a_restart_the_status_says_when(status: dict, seconds: float | None) -> None:
+    expected = None if seconds is None else after(seconds)
+    assert first_due(Resource(KEY, "u", 2, status=status)) == expected

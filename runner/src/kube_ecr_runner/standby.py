@@ -1,0 +1,192 @@
+"""The stand-by run: the next ansible-playbook is started before there is something to do.
+
+What always holds: a run that waits is of the playbook, and began with the files, that are to be used; one that died,
+grew old, or began with other files is replaced. A failure to have one costs nothing but the time that it saves.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from kube_ecr_runner.batch import Summary
+from kube_ecr_runner.logs import fields
+from kube_ecr_runner.processes import Reaper
+from kube_ecr_runner.resources import Key
+from kube_ecr_runner.results import Result
+
+MAX_AGE_SECONDS = 1800.0
+# One that ends by itself will do so again, mostly.
+PAUSE_SECONDS = (5.0, 300.0)
+REAP_SECONDS = 10.0
+_FILES = (
+    "ANSIBLE_CONFIG",
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+_log = logging.getLogger(__name__)
+
+
+class Run(Protocol):
+    """See batch.Run."""
+
+    playbook: str
+
+    def start(self) -> None:
+        """See batch.Run."""
+
+    def is_alive(self) -> bool:
+        """See batch.Run."""
+
+    def why(self) -> str:
+        """See batch.Run."""
+
+    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> Summary:
+        """See batch.Run."""
+
+    def kill(self) -> None:
+        """See batch.Run."""
+
+    def wait(self) -> None:
+        """See batch.Run."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    run: Run
+    since: float
+    files: object
+
+
+class StandBy:
+    """Starts runs, one ahead of need if is_on, and lets them work. run() may be called in another thread than the rest.
+
+    files tells what a run depends on that it may have read when it began: another value, another run.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[str], Run],
+        *,
+        is_on: bool,
+        files: Callable[[], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._start = start
+        self._is_on = is_on
+        self._files = files
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: _Waiting | None = None
+        self._working: Run | None = None
+        self._is_closed = False
+        self._failures = 0
+        self._not_before = 0.0
+        self._reaper = Reaper()
+        self._reap_at = 0.0
+
+    def run(
+        self, keys: list[Key], playbook: str, deliver: Callable[[Result], None], cancelled: threading.Event
+    ) -> Summary:
+        """Run a playbook for these resources and return when nothing of it is left. See batch.Run.work()."""
+        with self._lock:
+            if self._is_closed:
+                return Summary("canceled", None, 0.0, "the runner ends", keys)
+            run = self._working = self._take(playbook) or self._begin(playbook)
+        try:
+            return run.work(keys, deliver, cancelled)
+        finally:
+            self._working = None
+
+    def tend(self, playbook: str) -> None:
+        """See to it that a run of that playbook waits; returns soon."""
+        now = self._clock()
+        if now >= self._reap_at:
+            self._reap_at = now + REAP_SECONDS
+            self._reaper.reap()
+        with self._lock:
+            if not self._is_on or self._is_closed:
+                return
+            if self._waiting and not self._waiting.run.is_alive():
+                self._died(self._waiting.run, now)
+            if self._waiting and not self._is_good(self._waiting, playbook, now):
+                self._drop()
+            if self._waiting is None and now >= self._not_before:
+                self._waiting = _Waiting(self._begin(playbook), now, self._files())
+
+    def kill(self) -> None:
+        """End all runs at once: when this returns nothing more is written, and no other begins."""
+        with self._lock:
+            self._is_closed = True
+            runs = (self._working, self._waiting and self._waiting.run)
+        for run in filter(None, runs):
+            run.kill()
+
+    def close(self) -> None:
+        """End the run that waits, and return when nothing of it is left; no other begins."""
+        with self._lock:
+            self._is_closed = True
+            waiting, self._waiting = self._waiting, None
+        if waiting:
+            waiting.run.kill()
+            waiting.run.wait()
+
+    def _take(self, playbook: str) -> Run | None:
+        """Return the run that waits if it is good for a playbook."""
+        waiting = self._waiting
+        if waiting is None or not self._is_good(waiting, playbook, self._clock()):
+            self._drop()
+            return None
+        self._waiting = None
+        self._failures = 0
+        return waiting.run
+
+    def _is_good(self, waiting: _Waiting, playbook: str, now: float) -> bool:
+        is_fitting = waiting.run.playbook == playbook and waiting.files == self._files()
+        return is_fitting and waiting.run.is_alive() and now - waiting.since < MAX_AGE_SECONDS
+
+    def _begin(self, playbook: str) -> Run:
+        run = self._start(playbook)
+        run.start()
+        return run
+
+    def _drop(self) -> None:
+        """Its thread cleans up behind it."""
+        if self._waiting:
+            self._waiting.run.kill()
+        self._waiting = None
+
+    def _died(self, run: Run, now: float) -> None:
+        first, last = PAUSE_SECONDS
+        self._waiting = None
+        self._not_before = now + min(first * 2**self._failures, last)
+        self._failures = min(self._failures + 1, 16)
+        _log.warning("a stand-by run ended by itself", extra=fields(cause=run.why()))
+
+
+def files_in_use(environment: dict[str, str], kubeconfig: str | None) -> object:
+    """Return something that is another when a file was written that a run reads and that a variable or option names."""
+    named = [environment[name] for name in _FILES if environment.get(name)]
+    home = Path(environment.get("HOME") or "/")
+    paths = [*map(Path, named), home / ".aws" / "config", home / ".aws" / "credentials", _SERVICE_ACCOUNT / "token"]
+    configs = (kubeconfig or environment.get("KUBECONFIG") or str(home / ".kube" / "config")).split(os.pathsep)
+    return tuple(_state(each) for each in (*paths, *map(Path, filter(None, configs))))
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        found = path.expanduser().stat()
+        return found.st_mtime_ns, found.st_ino
+    return None

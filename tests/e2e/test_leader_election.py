@@ -1,0 +1,119 @@
+"""Several runners, one Lease: one works, the other takes over, and one that lost it writes nothing more."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.ansible import Ansible
+from tests.support.apiproxy import APIProxy, How
+from tests.support.awsendpoint import AWSEndpoint, Principal
+from tests.support.cluster import NAMESPACED, Cluster, pull_secret
+from tests.support.runner import Runner
+
+Start = Callable[..., Runner]
+
+
+@pytest.fixture
+def replica(ansible: Ansible, cluster: Cluster, tmp_path: Path) -> Iterator[Start]:
+    """Starts a runner of a name, with a home and a TMPDIR of its own, that works only with the Lease."""
+    with tempfile.TemporaryDirectory() as temporary:
+        (namespace,) = cluster.namespaces("lease")
+        started: list[Runner] = []
+
+        def start(name: str, **env: str) -> Runner:
+            home, scratch = Path(temporary, name), Path(temporary, f"{name}-tmp")
+            home.mkdir()
+            scratch.mkdir()
+            settings = Ansible(home, {**ansible.env, "TMPDIR": str(scratch), "KUBE_ECR_LEADER_ELECT": "true", **env})
+            started.append(Runner(settings, tmp_path / f"{name}.log", "--lease", f"{namespace}/runner"))
+            started[-1].start()
+            return started[-1]
+
+        yield start
+        for runner in started:
+            runner.stop()
+            assert "Traceback" not in runner.log
+
+
+def leads(runner: Runner) -> bool:
+    return " leading " in runner.log
+
+
+def waits(runner: Runner) -> bool:
+    return " waiting, another runner leads " in runner.log
+
+
+def lease(cluster: Cluster) -> dict:
+    """Return the only Lease of a runner."""
+    found = json.loads(cluster.kubectl("get", "leases", "-A", "-o", "json"))["items"]
+    return next(each["spec"] for each in found if each["metadata"]["name"] == "runner")
+
+
+def test_the_other_one_takes_over_after_a_kill_and_after_a_clean_stop(
+    cluster: Cluster, principal: Principal, replica: Start
+) -> None:
+    first, second, third = cluster.namespaces("first", "second", "third")
+    one = replica("one")
+    cluster.wait(lambda: leads(one), "the first one leads")
+    two = replica("two")
+    cluster.wait(lambda: waits(two), "the second one waits")
+    cluster.apply(pull_secret("app", principal, namespace=first))
+    cluster.wait_ready(NAMESPACED, "app", first)
+    assert not two.is_watching()
+
+    one.kill()
+    cluster.apply(pull_secret("app", principal, namespace=second))
+    cluster.wait_ready(NAMESPACED, "app", second)
+    assert leads(two)
+    one.clean()
+    one.start()
+    cluster.wait(lambda: waits(one), "it is one that waits now")
+
+    assert two.stop() == 0
+    cluster.wait(lambda: one.log.count(" leading ") == 2, "it leads again")
+    cluster.apply(pull_secret("app", principal, namespace=third))
+    cluster.wait_ready(NAMESPACED, "app", third)
+    assert one.stop() == 0
+    assert lease(cluster)["holderIdentity"] == ""
+    assert lease(cluster)["leaseTransitions"] >= 2
+
+
+def test_who_cannot_reach_the_api_server_ends_before_another_takes_over(
+    cluster: Cluster, aws: AWSEndpoint, principal: Principal, proxy: APIProxy, replica: Start
+) -> None:
+    """In the middle of a run that would write: its processes are gone, and its private directory."""
+    (own,) = cluster.namespaces("own")
+    one = replica("one", K8S_AUTH_KUBECONFIG=str(proxy.kubeconfig))
+    cluster.wait(lambda: leads(one), "the first one leads")
+    aws.hang()
+    cluster.apply(pull_secret("app", principal, namespace=own))
+    cluster.wait(lambda: aws.calls, "AWS was asked")
+    two = replica("two")
+    cluster.wait(lambda: waits(two), "the second one waits")
+
+    proxy.fault(How.HANG)
+    assert one.process
+    assert one.process.wait(60) == 1
+    assert not leads(two)
+    assert one.processes() == []
+    assert not list(one.temporary.iterdir())
+    assert "the Lease is lost" in one.log
+    aws.heal()
+    cluster.wait_ready(NAMESPACED, "app", own)
+
+
+def test_who_finds_the_lease_in_other_hands_ends(cluster: Cluster, replica: Start) -> None:
+    one = replica("one")
+    cluster.wait(lambda: leads(one), "it leads")
+    found = json.loads(cluster.kubectl("get", "leases", "-A", "-o", "json"))["items"]
+    (metadata,) = (each["metadata"] for each in found if each["metadata"]["name"] == "runner")
+    theirs = json.dumps({"spec": {"holderIdentity": "somebody else"}})
+    cluster.kubectl("patch", "lease", "runner", "-n", metadata["namespace"], "--type=merge", "-p", theirs)
+    assert one.process
+    assert one.process.wait(60) == 1
+    assert lease(cluster)["holderIdentity"] == "somebody else"
