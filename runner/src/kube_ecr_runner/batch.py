@@ -28,6 +28,7 @@ import pexpect
 from ansible_runner.exceptions import AnsibleRunnerException
 from ansible_runner.interface import init_runner
 
+from kube_ecr_runner.calls import Call
 from kube_ecr_runner.environment import child_environment, own_identity_config
 from kube_ecr_runner.progress import Progress
 from kube_ecr_runner.resources import Key
@@ -105,13 +106,14 @@ def run_batch(
     settings: Settings,
     deliver: Callable[[Result], None],
     cancelled: threading.Event,
+    on_calls: Callable[[list[Call]], None] = lambda _: None,
 ) -> Summary:
     """Run the playbook for these resources and return when nothing of it is left.
 
-    deliver gets each result as it arrives, in the calling thread. The run ends early when cancelled is set. Nothing
-    is raised: whatever goes wrong is in the summary. One call at a time.
+    deliver gets each result as it arrives, and on_calls what AWS was asked, in the calling thread. The run ends early
+    when cancelled is set. Nothing is raised: whatever goes wrong is in the summary. One call at a time.
     """
-    progress = Progress(deliver, dict.fromkeys(keys))
+    progress = Progress(deliver, dict.fromkeys(keys), on_calls)
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as private:
