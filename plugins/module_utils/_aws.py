@@ -14,6 +14,8 @@ import base64
 import binascii
 import json
 import re
+import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -126,11 +128,39 @@ class Credentials:
     endpoint_url: str | None = None
 
 
+class Calls:
+    """What was asked of AWS and how it was answered, each attempt for itself; may be used in several threads.
+
+    Calls that boto3 makes by itself to find credentials (IRSA, SSO) are among them; those to the endpoints of
+    containers and instances go to no API of AWS, and are not.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def note(self, parsed_response: dict | None, exception: Exception | None, event_name: str, **_kwargs) -> None:
+        """Take botocore's event response-received.SERVICE.OPERATION, which tells of one attempt."""
+        operation = ":".join(event_name.split(".")[1:])
+        if exception is not None or parsed_response is None:
+            code = _reason_of(exception)
+        else:
+            code = _reason_in(parsed_response) if "Error" in parsed_response else "OK"
+        with self._lock:
+            self._counts[operation, code] += 1
+
+    def told(self) -> list[dict]:
+        """Return operation (such as ecr:GetAuthorizationToken), code (OK, or the reason) and count, sorted."""
+        with self._lock:
+            counts = sorted(self._counts.items())
+        return [{"operation": operation, "code": code, "count": count} for (operation, code), count in counts]
+
+
 class Session:
     """Credentials in use; connect() gives it."""
 
-    def __init__(self, credentials: Credentials) -> None:
-        """Nothing is called yet. Raises AWSError if there is no such profile."""
+    def __init__(self, credentials: Credentials, calls: Calls) -> None:
+        """Nothing is called yet; what will be is noted in calls. Raises AWSError if there is no such profile."""
         self._explicit = credentials.access_key is not None or credentials.web_identity_token is not None
         self._endpoint_url = credentials.endpoint_url
         self._keys = {
@@ -138,9 +168,11 @@ class Session:
             "aws_secret_access_key": credentials.secret_key,
             "aws_session_token": credentials.session_token,
         }
+        botocore_session = _botocore_session(isolated=self._explicit)
+        botocore_session.register("response-received", calls.note)
         with _told("session"):
             self._session = boto3.session.Session(
-                botocore_session=_botocore_session(isolated=self._explicit),
+                botocore_session=botocore_session,
                 profile_name=credentials.profile,
                 region_name=credentials.region,
             )
@@ -197,7 +229,7 @@ def _told(call: str, about: str = "", remedy: str = "") -> Iterator[None]:
 
 
 def _refusal(call: str, error, remedy: str) -> AWSError:
-    reason, text = _reason_in(error), error.response.get("Error", {}).get("Message", "")
+    reason, text = _reason_in(error.response), error.response.get("Error", {}).get("Message", "")
     if reason == "AccessDeniedException":
         return AWSError(call, reason, _denial(text, remedy) or remedy)
     if reason == "InvalidIdentityToken" and remedy:
@@ -205,9 +237,12 @@ def _refusal(call: str, error, remedy: str) -> AWSError:
     return AWSError(call, reason)
 
 
-def connect(credentials: Credentials) -> Session:
-    """Return a session of the identity that credentials describe, its roles assumed. Raises AWSError."""
-    session = Session(credentials)
+def connect(credentials: Credentials, calls: Calls) -> Session:
+    """Return a session of the identity that credentials describe, its roles assumed. Raises AWSError.
+
+    All that is asked of AWS, now and by the session later, is noted in calls.
+    """
+    session = Session(credentials, calls)
     name = credentials.role_session_name
     if credentials.web_identity_token is not None:
         role, token = credentials.web_identity_role_arn, credentials.web_identity_token
@@ -295,11 +330,11 @@ def _botocore_session(*, isolated: bool):
     return session
 
 
-def _reason_in(error) -> str:
+def _reason_in(response: dict) -> str:
     """Return the reason for an error that AWS answered, in one word whatever it is."""
-    code = error.response.get("Error", {}).get("Code", "")
-    text = error.response.get("Error", {}).get("Message", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = response.get("Error", {}).get("Code", "")
+    text = response.get("Error", {}).get("Message", "")
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     reason = _ALIASES.get(code, code)
     if reason == "InvalidSignatureException" and re.match(r"Signature (expired|not yet current)", text):
         reason = "ClockSkew"
@@ -345,7 +380,7 @@ def _trust_wanted(role: str | None, token: str) -> str:
     )
 
 
-def _reason_of(error: Exception) -> str:
+def _reason_of(error: Exception | None) -> str:
     exceptions = botocore.exceptions
     table = (
         (exceptions.NoCredentialsError, "NoCredentials"),

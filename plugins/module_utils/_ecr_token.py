@@ -21,6 +21,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations i
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import (
     SESSION_NAME,
     AWSError,
+    Calls,
     Credentials,
     connect,
     get_authorization_tokens,
@@ -66,17 +67,23 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
 
     params are validated options. Returns the result of the task (see RETURN of the module).
     """
+    calls = Calls()
     try:
-        credentials = _credentials(params)
-        entries = _entries(params)
-        session = connect(credentials)
-        if not entries and session.region is None:
-            raise ValueError(_NO_REGION)
-        return _authorize(session, entries or [session.region])
+        result = _ask(params, calls)
     except AWSError as error:
-        return _result([], [_error(None, error.reason, str(error))])
+        result = _result([], [_error(None, error.reason, str(error))])
     except ValueError as error:
-        return _result([], [_error(None, "InvalidOption", str(error))])
+        result = _result([], [_error(None, "InvalidOption", str(error))])
+    return {**result, "calls": calls.told()}
+
+
+def _ask(params: dict, calls: Calls) -> dict:
+    credentials = _credentials(params)
+    entries = _entries(params)
+    session = connect(credentials, calls)
+    if not entries and session.region is None:
+        raise ValueError(_NO_REGION)
+    return _authorize(session, entries or [session.region])
 
 
 _NO_REGION = "region: is missing; give an AWS region such as eu-west-1, or set AWS_REGION"

@@ -248,6 +248,24 @@ errors:
     msg:
       description: What failed and what to do about it, for a person.
       type: str
+calls:
+  description: What was asked of STS, ECR and ECR Public, and how it was answered. Nothing in here is secret.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    operation:
+      description: Service and operation.
+      type: str
+      sample: ecr:GetAuthorizationToken
+    code:
+      description: V(OK), the error code of AWS, or a word of the same form for what went wrong on the way there.
+      type: str
+      sample: ThrottlingException
+    count:
+      description: How many attempts were answered so. One that is repeated is counted again.
+      type: int
+      sample: 1
 """
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._ecr_token import FEATURE

@@ -34,7 +34,7 @@ BASE_ROLE = {
     "metadata": {"name": "runner"},
     "rules": [
         {"apiGroups": ["aws.zakariaamine.com"], "resources": ["*"], "verbs": ["get", "list", "watch", "patch"]},
-        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
         {
             "apiGroups": [""],
             "resources": ["secrets"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -44,6 +45,15 @@ def ask(ansible: Ansible, options: dict[str, Any], **env: str) -> Run:
 def told(run: Run) -> dict[str, Any]:
     assert run.status == 0, run.output
     return run.result("Tell")["msg"]
+
+
+def counted(result: dict[str, Any]) -> Counter[str]:
+    """Return how often each operation was called, as the result has it."""
+    counts: Counter[str] = Counter()
+    for each in result["calls"]:
+        assert each["code"] == "OK"
+        counts[each["operation"]] += each["count"]
+    return counts
 
 
 def test_explicit_keys_give_an_authorization(ansible: Ansible, aws: AWSEndpoint, principal: Principal) -> None:
@@ -131,8 +141,10 @@ def test_the_identities_of_pods_and_programs_are_found(
         ),
         ({"AWS_CONFIG_FILE": str(ansible.home / "config")}, principal.account),
     ):
+        aws.forget_calls()
         result = told(ask(ansible, {}, **common, **env))
         assert [each["registry"].partition(".")[0] for each in result["authorizations"]] == [account], result
+        assert counted(result) == Counter(f"{call.service}:{call.operation}" for call in aws.calls)
 
 
 def test_roles_web_identities_and_registries_are_options(
@@ -165,6 +177,8 @@ def test_roles_web_identities_and_registries_are_options(
     for name, (_, registries) in cases.items():
         assert [each["registry"] for each in run.result(name)["msg"]["authorizations"]] == registries, name
     assert {call.session_name for call in aws.calls} == {"", "kube-ecr-secrets"}
+    asked = sum((counted(run.result(name)["msg"]) for name in cases), Counter())
+    assert asked == Counter(f"{call.service}:{call.operation}" for call in aws.calls)
 
 
 def test_a_region_that_fails_is_named_beside_what_the_others_gave(
@@ -245,6 +259,8 @@ def test_errors_of_aws_are_told_apart(ansible: Ansible, aws: AWSEndpoint, princi
         (error,) = result["errors"]
         assert (error["reason"], error["msg"]) == (reason, result["msg"])
         assert result["authorizations"] == []
+        is_told_by_aws = reason not in ("InvalidEndpoint", "ProfileNotFound", "NoCredentials")
+        assert [each["code"] for each in result["calls"]] == [reason] * is_told_by_aws
     assert forbidden.arn(REGION) in run.result("AccessDeniedException")["msg"]["msg"]
     for secret in (principal.secret_key, "AKIACANARYCANARY0000", "AWS4-HMAC-SHA256", "Traceback"):
         assert secret not in run.output
@@ -253,11 +269,16 @@ def test_errors_of_aws_are_told_apart(ansible: Ansible, aws: AWSEndpoint, princi
 def test_throttling_is_retried_and_an_outage_ends(ansible: Ansible, aws: AWSEndpoint, principal: Principal) -> None:
     options = keys(principal, endpoint_url=aws.url)
     aws.fail("ThrottlingException", "Rate exceeded", times=2)
-    assert told(ask(ansible, options))["errors"] == []
+    result = told(ask(ansible, options))
+    assert result["errors"] == []
     assert aws.count("GetAuthorizationToken") == 3
+    call = {"operation": "ecr:GetAuthorizationToken"}
+    assert result["calls"] == [call | {"code": "OK", "count": 1}, call | {"code": "ThrottlingException", "count": 2}]
 
     aws.fail("InternalFailure", "<html>", status=500)
-    assert told(ask(ansible, options))["errors"][0]["reason"] == "ServerError"
+    result = told(ask(ansible, options))
+    assert result["errors"][0]["reason"] == "ServerError"
+    assert result["calls"] == [call | {"code": "ServerError", "count": 3}]
 
 
 TYPO = {"regin": REGION}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import shutil
 import signal
@@ -13,13 +14,14 @@ from tests.support.processes import Service, kill_all, processes_with_home
 
 WATCHES = Path(__file__).parents[2] / "runner" / "watches.yaml"
 _STOP_SECONDS = 30.0
+_ANSWER_SECONDS = 5.0
 
 
 class Runner(Service):
     """One process of the runner, in the environment of `ansible`, from `start()` to `stop()` or as a context manager.
 
     The cluster and the AWS endpoint are those of the environment: K8S_AUTH_KUBECONFIG, KUBE_ECR_AWS_ENDPOINT_URL. When
-    it is started again, its log goes on where that of the last one ended.
+    it is started again, its log goes on where that of the last one ended. It listens on a port that is free.
     """
 
     def __init__(self, ansible: Ansible, log: Path, *options: str) -> None:
@@ -68,7 +70,22 @@ class Runner(Service):
 
     def is_watching(self) -> bool:
         """Return whether it has listed the resources, and serves them from now on."""
-        return " watching " in self.log
+        return re.search(r"[ \"]watching[ \"]", self.log) is not None
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return re.findall(r'listening"?[=:] ?"?([\d.:]+)', self.log)[-1]
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """Return status and text of what it answers on its port."""
+        connection = http.client.HTTPConnection(self.address, timeout=_ANSWER_SECONDS)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
 
     def runs(self) -> list[str]:
         """Return the log lines of the runs that have ended."""
@@ -79,7 +96,8 @@ class Runner(Service):
         return float(re.findall(r"run ended .*seconds=([\d.]+)", self.log)[-1])
 
     def _start(self) -> None:
-        command = [str(self._ansible.bin_dir / "kube-ecr-runner"), "--watches", str(WATCHES), *self._options]
+        program = str(self._ansible.bin_dir / "kube-ecr-runner")
+        command = [program, "--watches", str(WATCHES), "--listen-address", "127.0.0.1:0", *self._options]
         with self.log_path.open("ab") as output:
             self.process = subprocess.Popen(
                 command,

@@ -29,6 +29,7 @@ import pexpect
 from ansible_runner.exceptions import AnsibleRunnerException
 from ansible_runner.interface import init_runner
 
+from kube_ecr_runner.calls import Call
 from kube_ecr_runner.environment import child_environment, own_identity_config
 from kube_ecr_runner.private import private_directory
 from kube_ecr_runner.processes import end_all, kill_in
@@ -93,10 +94,11 @@ class Run:
     Nothing is raised: whatever goes wrong is in the summary, also that it ended while it waited.
     """
 
-    def __init__(self, playbook: str, settings: Settings) -> None:
+    def __init__(self, playbook: str, settings: Settings, on_calls: Callable[[list[Call]], None]) -> None:
+        """on_calls gets what AWS was asked, in another thread."""
         self.playbook = playbook
         self._settings = settings
-        self._progress = Progress(lambda _: None, {})
+        self._progress = Progress(lambda _: None, {}, on_calls)
         self._thread = threading.Thread(target=self._follow, name="ansible-playbook", daemon=True)
         self._ready = threading.Event()
         self._private: Path | None = None

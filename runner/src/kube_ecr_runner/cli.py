@@ -16,7 +16,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
@@ -28,11 +29,15 @@ from kube_ecr_runner import watches
 from kube_ecr_runner.batch import Run, Settings
 from kube_ecr_runner.controller import Controller, Inbox, Stop
 from kube_ecr_runner.environment import EnvironmentVariableError, check_environment
+from kube_ecr_runner.health import Health
 from kube_ecr_runner.kube import NAMESPACES, Cluster, KubernetesError, Stream, Troubles, resources_of
 from kube_ecr_runner.lease import Leadership
-from kube_ecr_runner.logs import configure, fields
+from kube_ecr_runner.logs import FORMATS, LEVELS, configure, fields
+from kube_ecr_runner.metrics import Metrics
+from kube_ecr_runner.monitor import Monitor
 from kube_ecr_runner.private import TemporaryDirectoryError, check_tmpdir, remove_abandoned
 from kube_ecr_runner.standby import StandBy, files_in_use
+from kube_ecr_runner.web import Listener, ListenError, parse_address
 
 PROGRAM = "kube-ecr-runner"
 # How long the rest may take to end after the Lease was lost.
@@ -48,20 +53,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.leader_elect and not options.lease:
         parser.error("--leader-elect needs --lease NAMESPACE/NAME where the runner is in no pod")
+    monitor = Monitor(Health(options.run_timeout), Metrics())
     try:
         check_tmpdir(tempfile.gettempdir())
         check_environment(os.environ, Path("/proc/self/environ"))
         watched = watches.load(options.watches)
         cluster = Cluster.connect(options.kubeconfig, options.context)
+        listener = Listener(options.listen_address, monitor) if options.listen_address else None
     except (
         TemporaryDirectoryError,
         EnvironmentVariableError,
         watches.WatchesError,
         KubernetesError,
+        ListenError,
     ) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
-    configure(options.log_level)
+    configure(options.log_level, options.log_format)
     settings = Settings(
         kubeconfig=options.kubeconfig,
         context=options.context,
@@ -76,14 +84,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         python=platform.python_version(),
         cluster=cluster.url,
         playbooks=",".join(sorted(set(playbooks.values()))),
+        listening=listener.address if listener else "nowhere",
     )
     _log.info("started", extra=told)
     for path in remove_abandoned():
         _log.info("removed what a killed runner left behind", extra=fields(directory=path))
-    return _serve(cluster, playbooks, settings, options)
+    with listener or nullcontext():
+        return _serve(cluster, playbooks, settings, options, monitor)
 
 
-def _serve(cluster: Cluster, playbooks: dict[str, str], settings: Settings, options: argparse.Namespace) -> int:
+def _serve(
+    cluster: Cluster,
+    playbooks: dict[str, str],
+    settings: Settings,
+    options: argparse.Namespace,
+    monitor: Monitor,
+) -> int:
     inbox: Inbox = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         # SimpleQueue.put is the one that may be called from a signal handler.
@@ -95,23 +111,26 @@ def _serve(cluster: Cluster, playbooks: dict[str, str], settings: Settings, opti
         sources,
         cluster,
         StandBy(
-            lambda playbook: Run(playbook, settings),
+            lambda playbook: Run(playbook, settings, monitor.aws_called),
             is_on=options.stand_by,
             files=lambda: files_in_use(os.environ, options.kubeconfig),
         ),
         inbox,
-        lambda source: Stream(cluster, source, inbox.put, minor_troubles),
+        lambda source: Stream(cluster, source, inbox.put, minor_troubles, monitor),
+        monitor,
         window=timedelta(seconds=options.batch_window),
         batch_size=options.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
     )
-    watchers = [Stream(cluster, source, inbox.put, troubles) for source in (*sources.values(), NAMESPACES)]
+    watchers = [Stream(cluster, source, inbox.put, troubles, monitor) for source in (*sources.values(), NAMESPACES)]
     if not options.leader_elect:
         controller.run(watchers)
         return 0
     identity = f"{socket.gethostname()}_{uuid4()}"
     leadership = Leadership(cluster.lease(*options.lease), identity, partial(_lost, controller))
+    monitor.leads(False)
     if leadership.acquire(partial(_pause, inbox)):
+        monitor.leads(True)
         try:
             controller.run(watchers)
         finally:
@@ -213,11 +232,25 @@ def _parser() -> argparse.ArgumentParser:
         help=f"which Lease (default: {PROGRAM} in the namespace of the pod)",
     )
     add(
+        "--listen-address",
+        type=_address,
+        metavar="[HOST]:PORT",
+        default=environment.get("KUBE_ECR_LISTEN_ADDRESS", ":8080"),
+        help="where /healthz, /readyz and /metrics are answered; an empty text for nowhere (default: %(default)s)",
+    )
+    add(
         "--log-level",
-        choices=("debug", "info", "warning", "error"),
-        default="info",
+        type=_one_of(LEVELS),
+        default=environment.get("KUBE_ECR_LOG_LEVEL", "info"),
         metavar="LEVEL",
         help="debug, info, warning or error (default: %(default)s)",
+    )
+    add(
+        "--log-format",
+        type=_one_of(FORMATS),
+        default=environment.get("KUBE_ECR_LOG_FORMAT", "text"),
+        metavar="FORMAT",
+        help="text or json (default: %(default)s)",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version(PROGRAM)}")
     return parser
@@ -258,6 +291,24 @@ def _identities(text: str) -> tuple[str, ...]:
                 "arn:aws:iam::111122223333:role/ecr-pull-*, separated by commas"
             )
     return patterns
+
+
+def _address(text: str) -> tuple[str, int] | None:
+    try:
+        return parse_address(text)
+    except ListenError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _one_of(words: Iterable[str]) -> Callable[[str], str]:
+    """Choices would not be looked at where the environment gives the word."""
+
+    def word(text: str) -> str:
+        if text not in words:
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(words)}")
+        return text
+
+    return word
 
 
 def _at_least(kind: type, least: int):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from typing import Protocol
 
 from kube_ecr_runner import schedule
 from kube_ecr_runner.batch import TIMEOUT, Summary
+from kube_ecr_runner.events import EventWriter
 from kube_ecr_runner.following import Change, Following, Watcher
 from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, Source
 from kube_ecr_runner.logs import fields
@@ -56,8 +58,39 @@ class Writer(Protocol):
     def apply_status(self, resource: Resource, status: Mapping) -> bool:
         """See kube.Cluster."""
 
-    def create_event(self, resource: Resource, event: Event, now: datetime) -> None:
+    def create_event(self, resource: Resource, event: Event, now: datetime) -> str:
         """See kube.Cluster."""
+
+    def repeat_event(self, resource: Resource, name: str, count: int, now: datetime) -> bool:
+        """See kube.Cluster."""
+
+
+class Observer(Protocol):
+    """Who is told how the work goes: monitor.Monitor."""
+
+    def loop_moved(self) -> None:
+        """See monitor.Monitor."""
+
+    def waits_for(self, watches: Iterable[str]) -> None:
+        """See monitor.Monitor."""
+
+    def queue_changed(self, depth: int, oldest_due: datetime | None) -> None:
+        """See monitor.Monitor."""
+
+    def resource_known(self, key: Key, status: Mapping) -> None:
+        """See monitor.Monitor."""
+
+    def resource_gone(self, key: Key) -> None:
+        """See monitor.Monitor."""
+
+    def result_arrived(self, result: Result) -> None:
+        """See monitor.Monitor."""
+
+    def run_started(self, run: str) -> None:
+        """See monitor.Monitor."""
+
+    def run_ended(self, summary: Summary, resources: int) -> None:
+        """See monitor.Monitor."""
 
 
 class Runner(Protocol):
@@ -87,7 +120,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class _RunEnded:
-    number: int
+    run: str
     resources: int
     summary: Summary
 
@@ -106,7 +139,6 @@ class _Tracked:
 
     resource: Resource
     failures: int = 0
-    events: frozenset[Event] = frozenset()
     served_generation: int | None = None
     unwritten: bool = False
     doubts: dict[Reference, bool] = field(default_factory=dict)
@@ -123,6 +155,7 @@ class Controller:
         runner: Runner,
         inbox: Inbox,
         follow: Callable[[Source], Watcher],
+        observer: Observer,
         *,
         window: timedelta,
         batch_size: int,
@@ -131,13 +164,15 @@ class Controller:
     ) -> None:
         """playbooks and sources are by kind; inbox is where the watches of sources and of namespaces deliver.
 
-        follow makes the watch of a further source, which delivers there too.
+        follow makes the watch of a further source, which delivers there too. random also names the runs, so that two
+        processes have no name in common.
         """
         self._playbooks = playbooks
         self._kinds = {source: kind for kind, source in sources.items()}
         self._writer = writer
         self._runner = runner
         self._inbox = inbox
+        self._observer = observer
         self._window = window
         self._batch_size = batch_size
         self._random = random
@@ -150,8 +185,13 @@ class Controller:
         self._following = Following(follow)
         self._names_changed = False
         self._unlisted = {*sources.values(), NAMESPACES}
+        self._process = f"{random.getrandbits(24):06x}"
         self._runs = 0
+        # Name and playbook of the run that works, and how many of its results changed something or failed.
+        self._run = ""
         self._run_playbook: str | None = None
+        self._run_counts: Counter[str] = Counter()
+        self._events = EventWriter()
         self._cancelled = threading.Event()
         self._halted = threading.Event()
         self._last_news = datetime.min.replace(tzinfo=UTC)
@@ -163,6 +203,7 @@ class Controller:
     def run(self, watchers: Iterable[Watcher]) -> None:
         """Work until Stop is in the inbox, or halt() is called, then end run and watches and return."""
         watchers = list(watchers)
+        self._observer.waits_for(each.name for each in self._unlisted)
         for each in watchers:
             each.start()
         try:
@@ -175,6 +216,7 @@ class Controller:
                 self._rewrite()
                 self._settle()
                 self._start_run()
+                self._tell_queue()
             _log.info("stopping", extra=fields(signal=self._stop.signal))
         finally:
             self._cancelled.set()
@@ -204,8 +246,10 @@ class Controller:
             try:
                 message = self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait()
             except Empty:
+                self._observer.loop_moved()
                 return
             self._handle(message)
+            self._observer.loop_moved()
             timeout = None
 
     def _seconds_to_wait(self) -> float:
@@ -247,6 +291,7 @@ class Controller:
         if source not in self._unlisted:
             return
         self._unlisted.remove(source)
+        self._observer.waits_for(each.name for each in self._unlisted)
         if not self._unlisted:
             for tracked in self._tracked.values():
                 self._enqueue(tracked.resource)
@@ -269,6 +314,7 @@ class Controller:
         elif tracked is None or tracked.resource.uid != resource.uid:
             self._forget(key)
             self._tracked[key] = _Tracked(resource)
+            self._observer.resource_known(key, resource.status)
             self._names_changed = True
             if not self._unlisted:
                 self._enqueue(resource)
@@ -300,7 +346,10 @@ class Controller:
             self._is_news(tracked.resource.key)
 
     def _forget(self, key: Key) -> None:
-        if self._tracked.pop(key, None):
+        tracked = self._tracked.pop(key, None)
+        if tracked:
+            self._events.forget(tracked.resource.uid)
+            self._observer.resource_gone(key)
             self._queue_of(key).forget(key)
             self._doubtful.forget(key)
             self._names_changed = True
@@ -423,35 +472,53 @@ class Controller:
         """Return the playbook that a run is most likely needed for next."""
         return min(self._queues, key=lambda each: self._queues[each].next_due() or datetime.max.replace(tzinfo=UTC))
 
+    def _tell_queue(self) -> None:
+        now = self._clock()
+        dues = filter(None, (queue.next_due() for queue in self._queues.values()))
+        depth = sum(queue.count_due(now) for queue in self._queues.values())
+        self._observer.queue_changed(depth, min(dues, default=None))
+
     def _start(self, playbook: str, keys: list[Key]) -> None:
         self._runs += 1
         self._run_playbook = playbook
-        number = self._runs
-        _log.debug("run started", extra=fields(run=number, resources=" ".join(map(str, keys))))
+        self._run_counts = Counter()
+        self._run = run = f"{self._process}-{self._runs}"
+        _log.debug("run started", extra=fields(run=run, resources=len(keys), names=" ".join(map(str, keys))))
+        self._observer.run_started(run)
 
         def work() -> None:
             summary = self._runner.run(keys, playbook, self._inbox.put, self._cancelled)
-            self._inbox.put(_RunEnded(number, len(keys), summary))
+            self._inbox.put(_RunEnded(run, len(keys), summary))
 
-        threading.Thread(target=work, name=f"run {number}", daemon=True).start()
+        threading.Thread(target=work, name=f"run {run}", daemon=True).start()
 
     def _run_ended(self, ended: _RunEnded) -> None:
         summary = ended.summary
         queue = self._queues[self._run_playbook or ""]
         self._run_playbook = None
+        self._observer.run_ended(summary, ended.resources)
         missing = [self._tracked[key] for key in summary.missing if key in self._tracked and queue.is_working(key)]
-        told = fields(
-            run=ended.number,
-            resources=ended.resources,
-            without_result=len(missing) or None,
-            seconds=f"{summary.seconds:.1f}",
-            cause=summary.error if missing else None,
-        )
-        _log.log(logging.WARNING if missing and not self._stop else logging.INFO, "run ended", extra=told)
+        self._log_run(ended, missing)
         if self._stop is None:
             for tracked in missing:
                 has_hung = summary.status == TIMEOUT
                 self._result_arrived(Result.of_failed_run(tracked.resource, summary.error), has_hung=has_hung)
+        self._run = ""
+
+    def _log_run(self, ended: _RunEnded, missing: list[_Tracked]) -> None:
+        """A run that found nothing to do is nothing that whoever runs the cluster wants to know."""
+        changed, failed = (self._run_counts[each] for each in ("changed", "failed"))
+        told = fields(
+            run=ended.run,
+            resources=ended.resources,
+            changed=changed or None,
+            failed=failed or None,
+            without_result=len(missing) or None,
+            seconds=round(ended.summary.seconds, 1),
+            cause=ended.summary.error if missing else None,
+        )
+        is_worth = logging.INFO if changed or failed else logging.DEBUG
+        _log.log(logging.WARNING if missing and not self._stop else is_worth, "run ended", extra=told)
 
     def _drain(self) -> None:
         """Wait for the run to end, so that what it brought is told and nothing of it is left."""
@@ -469,6 +536,8 @@ class Controller:
     def _result_arrived(self, result: Result, *, has_hung: bool = False) -> None:
         tracked = self._tracked.get(result.key)
         now = self._clock()
+        self._run_counts.update(changed=result.has_acted, failed=not result.succeeded)
+        self._observer.result_arrived(result)
         if tracked is None or tracked.resource.uid != result.uid:
             return
         queue = self._queue_of(result.key)
@@ -486,12 +555,13 @@ class Controller:
         if tracked.doubts:
             self._doubtful.mark(result.key, now + SETTLE_DELAY)
         if result.is_undo and result.succeeded:
-            _log.info("undone", extra=fields(resource=result.key))
+            _log.info("undone", extra=fields(resource=result.key, run=self._run))
             return
         targets = () if result.outcomes else before.targets.among(self._namespaces)
         status = status_of(before, result, now, due, targets)
         tracked.resource = replace(before, status=status)
-        _log_change(before, status)
+        _log_result(before, result, status, self._run)
+        self._observer.resource_known(result.key, status)
         if status != before.status or tracked.unwritten:
             self._write_status(tracked, now)
         self._tell(tracked, events_of(before, result), now)
@@ -514,17 +584,18 @@ class Controller:
                 self._write_status(tracked, now)
 
     def _tell(self, tracked: _Tracked, events: list[Event], now: datetime) -> None:
-        """Write events, but none that was in the last set: a cause that stays is told once."""
+        """Write events; one that is told again is counted, and a cause that stays is told so."""
+        resource = tracked.resource
         for event in events:
-            if event not in tracked.events:
-                self._write(partial(self._writer.create_event, tracked.resource, event, now))
-        if events:
-            tracked.events = frozenset(events)
+            create = partial(self._writer.create_event, resource, event, now)
+            repeat = partial(self._writer.repeat_event, resource, now=now)
+            self._write(partial(self._events.tell, resource.uid, event, now, create, repeat))
 
     def _write(self, write: Callable[[], object]) -> bool:
         """Return whether it was written; nothing is tried while the API server is known to be down."""
         if self._is_down or self._halted.is_set():
             return False
+        self._observer.loop_moved()
         try:
             write()
         except KubernetesError as error:
@@ -537,8 +608,8 @@ class Controller:
         return True
 
 
-def _log_change(resource: Resource, status: Mapping) -> None:
-    """Say what became of a resource when it is something else than before."""
+def _log_result(resource: Resource, result: Result, status: Mapping, run: str) -> None:
+    """Say what became of a resource when it is something else than before, and when its Secrets were written."""
     ready, failing = condition_of(status, "Ready"), condition_of(status, "RefreshFailing")
     ready_before, failing_before = (condition_of(resource.status, each["type"]) for each in (ready, failing))
     served, served_before = (each.get("namespacesReady") for each in (status, resource.status))
@@ -546,6 +617,7 @@ def _log_change(resource: Resource, status: Mapping) -> None:
     is_new_cause = any(failing[each] != failing_before.get(each) for each in ("status", "reason", "message"))
     told: dict[str, object] = {
         "resource": resource.key,
+        "run": run,
         "namespaces": f"{served}/{status.get('namespacesTotal')}",
         "expires": status.get("expiresAt"),
         "next": status.get("nextRefreshTime"),
@@ -556,3 +628,5 @@ def _log_change(resource: Resource, status: Mapping) -> None:
             _log.warning("refresh fails", extra=fields(**told))
     elif is_new_state or failing_before.get("status") == "True":
         _log.info("ready" if ready["status"] == "True" else "waiting", extra=fields(**told))
+    elif result.changed:
+        _log.info("refreshed", extra=fields(**told))

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Protocol
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -36,6 +37,7 @@ from kube_ecr_runner.marks import GROUP
 from kube_ecr_runner.resources import (
     LEGACY_KIND,
     PLURALS,
+    Key,
     ReferenceKind,
     Resource,
     api_version,
@@ -282,11 +284,10 @@ class Cluster:
             raise
         return True
 
-    def create_event(self, resource: Resource, event: Event, now: datetime) -> None:
-        """Tell an event of a resource, so that `kubectl describe` shows it. Raises KubernetesError."""
+    def create_event(self, resource: Resource, event: Event, now: datetime) -> str:
+        """Tell an event of a resource, so that `kubectl describe` shows it; return its name. Raises KubernetesError."""
         key = resource.key
-        # Events are namespaced; those of cluster resources are where client-go puts them.
-        namespace = key.namespace or "default"
+        name = f"{key.name[:200]}.{time.time_ns():x}"
         regarding = {
             "apiVersion": api_version(key.kind),
             "kind": key.kind,
@@ -296,7 +297,7 @@ class Cluster:
         body = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{key.name[:200]}.{time.time_ns():x}", "namespace": namespace},
+            "metadata": {"name": name, "namespace": _event_namespace(key)},
             "eventTime": format_micro_time(now),
             "reportingController": FIELD_MANAGER,
             "reportingInstance": self._instance[:128],
@@ -306,17 +307,43 @@ class Cluster:
             "note": _clip(event.message, MAX_NOTE),
             "regarding": regarding | ({"namespace": key.namespace} if key.namespace else {}),
         }
-        path = f"/apis/events.k8s.io/v1/namespaces/{quote(namespace)}/events"
         self._call(
             f"write an event of {key}",
             "POST",
-            path,
+            _events_path(key),
             {},
             body=body,
             content=_JSON,
             timeout=_WRITE_TIMEOUT,
             retries=_EVENT_RETRIES,
         )
+        return name
+
+    def repeat_event(self, resource: Resource, name: str, count: int, now: datetime) -> bool:
+        """Tell that the event of that name happened again, count times by now; return False if it is not there.
+
+        Raises KubernetesError.
+        """
+        try:
+            self._call(
+                f"count an event of {resource.key}",
+                "PATCH",
+                f"{_events_path(resource.key)}/{quote(name)}",
+                {},
+                body={"series": {"count": count, "lastObservedTime": format_micro_time(now)}},
+                content="application/merge-patch+json",
+                timeout=_WRITE_TIMEOUT,
+                retries=_APPLY_RETRIES,
+            )
+        except KubernetesError as error:
+            if error.status == 404:
+                return False
+            if error.status == 403:
+                # The text of the API server names the event, so that it would be another one each time.
+                text = "events that repeat are not counted; grant the runner patch of events.events.k8s.io"
+                raise KubernetesError("count an event", 403, error.reason, text) from None
+            raise
+        return True
 
     def lease(self, namespace: str, name: str) -> Lease:
         """Return the Lease of that name, whether it is there or not."""
@@ -421,6 +448,22 @@ def is_in_cluster(kubeconfig: str | None, context: str | None) -> bool:
     return not kubeconfig and not context and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
 
 
+class Pulse(Protocol):
+    """Who is told that watches live: monitor.Monitor."""
+
+    def watch_started(self, name: str) -> None:
+        """See monitor.Monitor."""
+
+    def watch_heard(self, name: str) -> None:
+        """See monitor.Monitor."""
+
+    def watch_failed(self, name: str, trouble: str) -> None:
+        """See monitor.Monitor."""
+
+    def watch_ended(self, name: str) -> None:
+        """See monitor.Monitor."""
+
+
 class Troubles:
     """What keeps watches from working; said once for each cause, and once when it is over.
 
@@ -433,9 +476,7 @@ class Troubles:
 
     def report(self, source: Source, error: KubernetesError) -> None:
         """Note that a source cannot be read for now."""
-        cause = source.absent if error.status == 404 and source.absent else error.text
-        if error.status == 403 and source.unseen:
-            cause = f"{cause}; {source.unseen}"
+        cause = _cause(source, error)
         with self._lock:
             is_known = cause in self._causes.values()
             self._causes[source.name] = cause
@@ -454,6 +495,12 @@ class Troubles:
             self._causes.pop(source.name, None)
 
 
+def _cause(source: Source, error: KubernetesError) -> str:
+    """Return why a source cannot be read, and what to do."""
+    cause = source.absent if error.status == 404 and source.absent else error.text
+    return f"{cause}; {source.unseen}" if error.status == 403 and source.unseen else cause
+
+
 class Stream:
     """Follows one source in a thread of its own: list, then watch from there, again and again.
 
@@ -463,13 +510,19 @@ class Stream:
     """
 
     def __init__(
-        self, cluster: Cluster, source: Source, deliver: Callable[[Listed | Changed], None], troubles: Troubles
+        self,
+        cluster: Cluster,
+        source: Source,
+        deliver: Callable[[Listed | Changed], None],
+        troubles: Troubles,
+        pulse: Pulse,
     ) -> None:
         self._thread = threading.Thread(target=self._follow, name=f"watch {source.name}", daemon=True)
         self._cluster = cluster
         self._source = source
         self._deliver = deliver
         self._troubles = troubles
+        self._pulse = pulse
         self._stopping = threading.Event()
         self._response: urllib3.BaseHTTPResponse | None = None
         self._attempts = 0
@@ -495,10 +548,12 @@ class Stream:
                 return  # it has ended by itself
 
     def _follow(self) -> None:
+        self._pulse.watch_started(self._source.name)
         try:
             self._list_and_watch()
         finally:
             self._troubles.forget(self._source)
+            self._pulse.watch_ended(self._source.name)
 
     def _list_and_watch(self) -> None:
         while not self._stopping.is_set():
@@ -521,8 +576,10 @@ class Stream:
         self._is_absent = is_absent
         if is_absent:
             self._troubles.clear(self._source)
+            self._pulse.watch_heard(self._source.name)
         else:
             self._troubles.report(self._source, error)
+            self._pulse.watch_failed(self._source.name, _cause(self._source, error))
         if is_absent or (error.status == 403 and self._source.optional and not self._has_delivered):
             self._hand_over(())
 
@@ -535,6 +592,7 @@ class Stream:
     def _list(self) -> str:
         objects, version = [], ""
         for page in self._cluster.list_pages(self._source):
+            self._pulse.watch_heard(self._source.name)
             objects += [self._source.parse(each) for each in page.get("items") or ()]
             version = page["metadata"].get("resourceVersion", "")
         self._hand_over(tuple(objects))
@@ -550,12 +608,14 @@ class Stream:
         response = self._response = self._cluster.open_watch(self._source, version)
         # Only now: who may list may still be refused to watch.
         self._troubles.clear(self._source)
+        self._pulse.watch_heard(self._source.name)
         self._attempts = 0
         try:
             if self._stopping.is_set():
                 return version  # stop() may have looked for the response before it was there
             for line in _lines(response):
                 version = self._handle(call, line, version)
+                self._pulse.watch_heard(self._source.name)
                 if self._stopping.is_set():
                     break
         except urllib3.exceptions.ReadTimeoutError:
@@ -579,6 +639,15 @@ class Stream:
         if kind != "BOOKMARK":
             self._deliver(Changed(self._source, self._source.parse(item), is_gone=kind == "DELETED"))
         return metadata.get("resourceVersion") or version
+
+
+def _events_path(key: Key) -> str:
+    return f"/apis/events.k8s.io/v1/namespaces/{quote(_event_namespace(key))}/events"
+
+
+def _event_namespace(key: Key) -> str:
+    """Events are namespaced; those of cluster resources are where client-go puts them."""
+    return key.namespace or "default"
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:

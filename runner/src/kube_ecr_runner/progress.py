@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from kube_ecr_runner.calls import Call
 from kube_ecr_runner.resources import Key
 from kube_ecr_runner.results import Result
 
@@ -15,6 +16,7 @@ class Progress:
 
     deliver: Callable[[Result], None]
     missing: dict[Key, None]
+    on_calls: Callable[[list[Call]], None] = lambda _: None
     errors: list[str] = field(default_factory=list)
     has_begun: bool = False
 
@@ -30,6 +32,8 @@ class Progress:
                 self.errors.append(text)
         elif kind == "runner_on_failed":
             self._task_failed(event.get("event_data") or {})
+        if calls := Call.from_event(event):
+            self.on_calls(calls)
         result = Result.from_event(event)
         if result:
             self.missing.pop(result.key, None)

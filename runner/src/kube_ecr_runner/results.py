@@ -102,6 +102,11 @@ class Result:
         return bool(self.of_state(*WRITTEN))
 
     @property
+    def has_acted(self) -> bool:
+        """Whether anything was written or removed in the cluster."""
+        return self.changed or any(each.state != "failed" for each in (*self.accounts, *self.removed))
+
+    @property
     def succeeded(self) -> bool:
         """Whether all was done that can be: a namespace that is not there (pending) is waited for, no failure."""
         return self.problem is None and not self.failures
@@ -110,6 +115,13 @@ class Result:
     def failures(self) -> list[Outcome | Step]:
         """What failed, that of the targets first."""
         return [each for each in (*self.outcomes, *self.accounts, *self.removed) if each.state == "failed"]
+
+    @property
+    def cause(self) -> str:
+        """The reason of the first thing that went wrong, empty if all was done that can be."""
+        if self.problem:
+            return self.problem.reason
+        return next((each.reason or "Unknown" for each in self.failures), "")
 
     @property
     def is_blocked(self) -> bool:

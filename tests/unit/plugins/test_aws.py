@@ -117,14 +117,14 @@ def test_an_endpoint_of_the_environment_is_not_used_with_explicit_keys(monkeypat
         (_aws.Credentials(region="eu-west-1"), "http://ambient.example"),
         (_aws.Credentials(region="eu-west-1", endpoint_url="http://given.example", **keys), "http://given.example"),
     ):
-        session = _aws.Session(credentials)
+        session = _aws.Session(credentials, _aws.Calls())
         assert session.client("ecr").meta.endpoint_url == endpoint.format("api.ecr")
         assert session.client("sts").meta.endpoint_url == endpoint.format("sts")
 
 
 def test_the_endpoint_of_a_call_is_of_the_kind_of_its_hosts() -> None:
     keys = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "secret"}
-    session = _aws.Session(_aws.Credentials(region="eu-west-1", **keys))
+    session = _aws.Session(_aws.Credentials(region="eu-west-1", **keys), _aws.Calls())
     for call, words in (
         (TokenCall("ecr", "us-east-1"), ["us-east-1", "api.ecr.", ".amazonaws.com"]),
         (TokenCall("ecr", "us-east-1", fips=True), ["us-east-1", "ecr-fips.", ".amazonaws.com"]),

@@ -52,6 +52,30 @@ def test_entry_that_matches_nothing_is_refused_by_name(
     assert capsys.readouterr().err.count(f"{OPTION}: '{entry}' matches no AWS identity") == 2
 
 
+@pytest.mark.parametrize(
+    ("option", "variable", "words"),
+    [
+        ("--log-level", "KUBE_ECR_LOG_LEVEL", "is not one of debug, info, warning, error"),
+        ("--log-format", "KUBE_ECR_LOG_FORMAT", "is not one of text, json"),
+        ("--listen-address", "KUBE_ECR_LISTEN_ADDRESS", "is no address to listen on; give :8080"),
+    ],
+)
+def test_word_that_is_none_is_refused_wherever_it_stands(
+    watches: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    variable: str,
+    words: str,
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*watches, option, "loud"])
+    monkeypatch.setenv(variable, "loud")
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(watches)
+    assert capsys.readouterr().err.count(f"argument {option}: 'loud' {words}") == 2
+
+
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_half_a_key_pair_in_the_environment_is_refused_by_name(
     watches: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str

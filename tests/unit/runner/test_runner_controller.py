@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,10 @@ import pytest
 
 from kube_ecr_runner.batch import Summary
 from kube_ecr_runner.controller import Controller, Inbox, Stop
+from kube_ecr_runner.health import Health
 from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, Source, objects_named, resources_of
+from kube_ecr_runner.metrics import Metrics
+from kube_ecr_runner.monitor import Monitor
 from kube_ecr_runner.resources import (
     CLUSTER_KIND,
     NAMESPACED_KIND,
@@ -94,6 +98,7 @@ class Lab:
     killed: bool = False
     statuses: list[Mapping] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
     write_error: KubernetesError | None = None
     answer: Callable[[Key], Result | None] = lambda key: served(key)
     during_run: Action = lambda: None
@@ -104,6 +109,7 @@ class Lab:
 
     def __post_init__(self) -> None:
         self.inbox: Inbox = SimpleQueue()
+        self.monitor = Monitor(Health(300.0), Metrics(lambda: self.now))
         self.controller = Controller(
             self.playbooks,
             SOURCES,
@@ -111,6 +117,7 @@ class Lab:
             self,
             self.inbox,
             self.watch,
+            self.monitor,
             window=timedelta(0),
             batch_size=self.batch_size,
             random=Random(1),
@@ -169,8 +176,18 @@ class Lab:
         self.statuses.append(status)
         return True
 
-    def create_event(self, item: Resource, event: Event, now: datetime) -> None:
+    def create_event(self, item: Resource, event: Event, now: datetime) -> str:
         self.events.append(event)
+        return "name"
+
+    def repeat_event(self, item: Resource, name: str, count: int, now: datetime) -> bool:
+        self.counts.append(count)
+        return True
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """The value of a metric of the resource, or of what the labels say."""
+        named = labels or {"kind": KEY.kind, "namespace": KEY.namespace, "name": KEY.name}
+        return self.monitor.metrics.registry.get_sample_value(f"kube_ecr_{name}", named)
 
     def start(self) -> None:
         pass
@@ -351,7 +368,7 @@ def test_namespace_that_appears_during_the_run_is_not_missed() -> None:
     assert (len(lab.runs), lab.statuses[-1]["namespacesReady"]) == (2, 2)
 
 
-def test_cause_that_stays_is_told_in_one_event() -> None:
+def test_cause_that_stays_is_told_in_one_event_and_counted() -> None:
     lab = Lab(answer=refused)
 
     def later() -> None:
@@ -360,6 +377,7 @@ def test_cause_that_stays_is_told_in_one_event() -> None:
     lab.serve([resource()], later, later)
     assert len(lab.runs) == 3
     assert lab.events == [Event("Warning", "GetAWSAuthTokenFailed", "no")]
+    assert lab.counts == [2, 3]
 
 
 def test_resource_without_result_is_told_why() -> None:
@@ -895,3 +913,59 @@ def test_undo_that_fails_is_told_and_tried_again_with_growing_delay() -> None:
     assert [each.reason for each in lab.events] == ["DeleteSecretError"]
     assert condition_of(lab.statuses[-1], "RefreshFailing")["reason"] == "Forbidden"
     assert condition_of(lab.statuses[-1], "Ready")["reason"] == "Deleting"
+
+
+def test_what_is_measured_of_a_resource_comes_from_its_status_and_goes_with_it() -> None:
+    lab = Lab(answer=lambda key: refused(key) if key == KEY else None)
+    values: list[tuple[float | None, ...]] = []
+
+    def look() -> None:
+        gauges = ("secret_expiry_timestamp_seconds", "resource_ready", "resource_refresh_failing")
+        values.append(tuple(lab.sample(each) for each in gauges))
+
+    def edit() -> None:
+        look()
+        lab.inbox.put(seen(resource(generation=2)))
+        lab.answer = lambda key: replace(refused(key), generation=2)
+
+    def fail() -> None:
+        look()
+        lab.inbox.put(seen(resource(generation=3), is_gone=True))
+
+    until = NOW + timedelta(hours=3)
+    conditions = [{"type": "Ready", "status": "True"}, {"type": "RefreshFailing", "status": "False"}]
+    status = ready() | {"conditions": conditions, "expiresAt": until.isoformat()}
+    lab.serve([resource(status=status)], edit, fail, look)
+    assert values == [(until.timestamp(), 1, 0), (None, 0, 1), (None, None, None)]
+    assert lab.sample("results_total", reason="X") == 1
+    assert lab.monitor.metrics.registry.get_sample_value("kube_ecr_batch_resources_sum") == 1
+    assert lab.monitor.health.obstacles() == []
+
+
+def test_what_waits_for_a_run_is_told_with_the_time_at_which_it_was_due() -> None:
+    lab = Lab(batch_size=1)
+    told: list[tuple[int, datetime | None]] = []
+    lab.monitor.queue_changed = lambda *values: told.append(values)  # type: ignore[method-assign]
+    lab.serve([resource(key=Key(NAMESPACED_KIND, "ns1", name)) for name in "ab"])
+    assert (1, NOW) in told
+    assert told[-1][0] == 0
+
+
+def test_lines_of_a_run_name_it_and_one_without_news_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A token that is renewed is told once for the resource, a failure that stays is not told again."""
+    lab = Lab()
+
+    def renew() -> None:
+        lab.answer = lambda key: served(key, "updated")
+        lab.inbox.put(Changed(NAMESPACES, namespace("ns2", uid="2"), is_gone=False))
+
+    def look() -> None:
+        lab.answer = lambda key: served(key, "unchanged")
+        lab.inbox.put(Changed(NAMESPACES, namespace("ns2", uid="3"), is_gone=False))
+
+    with caplog.at_level(logging.INFO, logger="kube_ecr_runner.controller"):
+        lab.serve([resource()], renew, look)
+    told = [(each.message, getattr(each, "fields", {}).get("run", "")[-2:]) for each in caplog.records]
+    lines = ["ready", "run ended", "refreshed", "run ended"]
+    assert told[1:-2] == list(zip(lines, ["-1", "-1", "-2", "-2"], strict=True))
+    assert len(lab.runs) == 3

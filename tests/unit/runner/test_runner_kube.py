@@ -15,12 +15,14 @@ import pytest
 from kubernetes.client import Configuration
 
 from kube_ecr_runner import kube
+from kube_ecr_runner.health import Health
 from kube_ecr_runner.kube import (
     NAMESPACES,
     Changed,
     Cluster,
     KubernetesError,
     Listed,
+    Pulse,
     Source,
     Stream,
     Troubles,
@@ -85,6 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PATCH(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.server.unknown:
+            self._answer(404, {"message": "not found"})
+            return
         self.server.written.append((urlsplit(self.path).path, body))
         self._answer(200, {"metadata": {}})
 
@@ -124,9 +129,9 @@ def follow(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     monkeypatch.setattr(kube, "FORBIDDEN_SECONDS", 0.01)
     streams: list[Stream] = []
 
-    def start(troubles: Troubles, source: Source = KEYS) -> Queue:
+    def start(troubles: Troubles, source: Source = KEYS, pulse: Pulse | None = None) -> Queue:
         inbox: Queue = Queue()
-        streams.append(Stream(api.cluster, source, inbox.put, troubles))
+        streams.append(Stream(api.cluster, source, inbox.put, troubles, pulse or Health(0)))
         streams[-1].start()
         return inbox
 
@@ -228,6 +233,32 @@ def test_status_and_events_are_written_in_the_version_of_the_kind(
     assert status["apiVersion"] == event["regarding"]["apiVersion"] == f"aws.zakariaamine.com/{version}"
 
 
+def test_event_that_happens_again_is_counted_in_place(api: ApiServer) -> None:
+    resource, now = Resource(Key(CLUSTER_KIND, "", "shared"), "u", 1), datetime(2026, 1, 31, tzinfo=UTC)
+    name = api.cluster.create_event(resource, Event("Normal", "X", "x"), now)
+    assert api.cluster.repeat_event(resource, name, 2, now)
+    (path, event), (series_path, series) = api.written
+    assert (event["metadata"]["name"], series_path) == (name, f"{path}/{name}")
+    assert series == {"series": {"count": 2, "lastObservedTime": "2026-01-31T00:00:00.000000Z"}}
+    api.unknown = True
+    assert not api.cluster.repeat_event(resource, name, 3, now)
+
+
+def test_watch_tells_that_it_lives_and_what_it_lacks(api: ApiServer, follow: Callable[..., Queue]) -> None:
+    health = Health(0)
+    health.waits_for([KEYS.name])
+    api.forbidden.append("list")
+    inbox = follow(Troubles(), KEYS, health)
+    for _ in range(2):
+        api.asked.get(timeout=SECONDS)
+    (told,) = health.obstacles()
+    assert told.startswith("the first list of secrets/keys is waited for: may not list secrets; a change of Secret")
+    api.forbidden.clear()
+    while not isinstance(inbox.get(timeout=SECONDS), Changed):
+        pass
+    assert health.vitals().watches[KEYS.name].trouble == ""
+
+
 def test_the_rest_works_without_the_deprecated_kind_and_namespaces_alone() -> None:
     assert all(each.optional for each in (LEGACY, NAMESPACES))
     assert not any(each.optional for each in (resources_of(CLUSTER_KIND), KEYS))
@@ -273,7 +304,7 @@ def test_trouble_of_a_source_that_nobody_reads_any_more_is_forgotten(caplog: pyt
 def test_what_comes_from_a_person_is_asked_for_less_and_less_often(
     source: Source, status: int, longest: float, api: ApiServer
 ) -> None:
-    stream = Stream(api.cluster, source, lambda _: None, Troubles())
+    stream = Stream(api.cluster, source, lambda _: None, Troubles(), Health(0))
     delays = []
     for attempts in (0, 3, 100):
         stream._attempts = attempts

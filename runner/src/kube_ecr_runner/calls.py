@@ -1,0 +1,47 @@
+"""What a run asked of AWS, as the playbook tells it. Pure.
+
+The runner knows nothing of AWS; these are words and numbers for metrics. Whoever writes a playbook could put anything
+here, so what has not the form of an operation or of an error code is not handed on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+TASK = "Tell the calls to AWS"
+OTHER = "Other"
+_FACT = "aws_calls"
+_OPERATION = re.compile(r"[a-z0-9-]{1,40}:[A-Za-z0-9]{1,64}", re.ASCII)
+_CODE = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Call:
+    """How often an operation of AWS, such as ecr:GetAuthorizationToken, was answered with a code; OK is success."""
+
+    operation: str
+    code: str
+    count: int
+
+    @classmethod
+    def from_event(cls, event: Mapping) -> list[Self]:
+        """Return the calls that a job event of ansible-runner tells of, mostly none."""
+        data = event.get("event_data")
+        if event.get("event") != "runner_on_ok" or not isinstance(data, Mapping) or data.get("task") != TASK:
+            return []
+        return list(cls._of(data.get("res")))
+
+    @classmethod
+    def _of(cls, answer: object) -> Iterator[Self]:
+        facts = answer.get("ansible_facts") if isinstance(answer, Mapping) else None
+        told = facts.get(_FACT) if isinstance(facts, Mapping) else None
+        for each in told if isinstance(told, list) else ():
+            if isinstance(each, Mapping) and isinstance(count := each.get("count"), int) and count > 0:
+                yield cls(_word(_OPERATION, each.get("operation")), _word(_CODE, each.get("code")), count)
+
+
+def _word(form: re.Pattern[str], value: object) -> str:
+    return value if isinstance(value, str) and form.fullmatch(value) else OTHER
