@@ -249,7 +249,7 @@ class Controller:
             self._forget(key)
             self._tracked[key] = _Tracked(resource, was_suspended=is_told(resource.status))
             self._names_changed = True
-            self._suspended.mark(key, self._clock())
+            self._mark_suspended(self._tracked[key])
             if not self._unlisted:
                 self._enqueue(resource)
         elif _edition(tracked.resource) != _edition(resource):
@@ -257,7 +257,7 @@ class Controller:
             tracked.resource = replace(resource, status=tracked.resource.status)
             tracked.failures = 0
             self._names_changed = True
-            self._suspended.mark(key, self._clock())
+            self._mark_suspended(tracked)
             is_news = tracked.served_generation != resource.generation or tracked.resource.is_nudged
             if is_news and not self._unlisted:
                 self._queue_of(key).mark(key, self._clock())
@@ -386,7 +386,11 @@ class Controller:
         self._rewrite_at = self._rewrite_at and now
         for key in self._tracked:
             self._queue_of(key).mark(key, now)
-            self._suspended.mark(key, now)
+            self._mark_suspended(self._tracked[key])
+
+    def _mark_suspended(self, tracked: _Tracked) -> None:
+        if tracked.resource.suspended or tracked.was_suspended:
+            self._suspended.mark(tracked.resource.key, self._clock())
 
     def _tell_suspended(self) -> None:
         """Tell what became suspended or is so no more, and that the tokens of what is suspended are dead."""
@@ -512,7 +516,7 @@ class Controller:
         targets = () if result.outcomes else tracked.resource.targets.among(self._namespaces)
         status = status_of(tracked.resource, result, now, now, targets)
         tracked.resource = replace(tracked.resource, status=status)
-        self._suspended.mark(result.key, now)
+        self._mark_suspended(tracked)
 
     def _write_status(self, tracked: _Tracked, now: datetime) -> None:
         resource = tracked.resource
