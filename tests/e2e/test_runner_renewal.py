@@ -1,4 +1,4 @@
-"""What says when the runner renews tokens: spec.suspend, the annotation reconcile-at, and what AWS says of their life."""
+"""When the runner renews tokens: spec.suspend, the annotation reconcile-at, and what AWS says of their life."""
 
 from __future__ import annotations
 
