@@ -26,6 +26,9 @@ description:
     (C(keys), C(service-account) or C(own)) and a salted digest, so names change from run to run.
   - Resources that cannot be served as they stand are on a host C(invalid), each with its C(error); those that are being
     deleted, with something left to undo, on a host C(absent).
+  - Resources with C(spec.suspend) are left out; with C(-v) they are named. For the playbook C(kube_ecr.secrets.cleanup)
+    they are in a group of their own, C(suspended_pull_secrets), with which M(kube_ecr.secrets.ecr_pull_secret) writes
+    nothing.
   - The playbook C(kube_ecr.secrets.reconcile) is made for this inventory.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
@@ -137,6 +140,8 @@ from ansible_collections.kube_ecr.secrets.plugins.plugin_utils import _standby
 GROUP = "aws_identities"
 INVALID = "invalid"
 ABSENT = "absent"
+SUSPENDED = "suspended"
+SUSPENDED_GROUP = "suspended_pull_secrets"
 # https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -204,7 +209,8 @@ class InventoryModule(BaseInventoryPlugin):
         return sorted((each for each in selected if not _is_gone(each)), key=_resources.reference)
 
     def _populate(self, cluster: Cluster) -> None:
-        self.inventory.add_group(GROUP)
+        for group in (GROUP, SUSPENDED_GROUP):
+            self.inventory.add_group(group)
         selector = self.get_option("label_selector")
         listed = [each for kind in _resources.KINDS for each in _listed(cluster, kind, selector)]
         resources = self._selected(listed)
@@ -212,21 +218,28 @@ class InventoryModule(BaseInventoryPlugin):
             tuple(self.get_option("allowed_aws_identities")), self.get_option("aws_endpoint_url")
         )
         existing = _existing(cluster, resources)
-        identities = _credentials.identities(cluster, resources, settings)
-        items = [_told(*each, existing, self._own_namespace()) for each in zip(resources, identities)]
+        active = [each for each in resources if not _resources.is_suspended(each)]
+        identities = dict(zip(map(_uid, active), _credentials.identities(cluster, active, settings)))
+        items = [_told(each, identities.get(_uid(each)), existing, self._own_namespace()) for each in resources]
+        self._tell_suspended(items)
         for resource, told in zip(resources, items):
             told["error"] = told["error"] or _items.superseded(resource, listed)
         _survey.complete(cluster, items, datetime.now(timezone.utc))
         salt = secrets.token_bytes(16)
         hosts: dict[str, list[dict]] = {}
         regions: dict[str, str] = {}
-        for resource, identity, told in zip(resources, identities, items):
-            host = ABSENT if told["state"] == "absent" else INVALID if told["error"] else identity.label(salt)
+        for resource, told in zip(resources, items):
+            host = _host_of(told) or identities[_uid(resource)].label(salt)
             hosts.setdefault(host, []).append(told)
-            if host not in (ABSENT, INVALID):
+            if not _host_of(told):
                 regions.setdefault(host, _resources.spec_of(resource)["awsAccess"]["region"])
         for host, pull_secrets in hosts.items():
             self._add_host(host, pull_secrets, regions.get(host))
+
+    def _tell_suspended(self, items: list[dict]) -> None:
+        names = [each["reference"] for each in items if each["suspended"]]
+        if names:
+            self.display.v(f"{SUSPENDED_GROUP}: nothing is done for {', '.join(names)} (spec.suspend)")
 
     def _own_namespace(self) -> str:
         """Return the namespace that this runs in, if it runs in a pod."""
@@ -236,7 +249,7 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _add_host(self, host: str, pull_secrets: list[dict], region: str | None) -> None:
         """Any resource of an identity can stand for it: the first is where its credentials are looked up."""
-        self.inventory.add_host(host, group=GROUP)
+        self.inventory.add_host(host, group=SUSPENDED_GROUP if host == SUSPENDED else GROUP)
         due = [each for each in pull_secrets if each["due"]]
         variables = {
             "ansible_connection": "local",
@@ -263,6 +276,17 @@ def _listed(cluster: Cluster, kind: str, label_selector: str | None) -> list[dic
         raise
 
 
+def _uid(resource: dict) -> str:
+    return resource["metadata"]["uid"]
+
+
+def _host_of(told: dict) -> str | None:
+    """Return the host of what no AWS identity serves, None for the rest."""
+    if told["suspended"]:
+        return SUSPENDED
+    return ABSENT if told["state"] == "absent" else INVALID if told["error"] else None
+
+
 def _is_gone(resource: dict) -> bool:
     """Kubernetes itself sees to the rest of a resource that is being deleted with nothing for us to undo."""
     metadata = resource["metadata"]
@@ -281,11 +305,14 @@ def _existing(cluster: Cluster, resources: list[dict]) -> Mapping[str, Mapping[s
 
 def _told(
     resource: dict,
-    identity: Identity | Exception,
+    identity: Identity | Exception | None,
     existing: Mapping[str, Mapping[str, str]] | KubernetesError | None,
     own_namespace: str,
 ) -> dict:
-    """Return what the play is told; the identity is salted with the resource's UID, to be compared over the years."""
+    """Return what the play is told; the identity is salted with the resource's UID, to be compared over the years.
+
+    It is None for what is suspended, which needs none.
+    """
     unlisted = existing if isinstance(existing, KubernetesError) and _items.needs_namespaces(resource) else None
     told = _items.item(resource, None if isinstance(existing, KubernetesError) else existing)
     trouble = _items.finalizer_trouble(told, own_namespace)

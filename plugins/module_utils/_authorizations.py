@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._registries import host_of
@@ -19,6 +19,10 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._timestamps impor
     format_rfc3339,
     parse_rfc3339,
 )
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._token_age import MAX_TOKEN_LIFE
+
+# With less of it left, nobody pulls with a token, and whoever renews it does nothing else.
+_MIN_TOKEN_LIFE = timedelta(seconds=10)
 
 
 class MalformedAnswer(ValueError):
@@ -100,12 +104,13 @@ def _expiry(entry: dict, now: datetime) -> datetime:
     if not isinstance(expires_at, datetime):
         raise MalformedAnswer("AWS ECR answered without expiresAt, so the life of its token is not known")
     expires_at = expires_at.astimezone(timezone.utc)
-    if expires_at <= now:
+    if expires_at <= now + _MIN_TOKEN_LIFE:
         raise MalformedAnswer(
-            f"AWS ECR answered with a token that expired at {format_rfc3339(expires_at)}; "
-            f"the clock of this machine says {format_rfc3339(now)}, check it"
+            f"AWS ECR answered with a token that {'expired' if expires_at <= now else 'is about to expire'} at "
+            f"{format_rfc3339(expires_at)}; the clock of this machine says {format_rfc3339(now)}, check it"
         )
-    return expires_at
+    # Whatever is said of a time beyond, nobody may take the token for a living one then.
+    return min(expires_at, now + MAX_TOKEN_LIFE)
 
 
 def _split_token(token: str) -> tuple[str, str]:

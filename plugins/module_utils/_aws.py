@@ -82,6 +82,9 @@ _REMEDIES = {
     "MetadataRetrievalError": "the credentials of the container or instance could not be read; check its role",
     "NoRegion": "region is missing; give an AWS region such as eu-west-1, or set AWS_REGION",
     "InvalidEndpoint": "endpoint_url is not a valid URL",
+    "MalformedAnswer": (
+        "the answer cannot be read (an expiresAt that is no time, say); if the endpoint is none of AWS, check it"
+    ),
 }
 _ALIASES = {
     "InvalidClientTokenId": "UnrecognizedClientException",
@@ -288,9 +291,19 @@ def get_authorization_tokens(session: Session, calls: Iterable[TokenCall]) -> di
 def _get_authorization_token(call: TokenCall, client) -> dict | AWSError:
     try:
         with _told(_name(call), f" in {call.region}", f"allow it {_PERMISSIONS[call.service]} on resource *"):
-            return client.get_authorization_token()
+            return _answer(call, client)
     except AWSError as error:
         return error
+
+
+def _answer(call: TokenCall, client) -> dict:
+    """botocore (1.44) lets through what Python says of a time that is none, or of a year that there is not."""
+    try:
+        return client.get_authorization_token()
+    except (ValueError, ArithmeticError, RuntimeError) as error:
+        if isinstance(error, botocore.exceptions.BotoCoreError):
+            raise
+        raise AWSError(_name(call), "MalformedAnswer") from None
 
 
 def _name(call: TokenCall) -> str:

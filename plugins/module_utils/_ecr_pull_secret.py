@@ -138,7 +138,8 @@ def _sibling(cluster: Cluster, request: Request, supply: Supply, now: datetime) 
     is_shared = request.policy == "Merge"
     held = [request.known_in(each) for each in request.namespaces or ()]
     if all(
-        each and each.is_shared == is_shared and each.is_fresh(now) and each.serves(entries, entries) for each in held
+        each and each.is_shared == is_shared and each.is_fresh(now, request.wanted) and each.serves(entries, entries)
+        for each in held
     ):
         return None
     secret = cluster.read_object("Secret", place.namespace, place.name)
@@ -183,6 +184,7 @@ def _result(name: str, done: Done, diff_mode: bool) -> dict:
         "removed": [each.as_dict() for each in done.removed],
         "expires_at": _earliest(each.expires_at for each in done.outcomes),
         "renew_after": _earliest(each.renew_after for each in done.outcomes),
+        "issued_at": _earliest(each.issued_at for each in done.outcomes),
         "error": done.error,
     }
     if diff_mode:

@@ -22,10 +22,13 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import
     check_secret_name,
     check_template,
     is_cluster_scoped,
+    is_suspended,
+    nudge_of,
     reference,
     spec_of,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._targets import Names, Targets
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._token_age import check_interval
 
 
 def item(resource: dict, existing: Mapping[str, Mapping[str, str]] | None) -> dict:
@@ -57,6 +60,9 @@ def item(resource: dict, existing: Mapping[str, Mapping[str, str]] | None) -> di
         "annotations": {},
         "existing_secret_policy": "Fail",
         "deletion_policy": "Delete",
+        "refresh_interval": None,
+        "nudge": nudge_of(resource),
+        "suspended": is_suspended(resource),
         "has_finalizer": FINALIZER in finalizers,
         "error": None,
     }
@@ -65,6 +71,7 @@ def item(resource: dict, existing: Mapping[str, Mapping[str, str]] | None) -> di
         told["existing_secret_policy"] = _choice(spec, "existingSecretPolicy", POLICIES)
         told["secret_name"] = check_secret_name(spec.get("secretName"), "spec.secretName")
         told["labels"], told["annotations"] = _template(spec, "labels"), _template(spec, "annotations")
+        told["refresh_interval"] = _refresh_interval(spec)
         names = Names.of_service_accounts(spec.get("serviceAccounts"))
         told["service_accounts"] = [*names.literals, *names.globs]
         told["registries"] = _entries(resource)
@@ -146,6 +153,12 @@ def _choice(spec: dict, field: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise ResourceError(f"spec.{field}", f"{value!r} is none of {', '.join(choices)}")
     return value
+
+
+def _refresh_interval(spec: dict) -> int | None:
+    """Return seconds, None where it is up to the token."""
+    text = spec.get("refreshInterval")
+    return None if text is None else int(check_interval(text, "spec.refreshInterval").total_seconds())
 
 
 def _template(spec: dict, field: str) -> dict[str, str]:

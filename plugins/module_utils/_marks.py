@@ -37,7 +37,7 @@ class Mark:
     """What one custom resource put into an object: registry hosts (Secret) or names of Secrets (ServiceAccount).
 
     The rest is for Secrets: the life of the logins, the identity and entries (see _registries) that they are for,
-    and whether the Secret was not there before.
+    whether the Secret was not there before, and what the resource was annotated with (see Wanted).
     """
 
     names: tuple[str, ...]
@@ -46,12 +46,13 @@ class Mark:
     identity: str = ""
     registries: tuple[str, ...] = ()
     created: bool = False
+    nudge: str = ""
 
     @classmethod
     def of(cls, told: object) -> Mark:
         """Return the mark that a part of the annotation tells; whatever is odd in it counts as not said."""
         told = told if isinstance(told, dict) else {}
-        identity = told.get("identity")
+        identity, nudge = told.get("identity"), told.get("reconcileAt")
         return cls(
             _texts(told.get("names")),
             _moment(told.get("expiry")),
@@ -59,6 +60,7 @@ class Mark:
             identity if isinstance(identity, str) else "",
             _texts(told.get("registries")),
             told.get("created") is True,
+            nudge if isinstance(nudge, str) else "",
         )
 
     def as_dict(self) -> dict:
@@ -72,6 +74,7 @@ class Mark:
             "identity": self.identity,
             "registries": list(self.registries),
             "created": self.created,
+            **({"reconcileAt": self.nudge} if self.nudge else {}),
         }
 
     def is_fresh(self, identity: str, registries: Iterable[str], now: datetime) -> bool:

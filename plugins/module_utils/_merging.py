@@ -51,7 +51,8 @@ class MergedServing(Serving):
         """See Serving."""
         wanted, key = self.request.wanted, self.request.key
         names = tuple(_docker_config.registries(logins.config))
-        mark = Mark(names, logins.expires_at, logins.renew_after, wanted.identity, logins.entries)
+        times = (logins.expires_at, logins.renew_after)
+        mark = Mark(names, *times, wanted.identity, logins.entries, nudge=logins.nudge)
         if current is None:
             manifest = _shared.manifest(
                 namespace, wanted.name, key, logins.config, mark, wanted.labels, wanted.annotations

@@ -25,7 +25,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one target namespace; the moments are those of the token that it holds now, if it holds one."""
+    """What became of one target namespace; the moments are those of the token that it holds now, if it holds one.
+
+    renew_after is when it is to be renewed, issued_at when it was granted.
+    """
 
     namespace: str
     state: str
@@ -33,6 +36,7 @@ class Outcome:
     message: str = ""
     expires_at: datetime | None = None
     renew_after: datetime | None = None
+    issued_at: datetime | None = None
     before: dict | None = field(default=None, compare=False)
     after: dict | None = field(default=None, compare=False)
 

@@ -29,10 +29,17 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import
     GROUP,
     LEGACY_KIND,
     MANAGED_BY_LABEL,
+    RECONCILE_AT,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._timestamps import (
     format_rfc3339,
     parse_rfc3339,
+)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._token_age import (
+    CLOCK_TOLERANCE,
+    MAX_TOKEN_LIFE,
+    due_at,
+    issued_at,
 )
 
 MANAGED_BY = "kube-ecr-secrets"
@@ -45,9 +52,9 @@ IDENTITY = f"{GROUP}/identity"
 REGISTRIES = f"{GROUP}/registries"
 PLACE = f"{GROUP}/secret"
 LABELS = (MANAGED_BY_LABEL, OWNER_LABEL)
-ANNOTATIONS = (EXPIRY, RENEW_AFTER, FINGERPRINT, IDENTITY, REGISTRIES, PLACE)
-# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
-MAX_TOKEN_LIFE = timedelta(hours=12)
+ANNOTATIONS = (EXPIRY, RENEW_AFTER, FINGERPRINT, IDENTITY, REGISTRIES, PLACE, RECONCILE_AT)
+# Not on each Secret.
+_OPTIONAL = {IDENTITY, RECONCILE_AT}
 
 
 @dataclass(frozen=True)
@@ -74,20 +81,22 @@ class Logins:
     """What Secrets are to hold: a docker config JSON, the entries (see _registries) that it answers, and its life.
 
     expires_at is when the first of its tokens dies, renew_after when half of the life is over that AWS granted.
+    nudge is what the resource was annotated with (see Wanted) when the tokens were granted.
     """
 
     config: str = field(repr=False)
     entries: tuple[str, ...]
     expires_at: datetime
     renew_after: datetime
+    nudge: str = ""
 
     @classmethod
-    def of(cls, authorizations: list[Authorization], now: datetime) -> Logins:
+    def of(cls, authorizations: list[Authorization], now: datetime, nudge: str = "") -> Logins:
         """Return the logins of authorizations that were just granted, of which there is at least one."""
         expires_at = min(each.expires_at for each in authorizations)
         entries = tuple(sorted({each.requested for each in authorizations}))
         renew_after = now + min(expires_at - now, MAX_TOKEN_LIFE) / 2
-        return cls(_docker_config.render(authorizations), entries, expires_at, renew_after)
+        return cls(_docker_config.render(authorizations), entries, expires_at, renew_after, nudge)
 
     @classmethod
     def held_in(cls, secret: Mapping, now: datetime) -> Logins | None:
@@ -97,7 +106,7 @@ class Logins:
         is_intact = held.get(FINGERPRINT) == _docker_config.fingerprint(config)
         if not (is_intact and renew_after and expires_at and expires_at > now):
             return None
-        return cls(config, entries_in(held.get(REGISTRIES)), expires_at, renew_after)
+        return cls(config, entries_in(held.get(REGISTRIES)), expires_at, renew_after, held.get(RECONCILE_AT, ""))
 
     def only(self, entries: Collection[str]) -> Logins:
         """Return the same without the logins that none of the entries asks for."""
@@ -110,17 +119,24 @@ class Logins:
         return replace(self, config=_docker_config.selected(self.config, hosts), entries=left)
 
     def completed(self, other: Logins | None, entries: Iterable[str]) -> Logins:
-        """Return the same with the logins of other for those of the entries that are missing here."""
+        """Return the same with the logins of other for those of the entries that are missing here.
+
+        Where a nudge asked for new ones in place of other's, the whole is due at once, to be completed with these.
+        """
         lacking = [each for each in entries if other and each not in self.entries and each in other.entries]
         if not (other and lacking):
             return self
         hosts = set(_docker_config.registries(other.config)) - set(_docker_config.registries(self.config))
         kept = [host for host in hosts if any(answers(entry, host) for entry in lacking)]
+        renew_after = min(self.renew_after, other.renew_after)
+        if self.nudge not in ("", other.nudge):
+            renew_after = min(renew_after, issued_at(self.expires_at, self.renew_after))
         return Logins(
             _docker_config.merge(self.config, other.config, kept),
             tuple(sorted({*self.entries, *lacking})),
             min(self.expires_at, other.expires_at),
-            min(self.renew_after, other.renew_after),
+            renew_after,
+            self.nudge,
         )
 
 
@@ -129,7 +145,8 @@ class Wanted:
     """The Secret that every target namespace should have, but for what logs in.
 
     identity is what tells the AWS identity apart that its tokens come from, empty where nobody said; entries (see
-    _registries) are the logins that it should hold.
+    _registries) are the logins that it should hold. refresh_interval is how old a token may be when it is renewed, None
+    for half of its life; nudge is what the resource is annotated with to have its token renewed at once.
     """
 
     name: str
@@ -138,6 +155,8 @@ class Wanted:
     entries: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    refresh_interval: timedelta | None = None
+    nudge: str = ""
 
     @property
     def manager(self) -> str:
@@ -176,7 +195,8 @@ class Wanted:
             REGISTRIES: json.dumps(list(logins.entries)),
             PLACE: f"{namespace}/{self.name}",
         }
-        return {**marks, IDENTITY: self.identity} if self.identity else marks
+        optional = {IDENTITY: self.identity, RECONCILE_AT: logins.nudge}
+        return {**marks, **{name: value for name, value in optional.items() if value}}
 
     def is_shape_of(self, metadata: Mapping) -> bool:
         """Return whether a Secret has the labels and annotations that are wanted, and none that we set once besides."""
@@ -208,6 +228,7 @@ class Held:
     expires_at: datetime | None
     renew_after: datetime | None
     is_shared: bool = False
+    nudge: str = ""
 
     @classmethod
     def of(cls, metadata: Mapping, wanted: Wanted) -> Held:
@@ -222,15 +243,29 @@ class Held:
             entries=entries_in(held.get(REGISTRIES)),
             expires_at=moment(held.get(EXPIRY)),
             renew_after=moment(held.get(RENEW_AFTER)),
+            nudge=held.get(RECONCILE_AT, ""),
         )
 
     def lives(self, now: datetime) -> bool:
         """Return whether it holds logins of the wanted identity that can be used, and copied."""
         return self.is_intact and bool(self.expires_at and self.renew_after and self.expires_at > now)
 
-    def is_fresh(self, now: datetime) -> bool:
-        """Return whether its logins live, and for long enough that nobody need ask for new ones."""
-        return self.lives(now) and bool(self.renew_after and self.renew_after > now)
+    def is_fresh(self, now: datetime, wanted: Wanted) -> bool:
+        """Return whether its logins live, and are young enough, so that nobody need ask for new ones."""
+        if not (self.lives(now) and self.expires_at and self.renew_after) or self.is_ahead(now):
+            return False
+        return due_at(self.expires_at, self.renew_after, wanted.refresh_interval) > now and self.answers(wanted.nudge)
+
+    def answers(self, nudge: str) -> bool:
+        """Return whether its logins were granted after the resource was annotated so, or need not have been."""
+        return nudge in ("", self.nudge)
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Return whether its logins are told to be of a time to come: the clock was set back, so nobody knows their
+        age.
+        """
+        times = (self.expires_at, self.renew_after)
+        return all(times) and issued_at(*times) > now + CLOCK_TOLERANCE
 
     def serves(self, wanted: Iterable[str], available: Iterable[str]) -> bool:
         """Return whether it is as it should be but for its age: no login that is not wanted, all that can be had."""
@@ -251,7 +286,7 @@ class Held:
 
 def _is_intact(metadata: Mapping, wanted: Wanted) -> bool:
     fields = _managed(metadata, wanted.manager)
-    annotations = set(ANNOTATIONS) if wanted.identity else set(ANNOTATIONS) - {IDENTITY}
+    annotations = set(ANNOTATIONS) - _OPTIONAL | ({IDENTITY} if wanted.identity else set())
     labels = set(LABELS) if wanted.owner else {MANAGED_BY_LABEL}
     return (
         is_marked(metadata, wanted.owner)

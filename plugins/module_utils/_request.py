@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._authorizations import Authorization, from_options
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._outcomes import Place
@@ -108,9 +108,11 @@ class Request:
         secrets = item["secrets"]
         accounts = item["accounts"]
         held = None if secrets is None else [Held.from_dict(each) for each in secrets]
+        # What is suspended counts as not understood: nothing is written, and nothing removed, but all can be undone.
+        is_idle = item["namespaces"] is None or (item["suspended"] and item["state"] != "absent")
         return cls(
             wanted,
-            namespaces=None if item["namespaces"] is None else tuple(item["namespaces"]),
+            namespaces=None if is_idle else tuple(item["namespaces"]),
             service_accounts=Names.of_service_accounts(item["service_accounts"]),
             policy=item["existing_secret_policy"],
             is_absent=item["state"] == "absent",
@@ -126,6 +128,7 @@ class Request:
 
 def wanted_of(item: Mapping) -> Wanted:
     """Return the Secret that an item of the inventory asks for."""
+    seconds = item["refresh_interval"]
     return Wanted(
         name=item["secret_name"],
         owner=Owner(**item["owner"]),
@@ -133,6 +136,8 @@ def wanted_of(item: Mapping) -> Wanted:
         entries=tuple(sorted(item["registries"])),
         labels=item["labels"],
         annotations=item["annotations"],
+        refresh_interval=None if seconds is None else timedelta(seconds=seconds),
+        nudge=item["nudge"],
     )
 
 
@@ -166,7 +171,8 @@ class Supply:
         if missing or not entries:
             what = f"hold no login for {missing[0]}" if missing else "the list is empty, so there is nothing to write"
             raise ValueError(f"authorizations: {what}")
-        return cls(Logins.of(chosen, now) if chosen else None, _told(refused[0]) if refused else None)
+        logins = Logins.of(chosen, now, request.wanted.nudge) if chosen else None
+        return cls(logins, _told(refused[0]) if refused else None)
 
 
 def _told(error: Mapping) -> dict:

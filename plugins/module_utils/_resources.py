@@ -20,6 +20,9 @@ LEGACY_KIND = "AWSECRCredential"
 FINALIZER = f"{GROUP}/undo"
 POLICIES = ("Fail", "Adopt", "Merge")
 DELETION_POLICIES = ("Delete", "Orphan")
+# On a custom resource: any new value of it asks for a new token now. On a Secret: the value that it was got for.
+RECONCILE_AT = f"{GROUP}/reconcile-at"
+MAX_NUDGE = 256
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 EXPIRY = "expiry"
@@ -125,6 +128,19 @@ def spec_of(resource: dict) -> dict:
     """Return the spec of a custom resource, empty where it has none."""
     spec = resource.get("spec")
     return spec if isinstance(spec, dict) else {}
+
+
+def is_suspended(resource: dict) -> bool:
+    """Return whether nothing is to be done for a custom resource; one that is deleted is undone all the same."""
+    return spec_of(resource).get("suspend") is True and not resource["metadata"].get("deletionTimestamp")
+
+
+def nudge_of(resource: dict) -> str:
+    """Return what a custom resource is annotated with to have its token renewed at once, empty if with nothing.
+
+    It is written to each Secret, so of a longer one the first MAX_NUDGE characters count.
+    """
+    return str((resource["metadata"].get("annotations") or {}).get(RECONCILE_AT) or "")[:MAX_NUDGE]
 
 
 def is_cluster_scoped(resource: dict) -> bool:

@@ -22,6 +22,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._outcomes import 
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._pull_secret import Held, Logins
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._request import Request
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._token_age import due_at, issued_at
 
 NO_LOGINS = {
     "reason": "TokenNotHeld",
@@ -120,7 +121,14 @@ class Serving:
         available = logins.entries if logins else ()
         if not (held.serves(self.request.wanted.entries, available) and held.lives(self.now)):
             return False
-        return held.is_fresh(self.now) or not (self._is_newer(held, logins) or self._is_late(held))
+        is_better = self._is_newer(held, logins) or self._is_asked_for(held, logins)
+        return held.is_fresh(self.now, self.request.wanted) or not (is_better or self._is_late(held))
+
+    def _is_asked_for(self, held: Held, logins: Logins | None) -> bool:
+        """Return whether logins came after a nudge that held does not answer, or after the clock was set back."""
+        nudge = self.request.wanted.nudge
+        is_answer = logins is not None and logins.nudge == nudge and not held.answers(nudge)
+        return is_answer or (self.logins is not None and held.is_ahead(self.now))
 
     def _is_newer(self, held: Held, logins: Logins | None) -> bool:
         return logins is not None and held.renew_after is not None and logins.renew_after > held.renew_after
@@ -137,20 +145,23 @@ class Serving:
         before = _pull_secret.content(current) if current else ""
         written = self.write(namespace, current, held, logins)
         if written is None:
-            return self._judged(Outcome(namespace, "unchanged", "", "", logins.expires_at, logins.renew_after), logins)
+            return self._judged(Outcome(namespace, "unchanged", **self._times(logins)), logins)
         outcome = Outcome(
             namespace,
             "created" if written.is_new else "updated",
-            expires_at=logins.expires_at,
-            renew_after=logins.renew_after,
+            **self._times(logins),
             before=_pull_secret.describe(before, self._valid_until(current)) if current else _told(held),
             after=_pull_secret.describe(written.config, logins.expires_at),
         )
         return self._judged(outcome, logins)
 
     def _unchanged(self, held: Held) -> Outcome:
-        outcome = Outcome(held.namespace, "unchanged", expires_at=held.expires_at, renew_after=held.renew_after)
-        return self._judged(outcome, held)
+        return self._judged(Outcome(held.namespace, "unchanged", **self._times(held)), held)
+
+    def _times(self, token: Logins | Held) -> dict[str, datetime]:
+        times = (token.expires_at, token.renew_after)
+        renew_after = due_at(*times, self.request.wanted.refresh_interval)
+        return {"expires_at": token.expires_at, "renew_after": renew_after, "issued_at": issued_at(*times)}
 
     def _judged(self, outcome: Outcome, logins: Logins | Held) -> Outcome:
         """A Secret that lacks a login has failed, however good the others in it are."""

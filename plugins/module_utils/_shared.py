@@ -186,7 +186,7 @@ def logins_of(secret: Mapping, uid: str, now: datetime) -> Logins | None:
     is_complete = set(mark.names) == set(_docker_config.registries(config)) != set()
     if not (is_complete and mark.renew_after and mark.expires_at and mark.expires_at > now):
         return None
-    return Logins(config, mark.registries, mark.expires_at, mark.renew_after)
+    return Logins(config, mark.registries, mark.expires_at, mark.renew_after, mark.nudge)
 
 
 def held(metadata: Mapping, wanted: Wanted, uid: str) -> Held | None:
@@ -205,6 +205,7 @@ def held(metadata: Mapping, wanted: Wanted, uid: str) -> Held | None:
         expires_at=mark.expires_at,
         renew_after=mark.renew_after,
         is_shared=True,
+        nudge=mark.nudge,
     )
 
 

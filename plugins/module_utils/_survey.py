@@ -41,8 +41,9 @@ def complete(cluster: Cluster, items: list[dict], now: datetime) -> None:
         item["due"] = bool(
             item["namespaces"]
             and item["state"] == "present"
+            and not item["suspended"]
             and not item["error"]
-            and not (sibling and sibling.is_fresh(now))
+            and not (sibling and sibling.is_fresh(now, wanted_of(item)))
         )
         item["accounts"] = None if accounts is None else _accounts(item, accounts)
 
@@ -91,9 +92,9 @@ def _held(item: dict, secrets: Iterable[dict]) -> list[Held]:
 
 def _sibling(item: dict, held: Iterable[Held], now: datetime) -> Held | None:
     """Return the Secret from which others can have their logins: of those that have all, the one to last longest."""
-    wanted = set(item["registries"])
-    able = [each for each in held if each.lives(now) and wanted <= set(each.entries)]
-    return max(able, key=lambda each: (each.renew_after, each.namespace), default=None)
+    wanted = wanted_of(item)
+    able = [each for each in held if each.lives(now) and set(wanted.entries) <= set(each.entries)]
+    return max(able, key=lambda each: (each.is_fresh(now, wanted), each.renew_after, each.namespace), default=None)
 
 
 def _accounts(item: dict, accounts: Iterable[dict]) -> list[dict]:

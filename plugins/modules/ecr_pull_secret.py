@@ -273,11 +273,16 @@ expires_at:
   sample: "2026-01-31T12:00:00Z"
 renew_after:
   description: >-
-    When the first of the tokens in the namespaces has lived half of the life that AWS granted it, or C(null) where none
-    holds one: the time to run again.
+    When the first of the tokens in the namespaces has lived half of the life that AWS granted it, or is as old as the
+    C(refreshInterval) of a custom resource says, or C(null) where none holds one: the time to run again.
   returned: always
   type: str
   sample: "2026-01-31T06:00:00Z"
+issued_at:
+  description: When the oldest of the tokens in the namespaces was granted, or C(null) where none holds one.
+  returned: always
+  type: str
+  sample: "2026-01-31T00:00:00Z"
 error:
   description: Why nothing could be written anywhere, or a login is missing; C(null) otherwise.
   returned: always

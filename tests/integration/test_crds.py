@@ -620,6 +620,19 @@ def test_policies(cluster: Cluster, kind: str, field: str, values: list[str], ot
         assert f'spec.{field}: Unsupported value: "{value}": supported values: {supported}' in str(refusal.value)
 
 
+@pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
+def test_when_tokens_are_renewed(cluster: Cluster, kind: str) -> None:
+    for value in ("1m", "60s", "90m", "1h30m", "6h", "0h5m", "12h", "43200s"):
+        cluster.offer(with_spec(kind, refreshInterval=value, suspend=True))
+    for value in ("59s", "12h1s", "13h", "", "6", "1d", "-6h", "1.5h", "6h ", "6h\n", "30m1h", "1000000s", "{{ 6 }}h"):
+        with pytest.raises(RefusalError) as refusal:
+            cluster.offer(with_spec(kind, refreshInterval=value))
+        assert "spec.refreshInterval: " in str(refusal.value)
+        assert "refreshInterval must be a duration such as 6h, 90m or 1h30m" in str(refusal.value), value
+    with pytest.raises(RefusalError, match=r"spec\.suspend: "):
+        cluster.offer(with_spec(kind, suspend="true"))
+
+
 @pytest.mark.parametrize(
     ("kind", "spec"),
     [
@@ -685,6 +698,7 @@ def test_kubectl_get_has_columns_under_the_short_name(cluster: Cluster, short_na
     header, row = cluster.kubectl("get", short_name).splitlines()
     assert header.split() == columns
     assert row.split()[:2] == ["demo", "ecr-login"]
+    assert "SUSPENDED" in cluster.kubectl("get", short_name, "-o", "wide").split()
 
 
 def test_the_columns_of_500_namespaces_can_be_read(cluster: Cluster) -> None:

@@ -290,8 +290,6 @@ TOKEN = {"authorizationToken": "QVdTOmNhbmFyeQ==", "expiresAt": 4102444800.0, "p
     [
         ([], "without authorizationData"),
         ([TOKEN | {"authorizationToken": "Y2FuYXJ5"}], "not of the form user:password"),
-        ([without(TOKEN, "expiresAt")], "without expiresAt"),
-        ([TOKEN | {"expiresAt": 1420070400.0}], "expired at 2015-01-01T00:00:00Z"),
     ],
 )
 def test_a_malformed_answer_is_an_error(aws: AWSEndpoint, principal: Principal, data: list, words: str) -> None:
@@ -306,6 +304,38 @@ def test_a_malformed_answer_is_an_error(aws: AWSEndpoint, principal: Principal, 
     assert result["errors"][0]["reason"] == "MalformedAnswer"
     assert words in result["msg"]
     assert result["authorizations"] == []
+
+
+@pytest.mark.parametrize(
+    ("expiry", "words"),
+    [
+        pytest.param(None, "without expiresAt", id="absent"),
+        pytest.param(1420070400.0, "expired at 2015-01-01T00:00:00Z", id="past"),
+        pytest.param(True, "expired at 1970-01-01T00:00:01Z", id="a truth"),
+        pytest.param("soon", "cannot be read", id="a word"),
+        pytest.param([], "cannot be read", id="a list"),
+        pytest.param(1e18, "cannot be read", id="after the end of the calendar"),
+        pytest.param(-1e15, "cannot be read", id="before its beginning"),
+        pytest.param(253402300799, None, id="the last second of 9999"),
+    ],
+)
+@pytest.mark.parametrize("public", [False, True], ids=["ecr", "public"])
+def test_an_absurd_expiry_is_an_error_or_counts_as_the_longest_that_aws_documents(
+    aws: AWSEndpoint, principal: Principal, expiry: object, words: str | None, public: bool
+) -> None:
+    """In this process, to be quick; the answer comes over HTTP all the same."""
+    options = (
+        dict.fromkeys(FEATURE.argument_spec) | {"role_session_name": "test"} | keys(principal, endpoint_url=aws.url)
+    )
+    options["registries"] = ["public.ecr.aws"] if public else [REGION]
+    aws.answer_expiry(expiry)
+    result = FEATURE.run(options, False, False)
+    if words:
+        assert (result["errors"][0]["reason"], result["authorizations"]) == ("MalformedAnswer", [])
+        assert words in result["msg"]
+    else:
+        told_expiry = datetime.fromisoformat(result["authorizations"][0]["expires_at"])
+        assert told_expiry <= datetime.now(UTC) + timedelta(hours=12)
 
 
 def test_the_shipped_module_gives_the_result_of_the_fast_path(

@@ -237,7 +237,10 @@ def test_cleanup_undoes_all_and_leaves_no_finalizer(
     )
     ansible.reconcile()
     assert entries(cluster, one) == ["z", "ecr-login", "merged"]
-    cluster.apply(placed("plain", aws.principal(allowed=False), [two], secretName="plain"))
+    cluster.apply(
+        placed("plain", aws.principal(allowed=False), [two], secretName="plain"),
+        placed("app", principal, namespace=one, serviceAccounts=["*"], suspend=True),
+    )
     aws.stop()
     run = ansible.run("ansible-playbook", "-i", ansible.inventory(), "kube_ecr.secrets.cleanup")
     assert run.status == 0, run.output

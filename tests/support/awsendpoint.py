@@ -65,6 +65,8 @@ class AWSEndpoint(Service):
         self._traffic = Traffic()
         self._iam = Directory()
         self._tokens = Tokens()
+        # What to answer in place of expiresAt, if anything.
+        self._expiry: dict[str, object] = {}
         self._server: BaseWSGIServer | None = None
         self._moto: WSGIApplication | None = None
 
@@ -199,8 +201,13 @@ class AWSEndpoint(Service):
         """Answer this, with status 200, until `heal()`."""
         self._traffic.add_fault(Fault(Target(None, None, None), _json(content)))
 
+    def answer_expiry(self, value: object) -> None:
+        """Answer this in place of `expiresAt`, or none at all for None, until `heal()`; tokens live as they do."""
+        self._expiry = {"expiresAt": value}
+
     def heal(self) -> None:
-        """End all that `fail`, `hang` and `answer` began."""
+        """End all that `fail`, `hang`, `answer` and `answer_expiry` began."""
+        self._expiry = {}
         self._traffic.clear_faults()
 
     def expire_tokens(self) -> None:
@@ -266,7 +273,7 @@ class AWSEndpoint(Service):
         if question.operation != "GetAuthorizationToken":
             raise Refused("UnknownOperationException", "")
         # One object, where ECR answers a list.
-        return _json({"authorizationData": self._tokens.new(ecrhosts.PUBLIC, self.token_life)})
+        return _json({"authorizationData": self._token(ecrhosts.PUBLIC)})
 
     def _ask_moto(self, request: Request, question: Question, caller: Caller) -> Response:
         assert self._moto is not None
@@ -278,16 +285,21 @@ class AWSEndpoint(Service):
         answer = json.loads(response.get_data())
         for entry, account in zip(answer["authorizationData"], accounts, strict=True):
             endpoint = f"https://{ecrhosts.registry_host(account, question.region)}"
-            entry.update(self._tokens.new(question.region, self.token_life), proxyEndpoint=endpoint)
+            entry.update(self._token(question.region), proxyEndpoint=endpoint)
+            if entry["expiresAt"] is None:
+                del entry["expiresAt"]
         return _json(answer)
+
+    def _token(self, scope: str) -> dict[str, object]:
+        return {**self._tokens.new(scope, self.token_life), **self._expiry}
 
     def control(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Do what `POST /_control/COMMAND` with those arguments as JSON does; return its answer.
 
-        `principal`, `role`, `trust-issuer`, `custom-host`, `fail`, `hang`, `answer`, `heal`, `expire-tokens` and
-        `expire-sessions` take what the methods take; `set` takes `token_life` and `latency`, in seconds; `verify`
-        gives a `verdict`, `calls` the calls. Raises LookupError for another command, TypeError or ValueError for
-        wrong arguments.
+        `principal`, `role`, `trust-issuer`, `custom-host`, `fail`, `hang`, `answer`, `answer-expiry`, `heal`,
+        `expire-tokens` and `expire-sessions` take what the methods take; `set` takes `token_life` and `latency`, in
+        seconds; `verify` gives a `verdict`, `calls` the calls. Raises LookupError for another command, TypeError or
+        ValueError for wrong arguments.
         """
         commands: dict[str, Callable[..., object]] = {
             "principal": lambda **given: asdict(self.principal(**given)),
@@ -300,6 +312,7 @@ class AWSEndpoint(Service):
             "fail": self.fail,
             "hang": self.hang,
             "answer": lambda **content: self.answer(content),
+            "answer-expiry": self.answer_expiry,
             "heal": self.heal,
             "expire-tokens": self.expire_tokens,
             "expire-sessions": self.expire_sessions,

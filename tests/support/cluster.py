@@ -7,6 +7,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi
 from kubernetes.client.exceptions import ApiException
@@ -218,8 +219,10 @@ class Cluster:
         ordered = sorted(found, key=lambda each: each.metadata.resource_version)
         return [(each.reason, each.message) for each in ordered]
 
-    def age_secret(self, namespace: str, name: str = "ecr-login", *, dead: bool = False) -> None:
-        """Make a pull secret one whose token has lived half of its life, or all of it.
+    def age_secret(
+        self, namespace: str, name: str = "ecr-login", *, dead: bool = False, by: timedelta | None = None
+    ) -> None:
+        """Make a pull secret one whose token has lived half of its life, or all of it, or is that much older.
 
         This is done as who wrote it, so that it does not look edited.
         """
@@ -228,6 +231,9 @@ class Cluster:
         metadata = secret["metadata"]
         (manager,) = (each["manager"] for each in metadata.pop("managedFields") if each["operation"] == "Apply")
         past = {f"{GROUP}/renew-after": "2020-01-01T00:00:00Z"} | ({"expiry": "2020-01-02T00:00:00Z"} if dead else {})
+        if by is not None:
+            times = {name: datetime.fromisoformat(metadata["annotations"][name]) for name in ("expiry", *past)}
+            past = {name: f"{time - by:%Y-%m-%dT%H:%M:%SZ}" for name, time in times.items()}
         metadata["annotations"] |= past
         self.kubectl("apply", "--server-side", f"--field-manager={manager}", "-f", "-", stdin=json.dumps(secret))
 

@@ -38,6 +38,7 @@ from kube_ecr_runner.queue import DueQueue
 from kube_ecr_runner.resources import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.results import Result
 from kube_ecr_runner.status import Event, condition_of, events_of, status_of
+from kube_ecr_runner.suspension import changes_at, event_of, is_told, suspended_status
 from kube_ecr_runner.times import parse_time
 
 # A clock that was set is noticed after this many seconds, for due times are times of day.
@@ -47,6 +48,8 @@ REWRITE_DELAY = timedelta(seconds=10)
 SETTLE_DELAY = timedelta(seconds=2)
 # Part of the batching window: when nothing new came for so long, nothing more will, mostly.
 QUIET = 1 / 6
+# A clock that was set back by less does no harm.
+CLOCK_TOLERANCE = timedelta(minutes=5)
 STOP_SECONDS = 20.0
 
 _log = logging.getLogger(__name__)
@@ -134,13 +137,14 @@ class _Tracked:
     """What is known of one resource; resource.status is what was last worked out, even if it could not be written.
 
     doubts are objects that something was wrong with while a run worked on the resource, which may put them right:
-    whether they turned wrong just then, or were seen for the first time.
+    whether they turned wrong just then, or were seen for the first time. was_suspended is what was last told of it.
     """
 
     resource: Resource
     failures: int = 0
     served_generation: int | None = None
     unwritten: bool = False
+    was_suspended: bool = False
     doubts: dict[Reference, bool] = field(default_factory=dict)
 
 
@@ -181,6 +185,8 @@ class Controller:
         self._tracked: dict[Key, _Tracked] = {}
         # When to look at the doubts about resources.
         self._doubtful = DueQueue()
+        # When to tell something of resources that are suspended, or were.
+        self._suspended = DueQueue()
         self._namespaces: dict[str, Namespace] = {}
         self._following = Following(follow)
         self._names_changed = False
@@ -199,6 +205,7 @@ class Controller:
         self._stop: Stop | None = None
         self._is_down = False
         self._last_trouble = ""
+        self._seen_at = clock()
 
     def run(self, watchers: Iterable[Watcher]) -> None:
         """Work until Stop is in the inbox, or halt() is called, then end run and watches and return."""
@@ -213,8 +220,10 @@ class Controller:
                 self._follow()
                 if not all(each.is_alive() for each in [*watchers, *self._following.watchers()]):
                     raise RuntimeError("a watch died; see above")
+                self._notice_clock()
                 self._rewrite()
                 self._settle()
+                self._tell_suspended()
                 self._start_run()
                 self._tell_queue()
             _log.info("stopping", extra=fields(signal=self._stop.signal))
@@ -253,7 +262,8 @@ class Controller:
             timeout = None
 
     def _seconds_to_wait(self) -> float:
-        moments = [each for each in (self._rewrite_at, self._doubtful.next_due()) if each]
+        told_at = None if self._unlisted else self._suspended.next_due()
+        moments = [each for each in (self._rewrite_at, self._doubtful.next_due(), told_at) if each]
         if self._run_playbook is None and not self._unlisted:
             moments += [begin for queue in self._queues.values() if (begin := self._begin_at(queue))]
         if not moments:
@@ -313,21 +323,24 @@ class Controller:
             self._forget(key)
         elif tracked is None or tracked.resource.uid != resource.uid:
             self._forget(key)
-            self._tracked[key] = _Tracked(resource)
+            self._tracked[key] = _Tracked(resource, was_suspended=is_told(resource.status))
             self._observer.resource_known(key, resource.status)
             self._names_changed = True
+            self._mark_suspended(self._tracked[key])
             if not self._unlisted:
                 self._enqueue(resource)
-        elif (tracked.resource.generation, tracked.resource.undo) != (resource.generation, resource.undo):
+        elif _edition(tracked.resource) != _edition(resource):
             # The status in an event may be older than what was worked out since.
             tracked.resource = replace(resource, status=tracked.resource.status)
             tracked.failures = 0
             self._names_changed = True
-            if tracked.served_generation != resource.generation and not self._unlisted:
+            self._mark_suspended(tracked)
+            is_news = tracked.served_generation != resource.generation or tracked.resource.is_nudged
+            if is_news and not self._unlisted:
                 self._is_news(key)
 
     def _enqueue(self, resource: Resource) -> None:
-        is_urgent = resource.undo or is_outdated(resource, self._namespaces)
+        is_urgent = resource.undo or resource.is_nudged or is_outdated(resource, self._namespaces)
         due = None if is_urgent else schedule.first_due(resource)
         if due:
             self._queue_of(resource.key).mark(resource.key, due)
@@ -352,6 +365,7 @@ class Controller:
             self._observer.resource_gone(key)
             self._queue_of(key).forget(key)
             self._doubtful.forget(key)
+            self._suspended.forget(key)
             self._names_changed = True
 
     def _queue_of(self, key: Key) -> DueQueue:
@@ -447,6 +461,53 @@ class Controller:
                 if not is_known and not is_settled(tracked.resource, each, found, self._namespaces):
                     self._disturb(tracked, [each], is_news=is_news)
 
+    # What time does
+
+    def _notice_clock(self) -> None:
+        """Look at everything when the clock was set back: all that is due would come later by as much."""
+        now, before = self._clock(), self._seen_at
+        self._seen_at = now
+        if now > before - CLOCK_TOLERANCE or self._unlisted:
+            return
+        _log.warning("the clock was set back", extra=fields(seconds=int((before - now).total_seconds())))
+        self._rewrite_at = self._rewrite_at and now
+        for key in self._tracked:
+            self._queue_of(key).mark(key, now)
+            self._mark_suspended(self._tracked[key])
+
+    def _mark_suspended(self, tracked: _Tracked) -> None:
+        if tracked.resource.suspended or tracked.was_suspended:
+            self._suspended.mark(tracked.resource.key, self._clock())
+
+    def _tell_suspended(self) -> None:
+        """Tell what became suspended or is so no more, and that the tokens of what is suspended are dead."""
+        now = self._clock()
+        for key in self._suspended.take(now, len(self._suspended)) if not self._unlisted else ():
+            self._suspended.forget(key)
+            tracked = self._tracked[key]
+            resource, was_suspended = tracked.resource, tracked.was_suspended
+            tracked.was_suspended = resource.suspended
+            if was_suspended != resource.suspended and not resource.deleting:
+                event = event_of(resource, now)
+                _log.info(event.reason.lower(), extra=fields(resource=key))
+                self._tell(tracked, [event], now)
+            if not resource.suspended:
+                continue
+            tracked.resource = replace(resource, status=suspended_status(resource, now))
+            self._observer.resource_known(key, tracked.resource.status)
+            if tracked.resource.status != resource.status or tracked.unwritten:
+                self._write_status(tracked, now)
+            if changes := changes_at(tracked.resource.status, now):
+                self._suspended.mark(key, changes)
+
+    def _take(self, queue: DueQueue, now: datetime) -> list[Key]:
+        """Return what is due, but for what is suspended: that is due when it goes on, whatever happened meanwhile."""
+        keys = queue.take(now, self._batch_size)
+        resting = {key for key in keys if self._tracked[key].resource.suspended}
+        for key in resting:
+            queue.forget(key)
+        return [key for key in keys if key not in resting]
+
     # Runs
 
     def _start_run(self) -> None:
@@ -455,8 +516,9 @@ class Controller:
         now = self._clock()
         for playbook, queue in sorted(self._queues.items(), key=lambda item: item[1].next_due() or now):
             begin = self._begin_at(queue)
-            if begin and (begin <= now or queue.count_due(now) >= self._batch_size):
-                self._start(playbook, queue.take(now, self._batch_size))
+            is_time = begin and (begin <= now or queue.count_due(now) >= self._batch_size)
+            if is_time and (keys := self._take(queue, now)):
+                self._start(playbook, keys)
                 return
 
     def _tend(self) -> None:
@@ -498,6 +560,10 @@ class Controller:
         self._run_playbook = None
         self._observer.run_ended(summary, ended.resources)
         missing = [self._tracked[key] for key in summary.missing if key in self._tracked and queue.is_working(key)]
+        # What was suspended after the run was started is left out by the inventory.
+        for tracked in [each for each in missing if each.resource.suspended]:
+            queue.forget(tracked.resource.key)
+            missing.remove(tracked)
         self._log_run(ended, missing)
         if self._stop is None:
             for tracked in missing:
@@ -544,6 +610,8 @@ class Controller:
         if result.generation < tracked.resource.generation:
             # Edited since the run read it: what it did is no news any more.
             queue.finish(result.key, now)
+            if tracked.resource.suspended:
+                self._keep(tracked, result, now)
             return
         tracked.served_generation = result.generation
         tracked.failures = tracked.failures + 1 if schedule.has_failed(result) else 0
@@ -565,6 +633,13 @@ class Controller:
         if status != before.status or tracked.unwritten:
             self._write_status(tracked, now)
         self._tell(tracked, events_of(before, result), now)
+
+    def _keep(self, tracked: _Tracked, result: Result, now: datetime) -> None:
+        """Remember what a run did that was on its way when its resource was suspended: that stands from now on."""
+        targets = () if result.outcomes else tracked.resource.targets.among(self._namespaces)
+        status = status_of(tracked.resource, result, now, now, targets)
+        tracked.resource = replace(tracked.resource, status=status)
+        self._mark_suspended(tracked)
 
     def _write_status(self, tracked: _Tracked, now: datetime) -> None:
         resource = tracked.resource
@@ -606,6 +681,11 @@ class Controller:
                 _log.warning("cannot write to the API server", extra=fields(cause=error))
             return False
         return True
+
+
+def _edition(resource: Resource) -> tuple[int, bool, str]:
+    """Return what makes a resource due when it changes; annotations are no part of the generation."""
+    return resource.generation, resource.undo, resource.nudge
 
 
 def _log_result(resource: Resource, result: Result, status: Mapping, run: str) -> None:

@@ -24,6 +24,8 @@ ANNOTATIONS = (
     f"{GROUP}/registries",
     PLACE,
 )
+# On a Secret of a resource that was annotated so: the value for which its token was got.
+RECONCILE_AT = f"{GROUP}/reconcile-at"
 _CONTENT = (("data", ".dockerconfigjson"),)
 _MARKS = (
     *(("metadata", "labels", each) for each in LABELS),
@@ -60,7 +62,7 @@ def template_of(metadata: Mapping) -> frozenset[tuple[str, str]]:
         for each in applied
         for kind in ("labels", "annotations")
         for name in _mapping(_mapping(_mapping(each, "fieldsV1"), "f:metadata"), f"f:{kind}")
-        if name.startswith("f:") and ("metadata", kind, name[2:]) not in _MARKS
+        if name.startswith("f:") and name[2:] != RECONCILE_AT and ("metadata", kind, name[2:]) not in _MARKS
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Self
 
-from kube_ecr_runner.marks import GROUP, owner_of, sound_for, template_of
+from kube_ecr_runner.marks import GROUP, RECONCILE_AT, owner_of, sound_for, template_of
 from kube_ecr_runner.targets import Names, Targets
 from kube_ecr_runner.times import parse_time
 
@@ -31,6 +31,8 @@ VERSIONS = {NAMESPACED_KIND: "v1alpha2", CLUSTER_KIND: "v1alpha2", LEGACY_KIND: 
 
 # Set by whoever may edit the namespace: which AWS identities of the runner its resources may use.
 ALLOWED_ANNOTATION = f"{GROUP}/allowed-aws-identities"
+# Any new value of the annotation asks for a new token now. As the collection does, we look at its beginning only.
+MAX_NUDGE = 256
 # Keeps a resource that is deleted until a run has undone what the API server does not undo by itself.
 FINALIZER = f"{GROUP}/undo"
 
@@ -43,6 +45,7 @@ STATUS_FIELDS = (
     "expiresAt",
     "lastRefreshTime",
     "nextRefreshTime",
+    "lastHandledReconcileAt",
     "registries",
     "namespacesReady",
     "namespacesTotal",
@@ -125,7 +128,8 @@ class Resource:
 
     accounts are the service accounts of the targets that get the Secret, template the labels and annotations that it
     gets, by kind and name. deleting says that it is being deleted, undo that it stays until a run has undone what it
-    did. uses_own_identity says that the way into AWS is the identity of the runner.
+    did. suspended says that nothing is to be done for it. uses_own_identity says that the way into AWS is the identity
+    of the runner. nudge is what it is annotated with to have its token renewed at once.
     """
 
     key: Key
@@ -137,8 +141,10 @@ class Resource:
     template: frozenset[tuple[str, str]] = frozenset()
     deleting: bool = False
     undo: bool = False
+    suspended: bool = False
     references: frozenset[Reference] = frozenset()
     uses_own_identity: bool = False
+    nudge: str = ""
     status: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -158,10 +164,17 @@ class Resource:
             template=frozenset(_template(_mapping(spec, "secretTemplate"))),
             deleting=deleting,
             undo=deleting and isinstance(finalizers, list) and FINALIZER in finalizers,
+            suspended=spec.get("suspend") is True and not deleting,
             references=frozenset(_references(access, key.namespace)),
             uses_own_identity=not access.keys() & _OTHER_WAYS_IN,
+            nudge=_text(_mapping(metadata, "annotations"), RECONCILE_AT)[:MAX_NUDGE],
             status={name: status[name] for name in STATUS_FIELDS if name in status},
         )
+
+    @property
+    def is_nudged(self) -> bool:
+        """Whether its annotation has a value that its status does not tell of yet."""
+        return self.nudge not in ("", self.status.get("lastHandledReconcileAt"))
 
     @property
     def watched(self) -> set[tuple[ReferenceKind, str]]:

@@ -77,8 +77,9 @@ class Result:
     """What became of one resource.
 
     outcomes are those of its targets, accounts of the service accounts that were acted on, removed of Secrets that
-    are no target's any more. renew_after is when the first of the targets wants a new token, None when none holds
-    one. is_undo says that the resource is being deleted, so that it has no targets.
+    are no target's any more. renew_after is when the first of the targets wants a new token, issued_at when the oldest
+    of their tokens was granted, None when none holds one. is_undo says that the resource is being deleted, so that it
+    has no targets. nudge is what the resource was annotated with (see Resource).
     """
 
     key: Key
@@ -91,6 +92,8 @@ class Result:
     accounts: tuple[Step, ...] = ()
     removed: tuple[Step, ...] = ()
     is_undo: bool = False
+    issued_at: datetime | None = None
+    nudge: str = ""
 
     def of_state(self, *states: str) -> list[Outcome]:
         """Return the outcomes of these states, in order."""
@@ -153,9 +156,11 @@ class Result:
             outcomes=tuple(_outcomes(answer.get("namespaces"))),
             registries=tuple(_text(each) for each in answer.get("registries") or ()),
             renew_after=parse_time(answer.get("renew_after")),
+            issued_at=parse_time(answer.get("issued_at")),
             accounts=accounts,
             removed=removed,
             is_undo=item.get("state") == "absent",
+            nudge=_text(item.get("nudge")),
         )
         return replace(result, problem=_problem(answer, item, result))
 

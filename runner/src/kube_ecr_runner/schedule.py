@@ -1,8 +1,8 @@
 """When a resource is looked at next. Pure.
 
-A token is renewed a little after half of its life is over: never before, since ecr_pull_secret leaves a Secret alone
-until then, and never later than 55 % of the life, so that what is left outlives a long outage. The spread between
-keeps many resources from coming due together.
+A token is renewed a little after it is as old as it may be, which is half of its life if spec.refreshInterval says
+nothing else: never before, since ecr_pull_secret leaves a Secret alone until then, and later by 5 % of the life at
+most, so that what is left outlives a long outage. The spread keeps many resources from coming due together.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from kube_ecr_runner.times import next_second, parse_time
 
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
 MAX_TOKEN_LIFE = timedelta(hours=12)
+# No interval is longer, whatever a result says.
+MAX_AGE = MAX_TOKEN_LIFE * 5 / 6
+# Of the life, or of twice the age at which a token is renewed, so that a short interval stays one.
 SPREAD = 0.05
 BACKOFF_FIRST = 5.0
 BACKOFF_LAST = 300.0
@@ -66,13 +69,25 @@ def _renewal(result: Result, planned: datetime | None, now: datetime, random: Ra
         return next_second(now + ODD_DELAY)
     if result.renew_after is None or result.expires_at is None:
         return _slowly(IDLE_DELAY, planned, now, random)
-    life = min(2 * max(result.expires_at - result.renew_after, timedelta(0)), MAX_TOKEN_LIFE)
-    earliest = min(result.renew_after, now + MAX_TOKEN_LIFE / 2)
-    latest = earliest + life * SPREAD
+    age, life = _age_and_life(result.issued_at, result.renew_after, result.expires_at)
+    earliest = min(result.renew_after, now + age)
+    latest = earliest + min(life, 2 * age) * SPREAD
     if planned and not result.changed and now < planned and earliest <= planned <= next_second(latest):
         return planned
     drawn = earliest + (latest - earliest) * random.random()
     return next_second(max(drawn, now + (ODD_DELAY if drawn <= now and not result.changed else MIN_DELAY)))
+
+
+def _age_and_life(
+    issued_at: datetime | None, renew_after: datetime, expires_at: datetime
+) -> tuple[timedelta, timedelta]:
+    """Return how old a token is when it is to be renewed, and how long it lives, both at most what AWS documents.
+
+    Where nobody tells when it was granted, it is to be renewed after half of its life.
+    """
+    age = renew_after - issued_at if issued_at else min(expires_at - renew_after, MAX_TOKEN_LIFE / 2)
+    age = min(max(age, timedelta(0)), MAX_AGE)
+    return age, min(max(expires_at - renew_after + age, timedelta(0)), MAX_TOKEN_LIFE)
 
 
 def _slowly(delay: timedelta, planned: datetime | None, now: datetime, random: Random) -> datetime:

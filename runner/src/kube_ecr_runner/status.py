@@ -63,18 +63,24 @@ def status_of(
     status = {
         "observedGeneration": result.generation,
         "conditions": [
-            _condition("Ready", *_ready(resource, result, standing, next_due), result, previous, now),
-            _condition("RefreshFailing", *_refresh_failing(result), result, previous, now),
+            new_condition("Ready", *_ready(resource, result, standing, next_due), result.generation, previous, now),
+            new_condition("RefreshFailing", *_refresh_failing(result), result.generation, previous, now),
         ],
         "expiresAt": standing.expires_at and format_time(standing.expires_at),
         "lastRefreshTime": last_refresh,
         "nextRefreshTime": format_time(next_due),
+        "lastHandledReconcileAt": _handled(result) or previous.get("lastHandledReconcileAt"),
         "registries": list(result.registries) or previous.get("registries"),
         "namespacesReady": standing.ready,
         "namespacesTotal": standing.total,
         "failures": standing.failures,
     }
     return {name: status[name] for name in STATUS_FIELDS if status[name] not in (None, [])}
+
+
+def _handled(result: Result) -> str:
+    """Return the nudge that a result answers; one that failed is tried again."""
+    return result.nudge if result.succeeded or result.is_blocked else ""
 
 
 def condition_of(status: Mapping, kind: str) -> Mapping:
@@ -230,9 +236,10 @@ def _first_cause(result: Result) -> tuple[str, str]:
     return "Unknown", "the result names no cause"
 
 
-def _condition(
-    kind: str, status: str, reason: str, message: str, result: Result, previous: Mapping, now: datetime
+def new_condition(
+    kind: str, status: str, reason: str, message: str, generation: int, previous: Mapping, now: datetime
 ) -> dict[str, object]:
+    """Return a condition of a resource of that generation; previous is the status that it had before."""
     before = condition_of(previous, kind)
     since = before.get("lastTransitionTime") if before.get("status") == status else None
     return {
@@ -241,7 +248,7 @@ def _condition(
         "reason": reason,
         "message": message,
         "lastTransitionTime": since or format_time(now),
-        "observedGeneration": result.generation,
+        "observedGeneration": generation,
     }
 
 

@@ -70,6 +70,11 @@ def test_the_expiry_is_told_in_utc() -> None:
     assert found.as_dict()["expires_at"] == "2026-02-01T00:00:00Z"
 
 
+def test_no_token_is_said_to_live_longer_than_those_of_aws_do() -> None:
+    found = from_answer({"authorizationData": [entry(expiresAt=datetime.max.replace(tzinfo=UTC))]}, HOST, NOW)
+    assert found.expires_at == NOW + timedelta(hours=12)
+
+
 def test_a_password_is_not_in_repr() -> None:
     assert PASSWORD not in repr(Authorization(HOST, "AWS", PASSWORD, NOW, HOST))
 
@@ -87,6 +92,10 @@ def test_a_password_is_not_in_repr() -> None:
         ({"authorizationData": [entry(authorizationToken=b64encode(b"AWS:").decode())]}, "user:password"),
         ({"authorizationData": [entry(expiresAt=None)]}, "without expiresAt"),
         ({"authorizationData": [entry(expiresAt=NOW)]}, "expired at 2026-01-31T12:00:00Z"),
+        (
+            {"authorizationData": [entry(expiresAt=NOW + timedelta(seconds=10))]},
+            "about to expire at 2026-01-31T12:00:10Z",
+        ),
         ({"authorizationData": [entry(expiresAt=datetime(2015, 1, 1, tzinfo=UTC))]}, "expired at 2015"),
     ],
 )

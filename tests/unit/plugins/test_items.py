@@ -58,6 +58,9 @@ def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
         "annotations": {},
         "existing_secret_policy": "Fail",
         "deletion_policy": "Delete",
+        "refresh_interval": None,
+        "nudge": "",
+        "suspended": False,
         "has_finalizer": False,
         "error": None,
     }
@@ -118,6 +121,7 @@ def without_spec() -> dict:
         (cluster_resource(serviceAccounts="default"), "spec.serviceAccounts"),
         (cluster_resource(existingSecretPolicy="Take"), "spec.existingSecretPolicy"),
         (cluster_resource(deletionPolicy=None), "spec.deletionPolicy"),
+        (cluster_resource(refreshInterval="1d"), "spec.refreshInterval"),
         (cluster_resource(secretTemplate=[1]), "spec.secretTemplate"),
         (cluster_resource(secretTemplate={"labels": {"team": "a b"}}), "spec.secretTemplate.labels"),
         (cluster_resource(secretTemplate={"labels": {"": "a"}}), "spec.secretTemplate.labels"),
@@ -201,3 +205,32 @@ def test_nothing_in_the_namespace_of_the_runner_may_need_an_undo(field: str, val
     assert _items.finalizer_trouble(item(namespaced_resource()), "team-a") is None
     assert f"spec.{field}: team-a is the namespace of the runner" in str(_items.finalizer_trouble(told, "team-a"))
     assert _items.finalizer_trouble(item(cluster_resource(**{field: value})), "") is None
+
+
+def test_what_asks_for_a_new_token_is_told() -> None:
+    resource = cluster_resource(refreshInterval="1h30m")
+    resource["metadata"]["annotations"] = {f"{GROUP}/reconcile-at": "{{ 7*7 }}" + "x" * 500, "other": "y"}
+    told = item(resource)
+    assert (told["refresh_interval"], told["nudge"]) == (5400, "{{ 7*7 }}" + "x" * 247)
+
+
+@pytest.mark.parametrize(
+    ("suspend", "metadata", "is_suspended"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"deletionTimestamp": "2026-01-31T12:00:00Z"}, False),
+    ],
+)
+def test_what_is_suspended_is_told_unless_it_is_being_deleted(
+    suspend: bool, metadata: dict, is_suspended: bool
+) -> None:
+    resource = cluster_resource(suspend=suspend)
+    resource["metadata"] |= metadata
+    assert item(resource)["suspended"] is is_suspended
+
+
+def test_a_suspended_successor_is_one_all_the_same() -> None:
+    """Else suspending it would hand its Secrets to the resource that it took the place of."""
+    legacy = cluster_resource() | {"kind": "AWSECRCredential"}
+    assert _items.superseded(legacy, [legacy, cluster_resource(suspend=True)])

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -120,7 +121,7 @@ def judged(secret: dict, wanted: Wanted = WANTED, now: datetime = NOW) -> str:
     held = Held.from_dict(Held.of(secret["metadata"], wanted).as_dict())
     if not held.serves(wanted.entries, wanted.entries):
         return WRITE
-    return SERVED if held.is_fresh(now) else AGED if held.lives(now) else DEAD
+    return SERVED if held.is_fresh(now, wanted) else AGED if held.lives(now) else DEAD
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,31 @@ def test_half_a_life_is_enough(age: int, verdict: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("age", "verdict"), [(1, SERVED), (2, AGED), (-0.05, SERVED), (-1, AGED)], ids=["young", "old", "skew", "set back"]
+)
+def test_a_token_stays_until_it_is_as_old_as_it_may_be_or_the_clock_was_set_back(age: float, verdict: str) -> None:
+    wanted = replace(WANTED, refresh_interval=2 * HOURS)
+    assert judged(stored(), wanted, NOW + age * HOURS) == verdict
+
+
+@pytest.mark.parametrize(
+    ("got_for", "asked", "verdict"),
+    [("", "", SERVED), ("", "1", AGED), ("1", "1", SERVED), ("1", "2", AGED), ("1", "", SERVED)],
+)
+def test_a_nudge_is_answered_once(got_for: str, asked: str, verdict: str) -> None:
+    secret = stored(held=Logins.of([login()], NOW, got_for))
+    assert judged(secret, replace(WANTED, nudge=asked)) == verdict
+    assert (f"{GROUP}/reconcile-at" in secret["metadata"]["annotations"]) is bool(got_for)
+
+
+def test_a_nudge_that_was_answered_in_part_leaves_the_whole_due() -> None:
+    new, old = Logins.of([login(HOST)], NOW, "1"), logins(PUBLIC)
+    held = stored(held=new.completed(old, (HOST, PUBLIC)))
+    assert judged(held, replace(WANTED, entries=(HOST, PUBLIC), nudge="1")) == AGED
+    assert new.completed(replace(old, nudge="1"), (PUBLIC,)).renew_after == old.renew_after
+
+
+@pytest.mark.parametrize(
     ("labels", "annotations", "name"),
     [
         ({"team": "b"}, {"note": "x"}, "ecr-login"),
@@ -170,7 +196,7 @@ def test_another_shape_is_written_with_the_token_that_is_there(labels: dict, ann
     wanted = Wanted(name, OWNER, "id-1", (HOST,), labels, annotations)
     held = Held.of(stored()["metadata"], wanted)
     assert not held.serves(wanted.entries, ())
-    assert held.is_fresh(NOW)
+    assert held.is_fresh(NOW, wanted)
 
 
 def test_what_others_added_is_theirs() -> None:
@@ -320,7 +346,7 @@ def test_a_released_secret_is_nobodys_and_keeps_the_rest() -> None:
     metadata = _pull_secret.released(secret["metadata"], OWNER)["metadata"]
     assert (metadata["ownerReferences"], metadata["resourceVersion"]) == ([OTHER_KIND], "7")
     assert metadata["labels"] == {"app.kubernetes.io/managed-by": None, f"{GROUP}/owner": None}
-    assert set(metadata["annotations"]) == set(secret["metadata"]["annotations"]) - {"note"}
+    assert set(metadata["annotations"]) == set(secret["metadata"]["annotations"]) - {"note"} | {f"{GROUP}/reconcile-at"}
     assert set(metadata["annotations"].values()) == {None}
 
 

@@ -120,6 +120,13 @@ def test_a_new_token_takes_the_old_one_s_place() -> None:
     assert marks(after["metadata"]) == {"u1": later}
 
 
+def test_what_the_logins_were_got_for_is_told_where_something_was() -> None:
+    after = merged(secret(), mark=replace(MARK, nudge="1"))
+    assert marks(after["metadata"]) == {"u1": replace(MARK, nudge="1")}
+    assert _shared.held(after["metadata"], WANTED, "u1").nudge == "1"
+    assert _shared.logins_of(after, "u1", NOW).nudge == "1"
+
+
 @pytest.mark.parametrize(
     ("new", "mark", "left", "names"),
     [
@@ -370,7 +377,7 @@ def test_fresh_is_what_is_for_the_same_and_young(mark: Mark, fresh: bool) -> Non
         {"names": [1]},
         {"expiry": 5, "renewAfter": "soon"},
         {"expiry": "0001-01-01T00:00:00+05:00", "identity": {}},
-        {"created": "yes"},
+        {"created": "yes", "reconcileAt": 1},
     ],
     ids=repr,
 )

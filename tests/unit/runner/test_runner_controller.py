@@ -197,11 +197,13 @@ class Lab:
 
     def is_alive(self) -> bool:
         """Asked once in each turn of the loop, after what was in the inbox has been handled."""
-        due = any(queue.count_due(self.now) for queue in self.controller._queues.values())
-        if self.controller._run_playbook is None and not due and self.inbox.empty():
-            if self.steps:
-                self.steps.pop(0)()
-                # A step may only have moved the clock, which the loop sees when it wakes.
+        queues = [*self.controller._queues.values(), self.controller._suspended]
+        due = any(queue.count_due(self.now) for queue in queues)
+        if self.controller._run_playbook is None and self.inbox.empty():
+            if self.steps or due:
+                if not due:
+                    self.steps.pop(0)()
+                # A step may only have moved the clock, and what is due be suspended: the loop sees it when it wakes.
                 self.inbox.put(Changed(NAMESPACES, namespace("unrelated"), is_gone=False))
             else:
                 self.inbox.put(Stop("SIGTERM"))

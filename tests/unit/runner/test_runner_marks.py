@@ -149,7 +149,9 @@ def test_shared_secret_is_sound_for_those_who_put_their_logins_in(metadata: dict
 
 def test_template_is_what_the_owner_applied_beside_its_marks() -> None:
     metadata = changed(
-        "managedFields", 1, to=entry(f"kube-ecr-secrets/{UID}", fields([*LABELS, "tier"], ["expiry", "note"]))
+        "managedFields",
+        1,
+        to=entry(f"kube-ecr-secrets/{UID}", fields([*LABELS, "tier"], ["expiry", "note", f"{GROUP}/reconcile-at"])),
     )
     assert template_of(metadata) == {("labels", "tier"), ("annotations", "note")}
     assert template_of(OWNED) == template_of(metadata | {"ownerReferences": []}) == template_of({}) == frozenset()

@@ -66,6 +66,31 @@ def test_resource_that_is_being_deleted_is_told_apart(metadata: dict, deleting: 
     assert (resource.deleting, resource.undo) == (deleting, undo)
 
 
+@pytest.mark.parametrize(
+    ("suspend", "metadata", "suspended"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        ("true", {}, False),
+        (True, {"deletionTimestamp": REFRESHED, "finalizers": ["aws.zakariaamine.com/undo"]}, False),
+    ],
+)
+def test_suspended_is_what_says_so_unless_it_is_being_deleted(suspend: object, metadata: dict, suspended: bool) -> None:
+    item = an_object(**metadata)
+    item["spec"]["suspend"] = suspend
+    assert Resource.parse(item).suspended is suspended
+
+
+@pytest.mark.parametrize(
+    ("value", "handled", "is_nudged"),
+    [(None, None, False), ("1", None, True), ("1", "1", False), ("2", "1", True), ("x" * 300, "x" * 256, False)],
+)
+def test_nudge_is_a_value_that_the_status_does_not_tell_of(value: object, handled: object, is_nudged: bool) -> None:
+    item = an_object(annotations={"aws.zakariaamine.com/reconcile-at": value})
+    item["status"] = {"lastHandledReconcileAt": handled} if handled else {}
+    assert Resource.parse(item).is_nudged is is_nudged
+
+
 @pytest.mark.parametrize("kind", ["ClusterAWSECRImagePullSecret", "AWSECRCredential"])
 def test_cluster_scoped_resource_selects_namespaces(kind: str) -> None:
     item = an_object() | {"kind": kind}

@@ -10,7 +10,7 @@ from kube_ecr_runner.resources import Key, Resource
 from kube_ecr_runner.results import Origin, Outcome, Result, Step
 
 OWNER = {"kind": "AWSECRImagePullSecret", "namespace": "a", "name": "ecr", "uid": "u", "generation": 2}
-ITEM = {"owner": OWNER, "state": "present", "namespaces": ["a"], "error": None}
+ITEM = {"owner": OWNER, "state": "present", "namespaces": ["a"], "nudge": "now", "error": None}
 NAMESPACE = {"namespace": "a", "state": "created", "reason": "", "msg": "", "expires_at": "2026-02-01T00:00:00Z"}
 ANSWER = {
     "changed": True,
@@ -19,6 +19,7 @@ ANSWER = {
     "service_accounts": [],
     "removed": [],
     "renew_after": "2026-01-31T18:00:00Z",
+    "issued_at": "2026-01-31T12:00:00Z",
     "error": None,
     "item": ITEM,
 }
@@ -41,6 +42,8 @@ def test_result_of_an_item() -> None:
         outcomes=(Outcome("a", "created", expires_at=datetime(2026, 2, 1, tzinfo=UTC)),),
         registries=("host",),
         renew_after=datetime(2026, 1, 31, 18, tzinfo=UTC),
+        issued_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
+        nudge="now",
     )
 
 

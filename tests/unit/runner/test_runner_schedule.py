@@ -1,7 +1,8 @@
-"""When a resource is due: half of a token's life, growing delays, and what a restart makes of a status."""
+"""When a resource is due: by the age of its token, growing delays, and what a restart makes of a status."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -43,6 +44,53 @@ def test_new_token_is_renewed_between_50_and_55_percent_of_its_life(life: float)
     assert min(delays) >= life / 2
     assert max(delays) <= life * 0.55 + 1
     assert len(set(delays)) > 1
+
+
+def aged(age: float, life: float, state: str = "created") -> Result:
+    """Return a result whose token was granted now, and is to be renewed when it is that old."""
+    return replace(result(outcome(state, life), life=None), renew_after=after(age), issued_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("age", "life", "spread"),
+    [
+        pytest.param(6 * HOUR, 12 * HOUR, 36 * 60.0, id="half"),
+        pytest.param(60.0, 12 * HOUR, 6.0, id="the shortest interval"),
+        pytest.param(HOUR, 12 * HOUR, 360.0, id="sooner"),
+        pytest.param(10 * HOUR, 12 * HOUR, 36 * 60.0, id="the longest interval"),
+        pytest.param(750.0, 900.0, 45.0, id="of a short life"),
+    ],
+)
+def test_interval_says_when_and_many_do_not_come_due_together(age: float, life: float, spread: float) -> None:
+    delays = [delay(aged(age, life), seed=seed) - age for seed in range(1000)]
+    assert min(delays) >= 0
+    assert max(delays) <= spread + 1
+    slot = max(spread / 20, 1)
+    assert max(Counter(each // slot for each in delays).values()) <= 2.2 * 1000 * slot / spread
+    kept = aged(age, life, "unchanged")
+    assert delay(kept, planned=after(age + 1)) == age + 1
+
+
+@pytest.mark.parametrize(
+    ("issued_at", "renew_after", "expires_in"),
+    [
+        pytest.param(HOUR, 7 * HOUR, 13 * HOUR, id="granted in time to come"),
+        pytest.param(0, 7 * HOUR, HOUR, id="renewed when it is dead"),
+        pytest.param(0, -HOUR, -2 * HOUR, id="dead"),
+        pytest.param(0, 0, 0, id="no life at all"),
+        pytest.param(0, 10_000 * HOUR, 20_000 * HOUR, id="a life of years"),
+        pytest.param(-10_000 * HOUR, HOUR, 2 * HOUR, id="granted years ago"),
+        pytest.param(2 * HOUR, HOUR, 3 * HOUR, id="renewed before it was granted"),
+    ],
+)
+@pytest.mark.parametrize("state", ["created", "unchanged"])
+def test_absurd_times_make_neither_a_busy_loop_nor_a_wait_for_ever(
+    issued_at: float, renew_after: float, expires_in: float, state: str
+) -> None:
+    of = replace(aged(renew_after, expires_in, state), issued_at=after(issued_at))
+    delays = [delay(of, seed=seed) for seed in SEEDS]
+    assert min(delays) >= (1 if state == "created" else 60)
+    assert max(delays) <= 11 * HOUR
 
 
 def test_unchanged_secret_is_due_by_its_own_expiry() -> None:

@@ -363,3 +363,17 @@ def events(*outcomes: Outcome, problem: Problem | None = None) -> list[Event]:
 )
 def test_events(outcomes: tuple[Outcome, ...], problem: Problem | None, expected: list[tuple[str, str, str]]) -> None:
     assert events(*outcomes, problem=problem) == [Event(*each) for each in expected]
+
+
+@pytest.mark.parametrize(
+    ("of", "told"),
+    [
+        pytest.param(replace(result(created("a")), nudge="2"), "2", id="answered"),
+        pytest.param(replace(result(created("a"), failed("b")), nudge="2"), "2", id="as far as it can be"),
+        pytest.param(replace(result(unchanged("a"), problem=AWS_DOWN), nudge="2"), "1", id="to be tried again"),
+        pytest.param(result(unchanged("a")), "1", id="taken away"),
+    ],
+)
+def test_the_nudge_that_was_answered_last_is_told(of: Result, told: str) -> None:
+    before = resource(status=SERVED | {"lastHandledReconcileAt": "1"})
+    assert status_of(before, of, NOW, DUE, ["a", "b"])["lastHandledReconcileAt"] == told
