@@ -46,7 +46,9 @@ options:
     env:
       - name: KUBE_ECR_NAMES
   namespaces:
-    description: Only namespaced resources of these namespaces (then no cluster resource is picked).
+    description:
+      - Only namespaced resources of these namespaces (then no cluster resource is picked).
+      - Nothing outside them is read then, so that a C(Role) in each of them is enough.
     type: list
     elements: str
     default: []
@@ -170,7 +172,8 @@ class InventoryModule(BaseInventoryPlugin):
     def _populate(self, cluster: Cluster) -> None:
         self.inventory.add_group(GROUP)
         selector = self.get_option("label_selector")
-        listed = [each for kind in _resources.KINDS for each in _listed(cluster, kind, selector)]
+        namespaces = sorted(set(self.get_option("namespaces")))
+        listed = [each for kind in _resources.KINDS for each in _listed(cluster, kind, namespaces, selector)]
         resources = self._selected(listed)
         settings = _credentials.Settings(
             tuple(self.get_option("allowed_aws_identities")), self.get_option("aws_endpoint_url")
@@ -180,7 +183,7 @@ class InventoryModule(BaseInventoryPlugin):
         items = [_told(*each, existing, self._own_namespace()) for each in zip(resources, identities)]
         for resource, told in zip(resources, items):
             told["error"] = told["error"] or _items.superseded(resource, listed)
-        _survey.complete(cluster, items, datetime.now(timezone.utc))
+        _survey.complete(cluster, items, datetime.now(timezone.utc), namespaces)
         salt = secrets.token_bytes(16)
         hosts: dict[str, list[dict]] = {}
         regions: dict[str, str] = {}
@@ -217,8 +220,11 @@ class InventoryModule(BaseInventoryPlugin):
             self.inventory.set_variable(host, name, value)
 
 
-def _listed(cluster: Cluster, kind: str, label_selector: str | None) -> list[dict]:
-    """Only who comes from kube-ecr-secrets-operator has the legacy kind."""
+def _listed(cluster: Cluster, kind: str, namespaces: list[str], label_selector: str | None) -> list[dict]:
+    """Only who comes from kube-ecr-secrets-operator has the legacy kind; in namespaces there is but one kind."""
+    if namespaces:
+        within = namespaces if kind == _resources.NAMESPACED_KIND else []
+        return [each for namespace in within for each in cluster.list_resources(kind, label_selector, namespace)]
     try:
         return list(cluster.list_resources(kind, label_selector))
     except KubernetesError as error:

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 GROUP = "aws.zakariaamine.com"
+NAMESPACED_KIND = "AWSECRImagePullSecret"
 CLUSTER_KIND = "ClusterAWSECRImagePullSecret"
 # What kube-ecr-secrets-operator called the cluster kind before; served as it is, for whoever comes from there.
 LEGACY_KIND = "AWSECRCredential"
@@ -43,7 +44,7 @@ class Kind:
 
 
 KINDS = {
-    "AWSECRImagePullSecret": Kind("v1alpha2", "awsecrimagepullsecrets"),
+    NAMESPACED_KIND: Kind("v1alpha2", "awsecrimagepullsecrets"),
     CLUSTER_KIND: Kind("v1alpha2", "clusterawsecrimagepullsecrets"),
     LEGACY_KIND: Kind("v1alpha1", "awsecrcredentials"),
 }

@@ -29,6 +29,7 @@ from ansible_runner.exceptions import AnsibleRunnerException
 from ansible_runner.interface import init_runner
 
 from kube_ecr_runner.environment import child_environment, own_identity_config
+from kube_ecr_runner.plays import Play
 from kube_ecr_runner.progress import Progress
 from kube_ecr_runner.resources import Key
 from kube_ecr_runner.results import Result
@@ -52,18 +53,22 @@ _log = logging.getLogger(__name__)
 class Settings:
     """What all runs have in common; timeout is in seconds.
 
-    allowed_aws_identities are the patterns of AWS identities of the runner that namespaced resources may use.
+    allowed_aws_identities are the patterns of AWS identities of the runner that namespaced resources may use. is_local
+    says that nothing is to be read outside the namespaces of the resources, is_dry that nothing is to be changed.
     """
 
     kubeconfig: str | None = None
     context: str | None = None
     aws_endpoint_url: str | None = None
     allowed_aws_identities: tuple[str, ...] = ()
+    is_local: bool = False
+    is_dry: bool = False
     timeout: int = 300
     forks: int = 5
 
     def inventory(self, keys: Iterable[Key]) -> dict[str, object]:
         """Return the content of the inventory file that names these resources."""
+        keys = list(keys)
         options = {
             "plugin": _INVENTORY_PLUGIN,
             "names": [str(key) for key in keys],
@@ -71,6 +76,7 @@ class Settings:
             "kubeconfig": self.kubeconfig and str(Path(self.kubeconfig).expanduser().absolute()),
             "context": self.context,
             "allowed_aws_identities": list(self.allowed_aws_identities) or None,
+            "namespaces": sorted({key.namespace for key in keys}) if self.is_local else None,
         }
         return {name: value for name, value in options.items() if value is not None}
 
@@ -101,33 +107,35 @@ def check_tmpdir(path: str) -> None:
 
 def run_batch(
     keys: Iterable[Key],
-    playbook: str,
+    play: Play,
     settings: Settings,
     deliver: Callable[[Result], None],
     cancelled: threading.Event,
 ) -> Summary:
-    """Run the playbook for these resources and return when nothing of it is left.
+    """Run the play for these resources and return when nothing of it is left.
 
-    deliver gets each result as it arrives, in the calling thread. The run ends early when cancelled is set. Nothing
-    is raised: whatever goes wrong is in the summary. One call at a time.
+    deliver gets each result in the calling thread: as it arrives, or at the end (see progress.py). The run ends early
+    when cancelled is set. Nothing is raised: whatever goes wrong is in the summary. One call at a time.
     """
-    progress = Progress(deliver, dict.fromkeys(keys))
+    progress = Progress(deliver, dict.fromkeys(keys), is_held=not play.is_plain)
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as private:
             try:
-                status, rc = _run(Path(private), playbook, settings, progress, cancelled)
+                status, rc = _run(Path(private), play, settings, progress, cancelled)
             finally:
                 end_orphans()
     except (AnsibleRunnerException, pexpect.exceptions.ExceptionPexpect, OSError) as error:
         status, rc = "error", None
         progress.errors.append(f"the run could not be started or followed: {type(error).__name__}: {error}")
     seconds = time.monotonic() - started
-    return Summary(status, rc, seconds, _why(status, rc, settings, progress.errors), list(progress.missing))
+    error = _why(status, rc, settings, progress.causes())
+    progress.end(status, error)
+    return Summary(status, rc, seconds, error, list(progress.missing))
 
 
 def _run(
-    private: Path, playbook: str, settings: Settings, progress: Progress, cancelled: threading.Event
+    private: Path, play: Play, settings: Settings, progress: Progress, cancelled: threading.Event
 ) -> tuple[str, int | None]:
     inventory = private / "inventory" / "ecr.yml"
     settings_file = private / "env" / "settings"
@@ -138,9 +146,12 @@ def _run(
     settings_file.write_text(json.dumps({"suppress_output_file": True, "pexpect_timeout": POLL_SECONDS}))
     # JSON is YAML, and its quoting leaves no text of a name any meaning.
     inventory.write_text(json.dumps(settings.inventory(progress.missing)), encoding="utf-8")
+    for name, content in play.files().items():
+        (private / name).write_text(content, encoding="utf-8")
     runner = init_runner(
         private_data_dir=str(private),
-        playbook=playbook,
+        playbook=play.path(str(private)),
+        cmdline="--check" if settings.is_dry else None,
         inventory=str(inventory),
         forks=settings.forks,
         timeout=settings.timeout,

@@ -1,7 +1,7 @@
 """The command kube-ecr-runner: options, signals, and exit codes.
 
 0 after SIGTERM or SIGINT, 2 when it cannot begin (options, environment, watches.yaml, no cluster named), 1 for
-anything else.
+anything else. With --once, 0 only if all resources are served.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import logging
 import os
 import platform
 import random
+import re
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -21,14 +23,19 @@ from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
 
-from kube_ecr_runner import watches
+from kube_ecr_runner import selectors, watches
 from kube_ecr_runner.batch import Settings, TemporaryDirectoryError, adopt_orphans, check_tmpdir, run_batch
 from kube_ecr_runner.controller import Controller, Inbox, Stop
 from kube_ecr_runner.environment import EnvironmentVariableError, check_environment
-from kube_ecr_runner.kube import NAMESPACES, Cluster, KubernetesError, Stream, Troubles, resources_of
+from kube_ecr_runner.kube import NAMESPACES, Cluster, KubernetesError, Source, Stream, Troubles, resources_of
 from kube_ecr_runner.logs import configure, fields
+from kube_ecr_runner.once import serve_once
+from kube_ecr_runner.resources import NAMESPACED_KIND
+from kube_ecr_runner.watches import Watch, WatchesError
 
 PROGRAM = "kube-ecr-runner"
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 _log = logging.getLogger("kube_ecr_runner.cli")
 
@@ -39,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_tmpdir(tempfile.gettempdir())
         check_environment(os.environ, Path("/proc/self/environ"))
-        watched = watches.load(options.watches)
+        watched = _picked(watches.load(options.watches), options)
         cluster = Cluster.connect(options.kubeconfig, options.context)
     except (
         TemporaryDirectoryError,
         EnvironmentVariableError,
-        watches.WatchesError,
+        WatchesError,
         KubernetesError,
     ) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
@@ -55,41 +62,80 @@ def main(arguments: Sequence[str] | None = None) -> int:
         context=options.context,
         aws_endpoint_url=options.aws_endpoint_url,
         allowed_aws_identities=options.allowed_aws_identities,
+        is_local=bool(options.namespaces),
+        is_dry=options.dry_run,
         timeout=options.run_timeout,
         forks=options.forks,
     )
-    playbooks = {each.kind: each.playbook for each in watched}
     told = fields(
         version=version(PROGRAM),
         python=platform.python_version(),
         cluster=cluster.url,
-        playbooks=",".join(sorted(set(playbooks.values()))),
+        playbooks=",".join(sorted({str(each.play) for each in watched})),
+        namespaces=",".join(options.namespaces) or None,
+        selector=options.selector,
     )
     _log.info("started", extra=told)
-    _serve(cluster, playbooks, settings, options)
+    if options.once or options.dry_run:
+        return 0 if _pass(cluster, watched, settings, options) else 1
+    _serve(cluster, watched, settings, options)
     return 0
 
 
-def _serve(cluster: Cluster, playbooks: dict[str, str], settings: Settings, options: argparse.Namespace) -> None:
+def _picked(watched: list[Watch], options: argparse.Namespace) -> list[Watch]:
+    """Return the watches of kinds that are served: in namespaces, cluster resources are not."""
+    picked = [each for each in watched if each.kind == NAMESPACED_KIND or not options.namespaces]
+    if not picked:
+        raise WatchesError(f"{options.watches}: has no entry for {NAMESPACED_KIND}, but --namespaces picks just those")
+    return picked
+
+
+def _sources(watched: list[Watch], options: argparse.Namespace) -> list[Source]:
+    """Return what to list and watch: a source for each kind, and for each namespace if there are any."""
+    return [
+        resources_of(each.kind, namespace, selectors.joined(each.selector, options.selector or ""))
+        for each in watched
+        for namespace in options.namespaces or ("",)
+    ]
+
+
+def _pass(cluster: Cluster, watched: list[Watch], settings: Settings, options: argparse.Namespace) -> bool:
+    cancelled = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: cancelled.set())
+    adopt_orphans()
+    return serve_once(
+        cluster,
+        watched,
+        _sources(watched, options),
+        lambda keys, play, deliver, stop: run_batch(keys, play, settings, deliver, stop),
+        cancelled,
+        is_dry=options.dry_run,
+        batch_size=options.batch_size,
+        random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
+    )
+
+
+def _serve(cluster: Cluster, watched: list[Watch], settings: Settings, options: argparse.Namespace) -> None:
     inbox: Inbox = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         # SimpleQueue.put is the one that may be called from a signal handler.
         signal.signal(number, lambda received, _: inbox.put(Stop(signal.Signals(received).name)))
     adopt_orphans()
-    sources = {kind: resources_of(kind) for kind in playbooks}
+    sources = _sources(watched, options)
     troubles, minor_troubles = Troubles(), Troubles()
     controller = Controller(
-        playbooks,
+        watched,
         sources,
         cluster,
-        lambda keys, playbook, deliver, cancelled: run_batch(keys, playbook, settings, deliver, cancelled),
+        lambda keys, play, deliver, cancelled: run_batch(keys, play, settings, deliver, cancelled),
         inbox,
         lambda source: Stream(cluster, source, inbox.put, minor_troubles),
         window=timedelta(seconds=options.batch_window),
         batch_size=options.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
     )
-    controller.run(Stream(cluster, source, inbox.put, troubles) for source in (*sources.values(), NAMESPACES))
+    controller.run(Stream(cluster, source, inbox.put, troubles) for source in (*sources, NAMESPACES))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,6 +147,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = partial(parser.add_argument, metavar="")
     add("--watches", type=Path, required=True, metavar="FILE", help="which kind runs which playbook (watches.yaml)")
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="serve all resources once, whether they are due or not, and end: with 0 if all are served, else with 1",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what --once would do, and change nothing (Ansible's check mode)",
+    )
+    add(
+        "--namespaces",
+        type=_namespaces,
+        metavar="NAMES",
+        default=(),
+        help="only the namespaced resources of these namespaces, comma separated, and no cluster resources",
+    )
+    add(
+        "--selector",
+        type=_selector,
+        metavar="LABELS",
+        help="only resources with these labels, in the syntax of kubectl -l",
+    )
     add("--kubeconfig", metavar="FILE", default=environment.get("K8S_AUTH_KUBECONFIG"), help="the kubeconfig to use")
     add("--context", metavar="NAME", default=environment.get("K8S_AUTH_CONTEXT"), help="the context of the kubeconfig")
     add(
@@ -168,6 +237,22 @@ def _identities(text: str) -> tuple[str, ...]:
                 "arn:aws:iam::111122223333:role/ecr-pull-*, separated by commas"
             )
     return patterns
+
+
+def _namespaces(text: str) -> tuple[str, ...]:
+    """An empty list is refused: it may come of a variable that is not set, and would stand for all namespaces."""
+    names = tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+    for each in names or (text,):
+        if not _NAMESPACE.fullmatch(each):
+            raise argparse.ArgumentTypeError(f"{each!r} is no name of a namespace; give names, separated by commas")
+    return names
+
+
+def _selector(text: str) -> str:
+    try:
+        return selectors.check(text)
+    except selectors.SelectorError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _at_least(kind: type, least: int):

@@ -32,11 +32,13 @@ from kube_ecr_runner.news import (
     is_settled,
     unsettled,
 )
+from kube_ecr_runner.plays import Play
 from kube_ecr_runner.queue import DueQueue
 from kube_ecr_runner.resources import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.results import Result
 from kube_ecr_runner.status import Event, condition_of, events_of, status_of
 from kube_ecr_runner.times import parse_time
+from kube_ecr_runner.watches import Watch
 
 # A clock that was set is noticed after this many seconds, for due times are times of day.
 MAX_SLEEP_SECONDS = 30.0
@@ -58,8 +60,8 @@ class Writer(Protocol):
         """See kube.Cluster."""
 
 
-# Runs a playbook for keys, delivers results, ends early when the event is set: batch.run_batch with its settings.
-Runner = Callable[[list[Key], str, Callable[[Result], None], threading.Event], Summary]
+# Runs a play for keys, delivers results, ends early when the event is set: batch.run_batch with its settings.
+Runner = Callable[[list[Key], Play, Callable[[Result], None], threading.Event], Summary]
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ class Controller:
 
     def __init__(
         self,
-        playbooks: Mapping[str, str],
-        sources: Mapping[str, Source],
+        watched: Iterable[Watch],
+        sources: Iterable[Source],
         writer: Writer,
         runner: Runner,
         inbox: Inbox,
@@ -113,12 +115,12 @@ class Controller:
         random: Random,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """playbooks and sources are by kind; inbox is where the watches of sources and of namespaces deliver.
+        """inbox is where the watches of sources, those of custom resources, and of namespaces deliver.
 
         follow makes the watch of a further source, which delivers there too.
         """
-        self._playbooks = playbooks
-        self._kinds = {source: kind for kind, source in sources.items()}
+        self._watched = {each.kind: each for each in watched}
+        self._sources = frozenset(sources)
         self._writer = writer
         self._runner = runner
         self._inbox = inbox
@@ -126,16 +128,16 @@ class Controller:
         self._batch_size = batch_size
         self._random = random
         self._clock = clock
-        self._queues = {playbook: DueQueue() for playbook in dict.fromkeys(playbooks.values())}
+        self._queues = {each.play: DueQueue() for each in self._watched.values()}
         self._tracked: dict[Key, _Tracked] = {}
         # When to look at the doubts about resources.
         self._doubtful = DueQueue()
         self._namespaces: dict[str, Namespace] = {}
         self._following = Following(follow)
         self._names_changed = False
-        self._unlisted = {*sources.values(), NAMESPACES}
+        self._unlisted = {*self._sources, NAMESPACES}
         self._runs = 0
-        self._run_playbook: str | None = None
+        self._run_play: Play | None = None
         self._cancelled = threading.Event()
         self._rewrite_at: datetime | None = None
         self._stop: Stop | None = None
@@ -179,7 +181,7 @@ class Controller:
 
     def _seconds_to_wait(self) -> float:
         moments = [each for each in (self._rewrite_at, self._doubtful.next_due()) if each]
-        if self._run_playbook is None and not self._unlisted:
+        if self._run_play is None and not self._unlisted:
             moments += [due + self._window for queue in self._queues.values() if (due := queue.next_due())]
         if not moments:
             return MAX_SLEEP_SECONDS
@@ -192,10 +194,10 @@ class Controller:
                 self._listed(source)
             case Changed(source, item, is_gone) if source == NAMESPACES:
                 self._namespace_changed(item, is_gone)
-            case Listed(source, objects) if source in self._kinds:
-                self._resources_listed(self._kinds[source], objects)
+            case Listed(source, objects) if source in self._sources:
+                self._resources_listed(source, objects)
                 self._listed(source)
-            case Changed(source, item, is_gone) if source in self._kinds:
+            case Changed(source, item, is_gone) if source in self._sources:
                 if is_gone:
                     self._forget(item.key)
                 else:
@@ -223,9 +225,9 @@ class Controller:
             counts = fields(resources=len(self._tracked), due=waiting, namespaces=len(self._namespaces))
             _log.info("watching", extra=counts)
 
-    def _resources_listed(self, kind: str, resources: Iterable[Resource]) -> None:
+    def _resources_listed(self, source: Source, resources: Iterable[Resource]) -> None:
         listed = {each.key: each for each in resources}
-        for key in [key for key in self._tracked if key.kind == kind and key not in listed]:
+        for key in [key for key in self._tracked if _is_of(key, source) and key not in listed]:
             self._forget(key)
         for each in listed.values():
             self._resource_seen(each)
@@ -253,6 +255,7 @@ class Controller:
         now = self._clock()
         is_urgent = resource.undo or is_outdated(resource, self._namespaces)
         due = now if is_urgent else schedule.first_due(resource, now)
+        due = schedule.within(due, self._watched[resource.key.kind].period, now, self._random)
         self._queue_of(resource.key).mark(resource.key, due)
 
     def _renew(self, found: Iterable[_Tracked]) -> None:
@@ -268,7 +271,7 @@ class Controller:
             self._names_changed = True
 
     def _queue_of(self, key: Key) -> DueQueue:
-        return self._queues[self._playbooks[key.kind]]
+        return self._queues[self._watched[key.kind].play]
 
     def _namespaces_listed(self, listed: dict[str, Namespace]) -> None:
         for name in self._namespaces.keys() - listed.keys():
@@ -301,7 +304,12 @@ class Controller:
         """Watch what the resources name; before all of them are known there is nothing to compare with."""
         if self._names_changed and not self._unlisted:
             self._names_changed = False
-            self._following.follow(named for each in self._tracked.values() for named in each.resource.watched)
+            is_local = all(source.namespace for source in self._sources)
+            self._following.follow(
+                (*named, each.resource.key.namespace if is_local else "")
+                for each in self._tracked.values()
+                for named in each.resource.watched
+            )
 
     def _objects_listed(self, source: Source, objects: Iterable[Referenced]) -> None:
         seen = self._following.listed(source, objects)
@@ -310,7 +318,8 @@ class Controller:
             return
         self._renew(self._affected_at_first_sight(seen.found))
         for tracked in self._tracked.values():
-            self._disturb(tracked, unsettled(tracked.resource, seen, self._namespaces), is_news=False)
+            if source.namespace in ("", tracked.resource.key.namespace):
+                self._disturb(tracked, unsettled(tracked.resource, seen, self._namespaces), is_news=False)
 
     def _affected_at_first_sight(self, found: Mapping[Reference, Referenced]) -> list[_Tracked]:
         """Return the resources whose way in may have changed since they were served, or while they are."""
@@ -363,31 +372,31 @@ class Controller:
     # Runs
 
     def _start_run(self) -> None:
-        if self._run_playbook is not None or self._unlisted or self._stop:
+        if self._run_play is not None or self._unlisted or self._stop:
             return
         now = self._clock()
-        for playbook, queue in sorted(self._queues.items(), key=lambda item: item[1].next_due() or now):
+        for play, queue in sorted(self._queues.items(), key=lambda item: item[1].next_due() or now):
             due = queue.next_due()
             if due and (due + self._window <= now or queue.count_due(now) >= self._batch_size):
-                self._start(playbook, queue.take(now, self._batch_size))
+                self._start(play, queue.take(now, self._batch_size))
                 return
 
-    def _start(self, playbook: str, keys: list[Key]) -> None:
+    def _start(self, play: Play, keys: list[Key]) -> None:
         self._runs += 1
-        self._run_playbook = playbook
+        self._run_play = play
         number = self._runs
         _log.debug("run started", extra=fields(run=number, resources=" ".join(map(str, keys))))
 
         def work() -> None:
-            summary = self._runner(keys, playbook, self._inbox.put, self._cancelled)
+            summary = self._runner(keys, play, self._inbox.put, self._cancelled)
             self._inbox.put(_RunEnded(number, len(keys), summary))
 
         threading.Thread(target=work, name=f"run {number}", daemon=True).start()
 
     def _run_ended(self, ended: _RunEnded) -> None:
         summary = ended.summary
-        queue = self._queues[self._run_playbook or ""]
-        self._run_playbook = None
+        queue = self._queues[self._run_play or Play()]
+        self._run_play = None
         missing = [self._tracked[key] for key in summary.missing if key in self._tracked and queue.is_working(key)]
         told = fields(
             run=ended.number,
@@ -404,7 +413,7 @@ class Controller:
     def _drain(self) -> None:
         """Wait for the run to end, so that what it brought is told and nothing of it is left."""
         deadline = self._clock() + timedelta(seconds=STOP_SECONDS)
-        while self._run_playbook is not None and self._clock() < deadline:
+        while self._run_play is not None and self._clock() < deadline:
             try:
                 message = self._inbox.get(timeout=1.0)
             except Empty:
@@ -428,7 +437,9 @@ class Controller:
         tracked.failures = tracked.failures + 1 if schedule.has_failed(result) else 0
         before = tracked.resource
         planned = parse_time(before.status.get("nextRefreshTime"))
+        watch = self._watched[result.key.kind]
         due = schedule.next_due(result, tracked.failures, planned, now, self._random)
+        due = schedule.within(due, watch.period, now, self._random)
         if not queue.finish(result.key, due):
             return
         if tracked.doubts:
@@ -440,6 +451,8 @@ class Controller:
         status = status_of(before, result, now, due, targets)
         tracked.resource = replace(before, status=status)
         _log_change(before, status)
+        if not watch.is_told:
+            return
         if status != before.status or tracked.unwritten:
             self._write_status(tracked, now)
         self._tell(tracked, events_of(before, result), now)
@@ -483,6 +496,10 @@ class Controller:
                 _log.warning("cannot write to the API server", extra=fields(cause=error))
             return False
         return True
+
+
+def _is_of(key: Key, source: Source) -> bool:
+    return key.kind == source.kind and source.namespace in ("", key.namespace)
 
 
 def _log_change(resource: Resource, status: Mapping) -> None:

@@ -14,6 +14,7 @@ import pytest
 from kube_ecr_runner.batch import Summary
 from kube_ecr_runner.controller import Controller, Inbox, Stop
 from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, Source, objects_named, resources_of
+from kube_ecr_runner.plays import Play
 from kube_ecr_runner.resources import (
     CLUSTER_KIND,
     NAMESPACED_KIND,
@@ -26,6 +27,7 @@ from kube_ecr_runner.resources import (
 from kube_ecr_runner.results import Origin, Outcome, Problem, Result, Step
 from kube_ecr_runner.status import Event, condition_of
 from kube_ecr_runner.targets import Names, Targets
+from kube_ecr_runner.watches import Watch as Entry
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 RENEW = NOW + timedelta(hours=6)
@@ -87,6 +89,7 @@ class Lab:
     """A controller whose parts are made up. It stops when nothing is due and all steps were taken."""
 
     playbooks: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(SOURCES, "a.b.c"))
+    watch_options: Mapping[str, object] = field(default_factory=dict)
     batch_size: int = 10
     runs: list[list[Key]] = field(default_factory=list)
     played: list[str] = field(default_factory=list)
@@ -103,8 +106,8 @@ class Lab:
     def __post_init__(self) -> None:
         self.inbox: Inbox = SimpleQueue()
         self.controller = Controller(
-            self.playbooks,
-            SOURCES,
+            [Entry(kind, Play(playbook), **self.watch_options) for kind, playbook in self.playbooks.items()],
+            SOURCES.values(),
             self,
             self.run_batch,
             self.inbox,
@@ -124,10 +127,10 @@ class Lab:
         self.controller.run([self])
 
     def run_batch(
-        self, keys: list[Key], playbook: str, deliver: Callable[[Result], None], cancelled: threading.Event
+        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> Summary:
         self.runs.append(keys)
-        self.played.append(playbook)
+        self.played.append(play.playbook)
         self.during_run()
         results = {key: self.answer(key) for key in keys}
         for result in results.values():
@@ -170,7 +173,7 @@ class Lab:
     def is_alive(self) -> bool:
         """Asked once in each turn of the loop, after what was in the inbox has been handled."""
         due = any(queue.count_due(self.now) for queue in self.controller._queues.values())
-        if self.controller._run_playbook is None and not due and self.inbox.empty():
+        if self.controller._run_play is None and not due and self.inbox.empty():
             if self.steps:
                 self.steps.pop(0)()
                 # A step may only have moved the clock, which the loop sees when it wakes.
