@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 RECONCILE = "kube_ecr.secrets.reconcile"
+# Has our playbook let a user's tasks run where a resource failed.
+CARRY_ON = "kube_ecr_carry_on"
 # The inventory's group of all hosts that hold resources.
 _HOSTS = "aws_identities"
 
@@ -39,7 +41,8 @@ class Play:
         ansible-runner hands on the variables by name of the file, so that none is in the arguments of a process.
         JSON is YAML: https://yaml.org/spec/1.2.2/#json-schema
         """
-        files = {"env/extravars": self.variables} if self.variables else {}
+        variables = json.loads(self.variables or "{}") | ({} if self.is_plain else {CARRY_ON: True})
+        files = {"env/extravars": json.dumps(variables)} if variables else {}
         if self.role:
             after = {"name": f"Run {self.role}", "hosts": _HOSTS, "gather_facts": False, "roles": [self.role]}
             files["play.yml"] = json.dumps([{"import_playbook": self.playbook}, after])

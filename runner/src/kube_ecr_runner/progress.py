@@ -20,7 +20,10 @@ _ENDED = ("successful", "failed")
 
 @dataclass(frozen=True)
 class _Failure:
-    """A task that failed on a host; owners are the resources in the items that it failed for, none if it is no loop."""
+    """A task that failed on a host; owners are the resources in the items that it failed for, none if it is no loop.
+
+    There is no text where the results of resources tell.
+    """
 
     host: str
     text: str
@@ -97,12 +100,12 @@ class Progress:
                 self.errors.append(text)
 
     def _task_failed(self, data: Mapping) -> None:
-        items = self._items.pop(_task_of(data), {})
-        is_own_loop = data.get("task") == TASK and "results" in (data.get("res") or {})
-        if data.get("ignore_errors") or is_own_loop:
-            return
-        text = next(iter(items.values()), "") or _told(data)
-        self._failures.append(_Failure(str(data.get("host")), text, frozenset(items)))
+        items, is_own = self._items.pop(_task_of(data), {}), data.get("task") == TASK
+        if is_own and "results" not in (data.get("res") or {}):
+            self.errors.append(_told(data))
+        if not data.get("ignore_errors"):
+            text = "" if is_own else next(iter(items.values()), "") or _told(data)
+            self._failures.append(_Failure(str(data.get("host")), text, frozenset(items)))
 
     def _lasting(self) -> Iterator[_Failure]:
         """Yield the failures that were not rescued.
@@ -112,7 +115,8 @@ class Progress:
         counts = self._unrescued
         for host in dict.fromkeys(each.host for each in self._failures):
             found = [each for each in self._failures if each.host == host]
-            yield from found if counts is None else found[max(len(found) - counts.get(host, 0), 0) :]
+            lasting = found if counts is None else found[max(len(found) - counts.get(host, 0), 0) :]
+            yield from (each for each in lasting if each.text)
 
     def _problem(self, result: Result, host: str, cut: str) -> Problem | None:
         hosts = {each for each, _ in self._held.values()}

@@ -18,7 +18,7 @@ import yaml
 
 from kube_ecr_runner import selectors
 from kube_ecr_runner.marks import GROUP
-from kube_ecr_runner.plays import RECONCILE, Play
+from kube_ecr_runner.plays import CARRY_ON, RECONCILE, Play
 from kube_ecr_runner.resources import PLURALS, VERSIONS
 
 _NAMING = ("version", "group", "kind")
@@ -52,6 +52,7 @@ _OWN_VARIABLES = frozenset(
         "credentials",
         "ecr",
         "item",
+        CARRY_ON,
         "kubernetes_connection",
         "pull_secrets",
     }
@@ -156,7 +157,8 @@ def _must_be(where: str, key: str, value: str, supported: tuple[str, ...]) -> No
 def _play(entry: Mapping, where: str, folder: Path) -> Play:
     playbook, role = entry.get("playbook"), entry.get("role")
     if bool(playbook) == bool(role):
-        raise WatchesError(f"{where}: needs one of the keys 'playbook' and 'role', such as playbook: {RECONCILE}")
+        hint = ", not both" if playbook else f", such as playbook: {RECONCILE}"
+        raise WatchesError(f"{where}: needs one of the keys 'playbook' and 'role'{hint}")
     variables = _variables(entry.get("vars"), where)
     if role:
         is_name = _COLLECTION_PLAYBOOK.fullmatch(role)
@@ -187,7 +189,9 @@ def _variables(variables: object, where: str) -> str:
         try:
             json.dumps(variables[name], allow_nan=False)
         except (TypeError, ValueError):
-            raise WatchesError(f"{where}: vars: '{name}' holds a date or so; put it in quotes") from None
+            raise WatchesError(
+                f"{where}: vars: '{name}' holds something that is no text, number, list or such; put it in quotes"
+            ) from None
     return json.dumps(variables, sort_keys=True) if variables else ""
 
 
