@@ -32,6 +32,11 @@ def test_inventory_says_what_is_allowed() -> None:
     assert options["allowed_aws_identities"] == ["runner", "arn:*"]
 
 
+def test_inventory_reads_nothing_outside_the_namespaces_of_the_resources_where_that_is_wanted() -> None:
+    keys = [Key("AWSECRImagePullSecret", namespace, name) for namespace, name in ("bx", "ax", "by")]
+    assert Settings(is_local=True).inventory(iter(keys))["namespaces"] == ["a", "b"]
+
+
 # In a process of its own, since it ends all children in other sessions: the tests have some.
 _LEAVE_AN_ORPHAN = """
 import subprocess, sys

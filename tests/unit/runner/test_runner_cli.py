@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from kube_ecr_runner import cli
+from kube_ecr_runner.plays import Play
+from kube_ecr_runner.watches import Watch
 
 OPTION, VARIABLE = "--allowed-aws-identities", "KUBE_ECR_ALLOWED_AWS_IDENTITIES"
 
@@ -50,6 +52,36 @@ def test_entry_that_matches_nothing_is_refused_by_name(
     with pytest.raises(SystemExit, match="2"):
         cli.main(watches)
     assert capsys.readouterr().err.count(f"{OPTION}: '{entry}' matches no AWS identity") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--namespaces", "team-a,Team"], "--namespaces: 'Team' is no name of a namespace"),
+        (["--namespaces", ""], "--namespaces: '' is no name of a namespace"),
+        (["--namespaces", "team-*"], "--namespaces: 'team-*' is no name of a namespace"),
+        (["--selector", "tier is x"], "--selector: 'tier is x' is no condition on a label, such as tier=production"),
+    ],
+)
+def test_selection_that_selects_nothing_or_all_by_mistake_is_refused(
+    watches: list[str], capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*watches, *options])
+    assert words in capsys.readouterr().err
+
+
+def test_in_namespaces_cluster_resources_are_not_served(watches: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    entry = "{version: v1alpha2, group: aws.zakariaamine.com, playbook: a.b.c, kind: %s}"
+    options = cli._parser().parse_args([*watches, "--namespaces", "b, a,b", "--selector", "x=y"])
+    assert options.namespaces == ("b", "a")
+    both = [Watch("AWSECRImagePullSecret", Play(), selector="s"), Watch("ClusterAWSECRImagePullSecret", Play())]
+    picked = cli._picked(both, options)
+    assert picked == both[:1]
+    assert [(each.namespace, each.labels) for each in cli._sources(picked, options)] == [("b", "s,x=y"), ("a", "s,x=y")]
+    Path(watches[1]).write_text(f"- {entry % 'ClusterAWSECRImagePullSecret'}")
+    assert cli.main([*watches, "--namespaces", "a"]) == 2
+    assert "has no entry for AWSECRImagePullSecret, but --namespaces picks just those" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from queue import SimpleQueue
 from random import Random
 
@@ -90,6 +91,7 @@ class Lab:
 
     playbooks: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(SOURCES, "a.b.c"))
     watch_options: Mapping[str, object] = field(default_factory=dict)
+    sources: tuple[Source, ...] = tuple(SOURCES.values())
     batch_size: int = 10
     runs: list[list[Key]] = field(default_factory=list)
     played: list[str] = field(default_factory=list)
@@ -107,7 +109,7 @@ class Lab:
         self.inbox: Inbox = SimpleQueue()
         self.controller = Controller(
             [Entry(kind, Play(playbook), **self.watch_options) for kind, playbook in self.playbooks.items()],
-            SOURCES.values(),
+            self.sources,
             self,
             self.run_batch,
             self.inbox,
@@ -219,6 +221,42 @@ def test_each_playbook_has_runs_of_its_own() -> None:
     lab = Lab(playbooks={NAMESPACED_KIND: "a.b.c", CLUSTER_KIND: "d.e.f"})
     lab.serve([resource(), resource(key=Key(NAMESPACED_KIND, "ns1", "a"))])
     assert sorted(lab.played) == ["a.b.c", "d.e.f"]
+
+
+def test_a_period_limits_how_long_nobody_looks_at_a_resource_also_after_a_restart() -> None:
+    hour = timedelta(hours=1)
+    lab = Lab(watch_options={"period": hour})
+    lab.serve([resource()], lambda: lab.wait(30), lambda: lab.wait(31))
+    assert lab.runs == [[KEY], [KEY]]
+    assert lab.statuses[0]["nextRefreshTime"] <= "2026-01-31T13:00:00Z"
+
+    without = Lab()
+    without.serve([resource()])
+    again = Lab(watch_options={"period": hour})
+    again.serve([resource(status=without.statuses[0])], lambda: again.wait(30), lambda: again.wait(31))
+    assert again.runs == [[KEY]]
+
+
+def test_where_no_status_is_wanted_none_and_no_event_is_written_and_the_resource_is_renewed_all_the_same() -> None:
+    lab = Lab(watch_options={"is_told": False})
+    lab.serve([resource()], lambda: lab.wait(60 * 5), lambda: lab.wait(60 * 2))
+    assert (lab.runs, lab.statuses, lab.events) == ([[KEY], [KEY]], [], [])
+
+
+def test_resources_of_each_namespace_have_watches_of_their_own() -> None:
+    """A list of one namespace says nothing of another, nor do the Secrets in it."""
+    sources = tuple(resources_of(NAMESPACED_KIND, name) for name in ("ns1", "ns2"))
+    one, other = (resource(key=Key(NAMESPACED_KIND, name, "app")) for name in ("ns1", "ns2"))
+    one, other = replace(one, targets=Targets.of("ns1")), replace(other, targets=Targets.of("ns2"))
+    logins = [objects_named("Secret", "ecr-login", name) for name in ("ns1", "ns2")]
+    lab = Lab(sources=sources, present={each: (login(each.namespace),) for each in logins})
+    lab.answer = lambda key: served(key, generation=len(lab.runs))
+    relist = partial(lab.put, Listed(sources[0], ()), Listed(sources[1], (replace(other, generation=2),)))
+    lab.steps = [lab.wait, relist, lab.wait]
+    lab.put(Listed(sources[0], (one,)), Listed(sources[1], (other,)), namespaces("ns1", "ns2"))
+    lab.controller.run([lab])
+    assert [each.source for each in lab.watches] == logins
+    assert [sorted(keys) for keys in lab.runs] == [[one.key, other.key], [other.key]]
 
 
 def test_restart_while_idle_runs_and_writes_nothing() -> None:
