@@ -58,7 +58,9 @@ options:
       - This is how the runner starts C(ansible-playbook) ahead of need.
     type: path
   namespaces:
-    description: Only namespaced resources of these namespaces (then no cluster resource is picked).
+    description:
+      - Only namespaced resources of these namespaces (then no cluster resource is picked).
+      - Nothing outside them is read then, so that a C(Role) in each of them is enough.
     type: list
     elements: str
     default: []
@@ -203,8 +205,14 @@ class InventoryModule(BaseInventoryPlugin):
         options = {name: self.get_option(name) for name in ("kubeconfig", "context")}
         return {name: value for name, value in options.items() if value}
 
-    def _selected(self, resources: list[dict]) -> list[dict]:
-        names, namespaces = self._names(), self.get_option("namespaces")
+    def _namespaces(self, names: list[str]) -> list[str]:
+        """Return the namespaces to look into, none for all: of a shard, those that a run is for."""
+        namespaces = set(self.get_option("namespaces"))
+        if namespaces and self.get_option("names_file"):
+            namespaces &= {_resources.namespace_in(each) for each in names}
+        return sorted(namespaces)
+
+    def _selected(self, resources: list[dict], names: list[str], namespaces: list[str]) -> list[dict]:
         selected = [each for each in resources if _resources.is_selected(each, names, namespaces)]
         return sorted((each for each in selected if not _is_gone(each)), key=_resources.reference)
 
@@ -212,8 +220,10 @@ class InventoryModule(BaseInventoryPlugin):
         for group in (GROUP, SUSPENDED_GROUP):
             self.inventory.add_group(group)
         selector = self.get_option("label_selector")
-        listed = [each for kind in _resources.KINDS for each in _listed(cluster, kind, selector)]
-        resources = self._selected(listed)
+        names = self._names()
+        namespaces = self._namespaces(names)
+        listed = [each for kind in _resources.KINDS for each in _listed(cluster, kind, namespaces, selector)]
+        resources = self._selected(listed, names, namespaces)
         settings = _credentials.Settings(
             tuple(self.get_option("allowed_aws_identities")), self.get_option("aws_endpoint_url")
         )
@@ -224,7 +234,7 @@ class InventoryModule(BaseInventoryPlugin):
         self._tell_suspended(items)
         for resource, told in zip(resources, items):
             told["error"] = told["error"] or _items.superseded(resource, listed)
-        _survey.complete(cluster, items, datetime.now(timezone.utc))
+        _survey.complete(cluster, items, datetime.now(timezone.utc), namespaces)
         salt = secrets.token_bytes(16)
         hosts: dict[str, list[dict]] = {}
         regions: dict[str, str] = {}
@@ -266,8 +276,11 @@ class InventoryModule(BaseInventoryPlugin):
             self.inventory.set_variable(host, name, value)
 
 
-def _listed(cluster: Cluster, kind: str, label_selector: str | None) -> list[dict]:
-    """Only who comes from kube-ecr-secrets-operator has the legacy kind."""
+def _listed(cluster: Cluster, kind: str, namespaces: list[str], label_selector: str | None) -> list[dict]:
+    """Only who comes from kube-ecr-secrets-operator has the legacy kind; in namespaces there is but one kind."""
+    if namespaces:
+        within = namespaces if kind == _resources.NAMESPACED_KIND else []
+        return [each for namespace in within for each in cluster.list_resources(kind, label_selector, namespace)]
     try:
         return list(cluster.list_resources(kind, label_selector))
     except KubernetesError as error:

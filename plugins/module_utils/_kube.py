@@ -187,10 +187,10 @@ class Cluster:
         path, where = _collection("serviceaccounts", namespace)
         return self._list(path, f"serviceaccounts in {where}", {})
 
-    def list_resources(self, kind: str, label_selector: str | None = None) -> Iterator[dict]:
-        """Yield the custom resources of one kind in the whole cluster. Raises KubernetesError."""
-        what = f"{KINDS[kind].plural}.{GROUP} in all namespaces"
-        return self._list(_resource_path(kind), what, {"labelSelector": label_selector})
+    def list_resources(self, kind: str, label_selector: str | None = None, namespace: str = "") -> Iterator[dict]:
+        """Yield the custom resources of one kind in the whole cluster, or in a namespace. Raises KubernetesError."""
+        what = f"{KINDS[kind].plural}.{GROUP} in {f'namespace {namespace}' if namespace else 'all namespaces'}"
+        return self._list(_resource_path(kind, namespace), what, {"labelSelector": label_selector})
 
     def read_resource(self, kind: str, namespace: str, name: str) -> dict:
         """Return one custom resource; namespace is empty for a cluster kind. Raises KubernetesError."""

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 GROUP = "aws.zakariaamine.com"
+NAMESPACED_KIND = "AWSECRImagePullSecret"
 CLUSTER_KIND = "ClusterAWSECRImagePullSecret"
 # What kube-ecr-secrets-operator called the cluster kind before; served as it is, for whoever comes from there.
 LEGACY_KIND = "AWSECRCredential"
@@ -46,7 +47,7 @@ class Kind:
 
 
 KINDS = {
-    "AWSECRImagePullSecret": Kind("v1alpha2", "awsecrimagepullsecrets"),
+    NAMESPACED_KIND: Kind("v1alpha2", "awsecrimagepullsecrets"),
     CLUSTER_KIND: Kind("v1alpha2", "clusterawsecrimagepullsecrets"),
     LEGACY_KIND: Kind("v1alpha1", "awsecrcredentials"),
 }
@@ -152,6 +153,11 @@ def reference(resource: dict) -> str:
     """Return Kind/namespace/name, or Kind/name for the cluster kind: how the option names calls it."""
     metadata = resource["metadata"]
     return "/".join(filter(None, (resource["kind"], metadata.get("namespace"), metadata["name"])))
+
+
+def namespace_in(reference: str) -> str:
+    """Return the namespace in what reference() gave, empty for a cluster resource."""
+    return reference.split("/")[1] if reference.count("/") == 2 else ""
 
 
 def is_selected(resource: dict, names: Collection[str], namespaces: Collection[str]) -> bool:

@@ -9,8 +9,9 @@ then the play looks at each target itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from itertools import chain, product
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils import _pull_secret, _service_accounts, _shared
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._kube import Cluster, KubernetesError
@@ -28,11 +29,15 @@ def namespaces(cluster: Cluster) -> dict[str, Mapping[str, str]]:
     return {each["name"]: each.get("labels") or {} for each in cluster.list_metadata("namespaces")}
 
 
-def complete(cluster: Cluster, items: list[dict], now: datetime) -> None:
-    """Fill in what stands for items of the inventory: secrets, sibling, due and accounts. Raises KubernetesError."""
-    secrets = _secrets(cluster, items) if items else []
+def complete(cluster: Cluster, items: list[dict], now: datetime, namespaces: Collection[str] = ()) -> None:
+    """Fill in what stands for items of the inventory: secrets, sibling, due and accounts. Raises KubernetesError.
+
+    namespaces are those outside which no item has anything, and nothing is looked up; without any, it is the cluster.
+    """
+    places = namespaces or ("",)
+    secrets = _secrets(cluster, items, places) if items else []
     needy = [each for each in items if each["service_accounts"] or each["has_finalizer"]]
-    accounts = _unless_forbidden(cluster.list_service_accounts) if needy else []
+    accounts = _unless_forbidden(lambda: chain(*map(cluster.list_service_accounts, places))) if needy else []
     for item in items:
         held = None if secrets is None else _held(item, secrets)
         sibling = _sibling(item, held or [], now)
@@ -48,15 +53,18 @@ def complete(cluster: Cluster, items: list[dict], now: datetime) -> None:
         item["accounts"] = None if accounts is None else _accounts(item, accounts)
 
 
-def _secrets(cluster: Cluster, items: Iterable[dict]) -> list[dict] | None:
-    """Return the metadata of the Secrets that have our label; without the right to list all, of those of the names."""
+def _secrets(cluster: Cluster, items: Iterable[dict], places: Collection[str]) -> list[dict] | None:
+    """Return the metadata of the Secrets that have our label; without the right to list all, of those of the names.
+
+    places are the namespaces to look into, an empty one for all.
+    """
     owners = [SHARED, *(item["owner"]["uid"] for item in items)]
     chunks = [owners[start : start + UIDS_A_CALL] for start in range(0, len(owners), UIDS_A_CALL)]
     found = _unless_forbidden(
         lambda: (
             each
-            for chunk in chunks
-            for each in cluster.list_metadata("secrets", label_selector=f"{OWNER_LABEL} in ({','.join(chunk)})")
+            for chunk, place in product(chunks, places)
+            for each in cluster.list_metadata("secrets", f"{OWNER_LABEL} in ({','.join(chunk)})", namespace=place)
         )
     )
     if found is not None:
@@ -64,7 +72,9 @@ def _secrets(cluster: Cluster, items: Iterable[dict]) -> list[dict] | None:
     names = sorted({item["secret_name"] for item in items if item["secret_name"]})
     return _unless_forbidden(
         lambda: (
-            each for name in names for each in cluster.list_metadata("secrets", field_selector=f"metadata.name={name}")
+            each
+            for name, place in product(names, places)
+            for each in cluster.list_metadata("secrets", field_selector=f"metadata.name={name}", namespace=place)
         )
     )
 

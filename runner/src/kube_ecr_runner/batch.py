@@ -31,6 +31,7 @@ from ansible_runner.interface import init_runner
 
 from kube_ecr_runner.calls import Call
 from kube_ecr_runner.environment import child_environment, own_identity_config
+from kube_ecr_runner.plays import Play
 from kube_ecr_runner.private import private_directory
 from kube_ecr_runner.processes import end_all, kill_in
 from kube_ecr_runner.progress import Progress
@@ -53,13 +54,16 @@ _log = logging.getLogger(__name__)
 class Settings:
     """What all runs have in common; timeout is in seconds.
 
-    allowed_aws_identities are the patterns of AWS identities of the runner that namespaced resources may use.
+    allowed_aws_identities are the patterns of AWS identities of the runner that namespaced resources may use. Outside
+    namespaces nothing is to be read, if there are any; is_dry says that nothing is to be changed.
     """
 
     kubeconfig: str | None = None
     context: str | None = None
     aws_endpoint_url: str | None = None
     allowed_aws_identities: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    is_dry: bool = False
     timeout: int = 300
     forks: int = 5
 
@@ -73,6 +77,7 @@ class Settings:
             "kubeconfig": self.kubeconfig and str(Path(self.kubeconfig).expanduser().absolute()),
             "context": self.context,
             "allowed_aws_identities": list(self.allowed_aws_identities) or None,
+            "namespaces": list(self.namespaces) or None,
         }
         return {name: value for name, value in options.items() if value is not None}
 
@@ -94,11 +99,11 @@ class Run:
     Nothing is raised: whatever goes wrong is in the summary, also that it ended while it waited.
     """
 
-    def __init__(self, playbook: str, settings: Settings, on_calls: Callable[[list[Call]], None]) -> None:
+    def __init__(self, play: Play, settings: Settings, on_calls: Callable[[list[Call]], None]) -> None:
         """on_calls gets what AWS was asked, in another thread."""
-        self.playbook = playbook
+        self.play = play
         self._settings = settings
-        self._progress = Progress(lambda _: None, {}, on_calls)
+        self._progress = Progress(lambda _: None, {}, on_calls, is_held=not play.is_plain)
         self._thread = threading.Thread(target=self._follow, name="ansible-playbook", daemon=True)
         self._ready = threading.Event()
         self._private: Path | None = None
@@ -118,12 +123,13 @@ class Run:
 
     def why(self) -> str:
         """Return, in a line, why there may be no results."""
-        return _why(self._status, self._rc, self._settings, self._progress.errors)
+        return _why(self._status, self._rc, self._settings, self._progress.causes())
 
     def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> Summary:
         """Let it work for these resources, and return when nothing of it is left.
 
-        deliver gets each result as it arrives, in another thread. The work ends early when cancelled is set.
+        deliver gets each result as it arrives, in another thread, or at the end (see progress.py). The work ends early
+        when cancelled is set.
         """
         started = time.monotonic()
         self._progress.deliver, self._progress.missing = deliver, dict.fromkeys(keys)
@@ -131,8 +137,9 @@ class Run:
         self._ready.wait()
         self._let_go()
         self._thread.join()
-        seconds = time.monotonic() - started
-        return Summary(self._status, self._rc, seconds, self.why(), list(self._progress.missing))
+        seconds, error = time.monotonic() - started, self.why()
+        self._progress.end(self._status, error)
+        return Summary(self._status, self._rc, seconds, error, list(self._progress.missing))
 
     def kill(self) -> None:
         """End it at once: when this returns it writes nothing more. What is left of it goes soon."""
@@ -187,9 +194,12 @@ class Run:
         # JSON is YAML, and its quoting leaves no text of a name any meaning.
         options = self._settings.inventory(_names_file(private), _fifo(private))
         inventory.write_text(json.dumps(options), encoding="utf-8")
+        for name, content in self.play.files().items():
+            (private / name).write_text(content, encoding="utf-8")
         runner = init_runner(
             private_data_dir=str(private),
-            playbook=self.playbook,
+            playbook=self.play.path(str(private)),
+            cmdline="--check" if self._settings.is_dry else None,
             inventory=str(inventory),
             forks=self._settings.forks,
             fact_cache_type="",
@@ -209,6 +219,15 @@ class Run:
 
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() > self._deadline
+
+
+def run_batch(
+    keys: Iterable[Key], play: Play, settings: Settings, deliver: Callable[[Result], None], cancelled: threading.Event
+) -> Summary:
+    """Start a play, let it work for these resources, and return when nothing of it is left. See Run.work()."""
+    run = Run(play, settings, lambda _: None)
+    run.start()
+    return run.work(keys, deliver, cancelled)
 
 
 def _names_file(private: Path) -> Path:

@@ -34,12 +34,14 @@ from kube_ecr_runner.news import (
     is_settled,
     unsettled,
 )
+from kube_ecr_runner.plays import Play
 from kube_ecr_runner.queue import DueQueue
 from kube_ecr_runner.resources import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.results import Result
 from kube_ecr_runner.status import Event, condition_of, events_of, status_of
 from kube_ecr_runner.suspension import changes_at, event_of, is_told, suspended_status
 from kube_ecr_runner.times import parse_time
+from kube_ecr_runner.watches import Watch
 
 # A clock that was set is noticed after this many seconds, for due times are times of day.
 MAX_SLEEP_SECONDS = 30.0
@@ -97,14 +99,14 @@ class Observer(Protocol):
 
 
 class Runner(Protocol):
-    """What runs playbooks: standby.StandBy."""
+    """What runs plays: standby.StandBy."""
 
     def run(
-        self, keys: list[Key], playbook: str, deliver: Callable[[Result], None], cancelled: threading.Event
+        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> Summary:
         """See standby.StandBy."""
 
-    def tend(self, playbook: str) -> None:
+    def tend(self, play: Play) -> None:
         """See standby.StandBy."""
 
     def kill(self) -> None:
@@ -153,8 +155,8 @@ class Controller:
 
     def __init__(
         self,
-        playbooks: Mapping[str, str],
-        sources: Mapping[str, Source],
+        watched: Iterable[Watch],
+        sources: Iterable[Source],
         writer: Writer,
         runner: Runner,
         inbox: Inbox,
@@ -166,13 +168,13 @@ class Controller:
         random: Random,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """playbooks and sources are by kind; inbox is where the watches of sources and of namespaces deliver.
+        """inbox is where the watches of sources, those of custom resources, and of namespaces deliver.
 
         follow makes the watch of a further source, which delivers there too. random also names the runs, so that two
         processes have no name in common.
         """
-        self._playbooks = playbooks
-        self._kinds = {source: kind for kind, source in sources.items()}
+        self._watched = {each.kind: each for each in watched}
+        self._sources = frozenset(sources)
         self._writer = writer
         self._runner = runner
         self._inbox = inbox
@@ -181,7 +183,7 @@ class Controller:
         self._batch_size = batch_size
         self._random = random
         self._clock = clock
-        self._queues = {playbook: DueQueue() for playbook in dict.fromkeys(playbooks.values())}
+        self._queues = {each.play: DueQueue() for each in self._watched.values()}
         self._tracked: dict[Key, _Tracked] = {}
         # When to look at the doubts about resources.
         self._doubtful = DueQueue()
@@ -190,12 +192,12 @@ class Controller:
         self._namespaces: dict[str, Namespace] = {}
         self._following = Following(follow)
         self._names_changed = False
-        self._unlisted = {*sources.values(), NAMESPACES}
+        self._unlisted = {*self._sources, NAMESPACES}
         self._process = f"{random.getrandbits(24):06x}"
         self._runs = 0
-        # Name and playbook of the run that works, and how many of its results changed something or failed.
+        # Name and play of the run that works, and how many of its results changed something or failed.
         self._run = ""
-        self._run_playbook: str | None = None
+        self._run_play: Play | None = None
         self._run_counts: Counter[str] = Counter()
         self._events = EventWriter()
         self._cancelled = threading.Event()
@@ -264,7 +266,7 @@ class Controller:
     def _seconds_to_wait(self) -> float:
         told_at = None if self._unlisted else self._suspended.next_due()
         moments = [each for each in (self._rewrite_at, self._doubtful.next_due(), told_at) if each]
-        if self._run_playbook is None and not self._unlisted:
+        if self._run_play is None and not self._unlisted:
             moments += [begin for queue in self._queues.values() if (begin := self._begin_at(queue))]
         if not moments:
             return MAX_SLEEP_SECONDS
@@ -277,10 +279,10 @@ class Controller:
                 self._listed(source)
             case Changed(source, item, is_gone) if source == NAMESPACES:
                 self._namespace_changed(item, is_gone)
-            case Listed(source, objects) if source in self._kinds:
-                self._resources_listed(self._kinds[source], objects)
+            case Listed(source, objects) if source in self._sources:
+                self._resources_listed(source, objects)
                 self._listed(source)
-            case Changed(source, item, is_gone) if source in self._kinds:
+            case Changed(source, item, is_gone) if source in self._sources:
                 if is_gone:
                     self._forget(item.key)
                 else:
@@ -309,9 +311,9 @@ class Controller:
             counts = fields(resources=len(self._tracked), due=waiting, namespaces=len(self._namespaces))
             _log.info("watching", extra=counts)
 
-    def _resources_listed(self, kind: str, resources: Iterable[Resource]) -> None:
+    def _resources_listed(self, source: Source, resources: Iterable[Resource]) -> None:
         listed = {each.key: each for each in resources}
-        for key in [key for key in self._tracked if key.kind == kind and key not in listed]:
+        for key in [key for key in self._tracked if _is_of(key, source) and key not in listed]:
             self._forget(key)
         for each in listed.values():
             self._resource_seen(each)
@@ -343,6 +345,8 @@ class Controller:
         is_urgent = resource.undo or resource.is_nudged or is_outdated(resource, self._namespaces)
         due = None if is_urgent else schedule.first_due(resource)
         if due:
+            period = self._watched[resource.key.kind].period
+            due = schedule.within(due, period, self._clock(), self._random)
             self._queue_of(resource.key).mark(resource.key, due)
         else:
             self._is_news(resource.key)
@@ -369,7 +373,7 @@ class Controller:
             self._names_changed = True
 
     def _queue_of(self, key: Key) -> DueQueue:
-        return self._queues[self._playbooks[key.kind]]
+        return self._queues[self._watched[key.kind].play]
 
     def _namespaces_listed(self, listed: dict[str, Namespace]) -> None:
         for name in self._namespaces.keys() - listed.keys():
@@ -402,7 +406,12 @@ class Controller:
         """Watch what the resources name; before all of them are known there is nothing to compare with."""
         if self._names_changed and not self._unlisted:
             self._names_changed = False
-            self._following.follow(named for each in self._tracked.values() for named in each.resource.watched)
+            is_local = all(source.namespace for source in self._sources)
+            self._following.follow(
+                (*named, each.resource.key.namespace if is_local else "")
+                for each in self._tracked.values()
+                for named in each.resource.watched
+            )
 
     def _objects_listed(self, source: Source, objects: Iterable[Referenced]) -> None:
         seen = self._following.listed(source, objects)
@@ -411,7 +420,8 @@ class Controller:
             return
         self._renew(self._affected_at_first_sight(seen.found))
         for tracked in self._tracked.values():
-            self._disturb(tracked, unsettled(tracked.resource, seen, self._namespaces), is_news=False)
+            if source.namespace in ("", tracked.resource.key.namespace):
+                self._disturb(tracked, unsettled(tracked.resource, seen, self._namespaces), is_news=False)
 
     def _affected_at_first_sight(self, found: Mapping[Reference, Referenced]) -> list[_Tracked]:
         """Return the resources whose way in may have changed since they were served, or while they are."""
@@ -511,27 +521,27 @@ class Controller:
     # Runs
 
     def _start_run(self) -> None:
-        if self._run_playbook is not None or self._unlisted or self._stop:
+        if self._run_play is not None or self._unlisted or self._stop:
             return
         now = self._clock()
-        for playbook, queue in sorted(self._queues.items(), key=lambda item: item[1].next_due() or now):
+        for play, queue in sorted(self._queues.items(), key=lambda item: item[1].next_due() or now):
             begin = self._begin_at(queue)
             is_time = begin and (begin <= now or queue.count_due(now) >= self._batch_size)
             if is_time and (keys := self._take(queue, now)):
-                self._start(playbook, keys)
+                self._start(play, keys)
                 return
 
     def _tend(self) -> None:
-        if self._run_playbook is None:
-            self._runner.tend(self._next_playbook())
+        if self._run_play is None:
+            self._runner.tend(self._next_play())
 
     def _begin_at(self, queue: DueQueue) -> datetime | None:
         """Wait for the batching window, but not much longer than news keep coming."""
         due = queue.next_due()
         return due and min(due + self._window, max(due, self._last_news + self._window * QUIET))
 
-    def _next_playbook(self) -> str:
-        """Return the playbook that a run is most likely needed for next."""
+    def _next_play(self) -> Play:
+        """Return the play that a run is most likely needed for next."""
         return min(self._queues, key=lambda each: self._queues[each].next_due() or datetime.max.replace(tzinfo=UTC))
 
     def _tell_queue(self) -> None:
@@ -540,24 +550,24 @@ class Controller:
         depth = sum(queue.count_due(now) for queue in self._queues.values())
         self._observer.queue_changed(depth, min(dues, default=None))
 
-    def _start(self, playbook: str, keys: list[Key]) -> None:
+    def _start(self, play: Play, keys: list[Key]) -> None:
         self._runs += 1
-        self._run_playbook = playbook
+        self._run_play = play
         self._run_counts = Counter()
         self._run = run = f"{self._process}-{self._runs}"
         _log.debug("run started", extra=fields(run=run, resources=len(keys), names=" ".join(map(str, keys))))
         self._observer.run_started(run)
 
         def work() -> None:
-            summary = self._runner.run(keys, playbook, self._inbox.put, self._cancelled)
+            summary = self._runner.run(keys, play, self._inbox.put, self._cancelled)
             self._inbox.put(_RunEnded(run, len(keys), summary))
 
         threading.Thread(target=work, name=f"run {run}", daemon=True).start()
 
     def _run_ended(self, ended: _RunEnded) -> None:
         summary = ended.summary
-        queue = self._queues[self._run_playbook or ""]
-        self._run_playbook = None
+        queue = self._queues[self._run_play or Play()]
+        self._run_play = None
         self._observer.run_ended(summary, ended.resources)
         missing = [self._tracked[key] for key in summary.missing if key in self._tracked and queue.is_working(key)]
         # What was suspended after the run was started is left out by the inventory.
@@ -589,7 +599,7 @@ class Controller:
     def _drain(self) -> None:
         """Wait for the run to end, so that what it brought is told and nothing of it is left."""
         deadline = self._clock() + timedelta(seconds=STOP_SECONDS)
-        while self._run_playbook is not None and self._clock() < deadline:
+        while self._run_play is not None and self._clock() < deadline:
             try:
                 message = self._inbox.get(timeout=1.0)
             except Empty:
@@ -617,7 +627,9 @@ class Controller:
         tracked.failures = tracked.failures + 1 if schedule.has_failed(result) else 0
         before = tracked.resource
         planned = parse_time(before.status.get("nextRefreshTime"))
+        watch = self._watched[result.key.kind]
         due = schedule.next_due(result, tracked.failures, planned, now, self._random)
+        due = schedule.within(due, watch.period, now, self._random)
         if not queue.finish(result.key, due, has_hung=has_hung):
             return
         if tracked.doubts:
@@ -641,8 +653,13 @@ class Controller:
         tracked.resource = replace(tracked.resource, status=status)
         self._mark_suspended(tracked)
 
+    def _is_told(self, tracked: _Tracked) -> bool:
+        return self._watched[tracked.resource.key.kind].is_told
+
     def _write_status(self, tracked: _Tracked, now: datetime) -> None:
         resource = tracked.resource
+        if not self._is_told(tracked):
+            return
         tracked.unwritten = not self._write(partial(self._writer.apply_status, resource, resource.status))
         if tracked.unwritten:
             self._rewrite_at = self._rewrite_at or now + REWRITE_DELAY
@@ -661,7 +678,7 @@ class Controller:
     def _tell(self, tracked: _Tracked, events: list[Event], now: datetime) -> None:
         """Write events; one that is told again is counted, and a cause that stays is told so."""
         resource = tracked.resource
-        for event in events:
+        for event in events if self._is_told(tracked) else ():
             create = partial(self._writer.create_event, resource, event, now)
             repeat = partial(self._writer.repeat_event, resource, now=now)
             self._write(partial(self._events.tell, resource.uid, event, now, create, repeat))
@@ -686,6 +703,10 @@ class Controller:
 def _edition(resource: Resource) -> tuple[int, bool, str]:
     """Return what makes a resource due when it changes; annotations are no part of the generation."""
     return resource.generation, resource.undo, resource.nudge
+
+
+def _is_of(key: Key, source: Source) -> bool:
+    return key.kind == source.kind and source.namespace in ("", key.namespace)
 
 
 def _log_result(resource: Resource, result: Result, status: Mapping, run: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from itertools import product
 from typing import NamedTuple, Protocol
 
 from kube_ecr_runner.kube import Source, objects_named
@@ -42,13 +43,13 @@ class Change(NamedTuple):
 
 
 class Following:
-    """Watches of Secrets and service accounts: one for each kind and name, in all namespaces at once."""
+    """Watches of Secrets and service accounts: one for each kind and name, in all namespaces at once or in one."""
 
     def __init__(self, watch: Callable[[Source], Watcher]) -> None:
         """watch makes the watch of a source, which is started and stopped here."""
         self._watch = watch
         self._watchers: dict[Source, Watcher] = {}
-        self._named: dict[Source, tuple[ReferenceKind, str]] = {}
+        self._named: dict[Source, tuple[ReferenceKind, str, str]] = {}
         # By source, each object; a source that was not listed yet is not in it.
         self._seen: dict[Source, dict[Reference, Referenced]] = {}
         self._is_full = False
@@ -57,10 +58,11 @@ class Following:
         """Return the watches that should be working now."""
         return list(self._watchers.values())
 
-    def follow(self, named: Iterable[tuple[ReferenceKind, str]]) -> None:
+    def follow(self, named: Iterable[tuple[ReferenceKind, str, str]]) -> None:
         """Watch what has these kinds and names (see Resource.watched) and nothing else.
 
-        What is watched already stays so, what is not among them any more ends.
+        The third is the namespace in which to watch, empty for all. What is watched already stays so, what is not among
+        them any more ends.
         """
         wanted = {objects_named(*each): each for each in set(named)}
         for source in self._watchers.keys() - wanted.keys():
@@ -85,7 +87,8 @@ class Following:
         before, now = self._seen.get(source), {each.reference: each for each in objects}
         self._seen[source] = now
         if before is None:
-            return Sight(*self._named[source], now.values())
+            kind, name, _ = self._named[source]
+            return Sight(kind, name, now.values())
         changes = (Change(before.get(each), now.get(each)) for each in before.keys() | now.keys())
         return [each for each in changes if _version(each.before) != _version(each.after)]
 
@@ -101,8 +104,8 @@ class Following:
 
     def find(self, reference: Reference) -> Referenced | None:
         """Return an object as it was last seen, None if it was not."""
-        for name in (reference.name, ""):
-            seen = self._seen.get(objects_named(reference.kind, name))
+        for namespace, name in product((reference.namespace, ""), (reference.name, "")):
+            seen = self._seen.get(objects_named(reference.kind, name, namespace))
             if seen is not None:
                 return seen.get(reference)
         return None

@@ -99,7 +99,9 @@ class KubernetesError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """Objects of one kind in the whole cluster, or those that a field selector picks.
+    """Objects of one kind in the whole cluster, or in a namespace, or those of them that selectors pick.
+
+    kind is that of custom resources, selector is one of fields, labels one of labels.
 
     parse makes of each what is handed on; absent is what to do when the API server does not know the kind, unseen
     what does not work for someone who may not read it, where the rest does. optional is what the rest works without,
@@ -114,6 +116,9 @@ class Source:
     selector: str = ""
     unseen: str = ""
     optional: bool = False
+    kind: str = ""
+    namespace: str = ""
+    labels: str = ""
 
 
 NAMESPACES = Source(
@@ -129,13 +134,19 @@ NAMESPACES = Source(
 )
 
 
-def resources_of(kind: str) -> Source:
-    """Return the source of the custom resources of a kind."""
+def resources_of(kind: str, namespace: str = "", labels: str = "") -> Source:
+    """Return the source of the custom resources of a kind: all, or those of a namespace or with labels.
+
+    With a namespace, a Role in it is enough.
+    """
     plural = PLURALS[kind]
     return Source(
-        name=f"{plural}.{GROUP}",
-        path=f"/apis/{api_version(kind)}/{plural}",
+        name=_named(f"{plural}.{GROUP}", namespace),
+        path=_collection(f"/apis/{api_version(kind)}", namespace, plural),
         parse=Resource.parse,
+        kind=kind,
+        namespace=namespace,
+        labels=labels,
         optional=kind == LEGACY_KIND,
         absent=(
             f"the custom resource definition {plural}.{GROUP} is not installed; install it with "
@@ -150,17 +161,18 @@ _REFERENCED = {
 }
 
 
-def objects_named(kind: ReferenceKind, name: str) -> Source:
-    """Return the source of the objects of one kind and name in all namespaces; of Secrets, without what they hold.
+def objects_named(kind: ReferenceKind, name: str, namespace: str = "") -> Source:
+    """Return the source of the objects of one kind and name in all namespaces, or one; of Secrets, the metadata alone.
 
     An empty name stands for all of that kind. With one name, RBAC that grants it by resourceNames is enough:
     https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
     """
     plural, parse = _REFERENCED[kind]
     return Source(
-        name=f"{plural}/{name or '*'}",
-        path=f"/api/v1/{plural}",
+        name=_named(f"{plural}/{name or '*'}", namespace),
+        path=_collection("/api/v1", namespace, plural),
         parse=parse,
+        namespace=namespace,
         metadata_only=kind == "Secret",
         selector=name and f"metadata.name={name}",
         unseen=(
@@ -168,6 +180,14 @@ def objects_named(kind: ReferenceKind, name: str) -> Source:
             f"grant the runner list and watch of {plural} for it to be noticed at once"
         ),
     )
+
+
+def _named(name: str, namespace: str) -> str:
+    return f"{name} in {namespace}" if namespace else name
+
+
+def _collection(api: str, namespace: str, plural: str) -> str:
+    return f"{api}/namespaces/{quote(namespace)}/{plural}" if namespace else f"{api}/{plural}"
 
 
 @dataclass(frozen=True)
@@ -670,7 +690,8 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 
 
 def _selected(source: Source) -> dict[str, object]:
-    return {"fieldSelector": source.selector} if source.selector else {}
+    selectors = {"fieldSelector": source.selector, "labelSelector": source.labels}
+    return {name: selector for name, selector in selectors.items() if selector}
 
 
 def _refused(call: str, status: int, body: bytes) -> KubernetesError:

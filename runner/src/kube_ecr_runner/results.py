@@ -144,12 +144,13 @@ class Result:
             return None
         answer = data.get("res")
         item = answer.get("item") if isinstance(answer, Mapping) else None
-        owner = item.get("owner") if isinstance(item, Mapping) else None
-        if not isinstance(owner, Mapping) or not all(isinstance(owner.get(each), str) for each in ("kind", "name")):
+        key = owner_key(item)
+        if key is None:
             return None
+        owner = item["owner"]
         accounts, removed = (tuple(_steps(answer.get(each))) for each in ("service_accounts", "removed"))
         result = cls(
-            key=Key(owner["kind"], _text(owner.get("namespace")), owner["name"]),
+            key=key,
             uid=_text(owner.get("uid")),
             # An edit of the play's variables may have made a text of it.
             generation=int(owner.get("generation") or 0),
@@ -169,6 +170,14 @@ class Result:
         """Return the result of a resource that a run ended without one for; message says why."""
         problem = Problem("RunFailed", message[:_MAX_TEXT], Origin.RUN)
         return cls(resource.key, resource.uid, resource.generation, problem=problem, is_undo=resource.undo)
+
+
+def owner_key(item: object) -> Key | None:
+    """Return the resource of which an item of a loop is, None if it is of none."""
+    owner = item.get("owner") if isinstance(item, Mapping) else None
+    if not isinstance(owner, Mapping) or not all(isinstance(owner.get(each), str) for each in ("kind", "name")):
+        return None
+    return Key(owner["kind"], _text(owner.get("namespace")), owner["name"])
 
 
 def _problem(answer: Mapping, item: Mapping, result: Result) -> Problem | None:

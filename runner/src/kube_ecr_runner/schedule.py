@@ -43,6 +43,13 @@ def first_due(resource: Resource) -> datetime | None:
     return planned if is_current else None
 
 
+def within(due: datetime, period: timedelta, now: datetime, random: Random) -> datetime:
+    """Return when a resource is due that is to be looked at once a period, with a spread; zero stands for no period."""
+    if not period:
+        return due
+    return min(due, next_second(now + period * (1 - SPREAD * random.random())))
+
+
 def has_failed(result: Result) -> bool:
     """Return whether a result calls for another attempt soon; one that speaks of no token and of no problem does."""
     if result.succeeded:

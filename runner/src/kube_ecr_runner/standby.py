@@ -1,6 +1,6 @@
 """The stand-by run: the next ansible-playbook is started before there is something to do.
 
-What always holds: a run that waits is of the playbook, and began with the files, that are to be used; one that died,
+What always holds: a run that waits is of the play, and began with the files, that are to be used; one that died,
 grew old, or began with other files is replaced. A failure to have one costs nothing but the time that it saves.
 """
 
@@ -18,6 +18,7 @@ from typing import Protocol
 
 from kube_ecr_runner.batch import Summary
 from kube_ecr_runner.logs import fields
+from kube_ecr_runner.plays import Play
 from kube_ecr_runner.processes import Reaper
 from kube_ecr_runner.resources import Key
 from kube_ecr_runner.results import Result
@@ -42,7 +43,7 @@ _log = logging.getLogger(__name__)
 class Run(Protocol):
     """See batch.Run."""
 
-    playbook: str
+    play: Play
 
     def start(self) -> None:
         """See batch.Run."""
@@ -78,7 +79,7 @@ class StandBy:
 
     def __init__(
         self,
-        start: Callable[[str], Run],
+        start: Callable[[Play], Run],
         *,
         is_on: bool,
         files: Callable[[], object],
@@ -98,20 +99,20 @@ class StandBy:
         self._reap_at = 0.0
 
     def run(
-        self, keys: list[Key], playbook: str, deliver: Callable[[Result], None], cancelled: threading.Event
+        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> Summary:
-        """Run a playbook for these resources and return when nothing of it is left. See batch.Run.work()."""
+        """Run a play for these resources and return when nothing of it is left. See batch.Run.work()."""
         with self._lock:
             if self._is_closed:
                 return Summary("canceled", None, 0.0, "the runner ends", keys)
-            run = self._working = self._take(playbook) or self._begin(playbook)
+            run = self._working = self._take(play) or self._begin(play)
         try:
             return run.work(keys, deliver, cancelled)
         finally:
             self._working = None
 
-    def tend(self, playbook: str) -> None:
-        """See to it that a run of that playbook waits; returns soon."""
+    def tend(self, play: Play) -> None:
+        """See to it that a run of that play waits; returns soon."""
         now = self._clock()
         if now >= self._reap_at:
             self._reap_at = now + REAP_SECONDS
@@ -121,10 +122,10 @@ class StandBy:
                 return
             if self._waiting and not self._waiting.run.is_alive():
                 self._died(self._waiting.run, now)
-            if self._waiting and not self._is_good(self._waiting, playbook, now):
+            if self._waiting and not self._is_good(self._waiting, play, now):
                 self._drop()
             if self._waiting is None and now >= self._not_before:
-                self._waiting = _Waiting(self._begin(playbook), now, self._files())
+                self._waiting = _Waiting(self._begin(play), now, self._files())
 
     def kill(self) -> None:
         """End all runs at once: when this returns nothing more is written, and no other begins."""
@@ -143,22 +144,22 @@ class StandBy:
             waiting.run.kill()
             waiting.run.wait()
 
-    def _take(self, playbook: str) -> Run | None:
-        """Return the run that waits if it is good for a playbook."""
+    def _take(self, play: Play) -> Run | None:
+        """Return the run that waits if it is good for a play."""
         waiting = self._waiting
-        if waiting is None or not self._is_good(waiting, playbook, self._clock()):
+        if waiting is None or not self._is_good(waiting, play, self._clock()):
             self._drop()
             return None
         self._waiting = None
         self._failures = 0
         return waiting.run
 
-    def _is_good(self, waiting: _Waiting, playbook: str, now: float) -> bool:
-        is_fitting = waiting.run.playbook == playbook and waiting.files == self._files()
+    def _is_good(self, waiting: _Waiting, play: Play, now: float) -> bool:
+        is_fitting = waiting.run.play == play and waiting.files == self._files()
         return is_fitting and waiting.run.is_alive() and now - waiting.since < MAX_AGE_SECONDS
 
-    def _begin(self, playbook: str) -> Run:
-        run = self._start(playbook)
+    def _begin(self, play: Play) -> Run:
+        run = self._start(play)
         run.start()
         return run
 

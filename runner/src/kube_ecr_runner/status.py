@@ -112,6 +112,12 @@ def events_of(resource: Resource, result: Result) -> list[Event]:
     return [each for each in events if each]
 
 
+def cause_of(result: Result) -> str:
+    """Return why not all was done that can be, as RefreshFailing says it; an empty text if all was."""
+    _, reason, message = _refresh_failing(result)
+    return "" if result.succeeded else f"{reason}: {message}"
+
+
 def names_of(names: Iterable[str]) -> str:
     """Return names for a person: ten at most, and how many more there are."""
     listed = list(names)

@@ -34,6 +34,10 @@ def test_inventory_says_what_is_allowed() -> None:
     assert options["allowed_aws_identities"] == ["runner", "arn:*"]
 
 
+def test_inventory_reads_nothing_outside_the_namespaces_that_are_served() -> None:
+    assert Settings(namespaces=("a", "b")).inventory(NAMES, FIFO)["namespaces"] == ["a", "b"]
+
+
 def test_processes_of_a_run_are_gone_in_whatever_session_and_others_are_not(tmp_path: Path) -> None:
     begin = ["setsid", "sh", "-c", "setsid sleep 60 >&- & echo $!"]
     started = subprocess.run(begin, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True)

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from kube_ecr_runner import cli
+from kube_ecr_runner.options import parse
+from kube_ecr_runner.plays import Play
+from kube_ecr_runner.watches import Watch
 
 OPTION, VARIABLE = "--allowed-aws-identities", "KUBE_ECR_ALLOWED_AWS_IDENTITIES"
 
@@ -35,9 +38,9 @@ def watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_allowed_identities_come_from_option_or_environment(
     watches: list[str], monkeypatch: pytest.MonkeyPatch, text: str, patterns: tuple[str, ...]
 ) -> None:
-    assert cli._parser().parse_args([*watches, OPTION, text]).allowed_aws_identities == patterns
+    assert parse([*watches, OPTION, text]).allowed_aws_identities == patterns
     monkeypatch.setenv(VARIABLE, text)
-    assert cli._parser().parse_args(watches).allowed_aws_identities == patterns
+    assert parse(watches).allowed_aws_identities == patterns
 
 
 @pytest.mark.parametrize("entry", ["Runner", "ecr-pull", "role/x*", "111122223333", "arn:a arn:b", "?rn:*"])
@@ -74,6 +77,36 @@ def test_word_that_is_none_is_refused_wherever_it_stands(
     with pytest.raises(SystemExit, match="2"):
         cli.main(watches)
     assert capsys.readouterr().err.count(f"argument {option}: 'loud' {words}") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--namespaces", "team-a,Team"], "--namespaces: 'Team' is no name of a namespace"),
+        (["--namespaces", ""], "--namespaces: '' is no name of a namespace"),
+        (["--namespaces", "team-*"], "--namespaces: 'team-*' is no name of a namespace"),
+        (["--selector", "tier is x"], "--selector: 'tier is x' is no condition on a label, such as tier=production"),
+    ],
+)
+def test_selection_that_selects_nothing_or_all_by_mistake_is_refused(
+    watches: list[str], capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*watches, *options])
+    assert words in capsys.readouterr().err
+
+
+def test_in_namespaces_cluster_resources_are_not_served(watches: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    entry = "{version: v1alpha2, group: aws.zakariaamine.com, playbook: a.b.c, kind: %s}"
+    options = parse([*watches, "--namespaces", "b, a,b", "--selector", "x=y"])
+    assert options.namespaces == ("b", "a")
+    both = [Watch("AWSECRImagePullSecret", Play(), selector="s"), Watch("ClusterAWSECRImagePullSecret", Play())]
+    picked = cli._picked(both, options)
+    assert picked == both[:1]
+    assert [(each.namespace, each.labels) for each in cli._sources(picked, options)] == [("b", "s,x=y"), ("a", "s,x=y")]
+    Path(watches[1]).write_text(f"- {entry % 'ClusterAWSECRImagePullSecret'}")
+    assert cli.main([*watches, "--namespaces", "a"]) == 2
+    assert "has no entry for AWSECRImagePullSecret, but --namespaces picks just those" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from queue import SimpleQueue
 from random import Random
 
@@ -18,6 +19,7 @@ from kube_ecr_runner.health import Health
 from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, Source, objects_named, resources_of
 from kube_ecr_runner.metrics import Metrics
 from kube_ecr_runner.monitor import Monitor
+from kube_ecr_runner.plays import Play
 from kube_ecr_runner.resources import (
     CLUSTER_KIND,
     NAMESPACED_KIND,
@@ -30,6 +32,7 @@ from kube_ecr_runner.resources import (
 from kube_ecr_runner.results import Origin, Outcome, Problem, Result, Step
 from kube_ecr_runner.status import Event, condition_of
 from kube_ecr_runner.targets import Names, Targets
+from kube_ecr_runner.watches import Watch as Entry
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 RENEW = NOW + timedelta(hours=6)
@@ -91,6 +94,8 @@ class Lab:
     """A controller whose parts are made up. It stops when nothing is due and all steps were taken."""
 
     playbooks: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(SOURCES, "a.b.c"))
+    watch_options: Mapping[str, object] = field(default_factory=dict)
+    sources: tuple[Source, ...] = tuple(SOURCES.values())
     batch_size: int = 10
     runs: list[list[Key]] = field(default_factory=list)
     played: list[str] = field(default_factory=list)
@@ -111,8 +116,8 @@ class Lab:
         self.inbox: Inbox = SimpleQueue()
         self.monitor = Monitor(Health(300.0), Metrics(lambda: self.now))
         self.controller = Controller(
-            self.playbooks,
-            SOURCES,
+            [Entry(kind, Play(playbook), **self.watch_options) for kind, playbook in self.playbooks.items()],
+            self.sources,
             self,
             self,
             self.inbox,
@@ -132,8 +137,8 @@ class Lab:
         self.inbox.put(namespaces(*present))
         self.controller.run([self])
 
-    def tend(self, playbook: str) -> None:
-        self.tended.append(playbook)
+    def tend(self, play: Play) -> None:
+        self.tended.append(play.playbook)
 
     def kill(self) -> None:
         self.killed = True
@@ -142,10 +147,10 @@ class Lab:
         self.tended.append("closed")
 
     def run(
-        self, keys: list[Key], playbook: str, deliver: Callable[[Result], None], cancelled: threading.Event
+        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> Summary:
         self.runs.append(keys)
-        self.played.append(playbook)
+        self.played.append(play.playbook)
         self.during_run()
         results = {key: self.answer(key) for key in keys}
         for result in results.values():
@@ -199,7 +204,7 @@ class Lab:
         """Asked once in each turn of the loop, after what was in the inbox has been handled."""
         queues = [*self.controller._queues.values(), self.controller._suspended]
         due = any(queue.count_due(self.now) for queue in queues)
-        if self.controller._run_playbook is None and self.inbox.empty():
+        if self.controller._run_play is None and self.inbox.empty():
             if self.steps or due:
                 if not due:
                     self.steps.pop(0)()
@@ -246,6 +251,42 @@ def test_each_playbook_has_runs_of_its_own() -> None:
     lab = Lab(playbooks={NAMESPACED_KIND: "a.b.c", CLUSTER_KIND: "d.e.f"})
     lab.serve([resource(), resource(key=Key(NAMESPACED_KIND, "ns1", "a"))])
     assert sorted(lab.played) == ["a.b.c", "d.e.f"]
+
+
+def test_a_period_limits_how_long_nobody_looks_at_a_resource_also_after_a_restart() -> None:
+    hour = timedelta(hours=1)
+    lab = Lab(watch_options={"period": hour})
+    lab.serve([resource()], lambda: lab.wait(30), lambda: lab.wait(31))
+    assert lab.runs == [[KEY], [KEY]]
+    assert lab.statuses[0]["nextRefreshTime"] <= "2026-01-31T13:00:00Z"
+
+    without = Lab()
+    without.serve([resource()])
+    again = Lab(watch_options={"period": hour})
+    again.serve([resource(status=without.statuses[0])], lambda: again.wait(30), lambda: again.wait(31))
+    assert again.runs == [[KEY]]
+
+
+def test_where_no_status_is_wanted_none_and_no_event_is_written_and_the_resource_is_renewed_all_the_same() -> None:
+    lab = Lab(watch_options={"is_told": False})
+    lab.serve([resource()], lambda: lab.wait(60 * 5), lambda: lab.wait(60 * 2))
+    assert (lab.runs, lab.statuses, lab.events) == ([[KEY], [KEY]], [], [])
+
+
+def test_resources_of_each_namespace_have_watches_of_their_own() -> None:
+    """A list of one namespace says nothing of another, nor do the Secrets in it."""
+    sources = tuple(resources_of(NAMESPACED_KIND, name) for name in ("ns1", "ns2"))
+    one, other = (resource(key=Key(NAMESPACED_KIND, name, "app")) for name in ("ns1", "ns2"))
+    one, other = replace(one, targets=Targets.of("ns1")), replace(other, targets=Targets.of("ns2"))
+    logins = [objects_named("Secret", "ecr-login", name) for name in ("ns1", "ns2")]
+    lab = Lab(sources=sources, present={each: (login(each.namespace),) for each in logins})
+    lab.answer = lambda key: served(key, generation=len(lab.runs))
+    relist = partial(lab.put, Listed(sources[0], ()), Listed(sources[1], (replace(other, generation=2),)))
+    lab.steps = [lab.wait, relist, lab.wait]
+    lab.put(Listed(sources[0], (one,)), Listed(sources[1], (other,)), namespaces("ns1", "ns2"))
+    lab.controller.run([lab])
+    assert [each.source for each in lab.watches] == logins
+    assert [sorted(keys) for keys in lab.runs] == [[one.key, other.key], [other.key]]
 
 
 def test_restart_while_idle_runs_and_writes_nothing() -> None:

@@ -13,7 +13,7 @@ from kube_ecr_runner.kube import Source, objects_named
 from kube_ecr_runner.news import Sight
 from kube_ecr_runner.resources import Reference, Referenced
 
-SECRET = ("Secret", "keys")
+SECRET = ("Secret", "keys", "")
 KEYS = objects_named(*SECRET)
 
 
@@ -49,16 +49,16 @@ def objects(**versions: str) -> list[Referenced]:
 
 def test_names_are_watched_once_for_each_kind_and_all_of_a_kind_by_one_watch() -> None:
     watches = Watches()
-    Following(watches).follow([SECRET, SECRET, ("ServiceAccount", "keys"), ("ServiceAccount", "")])
+    Following(watches).follow([SECRET, SECRET, ("ServiceAccount", "keys", ""), ("ServiceAccount", "", "")])
     assert sorted(watches.working) == ["secrets/keys", "serviceaccounts/*", "serviceaccounts/keys"]
 
 
 def test_what_stays_wanted_is_not_watched_anew() -> None:
     watches = Watches()
     followed = Following(watches)
-    followed.follow([("Secret", "x"), ("Secret", "y")])
+    followed.follow([("Secret", "x", ""), ("Secret", "y", "")])
     first = followed.watchers()
-    followed.follow([("Secret", "y"), ("Secret", "z")])
+    followed.follow([("Secret", "y", ""), ("Secret", "z", "")])
     assert sorted(watches.working) == ["secrets/y", "secrets/z"]
     assert len([each for each in followed.watchers() if each in first]) == 1
 
@@ -118,7 +118,7 @@ def test_objects_are_found_as_they_were_last_seen() -> None:
 
 def test_objects_are_found_among_all_of_their_kind() -> None:
     followed = Following(Watches())
-    followed.follow([("ServiceAccount", "")])
+    followed.follow([("ServiceAccount", "", "")])
     item = Referenced(Reference("ServiceAccount", "a", "default"), "1", None)
     followed.listed(objects_named("ServiceAccount", ""), [item])
     assert followed.find(item.reference) == item
@@ -141,8 +141,8 @@ def test_watches_are_limited_and_that_is_told_once(
     followed = Following(watches)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            followed.follow([("Secret", "x"), ("Secret", "y"), ("Secret", "z")])
+            followed.follow([("Secret", "x", ""), ("Secret", "y", ""), ("Secret", "z", "")])
     assert sorted(watches.working) == ["secrets/x", "secrets/y"]
     assert [each.message for each in caplog.records] == ["not all that resources name is watched"]
-    followed.follow([("Secret", "y"), ("Secret", "z")])
+    followed.follow([("Secret", "y", ""), ("Secret", "z", "")])
     assert sorted(watches.working) == ["secrets/y", "secrets/z"]

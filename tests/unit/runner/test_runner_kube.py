@@ -29,7 +29,7 @@ from kube_ecr_runner.kube import (
     objects_named,
     resources_of,
 )
-from kube_ecr_runner.resources import CLUSTER_KIND, LEGACY_KIND, Key, Reference, Referenced, Resource
+from kube_ecr_runner.resources import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND, Key, Reference, Referenced, Resource
 from kube_ecr_runner.status import Event
 
 KEYS = objects_named("Secret", "keys")
@@ -165,6 +165,16 @@ def test_all_service_accounts_are_asked_for_with_their_pull_secrets(
     assert accept == "application/json"
 
 
+def test_resources_of_a_namespace_and_with_labels_are_asked_for_there(
+    api: ApiServer, follow: Callable[..., Queue]
+) -> None:
+    follow(Troubles(), resources_of(NAMESPACED_KIND, "team-a", "tier in (x,y)")).get(timeout=SECONDS)
+    for _ in ("list", "watch"):
+        path, query, _accept = api.asked.get(timeout=SECONDS)
+        assert path == "/apis/aws.zakariaamine.com/v1alpha2/namespaces/team-a/awsecrimagepullsecrets"
+        assert query["labelSelector"] == ["tier in (x,y)"]
+
+
 LEGACY = resources_of(LEGACY_KIND)
 
 
@@ -267,6 +277,7 @@ def test_the_rest_works_without_the_deprecated_kind_and_namespaces_alone() -> No
 def test_sources_of_one_name_are_equal() -> None:
     assert objects_named("Secret", "keys") == KEYS
     assert objects_named("ServiceAccount", "keys") != KEYS
+    assert objects_named("Secret", "keys", "team-a") != KEYS
 
 
 @pytest.mark.parametrize("verb", ["list", "watch"])
