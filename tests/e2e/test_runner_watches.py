@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+
+import yaml
 
 from tests.support.ansible import Ansible
 from tests.support.awsendpoint import AWSEndpoint, Principal
@@ -12,6 +15,7 @@ from tests.support.cluster import CLUSTER, GROUP, NAMESPACED, Cluster, condition
 from tests.support.placement import grant, placed, versions
 from tests.support.runner import Runner, run_once
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "watches.md"
 CANARY = "canary-of-a-task"
 
 
@@ -131,16 +135,15 @@ def test_a_pass_on_trial_says_what_a_pass_would_do_and_changes_nothing(
 def test_a_runner_of_some_namespaces_needs_no_right_outside_them(
     cluster: Cluster, principal: Principal, ansible: Ansible, start: Callable[..., Runner]
 ) -> None:
-    """It sees a pull secret that is deleted and a service account that appears there; what else there is stays so."""
+    """The rights are those that the document names.
+
+    It sees a pull secret that is deleted and a service account that appears there; what else there is stays so.
+    """
     first, second, other = cluster.namespaces("first", "second", "other")
     user = f"shard-{first}"
-    rules = [
-        {"apiGroups": [GROUP], "resources": ["*"], "verbs": ["get", "list", "watch", "patch"]},
-        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
-        {"apiGroups": [""], "resources": ["secrets", "serviceaccounts"], "verbs": ["*"]},
-    ]
+    (text,) = re.findall(r"^```yaml\n(apiVersion: rbac.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
     for namespace in (first, second):
-        grant(cluster, user, rules, namespace)
+        grant(cluster, user, yaml.safe_load(text)["rules"], namespace)
     app = placed("app", principal, namespace=first, serviceAccounts=["build"])
     cluster.apply(app, *(pull_secret("app", principal, namespace=name) for name in (second, other)))
     cluster.apply(pull_secret("shared", principal, namespaces=[first]))
