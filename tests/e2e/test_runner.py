@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cluster import CLUSTER, NAMESPACED, Cluster, condition, pull_secret
 from tests.support.processes import contents_below, watch_processes
 from tests.support.registry import PullError, Registry
-from tests.support.runner import WATCHES, Runner
+from tests.support.runner import Runner, run_once
 
 
 def test_a_custom_resource_becomes_a_login_that_pulls(
@@ -259,7 +258,7 @@ def test_sigkill_in_mid_run_leaves_no_key_behind_and_a_restart_serves(
 def test_a_temporary_directory_that_ansible_could_not_work_in_is_refused(ansible: Ansible, tmp_path: Path) -> None:
     long = tmp_path / ("x" * 60)
     long.mkdir()
-    done = _begin(ansible, WATCHES, TMPDIR=str(long))
+    done = run_once(ansible, TMPDIR=str(long))
     assert done.returncode == 2
     assert "set TMPDIR to one of at most" in done.stderr
 
@@ -267,7 +266,7 @@ def test_a_temporary_directory_that_ansible_could_not_work_in_is_refused(ansible
 @pytest.mark.parametrize(
     ("watches", "words"),
     [
-        ("- {version: v1alpha2, group: aws.zakariaamine.com, kind: AWSECRImagePullSecret, role: x}", "key 'role'"),
+        ("- {version: v1alpha2, group: aws.zakariaamine.com, kind: AWSECRImagePullSecret, roles: x}", "key 'roles'"),
         ("[]", "must be a list with an entry for each kind"),
         (None, "cannot be read"),
     ],
@@ -276,12 +275,7 @@ def test_what_is_wrong_at_start_is_one_line(ansible: Ansible, tmp_path: Path, wa
     path = tmp_path / "watches.yaml"
     if watches is not None:
         path.write_text(watches)
-    done = _begin(ansible, path)
+    done = run_once(ansible, watches=path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert words in done.stderr
-
-
-def _begin(ansible: Ansible, watches: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [str(ansible.bin_dir / "kube-ecr-runner"), "--watches", str(watches)]
-    return subprocess.run(command, env={**ansible.environment(), **env}, capture_output=True, text=True, timeout=30)

@@ -12,6 +12,7 @@ import yaml
 
 from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cluster import CLUSTER, LEGACY, NAMESPACED, Cluster, condition, pull_secret
+from tests.support.placement import grant
 from tests.support.runner import Runner
 
 GROUP = "aws.zakariaamine.com"
@@ -248,24 +249,6 @@ def test_the_legacy_kind_is_served_until_a_resource_of_its_name_takes_over(
     cluster.delete(LEGACY, "shared")
     (owner,) = cluster.secret(own)["metadata"]["ownerReferences"]  # type: ignore[index]
     assert (owner["kind"], uid(cluster, own)) == (CLUSTER, before)
-
-
-def grant(cluster: Cluster, user: str, rules: list[dict], namespace: str = "") -> None:
-    """Give a user rights, in a namespace or everywhere."""
-    kind, api = "Role" if namespace else "ClusterRole", "rbac.authorization.k8s.io"
-    metadata = {"name": user} | ({"namespace": namespace} if namespace else {})
-    role = {"apiGroup": api, "kind": kind, "name": user}
-    subjects = [{"apiGroup": api, "kind": "User", "name": user}]
-    cluster.apply(
-        {"apiVersion": f"{api}/v1", "kind": kind, "metadata": metadata, "rules": rules},
-        {
-            "apiVersion": f"{api}/v1",
-            "kind": f"{kind}Binding",
-            "metadata": metadata,
-            "roleRef": role,
-            "subjects": subjects,
-        },
-    )
 
 
 def test_the_rights_that_the_document_names_are_enough(

@@ -133,3 +133,21 @@ def uid_of(secret: dict | None) -> str:
     """Return the UID of a Secret that is there."""
     assert secret is not None
     return secret["metadata"]["uid"]
+
+
+def grant(cluster: Cluster, user: str, rules: list[dict], namespace: str = "") -> None:
+    """Give a user rights, in a namespace or everywhere."""
+    kind, api = "Role" if namespace else "ClusterRole", "rbac.authorization.k8s.io"
+    metadata = {"name": user} | ({"namespace": namespace} if namespace else {})
+    role = {"apiGroup": api, "kind": kind, "name": user}
+    subjects = [{"apiGroup": api, "kind": "User", "name": user}]
+    cluster.apply(
+        {"apiVersion": f"{api}/v1", "kind": kind, "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{api}/v1",
+            "kind": f"{kind}Binding",
+            "metadata": metadata,
+            "roleRef": role,
+            "subjects": subjects,
+        },
+    )

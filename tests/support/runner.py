@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 from tests.support.ansible import Ansible
@@ -15,6 +16,21 @@ from tests.support.processes import Service, kill_all, processes_with_home
 WATCHES = Path(__file__).parents[2] / "runner" / "watches.yaml"
 _STOP_SECONDS = 30.0
 _ANSWER_SECONDS = 5.0
+_PASS_SECONDS = 120.0
+
+
+def run_once(ansible: Ansible, *options: str, watches: Path = WATCHES, **env: str) -> subprocess.CompletedProcess[str]:
+    """Start the runner with these options and wait until it ends by itself: with --once, or because it cannot begin.
+
+    Its TMPDIR is one of its own, and empty afterwards.
+    """
+    command = [str(ansible.bin_dir / "kube-ecr-runner"), "--watches", str(watches), *options]
+    with tempfile.TemporaryDirectory() as temporary:
+        environment = {**ansible.environment(), "TMPDIR": temporary, **env}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_PASS_SECONDS)
+        assert not list(Path(temporary).iterdir()), "its private directories are gone"
+    assert "Traceback" not in done.stderr
+    return done
 
 
 class Runner(Service):

@@ -146,3 +146,12 @@ def test_watches_are_limited_and_that_is_told_once(
     assert [each.message for each in caplog.records] == ["not all that resources name is watched"]
     followed.follow([("Secret", "y", ""), ("Secret", "z", "")])
     assert sorted(watches.working) == ["secrets/y", "secrets/z"]
+
+
+def test_objects_are_found_in_the_namespace_that_is_watched() -> None:
+    followed = Following(Watches())
+    followed.follow([("Secret", "keys", "a"), ("Secret", "keys", "b")])
+    (item,) = objects(b="1")
+    followed.listed(objects_named("Secret", "keys", "a"), [])
+    followed.listed(objects_named("Secret", "keys", "b"), [item])
+    assert followed.find(item.reference) == item
