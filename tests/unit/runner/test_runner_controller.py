@@ -13,6 +13,7 @@ from random import Random
 
 import pytest
 
+from kube_ecr_runner import controller
 from kube_ecr_runner.batch import Summary
 from kube_ecr_runner.controller import Controller, Inbox, Stop
 from kube_ecr_runner.health import Health
@@ -992,6 +993,22 @@ def test_what_waits_for_a_run_is_told_with_the_time_at_which_it_was_due() -> Non
     lab.serve([resource(key=Key(NAMESPACED_KIND, "ns1", name)) for name in "ab"])
     assert (1, NOW) in told
     assert told[-1][0] == 0
+
+
+def test_loop_shows_life_when_it_wakes_and_at_whatever_takes_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sign for each message and each write; and where there is none, one for the time that it slept."""
+    monkeypatch.setattr(controller, "MAX_SLEEP_SECONDS", 0.0)
+    signs: list[str] = []
+    lab = Lab()
+    lab.monitor.loop_moved = lambda: signs.append("moved")  # type: ignore[method-assign]
+    lab.controller._receive()
+    assert len(signs) == 1
+    lab.put(*[Changed(NAMESPACES, namespace("other"), is_gone=False)] * 3)
+    lab.controller._receive()
+    assert len(signs) == 1 + 3 + 1
+    signs.clear()
+    lab.controller._write(lambda: signs.append("wrote"))
+    assert signs == ["moved", "wrote"]
 
 
 def test_lines_of_a_run_name_it_and_one_without_news_is_not_told(caplog: pytest.LogCaptureFixture) -> None:

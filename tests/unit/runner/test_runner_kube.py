@@ -254,6 +254,36 @@ def test_event_that_happens_again_is_counted_in_place(api: ApiServer) -> None:
     assert not api.cluster.repeat_event(resource, name, 3, now)
 
 
+class Signs:
+    """Notes the signs of life of a watch."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def watch_started(self, name: str) -> None:
+        self.seen.append("started")
+
+    def watch_heard(self, name: str) -> None:
+        self.seen.append("heard")
+
+    def watch_failed(self, name: str, trouble: str) -> None:
+        self.seen.append(trouble)
+
+    def watch_ended(self, name: str) -> None:
+        self.seen.append("ended")
+
+
+def test_watch_lives_with_each_list_answer_and_line_until_it_ends(api: ApiServer) -> None:
+    signs, inbox = Signs(), Queue()
+    stream = Stream(api.cluster, KEYS, inbox.put, Troubles(), signs)
+    stream.start()
+    while not isinstance(inbox.get(timeout=SECONDS), Changed):
+        pass
+    stream.stop()
+    stream._thread.join(SECONDS)
+    assert signs.seen == ["started", "heard", "heard", "heard", "ended"]
+
+
 def test_watch_tells_that_it_lives_and_what_it_lacks(api: ApiServer, follow: Callable[..., Queue]) -> None:
     health = Health(0)
     health.waits_for([KEYS.name])
