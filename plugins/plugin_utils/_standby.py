@@ -1,6 +1,6 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A run that was started ahead of need: it imports what it will use, and waits inside the inventory plugin.
+"""A run that was started ahead of need: it loads what it will use, and waits inside the inventory plugin.
 
 What always holds: it ends when the process ends that started it, and so does each of its workers. ansible-core puts its
 workers into sessions of their own, where no signal to the run reaches them.
@@ -15,16 +15,27 @@ import select
 import signal
 import sys
 
+from ansible.plugins import loader
+from ansible.template import Templar, trust_as_template
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import load_ahead
+
+_COLLECTION = "kube_ecr.secrets"
 _PR_SET_PDEATHSIG = 1
-_AHEAD = (
-    "ansible.executor.playbook_executor",
-    "ansible.executor.task_queue_manager",
-    "ansible.plugins.action.set_fact",
-    "ansible.plugins.connection.local",
-    "ansible.plugins.strategy.free",
-    "ansible_collections.kube_ecr.secrets.plugins.action.ecr_pull_secret",
-    "ansible_collections.kube_ecr.secrets.plugins.action.ecr_token",
-    "ansible_collections.kube_ecr.secrets.plugins.lookup.aws_credentials",
+_MODULES = ("ansible.executor.playbook_executor", "ansible.executor.task_queue_manager", "multiprocessing.synchronize")
+# What the playbook reconcile uses, by the loader that it comes from.
+_PLUGINS = {
+    loader.action_loader: (f"{_COLLECTION}.ecr_token", f"{_COLLECTION}.ecr_pull_secret", "ansible.builtin.set_fact"),
+    loader.lookup_loader: (f"{_COLLECTION}.aws_credentials",),
+    loader.strategy_loader: ("ansible.builtin.free",),
+}
+# Of these Ansible looks at all that there are, and reads their documentation.
+_ALL_OF = (
+    loader.become_loader,
+    loader.callback_loader,
+    loader.connection_loader,
+    loader.shell_loader,
+    loader.vars_loader,
 )
 
 
@@ -33,20 +44,33 @@ class NobodyWaits(Exception):
 
 
 def stand_by(fifo: str) -> None:
-    """Import what a run needs, and return when something is written into the FIFO.
+    """Load what a run needs, and return when something is written into the FIFO.
 
     Raises NobodyWaits when the process that holds it open for writing ends, OSError when it cannot be read.
     """
     end_with_parent()
     os.register_at_fork(after_in_child=end_with_parent)
-    for name in _AHEAD:
-        importlib.import_module(name)
+    _load()
     # Without a writer, opening it would block for ever.
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
         _wait(reader)
     finally:
         os.close(reader)
+
+
+def _load() -> None:
+    """Import modules and plugins, and let Ansible compile a template: a second and a half, spent before it counts."""
+    for name in _MODULES:
+        importlib.import_module(name)
+    for kind, names in _PLUGINS.items():
+        for name in names:
+            kind.get(name, class_only=True)
+    for kind in _ALL_OF:
+        for _ in kind.all(class_only=True):
+            pass
+    load_ahead()
+    Templar().template(trust_as_template("{{ none | default('') }}"))
 
 
 def end_with_parent() -> None:

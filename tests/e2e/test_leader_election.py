@@ -19,18 +19,24 @@ Start = Callable[..., Runner]
 
 
 @pytest.fixture
-def replica(ansible: Ansible, cluster: Cluster, tmp_path: Path) -> Iterator[Start]:
+def home(cluster: Cluster) -> str:
+    """The namespace of the Lease."""
+    (namespace,) = cluster.namespaces("lease")
+    return namespace
+
+
+@pytest.fixture
+def replica(ansible: Ansible, home: str, tmp_path: Path) -> Iterator[Start]:
     """Starts a runner of a name, with a home and a TMPDIR of its own, that works only with the Lease."""
     with tempfile.TemporaryDirectory() as temporary:
-        (namespace,) = cluster.namespaces("lease")
         started: list[Runner] = []
 
         def start(name: str, **env: str) -> Runner:
-            home, scratch = Path(temporary, name), Path(temporary, f"{name}-tmp")
-            home.mkdir()
+            own, scratch = Path(temporary, name), Path(temporary, f"{name}-tmp")
+            own.mkdir()
             scratch.mkdir()
-            settings = Ansible(home, {**ansible.env, "TMPDIR": str(scratch), "KUBE_ECR_LEADER_ELECT": "true", **env})
-            started.append(Runner(settings, tmp_path / f"{name}.log", "--lease", f"{namespace}/runner"))
+            settings = Ansible(own, {**ansible.env, "TMPDIR": str(scratch), "KUBE_ECR_LEADER_ELECT": "true", **env})
+            started.append(Runner(settings, tmp_path / f"{name}.log", "--lease", f"{home}/runner"))
             started[-1].start()
             return started[-1]
 
@@ -48,14 +54,12 @@ def waits(runner: Runner) -> bool:
     return " waiting, another runner leads " in runner.log
 
 
-def lease(cluster: Cluster) -> dict:
-    """Return the only Lease of a runner."""
-    found = json.loads(cluster.kubectl("get", "leases", "-A", "-o", "json"))["items"]
-    return next(each["spec"] for each in found if each["metadata"]["name"] == "runner")
+def lease(cluster: Cluster, namespace: str) -> dict:
+    return json.loads(cluster.kubectl("get", "lease", "runner", "-n", namespace, "-o", "json"))["spec"]
 
 
 def test_the_other_one_takes_over_after_a_kill_and_after_a_clean_stop(
-    cluster: Cluster, principal: Principal, replica: Start
+    cluster: Cluster, principal: Principal, replica: Start, home: str
 ) -> None:
     first, second, third = cluster.namespaces("first", "second", "third")
     one = replica("one")
@@ -79,8 +83,8 @@ def test_the_other_one_takes_over_after_a_kill_and_after_a_clean_stop(
     cluster.apply(pull_secret("app", principal, namespace=third))
     cluster.wait_ready(NAMESPACED, "app", third)
     assert one.stop() == 0
-    assert lease(cluster)["holderIdentity"] == ""
-    assert lease(cluster)["leaseTransitions"] >= 2
+    assert lease(cluster, home)["holderIdentity"] == ""
+    assert lease(cluster, home)["leaseTransitions"] >= 2
 
 
 def test_who_cannot_reach_the_api_server_ends_before_another_takes_over(
@@ -107,13 +111,11 @@ def test_who_cannot_reach_the_api_server_ends_before_another_takes_over(
     cluster.wait_ready(NAMESPACED, "app", own)
 
 
-def test_who_finds_the_lease_in_other_hands_ends(cluster: Cluster, replica: Start) -> None:
+def test_who_finds_the_lease_in_other_hands_ends(cluster: Cluster, replica: Start, home: str) -> None:
     one = replica("one")
     cluster.wait(lambda: leads(one), "it leads")
-    found = json.loads(cluster.kubectl("get", "leases", "-A", "-o", "json"))["items"]
-    (metadata,) = (each["metadata"] for each in found if each["metadata"]["name"] == "runner")
     theirs = json.dumps({"spec": {"holderIdentity": "somebody else"}})
-    cluster.kubectl("patch", "lease", "runner", "-n", metadata["namespace"], "--type=merge", "-p", theirs)
+    cluster.kubectl("patch", "lease", "runner", "-n", home, "--type=merge", "-p", theirs)
     assert one.process
     assert one.process.wait(60) == 1
-    assert lease(cluster)["holderIdentity"] == "somebody else"
+    assert lease(cluster, home)["holderIdentity"] == "somebody else"
