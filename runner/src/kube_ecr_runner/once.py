@@ -10,6 +10,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from itertools import batched
 from random import Random
 
@@ -23,6 +24,8 @@ from kube_ecr_runner.results import Result
 from kube_ecr_runner.status import cause_of, events_of, status_of
 from kube_ecr_runner.times import parse_time
 from kube_ecr_runner.watches import Watch
+
+MAX_UNANSWERED = 3
 
 # Takes what became of a resource, see Teller.tell.
 Tell = Callable[[Resource, Result], str | None]
@@ -107,7 +110,9 @@ class Teller:
         self._namespaces = namespaces
         self._random = random
         self._clock = clock
-        self._outage = ""
+        # How many writes in a row had no answer, and the last of them.
+        self._unanswered = 0
+        self._outage: KubernetesError | None = None
 
     def tell(self, resource: Resource, result: Result) -> str | None:
         """Write what became of a resource.
@@ -123,25 +128,30 @@ class Teller:
         due = schedule.within(due, watch.period, now, self._random)
         targets = () if result.outcomes else resource.targets.among(self._namespaces)
         status = status_of(resource, result, now, due, targets)
-        if self._outage:
-            return self._outage
         try:
-            if status != resource.status and not self._writer.apply_status(resource, status):
+            if status != resource.status and not self._write(partial(self._writer.apply_status, resource, status)):
                 return None
         except KubernetesError as error:
-            # Each attempt would take its time.
-            self._outage = str(error) if error.status == 0 else ""
             return str(error)
-        self._tell_events(resource, result, now)
-        return ""
-
-    def _tell_events(self, resource: Resource, result: Result, now: datetime) -> None:
-        """Nobody is served worse for an event that is not told."""
         try:
             for event in events_of(resource, result):
-                self._writer.create_event(resource, event, now)
+                self._write(partial(self._writer.create_event, resource, event, now))
         except KubernetesError as error:
+            # Nobody is served worse for an event that is not told.
             _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
+        return ""
+
+    def _write[T](self, write: Callable[[], T]) -> T:
+        """Each attempt takes its time: when the API server is down, a few must do. Raises KubernetesError."""
+        if self._outage and self._unanswered >= MAX_UNANSWERED:
+            raise self._outage
+        try:
+            written = write()
+        except KubernetesError as error:
+            self._unanswered, self._outage = (self._unanswered + 1, error) if error.status == 0 else (0, None)
+            raise
+        self._unanswered, self._outage = 0, None
+        return written
 
 
 class Pass:
