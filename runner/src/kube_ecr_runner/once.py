@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from itertools import batched
 from random import Random
 
@@ -26,6 +27,8 @@ from kube_ecr_runner.status import cause_of, events_of, status_of
 from kube_ecr_runner.suspension import suspended_status
 from kube_ecr_runner.times import parse_time
 from kube_ecr_runner.watches import Watch
+
+MAX_UNANSWERED = 3
 
 # Runs a play for resources, see batch.run_batch.
 RunBatch = Callable[[list[Key], Play, Callable[[Result], None], threading.Event], Summary]
@@ -115,7 +118,9 @@ class Teller:
         self._namespaces = namespaces
         self._random = random
         self._clock = clock
-        self._outage = ""
+        # How many writes in a row had no answer, and the last of them.
+        self._unanswered = 0
+        self._outage: KubernetesError | None = None
 
     def tell(self, resource: Resource, result: Result) -> str | None:
         """Write what became of a resource.
@@ -131,16 +136,17 @@ class Teller:
         due = schedule.within(due, watch.period, now, self._random)
         targets = () if result.outcomes else resource.targets.among(self._namespaces)
         status = status_of(resource, result, now, due, targets)
-        if self._outage:
-            return self._outage
         try:
-            if status != resource.status and not self._writer.apply_status(resource, status):
+            if status != resource.status and not self._write(partial(self._writer.apply_status, resource, status)):
                 return None
         except KubernetesError as error:
-            # Each attempt would take its time.
-            self._outage = str(error) if error.status == 0 else ""
             return str(error)
-        self._tell_events(resource, result, now)
+        try:
+            for event in events_of(resource, result):
+                self._write(partial(self._writer.create_event, resource, event, now))
+        except KubernetesError as error:
+            # Nobody is served worse for an event that is not told.
+            _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
         return ""
 
     def tell_suspended(self, resources: Iterable[Resource]) -> None:
@@ -149,18 +155,21 @@ class Teller:
             status = suspended_status(each, self._clock())
             try:
                 if self._watched[each.key.kind].is_told and status != each.status:
-                    self._writer.apply_status(each, status)
+                    self._write(partial(self._writer.apply_status, each, status))
             except KubernetesError as error:
                 _log.warning("cannot write to the API server", extra=fields(resource=each.key, cause=error))
-                return
 
-    def _tell_events(self, resource: Resource, result: Result, now: datetime) -> None:
-        """Nobody is served worse for an event that is not told."""
+    def _write[T](self, write: Callable[[], T]) -> T:
+        """Each attempt takes its time: when the API server is down, a few must do. Raises KubernetesError."""
+        if self._outage and self._unanswered >= MAX_UNANSWERED:
+            raise self._outage
         try:
-            for event in events_of(resource, result):
-                self._writer.create_event(resource, event, now)
+            written = write()
         except KubernetesError as error:
-            _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
+            self._unanswered, self._outage = (self._unanswered + 1, error) if error.status == 0 else (0, None)
+            raise
+        self._unanswered, self._outage = 0, None
+        return written
 
 
 class Pass:

@@ -102,6 +102,9 @@ class Progress:
             self._last_error = " ".join(text.split()).removeprefix("[ERROR]: ")[:_MAX_TEXT]
             if not self.has_begun:
                 self.errors.append(text)
+        elif text.startswith("Origin: ") and self.errors and not self.has_begun:
+            # Where in a file the error is comes as a line of its own.
+            self.errors[-1] += f" ({text})"
 
     def _task_failed(self, data: Mapping) -> None:
         items, is_own = self._items.pop(_task_of(data), {}), data.get("task") == TASK

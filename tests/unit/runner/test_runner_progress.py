@@ -118,7 +118,12 @@ def test_results_of_our_own_playbook_are_told_as_they_come() -> None:
 def test_cause_of_missing_results_is_what_ansible_said_before_its_first_task_or_a_task_that_failed() -> None:
     progress = Progress(lambda _: None, {})
     before = {"event": "verbose", "stdout": "[ERROR]: no such role"}
+    origin = {"event": "verbose", "stdout": "Origin: site.yml:3:1"}
     broken_loop = event("runner_on_failed", "h1", TASK, {"msg": "no loop"}, ignore_errors=True)
-    for each in [before, BEGUN, {**before, "stdout": "[ERROR]: later"}, failed("h1", "x"), broken_loop]:
+    for each in [before, origin, BEGUN, {**before, "stdout": "[ERROR]: later"}, origin, failed("h1", "x"), broken_loop]:
         progress.handle(each)
-    assert progress.causes() == ["[ERROR]: no such role", f"task '{TASK}' failed: no loop", "task 'Extra' failed: x"]
+    assert progress.causes() == [
+        "[ERROR]: no such role (Origin: site.yml:3:1)",
+        f"task '{TASK}' failed: no loop",
+        "task 'Extra' failed: x",
+    ]
