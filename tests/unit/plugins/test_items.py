@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils import _items
+from ansible_collections.kube_ecr.secrets.plugins.module_utils import _items, _survey
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._pull_secret import Held
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._request import Request
 
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 GROUP = "aws.zakariaamine.com"
 KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "canary/secret+key"
 
@@ -234,3 +239,43 @@ def test_a_suspended_successor_is_one_all_the_same() -> None:
     """Else suspending it would hand its Secrets to the resource that it took the place of."""
     legacy = cluster_resource() | {"kind": "AWSECRCredential"}
     assert _items.superseded(legacy, [legacy, cluster_resource(suspend=True)])
+
+
+class Bare:
+    """A cluster in which nothing stands."""
+
+    def list_metadata(self, *_args: str, **_options: str) -> list[dict]:
+        return []
+
+    list_service_accounts = list_metadata
+
+
+@pytest.mark.parametrize(
+    ("suspend", "state", "is_due", "namespaces"),
+    [
+        (False, "present", True, ("a", "b")),
+        (True, "present", False, None),
+        (True, "absent", False, ("a", "b")),
+    ],
+)
+def test_nothing_is_asked_for_what_is_suspended_but_to_undo_it(
+    suspend: bool, state: str, is_due: bool, namespaces: tuple[str, ...] | None
+) -> None:
+    """Where there is no namespace that is known, nothing is written, and nothing removed."""
+    told = item(cluster_resource(suspend=suspend, serviceAccounts=["default"]))
+    _survey.complete(Bare(), [told], NOW)
+    request = Request.of_item({**told, "state": state})
+    assert (request.is_due, request.namespaces, request.is_understood) == (is_due, namespaces, namespaces is not None)
+
+
+def test_a_copy_is_made_of_the_secret_that_need_not_be_renewed() -> None:
+    """However long another seems to last: its token is of a time to come, or older than what was asked for."""
+    told = item(cluster_resource(registries=[])) | {"nudge": "1"}
+    hour = timedelta(hours=1)
+
+    def held(namespace: str, ends: float, nudge: str = "1") -> Held:
+        times = (NOW + ends * hour, NOW + (ends - 6) * hour)
+        return Held(namespace, "ecr-login", "1", True, True, ("eu-west-1",), *times, nudge=nudge)
+
+    choices = [held("fresh", 11), held("ahead", 30), held("old", 11.5, nudge="")]
+    assert _survey._sibling(told, choices, NOW) == choices[0]

@@ -100,6 +100,7 @@ def test_run_that_left_out_what_was_suspended_meanwhile_has_not_failed() -> None
 
     def go_on() -> None:
         assert (ready(lab), reasons(lab)) == (("False", "Suspended"), ["Suspended"])
+        assert lab.controller._tracked[KEY].failures == 0
         lab.during_run, lab.answer = lambda: None, lambda key: served(key, generation=3)
         lab.put(seen(resource(3)))
 
