@@ -612,7 +612,7 @@ class Controller:
     def _result_arrived(self, result: Result, *, has_hung: bool = False) -> None:
         tracked = self._tracked.get(result.key)
         now = self._clock()
-        self._run_counts.update(changed=result.has_acted, failed=not result.succeeded)
+        self._run_counts.update(changed=int(result.has_acted), failed=int(not result.succeeded))
         self._observer.result_arrived(result)
         if tracked is None or tracked.resource.uid != result.uid:
             return

@@ -119,6 +119,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # Whoever is too slow must not hold up the end of the process.
     block_on_close = False
+    # With socketserver's 5, a burst of clients makes the next one wait for a second.
+    request_queue_size = 2 * MAX_CLIENTS
     answers: _Answers
 
     def __init__(self, address: tuple[str, int], family: socket.AddressFamily, answers: _Answers) -> None:

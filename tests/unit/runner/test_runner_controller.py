@@ -1027,5 +1027,7 @@ def test_lines_of_a_run_name_it_and_one_without_news_is_not_told(caplog: pytest.
         lab.serve([resource()], renew, look)
     told = [(each.message, getattr(each, "fields", {}).get("run", "")[-2:]) for each in caplog.records]
     lines = ["ready", "run ended", "refreshed", "run ended"]
+    counts = [each.fields for each in caplog.records if each.message == "run ended"]  # type: ignore[attr-defined]
+    assert [(str(each["changed"]), "failed" in each) for each in counts] == [("1", False)] * 2
     assert told[1:-2] == list(zip(lines, ["-1", "-1", "-2", "-2"], strict=True))
     assert len(lab.runs) == 3
