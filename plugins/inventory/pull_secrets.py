@@ -49,7 +49,9 @@ options:
     env:
       - name: KUBE_ECR_NAMES
   names_file:
-    description: Like O(names), from a file that holds them as a JSON list.
+    description:
+      - Like O(names), from a file that holds them as a JSON list.
+      - Each has to be V(AWSECRImagePullSecret/namespace/name) or V(ClusterAWSECRImagePullSecret/name) here.
     type: path
   wait_for:
     description:
@@ -120,7 +122,7 @@ label_selector: tier=production
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -145,6 +147,8 @@ ABSENT = "absent"
 SUSPENDED = "suspended"
 SUSPENDED_GROUP = "suspended_pull_secrets"
 # https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
+# Of so few resources each is read for itself: a list of all in a large cluster would take longer.
+MAX_READS = 10
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -197,8 +201,8 @@ class InventoryModule(BaseInventoryPlugin):
         except (OSError, ValueError):
             names = None
         # An empty list would pick every resource.
-        if not isinstance(names, list) or not names or not all(isinstance(each, str) for each in names):
-            raise AnsibleParserError(f"{path}: must hold a JSON list of names, with one at least")
+        if not isinstance(names, list) or not names or not all(map(_is_reference, names)):
+            raise AnsibleParserError(f"{path}: must hold a JSON list of names with their kinds, with one at least")
         return names
 
     def _connection(self) -> dict:
@@ -222,7 +226,10 @@ class InventoryModule(BaseInventoryPlugin):
         selector = self.get_option("label_selector")
         names = self._names()
         namespaces = self._namespaces(names)
-        listed = [each for kind in _resources.KINDS for each in _listed(cluster, kind, namespaces, selector)]
+        if self.get_option("names_file") and len(names) <= MAX_READS:
+            listed = list(_named(cluster, names))
+        else:
+            listed = [each for kind in _resources.KINDS for each in _listed(cluster, kind, namespaces, selector)]
         resources = self._selected(listed, names, namespaces)
         settings = _credentials.Settings(
             tuple(self.get_option("allowed_aws_identities")), self.get_option("aws_endpoint_url")
@@ -274,6 +281,24 @@ class InventoryModule(BaseInventoryPlugin):
             variables["allowed_aws_identities"] = self.get_option("allowed_aws_identities")
         for name, value in variables.items():
             self.inventory.set_variable(host, name, value)
+
+
+def _is_reference(name: object) -> bool:
+    return isinstance(name, str) and name.partition("/")[0] in _resources.KINDS and name.count("/") in (1, 2)
+
+
+def _named(cluster: Cluster, references: list[str]) -> Iterator[dict]:
+    """Yield the resources of these references that are there, and what may have taken the place of a legacy one."""
+    wanted = {tuple(each.split("/")): None for each in references}
+    for kind, *where, name in list(wanted):
+        if kind == _resources.LEGACY_KIND:
+            wanted.setdefault((_resources.CLUSTER_KIND, *where, name))
+    for kind, *where, name in wanted:
+        try:
+            yield cluster.read_resource(kind, *(where or [""]), name)
+        except KubernetesError as error:
+            if error.status != 404:
+                raise
 
 
 def _listed(cluster: Cluster, kind: str, namespaces: list[str], label_selector: str | None) -> list[dict]:

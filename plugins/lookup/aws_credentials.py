@@ -40,10 +40,6 @@ EXAMPLES = r"""
 - name: Get a token for the identity of this host
   kube_ecr.secrets.ecr_token:
     region: "{{ aws_region }}"
-    access_key: "{{ credentials.access_key | default(omit) }}"
-    secret_key: "{{ credentials.secret_key | default(omit) }}"
-    session_token: "{{ credentials.session_token | default(omit) }}"
-  vars:
     credentials: "{{ lookup('kube_ecr.secrets.aws_credentials', aws_credentials) }}"
   no_log: true
 """
@@ -109,7 +105,7 @@ class LookupModule(LookupBase):
 
 @lru_cache(maxsize=16)
 def _find(connection_and_term: str, allowed: tuple[str, ...], _pid: int) -> dict[str, str]:
-    """Ansible evaluates the lookup anew for each option that uses it: without a memory, each would get a token.
+    """Ansible evaluates a lookup anew for each option that uses it: without a memory, each would get a token.
 
     It ends with the worker process, which lives for one task of one host.
     """

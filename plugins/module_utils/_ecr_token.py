@@ -36,7 +36,19 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._registries impor
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import check_region, check_registries
 
+# The options that say who asks, without the names that AWS' own tools give them: what the lookup plugin returns.
+_IN_CREDENTIALS = {
+    "access_key": {"type": "str", "no_log": True},
+    "secret_key": {"type": "str", "no_log": True},
+    "session_token": {"type": "str", "no_log": True},
+    "web_identity_token": {"type": "str", "no_log": True},
+    "web_identity_role_arn": {"type": "str"},
+    "role_arn": {"type": "str"},
+    "external_id": {"type": "str", "no_log": True},
+    "role_session_name": {"type": "str"},
+}
 ARGUMENT_SPEC = {
+    "credentials": {"type": "dict", "no_log": True, "options": _IN_CREDENTIALS},
     "region": {
         "type": "str",
         "aliases": ["aws_region"],
@@ -69,12 +81,21 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
     """
     calls = Calls()
     try:
-        result = _ask(params, calls)
+        result = _ask(_unpacked(params), calls)
     except AWSError as error:
         result = _result([], [_error(None, error.reason, str(error))])
     except ValueError as error:
         result = _result([], [_error(None, "InvalidOption", str(error))])
     return {**result, "calls": calls.told()}
+
+
+def _unpacked(params: dict) -> dict:
+    """Return the options with those in credentials beside the others. Raises ValueError if one stands in both."""
+    inside = {name: value for name, value in (params["credentials"] or {}).items() if value is not None}
+    for name in inside:
+        if params[name] is not None and params[name] != ARGUMENT_SPEC[name].get("default"):
+            raise ValueError(f"{name}: is given twice, beside credentials and in it")
+    return {**params, **inside}
 
 
 def _ask(params: dict, calls: Calls) -> dict:

@@ -33,6 +33,36 @@ options:
       - If not set, E(AWS_REGION), E(AWS_DEFAULT_REGION) or, without explicit keys, the region of the profile is used.
     type: str
     aliases: [aws_region]
+  credentials:
+    description:
+      - Who asks, in one: options of these names, as the lookup plugin P(kube_ecr.secrets.aws_credentials#lookup)
+        returns them. None of them can be given beside it.
+    type: dict
+    suboptions:
+      access_key:
+        description: See O(access_key).
+        type: str
+      secret_key:
+        description: See O(secret_key).
+        type: str
+      session_token:
+        description: See O(session_token).
+        type: str
+      web_identity_token:
+        description: See O(web_identity_token).
+        type: str
+      web_identity_role_arn:
+        description: See O(web_identity_role_arn).
+        type: str
+      role_arn:
+        description: See O(role_arn).
+        type: str
+      external_id:
+        description: See O(external_id).
+        type: str
+      role_session_name:
+        description: See O(role_session_name).
+        type: str
   access_key:
     description:
       - The access key ID. Needs O(secret_key) beside it.

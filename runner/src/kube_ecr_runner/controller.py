@@ -49,7 +49,7 @@ REWRITE_DELAY = timedelta(seconds=10)
 # How long after a result the watches may still have to tell what the run did.
 SETTLE_DELAY = timedelta(seconds=2)
 # Part of the batching window: when nothing new came for so long, nothing more will, mostly.
-QUIET = 1 / 6
+QUIET = 1 / 10
 # A clock that was set back by less does no harm.
 CLOCK_TOLERANCE = timedelta(minutes=5)
 STOP_SECONDS = 20.0

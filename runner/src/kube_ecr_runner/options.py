@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0.3,
         metavar="SECONDS",
         help=(
-            "how long to collect what is due before a run starts, at most; a sixth of it after the last news "
+            "how long to collect what is due before a run starts, at most; a tenth of it after the last news "
             "(default: %(default)s)"
         ),
     )
