@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import json
 import re
 import threading
@@ -21,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._registries import Partition, TokenCall
 
@@ -196,6 +199,7 @@ class Session:
             read_timeout=READ_TIMEOUT,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             ignore_configured_endpoint_urls=self._explicit,
+            proxies={} if _is_direct(self._endpoint_url, getproxies().get("no", "")) else None,
             **settings,
         )
         return self._session.client(
@@ -210,6 +214,23 @@ class Session:
             "aws_secret_access_key": keys["SecretAccessKey"],
             "aws_session_token": keys["SessionToken"],
         }
+
+
+def _is_direct(endpoint_url: str | None, no_proxy: str) -> bool:
+    """Return whether an endpoint is an address in a network that NO_PROXY names: botocore (1.44) knows names alone."""
+    try:
+        address = ipaddress.ip_address(urlsplit(endpoint_url or "").hostname or "")
+    except ValueError:
+        return False
+    return any(address in network for network in _networks(no_proxy))
+
+
+def _networks(no_proxy: str) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    for each in no_proxy.split(","):
+        try:
+            yield ipaddress.ip_network(each.strip(), strict=False)
+        except ValueError:
+            continue
 
 
 @contextmanager
