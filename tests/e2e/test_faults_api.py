@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from tests.support.apiproxy import Answer, APIProxy, How, status
-from tests.support.awsendpoint import Principal
-from tests.support.cluster import NAMESPACED, Cluster, pull_secret
+from tests.support.awsendpoint import AWSEndpoint, Principal
+from tests.support.cluster import NAMESPACED, Cluster, condition, pull_secret
 from tests.support.runner import Runner
 
 Start = Callable[..., Runner]
@@ -100,3 +101,81 @@ def test_of_each_fault_the_cause_is_told_once_and_all_is_served_after_it(
     assert runner.log.rindex("watching again") > runner.log.rindex("cannot watch")
     assert cluster.secret(own, "first") == before
     assert proxy.count("DELETE", "") == 0
+
+
+def failing(cluster: Cluster, namespace: str) -> str:
+    """Return why the resource of a namespace fails."""
+    return condition(cluster.resource(NAMESPACED, "app", namespace), "RefreshFailing").get("reason", "")
+
+
+def test_writes_that_are_not_answered_or_conflict_are_made_good(
+    cluster: Cluster, aws: AWSEndpoint, proxy: APIProxy, start: Start
+) -> None:
+    """Four resources, each with a trouble of its own: a Secret and a status that are written, but nobody says so, and a
+    Secret and a status that somebody else writes all the time."""
+    lost_secret, lost_status, held_secret, held_status = cluster.namespaces("a", "b", "c", "d")
+    conflict = Answer(409, status(409, "Conflict", "the object has been modified"))
+
+    def secret_in(namespace: str) -> str:
+        return f"/namespaces/{namespace}/secrets/"
+
+    def status_in(namespace: str) -> str:
+        return f"/namespaces/{namespace}/.*/status"
+
+    runner = start(K8S_AUTH_KUBECONFIG=str(proxy.kubeconfig))
+    cluster.wait(runner.is_watching, "it watches")
+    proxy.fault(How.UNANSWERED, "PATCH", secret_in(lost_secret), times=1)
+    proxy.fault(How.UNANSWERED, "PATCH", status_in(lost_status), times=1)
+    proxy.fault(conflict, "PATCH", secret_in(held_secret))
+    proxy.fault(conflict, "PATCH", status_in(held_status))
+    callers = {name: aws.principal() for name in (lost_secret, lost_status, held_secret, held_status)}
+    for name, caller in callers.items():
+        cluster.create(pull_secret("app", caller, namespace=name))
+
+    cluster.wait(lambda: proxy.count("PATCH", secret_in(lost_secret)) > 1, "the Secret is written again")
+    cluster.wait(lambda: proxy.count("PATCH", status_in(lost_status)) > 1, "the status is written again")
+    cluster.wait(lambda: failing(cluster, held_secret) == "Conflict", "the conflict is told")
+    cluster.wait(lambda: "has been modified" in runner.log, "and so is that of a status, in the log")
+    assert cluster.secret(held_secret) is None
+    assert cluster.secret(held_status)
+    assert proxy.count("PATCH", secret_in(held_secret)) <= 8, "four attempts a run"
+    assert is_healthy(runner)
+    proxy.heal()
+    for name in callers:
+        cluster.wait_ready(NAMESPACED, "app", name)
+        assert cluster.secret(name)
+    asked = [call.access_key for call in aws.calls]
+    for name in (lost_secret, lost_status, held_status):
+        assert asked.count(callers[name].access_key) == 1
+    assert proxy.count("DELETE", "") == 0
+
+
+def test_a_token_that_is_rotated_is_read_and_a_refusal_passes(
+    cluster: Cluster, principal: Principal, proxy: APIProxy, start: Start, tmp_path: Path
+) -> None:
+    """It ends in a newline, and its file is empty while it is written."""
+    (own,) = cluster.namespaces("own")
+    config = json.loads(proxy.kubeconfig.read_text())
+    config["users"][0]["user"] = {"tokenFile": "token"}
+    kubeconfig, token = tmp_path / "kubeconfig", tmp_path / "token"
+    kubeconfig.write_text(json.dumps(config))
+    token.write_text("one\n")
+    proxy.token = "one"
+    runner = start(*SILENCE, K8S_AUTH_KUBECONFIG=str(kubeconfig))
+    cluster.create(pull_secret("first", principal, namespace=own, secret_name="first"))
+    cluster.wait_ready(NAMESPACED, "first", own)
+
+    proxy.token = "two"
+    token.write_text("two")
+    cluster.create(pull_secret("second", principal, namespace=own, secret_name="second"))
+    cluster.wait_ready(NAMESPACED, "second", own)
+    assert "cannot watch" not in runner.log
+
+    proxy.token = "three"
+    token.write_text("")
+    cluster.create(pull_secret("third", principal, namespace=own, secret_name="third"))
+    cluster.wait(lambda: "cause=Unauthorized" in runner.log, "the cause is told")
+    assert is_healthy(runner)
+    token.write_text("three\n\n")
+    cluster.wait_ready(NAMESPACED, "third", own)
+    assert runner.log.count("cause=Unauthorized") <= 2
