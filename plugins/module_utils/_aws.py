@@ -32,6 +32,7 @@ try:
     import botocore.config
     import botocore.exceptions
     import botocore.loaders
+    import botocore.parsers
     import botocore.session
 except ImportError:  # reported by _module.missing_libraries, by name, when a task runs
     boto3 = None
@@ -252,6 +253,28 @@ def _told(call: str, about: str = "", remedy: str = "") -> Iterator[None]:
         raise AWSError(call, reason, _REMEDIES.get(reason, default)) from None
 
 
+@contextmanager
+def _read(call: str) -> Iterator[None]:
+    """Turn what botocore (1.44) lets through when it reads what is no answer of AWS into AWSError.
+
+    That is what Python says of a list where an object should be, of a time that is none, of a year that there is not.
+    """
+    try:
+        yield
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+        raise
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        botocore.parsers.ResponseParserError,
+    ):
+        raise AWSError(call, "MalformedAnswer") from None
+
+
 def _refusal(call: str, error, remedy: str) -> AWSError:
     reason, text = _reason_in(error.response), error.response.get("Error", {}).get("Message", "")
     if reason == "AccessDeniedException":
@@ -270,7 +293,8 @@ def connect(credentials: Credentials, calls: Calls) -> Session:
     name = credentials.role_session_name
     if credentials.web_identity_token is not None:
         role, token = credentials.web_identity_role_arn, credentials.web_identity_token
-        with _told("STS AssumeRoleWithWebIdentity", f" of {role}", _trust_wanted(role, token)):
+        call = "STS AssumeRoleWithWebIdentity"
+        with _told(call, f" of {role}", _trust_wanted(role, token)), _read(call):
             session.assume(
                 session.client("sts", signature_version=botocore.UNSIGNED).assume_role_with_web_identity(
                     RoleArn=role, RoleSessionName=name, WebIdentityToken=token
@@ -282,7 +306,7 @@ def connect(credentials: Credentials, calls: Calls) -> Session:
             "allow it there, and name the principal in the trust policy of the role, with "
             f"{'this' if external_id else 'no'} external ID"
         )
-        with _told("STS AssumeRole", f" of {role}", remedy):
+        with _told("STS AssumeRole", f" of {role}", remedy), _read("STS AssumeRole"):
             extra = {"ExternalId": external_id} if external_id else {}
             session.assume(session.client("sts").assume_role(RoleArn=role, RoleSessionName=name, **extra))
     return session
@@ -311,20 +335,11 @@ def get_authorization_tokens(session: Session, calls: Iterable[TokenCall]) -> di
 
 def _get_authorization_token(call: TokenCall, client) -> dict | AWSError:
     try:
-        with _told(_name(call), f" in {call.region}", f"allow it {_PERMISSIONS[call.service]} on resource *"):
-            return _answer(call, client)
+        remedy = f"allow it {_PERMISSIONS[call.service]} on resource *"
+        with _told(_name(call), f" in {call.region}", remedy), _read(_name(call)):
+            return client.get_authorization_token()
     except AWSError as error:
         return error
-
-
-def _answer(call: TokenCall, client) -> dict:
-    """botocore (1.44) lets through what Python says of a time that is none, or of a year that there is not."""
-    try:
-        return client.get_authorization_token()
-    except (ValueError, ArithmeticError, RuntimeError) as error:
-        if isinstance(error, botocore.exceptions.BotoCoreError):
-            raise
-        raise AWSError(_name(call), "MalformedAnswer") from None
 
 
 def _name(call: TokenCall) -> str:

@@ -23,7 +23,7 @@ def runner(ansible: Ansible, tmp_path: Path) -> Iterator[Runner]:
         yield runner
         runner.stop()
         assert "Traceback" not in runner.log
-        assert "internal error" not in runner.log
+        assert "internal error, please" not in runner.log
         assert not list(Path(temporary).iterdir()), "its private directories are gone"
 
 
@@ -43,7 +43,7 @@ def start(ansible: Ansible, tmp_path: Path) -> Iterator[Callable[..., Runner]]:
         for runner in started:
             runner.stop()
             assert "Traceback" not in runner.log
-            assert "internal error" not in runner.log
+            assert "internal error, please" not in runner.log
         assert not list(Path(temporary).iterdir()), "its private directories are gone"
 
 
