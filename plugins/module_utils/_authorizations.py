@@ -89,14 +89,27 @@ def from_answer(answer: dict, requested: str, now: datetime) -> Authorization:
     Raises MalformedAnswer when there is no usable, living token in it.
     """
     data = answer.get("authorizationData")
-    if not data:
+    entry = data[0] if isinstance(data, list) and data else data
+    if not isinstance(entry, dict) or not entry:
         raise MalformedAnswer("AWS ECR answered without authorizationData")
-    entry = data[0] if isinstance(data, list) else data
-    registry = host_of(requested) or urlsplit(entry.get("proxyEndpoint") or "").netloc
+    registry = host_of(requested) or _endpoint_host(entry)
     if not registry:
         raise MalformedAnswer("AWS ECR answered without a usable proxyEndpoint")
-    username, password = _split_token(entry.get("authorizationToken") or "")
+    username, password = _split_token(_text(entry, "authorizationToken"))
     return Authorization(registry, username, password, _expiry(entry, now), requested)
+
+
+def _text(entry: dict, name: str) -> str:
+    """botocore (1.44) does not look at the type of what it reads."""
+    value = entry.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _endpoint_host(entry: dict) -> str:
+    try:
+        return urlsplit(_text(entry, "proxyEndpoint")).netloc
+    except ValueError:
+        return ""
 
 
 def _expiry(entry: dict, now: datetime) -> datetime:

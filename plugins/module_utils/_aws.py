@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import json
 import re
 import threading
@@ -21,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._registries import Partition, TokenCall
 
@@ -29,6 +32,7 @@ try:
     import botocore.config
     import botocore.exceptions
     import botocore.loaders
+    import botocore.parsers
     import botocore.session
 except ImportError:  # reported by _module.missing_libraries, by name, when a task runs
     boto3 = None
@@ -196,6 +200,7 @@ class Session:
             read_timeout=READ_TIMEOUT,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             ignore_configured_endpoint_urls=self._explicit,
+            proxies={} if _is_direct(self._endpoint_url, getproxies().get("no", "")) else None,
             **settings,
         )
         return self._session.client(
@@ -210,6 +215,23 @@ class Session:
             "aws_secret_access_key": keys["SecretAccessKey"],
             "aws_session_token": keys["SessionToken"],
         }
+
+
+def _is_direct(endpoint_url: str | None, no_proxy: str) -> bool:
+    """Return whether an endpoint is an address in a network that NO_PROXY names: botocore (1.44) knows names alone."""
+    try:
+        address = ipaddress.ip_address(urlsplit(endpoint_url or "").hostname or "")
+    except ValueError:
+        return False
+    return any(address in network for network in _networks(no_proxy))
+
+
+def _networks(no_proxy: str) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    for each in no_proxy.split(","):
+        try:
+            yield ipaddress.ip_network(each.strip(), strict=False)
+        except ValueError:
+            continue
 
 
 @contextmanager
@@ -231,6 +253,28 @@ def _told(call: str, about: str = "", remedy: str = "") -> Iterator[None]:
         raise AWSError(call, reason, _REMEDIES.get(reason, default)) from None
 
 
+@contextmanager
+def _read(call: str) -> Iterator[None]:
+    """Turn what botocore (1.44) lets through when it reads what is no answer of AWS into AWSError.
+
+    That is what Python says of a list where an object should be, of a time that is none, of a year that there is not.
+    """
+    try:
+        yield
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+        raise
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        botocore.parsers.ResponseParserError,
+    ):
+        raise AWSError(call, "MalformedAnswer") from None
+
+
 def _refusal(call: str, error, remedy: str) -> AWSError:
     reason, text = _reason_in(error.response), error.response.get("Error", {}).get("Message", "")
     if reason == "AccessDeniedException":
@@ -249,7 +293,8 @@ def connect(credentials: Credentials, calls: Calls) -> Session:
     name = credentials.role_session_name
     if credentials.web_identity_token is not None:
         role, token = credentials.web_identity_role_arn, credentials.web_identity_token
-        with _told("STS AssumeRoleWithWebIdentity", f" of {role}", _trust_wanted(role, token)):
+        call = "STS AssumeRoleWithWebIdentity"
+        with _told(call, f" of {role}", _trust_wanted(role, token)), _read(call):
             session.assume(
                 session.client("sts", signature_version=botocore.UNSIGNED).assume_role_with_web_identity(
                     RoleArn=role, RoleSessionName=name, WebIdentityToken=token
@@ -261,7 +306,7 @@ def connect(credentials: Credentials, calls: Calls) -> Session:
             "allow it there, and name the principal in the trust policy of the role, with "
             f"{'this' if external_id else 'no'} external ID"
         )
-        with _told("STS AssumeRole", f" of {role}", remedy):
+        with _told("STS AssumeRole", f" of {role}", remedy), _read("STS AssumeRole"):
             extra = {"ExternalId": external_id} if external_id else {}
             session.assume(session.client("sts").assume_role(RoleArn=role, RoleSessionName=name, **extra))
     return session
@@ -290,20 +335,11 @@ def get_authorization_tokens(session: Session, calls: Iterable[TokenCall]) -> di
 
 def _get_authorization_token(call: TokenCall, client) -> dict | AWSError:
     try:
-        with _told(_name(call), f" in {call.region}", f"allow it {_PERMISSIONS[call.service]} on resource *"):
-            return _answer(call, client)
+        remedy = f"allow it {_PERMISSIONS[call.service]} on resource *"
+        with _told(_name(call), f" in {call.region}", remedy), _read(_name(call)):
+            return client.get_authorization_token()
     except AWSError as error:
         return error
-
-
-def _answer(call: TokenCall, client) -> dict:
-    """botocore (1.44) lets through what Python says of a time that is none, or of a year that there is not."""
-    try:
-        return client.get_authorization_token()
-    except (ValueError, ArithmeticError, RuntimeError) as error:
-        if isinstance(error, botocore.exceptions.BotoCoreError):
-            raise
-        raise AWSError(_name(call), "MalformedAnswer") from None
 
 
 def _name(call: TokenCall) -> str:

@@ -19,7 +19,8 @@ import os
 import random
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._resources import GROUP, KINDS
 
@@ -40,6 +41,9 @@ FIELD_MANAGER = "kube-ecr-secrets"
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 15
 PAGE = 500
+LIST_ATTEMPTS = 3
+# The most of what an API server that is busy asks for (Retry-After) before it is asked again, in seconds.
+RETRY_AFTER_LIMIT = 5
 CONFLICT_ATTEMPTS = 4
 # The least that the API server grants: the token is used at once.
 TOKEN_SECONDS = 600
@@ -66,11 +70,16 @@ class KubernetesError(Exception):
 
 
 class _Retry(Retry):
-    """Retries with jitter; urllib3 1.26, which botocore demands on Python 3.9, has none of its own."""
+    """Retries with jitter, and soon; urllib3 1.26, which botocore demands on Python 3.9, has no jitter of its own."""
 
     def get_backoff_time(self):
         """Return seconds."""
         return super().get_backoff_time() * random.uniform(0.5, 1.0)  # noqa: S311 - a spread, no secret
+
+    def get_retry_after(self, response):
+        """Return seconds, or None."""
+        seconds = super().get_retry_after(response)
+        return seconds and min(seconds, RETRY_AFTER_LIMIT)
 
 
 class Cluster:
@@ -199,11 +208,23 @@ class Cluster:
 
     def _list(self, path: str, what: str, query: Mapping[str, str | None], accept: str = _JSON) -> Iterator[dict]:
         selected = {"limit": PAGE, **{name: value for name, value in query.items() if value}}
+        for attempts_left in reversed(range(LIST_ATTEMPTS)):
+            try:
+                yield from list(self._items(path, what, selected, accept))
+                return
+            except KubernetesError as error:
+                # The API server has forgotten where the list stood: it begins anew.
+                if error.status != 410 or not attempts_left:
+                    raise
+
+    def _items(self, path: str, what: str, query: Mapping, accept: str) -> Iterator[dict]:
+        position = None
         while True:
+            selected = {**query, "continue": position} if position else query
             page = self._call("list", path, what, selected, accept=accept)
-            yield from page["items"] or ()
-            selected["continue"] = page["metadata"].get("continue")
-            if not selected["continue"]:
+            yield from page.get("items") or ()
+            position = page["metadata"].get("continue")
+            if not position:
                 return
 
     def _call(
@@ -212,10 +233,13 @@ class Cluster:
         """Make one request and return the object that it is answered with."""
         answer = self._send(verb, path, what, query, body, content, accept)
         try:
-            return json.loads(answer.data)
+            found = json.loads(answer.data)
         except ValueError:
-            host = self._configuration.host
-            raise KubernetesError(f"{verb} {what}", 0, "MalformedAnswer", f"{host} did not answer in JSON") from None
+            found = None
+        if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
+            text = f"{self._configuration.host} did not answer with an object in JSON"
+            raise KubernetesError(f"{verb} {what}", 0, "MalformedAnswer", text)
+        return found
 
     def _send(self, verb: str, path: str, what: str, query, body, content: str, accept: str = _JSON):
         """Make one request; verb is the one of RBAC, content the media type of the body."""
@@ -229,7 +253,7 @@ class Cluster:
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
                 redirect=False,
             )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise KubernetesError(call, 0, "Unreachable", _unreachable(error, host)) from None
         if answer.status >= 300:
             raise _refusal(call, answer.status, answer.data)
@@ -242,10 +266,20 @@ class Cluster:
         for name, value in self._headers.items():
             for each in value if isinstance(value, list) else [value]:
                 headers.add(name, each)
-        # Asked for each request: the official client renews what a service account or an exec plugin gave.
-        for setting in self._configuration.auth_settings().values():
-            headers[setting["key"]] = setting["value"]
+        token = self._token()
+        if token:
+            headers["Authorization"] = token
         return headers
+
+    def _token(self) -> str:
+        """Asked for each request: the official client renews what a service account or an exec plugin gave."""
+        try:
+            token = next((each["value"] for each in self._configuration.auth_settings().values()), "")
+        except (ConfigException, OSError):
+            # The file is just being written: what stood there lives on for a while.
+            token = next(iter(self._configuration.api_key.values()), "")
+        # What was read from a file may end in a newline.
+        return (token or "").strip()
 
 
 def _core_path(plural: str, namespace: str, name: str) -> str:
@@ -292,6 +326,7 @@ def connect(params: dict) -> Cluster:
 def _connect(params_json: str, _pid: int) -> Cluster:
     try:
         configuration, headers = _configure(json.loads(params_json))
+        _use_proxy_of_environment(configuration, getproxies())
         configuration.retries = _Retry(
             total=3,
             backoff_factor=0.2,
@@ -321,6 +356,19 @@ def _configure(params: dict) -> tuple:
         raise _no_cluster(str(error)) from None
 
 
+def _use_proxy_of_environment(configuration, proxies: Mapping[str, str]) -> None:
+    """Go by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, which versions of the official client read all, in part or not.
+
+    A proxy that an option or a kubeconfig names is used whatever NO_PROXY says, as kubectl does.
+    """
+    if configuration.proxy and configuration.proxy not in proxies.values():
+        if configuration.no_proxy == proxies.get("no"):
+            configuration.no_proxy = None
+        return
+    configuration.proxy = proxies.get(urlsplit(configuration.host).scheme) or proxies.get("all")
+    configuration.no_proxy = configuration.no_proxy or proxies.get("no")
+
+
 def _no_cluster(text: str) -> KubernetesError:
     return KubernetesError("read the kubeconfig", 0, "NoCluster", _first_line(text))
 
@@ -346,7 +394,7 @@ def _refusal(call: str, status: int, body: bytes) -> KubernetesError:
     """Word an answer that is no success; one that is no Status (a proxy's HTML, say) is not quoted."""
     try:
         told = json.loads(body)
-        reason, text = told.get("reason") or "", told["message"]
+        reason, text = str(told.get("reason") or ""), str(told["message"])
     except (ValueError, KeyError, TypeError, AttributeError):
         reason, text = "", f"the server answered with HTTP status {status}"
     return KubernetesError(call, status, reason or f"HTTP{status}", _first_line(text))
@@ -357,6 +405,8 @@ def _unreachable(error: Exception, host: str) -> str:
         error = error.reason
     if isinstance(error, urllib3.exceptions.SSLError):
         return f"the TLS connection to {host} failed; check ca_cert and validate_certs"
+    if isinstance(error, ValueError):
+        return "the token cannot be sent; is it one?"
     # A refused connection is a NewConnectionError, which urllib3 derives from a time-out.
     refused = isinstance(error, urllib3.exceptions.NewConnectionError)
     if not refused and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):

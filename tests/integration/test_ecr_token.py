@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.kube_ecr.secrets.plugins.module_utils import _aws
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._ecr_token import FEATURE
 from tests.support.ansible import Ansible, Run
 from tests.support.awsendpoint import AWSEndpoint, Principal
@@ -290,9 +291,15 @@ TOKEN = {"authorizationToken": "QVdTOmNhbmFyeQ==", "expiresAt": 4102444800.0, "p
     [
         ([], "without authorizationData"),
         ([TOKEN | {"authorizationToken": "Y2FuYXJ5"}], "not of the form user:password"),
+        ([TOKEN | {"authorizationToken": "%canary%"}], "not base64"),
+        ([TOKEN | {"authorizationToken": {"canary": "x"}}], "not of the form user:password"),
+        ([TOKEN | {"proxyEndpoint": 5}], "without a usable proxyEndpoint"),
+        ([TOKEN | {"proxyEndpoint": "http://["}], "without a usable proxyEndpoint"),
+        (["canary"], "cannot be read"),
+        ("canary", "cannot be read"),
     ],
 )
-def test_a_malformed_answer_is_an_error(aws: AWSEndpoint, principal: Principal, data: list, words: str) -> None:
+def test_a_malformed_answer_is_an_error(aws: AWSEndpoint, principal: Principal, data: object, words: str) -> None:
     """In this process, to be quick; the answer comes over HTTP all the same."""
     options = (
         dict.fromkeys(FEATURE.argument_spec) | {"role_session_name": "test"} | keys(principal, endpoint_url=aws.url)
@@ -303,7 +310,33 @@ def test_a_malformed_answer_is_an_error(aws: AWSEndpoint, principal: Principal, 
     result = FEATURE.run(options, False, False)
     assert result["errors"][0]["reason"] == "MalformedAnswer"
     assert words in result["msg"]
+    assert "canary" not in result["msg"]
     assert result["authorizations"] == []
+
+
+@pytest.mark.parametrize("body", ["[]", "null", "<html>", ""])
+@pytest.mark.parametrize("service", ["ecr", "ecr-public", "sts"])
+def test_what_is_no_answer_of_aws_is_an_error(aws: AWSEndpoint, principal: Principal, service: str, body: str) -> None:
+    aws.answer(body, service=service)
+    options = dict.fromkeys(FEATURE.argument_spec) | keys(principal, endpoint_url=aws.url)
+    options |= {"role_session_name": "test"}
+    if service == "sts":
+        options["role_arn"] = ROLE
+    if service == "ecr-public":
+        options["registries"] = ["public.ecr.aws"]
+    (error,) = FEATURE.run(options, False, False)["errors"]
+    assert error["reason"] == "MalformedAnswer"
+
+
+def test_a_call_that_is_never_answered_ends(
+    aws: AWSEndpoint, principal: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_aws, "READ_TIMEOUT", 0.1)
+    aws.hang()
+    options = dict.fromkeys(FEATURE.argument_spec) | keys(principal, endpoint_url=aws.url)
+    result = FEATURE.run(options | {"role_session_name": "test"}, False, False)
+    assert result["errors"][0]["reason"] == "TimedOut"
+    assert aws.count("GetAuthorizationToken") == _aws.ATTEMPTS
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,8 @@ class _Fault:
 class APIProxy(Service):
     """One proxy, from `start()` to `stop()`; while it is stopped, connections are refused.
 
-    `requests` are method and path, with the query, of all that came. `kubeconfig` leads clients here.
+    `requests` are method and path, with the query, of all that came. `kubeconfig` leads clients here. `delay` is how
+    many seconds each request waits; who does not show `token`, if it is set, is answered 401.
     """
 
     def __init__(self, kubeconfig: Path) -> None:
@@ -75,6 +76,7 @@ class APIProxy(Service):
         self.kubeconfig = Path(self._temporary.name) / "kubeconfig"
         self.requests: list[tuple[str, str]] = []
         self.delay = 0.0
+        self.token = ""
         self._faults: list[_Fault] = []
         self._lock = threading.Lock()
         self._held = threading.Event()
@@ -122,6 +124,8 @@ class APIProxy(Service):
         self._temporary.cleanup()
 
     def _start(self) -> None:
+        if self._server is not None:
+            return
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = _Server(("127.0.0.1", self._port), handler)
         threading.Thread(
@@ -148,7 +152,7 @@ class APIProxy(Service):
             (folder / name).write_bytes(b64decode(data))
         names = {name: str(folder / name) for name in certificates}
         return urllib3.PoolManager(
-            maxsize=32, ca_certs=names["ca"], cert_file=names["cert"], key_file=names["key"], retries=False
+            maxsize=64, ca_certs=names["ca"], cert_file=names["cert"], key_file=names["key"], retries=False
         )
 
     def take(self, method: str, path: str) -> How | Answer | None:
@@ -200,6 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         what = self.proxy.take(self.command, self.path)
+        if self.proxy.token and self.headers.get("Authorization", "").split() != ["Bearer", self.proxy.token]:
+            what = Answer(401, status(401, "Unauthorized", "Unauthorized"))
         time.sleep(self.proxy.delay)
         match what:
             case Answer():

@@ -185,21 +185,30 @@ class AWSEndpoint(Service):
         service: str | None = None,
         region: str | None = None,
         operation: str | None = None,
+        access_key: str | None = None,
     ) -> None:
         """Answer this error to the next `times` requests, or to all until `heal()`.
 
-        It can be limited to a service (`ecr`, `ecr-public`, `sts`), a region, an operation. Of several faults, the
-        newest counts; one with the same limits is replaced. A request that is not signed is in no region.
+        It can be limited to a service (`ecr`, `ecr-public`, `sts`), a region, an operation, a caller. Of several
+        faults, the newest counts; one with the same limits is replaced. A request that is not signed is in no region.
         """
-        self._traffic.add_fault(Fault(Target(service, region, operation), Refused(code, message, status), times))
+        target = Target(service, region, operation, access_key)
+        self._traffic.add_fault(Fault(target, Refused(code, message, status), times))
 
-    def hang(self, service: str | None = None, region: str | None = None, operation: str | None = None) -> None:
+    def hang(
+        self,
+        service: str | None = None,
+        region: str | None = None,
+        operation: str | None = None,
+        access_key: str | None = None,
+    ) -> None:
         """Accept requests and never answer; `heal()` and `stop()` drop those that wait. Limits are as for `fail`."""
-        self._traffic.add_fault(Fault(Target(service, region, operation), None))
+        self._traffic.add_fault(Fault(Target(service, region, operation, access_key), None))
 
-    def answer(self, content: dict[str, Any]) -> None:
-        """Answer this, with status 200, until `heal()`."""
-        self._traffic.add_fault(Fault(Target(None, None, None), _json(content)))
+    def answer(self, content: dict[str, Any] | str, service: str | None = None, access_key: str | None = None) -> None:
+        """Answer this, with status 200, until `heal()`; a text as it is. Limits are as for `fail`."""
+        answer = Response(content, 200) if isinstance(content, str) else _json(content)
+        self._traffic.add_fault(Fault(Target(service, None, None, access_key), answer))
 
     def answer_expiry(self, value: object) -> None:
         """Answer this in place of `expiresAt`, or none at all for None, until `heal()`; tokens live as they do."""

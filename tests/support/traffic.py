@@ -59,11 +59,12 @@ class Target:
     service: str | None
     region: str | None
     operation: str | None
+    access_key: str | None = None
 
     def fits(self, question: Question) -> bool:
         """Return whether that is such a request."""
-        wanted = (self.service, self.region, self.operation)
-        found = (question.service, question.region, question.operation)
+        wanted = (self.service, self.region, self.operation, self.access_key)
+        found = (question.service, question.region, question.operation, question.call("").access_key)
         return all(want in (None, have) for want, have in zip(wanted, found, strict=True))
 
 

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_tmpdir(tempfile.gettempdir())
         check_environment(os.environ, Path("/proc/self/environ"))
         watched = _picked(watches.load(options.watches), options)
-        cluster = Cluster.connect(options.kubeconfig, options.context)
+        cluster = Cluster.connect(options.kubeconfig, options.context, silence=options.watch_silence)
         listens = options.listen_address and not (options.once or options.dry_run)
         listener = Listener(options.listen_address, monitor) if listens else None
     except (

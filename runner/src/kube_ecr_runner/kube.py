@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies
 
 import urllib3
 import yaml
@@ -56,8 +57,13 @@ WRITE_SECONDS = 8.0
 # Of a call about a Lease, from its begin to its end.
 LEASE_SECONDS = 2.0
 WATCH_SECONDS = (240, 300)
-# The server ends a watch; a client that waits a little longer notices a connection that is dead.
-WATCH_GRACE_SECONDS = 15.0
+# What brings nothing and is over sooner was no watch.
+WATCH_LEAST_SECONDS = 1.0
+# The API server sends a bookmark about once a minute, so a watch that hears nothing for longer may be dead.
+# https://kubernetes.io/docs/reference/using-api/api-concepts/#watch-bookmarks
+SILENCE_SECONDS = 90.0
+# How long a kubeconfig, or a token, that was read anew after a 401 is believed to be the newest.
+RELOAD_SECONDS = 5.0
 RELIST_SECONDS = (1.0, 30.0)
 # A right or an optional kind that is missing comes from a person, who may wait: it is asked for again at this pace in
 # the end.
@@ -77,6 +83,8 @@ _APPLY_RETRIES = _READ_RETRIES.new(total=1, allowed_methods=None)
 _EVENT_RETRIES = _APPLY_RETRIES.new(read=0, status=0, other=0)
 _READ_TIMEOUT = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
 _WRITE_TIMEOUT = urllib3.Timeout(connect=CONNECT_SECONDS, read=WRITE_SECONDS)
+# What makes a conflict of an apply that names a uid say that the object is gone. Another conflict passes.
+_GONE = "no existing object was found"
 _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -207,27 +215,24 @@ class Changed:
     is_gone: bool
 
 
-class Cluster:
-    """One API server. Its methods may be called from any thread."""
+class Access:
+    """The way to an API server as a kubeconfig, or the service account of a pod, describes it at one moment."""
 
     def __init__(self, configuration: Configuration, tls: ssl.SSLContext | None = None) -> None:
         """Take the official client's Configuration, and what replaces its certificates and keys if given."""
         configuration.connection_pool_maxsize = 8
+        use_proxy_of_environment(configuration, getproxies())
         self.url = configuration.host.rstrip("/")
+        self.pool = RESTClientObject(configuration).pool_manager
         self._configuration = configuration
-        self._pool = RESTClientObject(configuration).pool_manager
         if tls:
             for name in ("ca_certs", "ca_cert_data", "cert_file", "key_file"):
-                self._pool.connection_pool_kw.pop(name, None)
-            self._pool.connection_pool_kw["ssl_context"] = tls
-        self._instance = socket.gethostname()
+                self.pool.connection_pool_kw.pop(name, None)
+            self.pool.connection_pool_kw["ssl_context"] = tls
 
     @classmethod
-    def connect(cls, kubeconfig: str | None, context: str | None) -> Cluster:
-        """Return the cluster of a kubeconfig, or of the pod that this runs in if none is named.
-
-        Without both, $KUBECONFIG or ~/.kube/config is read. Nothing is sent yet. Raises KubernetesError.
-        """
+    def load(cls, kubeconfig: str | None, context: str | None) -> Access:
+        """See Cluster.connect()."""
         configuration = Configuration()
         try:
             if is_in_cluster(kubeconfig, context):
@@ -244,6 +249,46 @@ class Cluster:
         finally:
             kube_config._cleanup_temp_files()
 
+    def headers(self) -> dict[str, str]:
+        """Return those of each request. A token that ends in a newline is no header."""
+        try:
+            # The official client reads the file of a service account's token once a minute.
+            auth = self._configuration.auth_settings().get("BearerToken") or {}
+            token = auth.get("value")
+        except (ConfigException, OSError, ValueError):
+            # The file is just being written: what stood there lives on for a while.
+            token = self._configuration.api_key.get("BearerToken")
+        token = (token or "").strip()
+        return {"Authorization": token, "User-Agent": FIELD_MANAGER} if token else {"User-Agent": FIELD_MANAGER}
+
+
+class Cluster:
+    """One API server. Its methods may be called from any thread."""
+
+    def __init__(
+        self, access: Access, reload: Callable[[], Access] | None = None, *, silence: float = SILENCE_SECONDS
+    ) -> None:
+        """reload gives another way there when the API server does not know who comes by this one (401).
+
+        silence is for how many seconds a watch may say nothing.
+        """
+        self.url = access.url
+        self._silence = silence
+        self._access = access
+        self._reload = reload
+        self._reload_at = 0.0
+        self._reloading = threading.Lock()
+        self._instance = socket.gethostname()
+
+    @classmethod
+    def connect(cls, kubeconfig: str | None, context: str | None, *, silence: float = SILENCE_SECONDS) -> Cluster:
+        """Return the cluster of a kubeconfig, or of the pod that this runs in if none is named.
+
+        Without both, $KUBECONFIG or ~/.kube/config is read. Nothing is sent yet. Raises KubernetesError.
+        """
+        load = partial(Access.load, kubeconfig, context)
+        return cls(load(), load, silence=silence)
+
     def list_pages(self, source: Source) -> Iterator[dict]:
         """Yield all objects of a source, page by page, as the API server gives them. Raises KubernetesError."""
         position = ""
@@ -257,7 +302,10 @@ class Cluster:
                 return
 
     def open_watch(self, source: Source, version: str) -> urllib3.BaseHTTPResponse:
-        """Return the stream of what happens to a source after a resourceVersion. Raises KubernetesError."""
+        """Return the stream of what happens to a source after a resourceVersion. Raises KubernetesError.
+
+        A stream that says nothing for too long raises urllib3's ReadTimeoutError.
+        """
         seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 (a spread, no secret)
         query = _selected(source) | {
             "watch": "true",
@@ -271,16 +319,13 @@ class Cluster:
             source.path,
             query,
             accept=_METADATA if source.metadata_only else _JSON,
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds + WATCH_GRACE_SECONDS),
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=self._silence),
             retries=Retry(0),
             preload=False,
         )
 
     def apply_status(self, resource: Resource, status: Mapping) -> bool:
-        """Write the status of a resource; return False if it is not there any more, or is another of its name.
-
-        Raises KubernetesError.
-        """
+        """Write the status of a resource; return False if it is not there any more. Raises KubernetesError."""
         key = resource.key
         metadata = {"name": key.name, "uid": resource.uid} | ({"namespace": key.namespace} if key.namespace else {})
         body = {"apiVersion": api_version(key.kind), "kind": key.kind, "metadata": metadata, "status": status}
@@ -299,7 +344,7 @@ class Cluster:
                 retries=_APPLY_RETRIES,
             )
         except KubernetesError as error:
-            if error.status in (404, 409):
+            if error.status == 404 or (error.status == 409 and _GONE in error.text):
                 return False
             raise
         return True
@@ -393,33 +438,53 @@ class Cluster:
         retries: Retry = _READ_RETRIES,
         preload: bool = True,
     ) -> urllib3.BaseHTTPResponse:
+        access = self._access
+        request = partial(
+            self._request,
+            method=method,
+            target=f"{path}?{urlencode(query)}",
+            headers={"Accept": accept} | ({"Content-Type": content} if content else {}),
+            body=None if body is None else json.dumps(body).encode(),
+            timeout=timeout,
+            retries=retries,
+            preload_content=preload,
+        )
         try:
-            answer = self._pool.request(
-                method,
-                f"{self.url}{path}?{urlencode(query)}",
-                headers=self._headers() | {"Accept": accept} | ({"Content-Type": content} if content else {}),
-                body=None if body is None else json.dumps(body).encode(),
-                timeout=timeout,
-                retries=retries,
-                preload_content=preload,
-            )
+            answer = request(access)
+            if answer.status == 401 and (renewed := self._renewed(access)):
+                answer.drain_conn()
+                answer = request(renewed)
             if answer.status >= 400:
                 raise _refused(call, answer.status, answer.data)
-        except (urllib3.exceptions.HTTPError, OSError, ConfigException, ValueError) as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise KubernetesError(call, 0, "Unreachable", self._unreachable(error)) from None
         return answer
 
-    def _headers(self) -> dict[str, str]:
-        """A token is read anew when its file changes; one that ends in a newline is no header."""
-        auth = self._configuration.auth_settings().get("BearerToken") or {}
-        token = (auth.get("value") or "").strip()
-        return {"Authorization": token, "User-Agent": FIELD_MANAGER} if token else {"User-Agent": FIELD_MANAGER}
+    def _request(
+        self, access: Access, *, method: str, target: str, headers: Mapping, **options
+    ) -> urllib3.BaseHTTPResponse:
+        return access.pool.request(method, f"{access.url}{target}", headers=access.headers() | headers, **options)
+
+    def _renewed(self, access: Access) -> Access | None:
+        """Return the way to the API server as it stands in the files now, None if that is no other one."""
+        with self._reloading:
+            if self._access is not access:
+                return self._access  # another thread was faster
+            now = time.monotonic()
+            if self._reload is None or now < self._reload_at:
+                return None
+            self._reload_at = now + RELOAD_SECONDS
+            try:
+                self._access = self._reload()
+            except KubernetesError:
+                return None  # a file is just being written
+            return self._access
 
     def _unreachable(self, error: Exception) -> str:
         if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
             error = error.reason
-        if isinstance(error, (ConfigException, ValueError)):
-            return "the service account's token cannot be read"
+        if isinstance(error, ValueError):
+            return "the token cannot be sent; is it one?"
         if isinstance(error, urllib3.exceptions.SSLError):
             return f"the TLS connection to {self.url} failed; check the certificates in the kubeconfig"
         if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
@@ -525,8 +590,9 @@ class Stream:
     """Follows one source in a thread of its own: list, then watch from there, again and again.
 
     Delivers Listed after each list and Changed after each event, from that thread. Whatever fails leads to a new
-    list, at once when the API server has forgotten where the watch stood (410), else after a growing delay. Of an
-    optional kind that the API server does not know there are no objects.
+    list, at once when the API server has forgotten where the watch stood (410), else after a growing delay; but for
+    silence, after which the watch is opened anew where it stood. Of an optional kind that the API server does not know
+    there are no objects.
     """
 
     def __init__(
@@ -546,6 +612,9 @@ class Stream:
         self._stopping = threading.Event()
         self._response: urllib3.BaseHTTPResponse | None = None
         self._attempts = 0
+        # That the last watch was over before it brought anything: then it is no success that the next one begins.
+        self._is_shaky = False
+        self._hears_bookmarks = False
         self._has_delivered = False
         self._is_absent = False
 
@@ -582,7 +651,10 @@ class Stream:
                 while not self._stopping.is_set():
                     version = self._watch(version)
             except KubernetesError as error:
-                if error.status == 410 or self._stopping.is_set():
+                if self._stopping.is_set():
+                    continue
+                if error.status == 410 and not self._is_shaky:
+                    self._is_shaky = True
                     continue
                 self._cannot_read(error)
                 self._stopping.wait(self._relist_delay(error))
@@ -626,26 +698,44 @@ class Stream:
         """Deliver what happens until the server ends the watch; return the resourceVersion reached."""
         call = f"watch {self._source.name}"
         response = self._response = self._cluster.open_watch(self._source, version)
-        # Only now: who may list may still be refused to watch.
-        self._troubles.clear(self._source)
+        opened = time.monotonic()
         self._pulse.watch_heard(self._source.name)
-        self._attempts = 0
+        # Only now: who may list may still be refused to watch.
+        if not self._is_shaky:
+            self._works()
+        self._is_shaky = True
         try:
             if self._stopping.is_set():
                 return version  # stop() may have looked for the response before it was there
             for line in _lines(response):
                 version = self._handle(call, line, version)
+                self._works()
                 self._pulse.watch_heard(self._source.name)
                 if self._stopping.is_set():
                     break
         except urllib3.exceptions.ReadTimeoutError:
-            raise KubernetesError(call, 0, "Silent", "the watch has been silent for too long") from None
+            self._tell_silence()
         except (urllib3.exceptions.HTTPError, OSError):
             raise KubernetesError(call, 0, "Broken", "the connection to the API server broke") from None
         finally:
             self._response = None
             response.close()
+            if time.monotonic() - opened >= WATCH_LEAST_SECONDS:
+                self._works()
+        if self._is_shaky:
+            raise KubernetesError(call, 0, "Broken", "the API server, or a proxy before it, ends each watch at once")
         return version
+
+    def _works(self) -> None:
+        self._is_shaky = False
+        self._attempts = 0
+        self._troubles.clear(self._source)
+
+    def _tell_silence(self) -> None:
+        """Where no bookmarks come at all, there may just be nothing to tell."""
+        if self._hears_bookmarks:
+            self._hears_bookmarks = False
+            _log.warning("a watch was silent, opening it anew", extra=fields(watch=self._source.name))
 
     def _handle(self, call: str, line: bytes, version: str) -> str:
         try:
@@ -656,7 +746,9 @@ class Stream:
             raise KubernetesError(call, 0, "MalformedAnswer", "the watch sent something that is no event") from None
         if kind == "ERROR":
             raise KubernetesError(call, item.get("code") or 0, item.get("reason") or "", item.get("message") or "")
-        if kind != "BOOKMARK":
+        if kind == "BOOKMARK":
+            self._hears_bookmarks = True
+        else:
             self._deliver(Changed(self._source, self._source.parse(item), is_gone=kind == "DELETED"))
         return metadata.get("resourceVersion") or version
 
@@ -668,6 +760,19 @@ def _events_path(key: Key) -> str:
 def _event_namespace(key: Key) -> str:
     """Events are namespaced; those of cluster resources are where client-go puts them."""
     return key.namespace or "default"
+
+
+def use_proxy_of_environment(configuration: Configuration, proxies: Mapping[str, str]) -> None:
+    """Let a Configuration go by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, which its versions read all, in part or not.
+
+    proxies is what urllib.request.getproxies() returns. A proxy that a kubeconfig names is used whatever NO_PROXY says,
+    as kubectl does.
+    """
+    if configuration.proxy and configuration.proxy not in proxies.values():
+        configuration.no_proxy = None
+        return
+    configuration.proxy = proxies.get(urlsplit(configuration.host).scheme) or proxies.get("all")
+    configuration.no_proxy = proxies.get("no")
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:
@@ -698,7 +803,7 @@ def _refused(call: str, status: int, body: bytes) -> KubernetesError:
     """Word an answer that is no success; one that is no Status (a proxy's HTML, say) is not quoted."""
     try:
         answer = json.loads(body)
-        reason, text = answer.get("reason") or "", answer["message"]
+        reason, text = str(answer.get("reason") or ""), str(answer["message"])
     except (ValueError, KeyError, TypeError, AttributeError):
         reason, text = "", f"the API server answered with HTTP status {status}"
     return KubernetesError(call, status, reason or f"HTTP{status}", _clip(text.strip().partition("\n")[0], 500))

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kube_ecr_runner import selectors
+from kube_ecr_runner.kube import SILENCE_SECONDS
 from kube_ecr_runner.logs import FORMATS, LEVELS
 from kube_ecr_runner.web import ListenError, parse_address
 
@@ -98,6 +99,16 @@ def _parser() -> argparse.ArgumentParser:
         default=200,
         metavar="N",
         help="how many resources go into one run at most (default: %(default)s)",
+    )
+    add(
+        "--watch-silence",
+        type=_at_least(float, 1),
+        default=SILENCE_SECONDS,
+        metavar="SECONDS",
+        help=(
+            "after how long without a word a watch is opened anew, for it may be dead; the API server sends one each "
+            "minute (default: %(default)s)"
+        ),
     )
     add(
         "--run-timeout",

@@ -18,6 +18,7 @@ from kube_ecr_runner import kube
 from kube_ecr_runner.health import Health
 from kube_ecr_runner.kube import (
     NAMESPACES,
+    Access,
     Changed,
     Cluster,
     KubernetesError,
@@ -44,6 +45,11 @@ def partial_object(version: str) -> dict:
     }
 
 
+CHANGE = {"type": "MODIFIED", "object": partial_object("6")}
+BOOKMARK = {"type": "BOOKMARK", "object": partial_object("7")}
+FORGOTTEN = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}
+
+
 def sighted(version: str) -> Referenced:
     return Referenced(Reference("Secret", "a", "keys"), version, None)
 
@@ -56,12 +62,17 @@ class ApiServer(ThreadingHTTPServer):
         self.asked: Queue[tuple[str, dict[str, list[str]], str]] = Queue()
         self.forbidden: list[str] = []
         self.unknown = False
+        # What a watch sends, and whether it stays open after that.
+        self.lines = [CHANGE]
+        self.stays = True
+        self.silence = SECONDS
+        self.conflict = ""
         self.written: list[tuple[str, dict]] = []
         self.over = threading.Event()
 
     @property
     def cluster(self) -> Cluster:
-        return Cluster(Configuration(host=f"http://127.0.0.1:{self.server_port}"))
+        return Cluster(Access(Configuration(host=f"http://127.0.0.1:{self.server_port}")), silence=self.silence)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -81,14 +92,21 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {"metadata": {"resourceVersion": "5"}, "items": [partial_object("1")]})
         else:
             self._begin(200, "Transfer-Encoding", "chunked")
-            line = json.dumps({"type": "MODIFIED", "object": partial_object("6")}) + "\n"
-            self.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
-            self.server.over.wait(SECONDS)
+            for each in self.server.lines:
+                line = json.dumps(each) + "\n"
+                self.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
+            if self.server.stays:
+                self.server.over.wait(SECONDS)
+            else:
+                self.wfile.write(b"0\r\n\r\n")
 
     def do_PATCH(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.server.unknown:
             self._answer(404, {"message": "not found"})
+            return
+        if self.server.conflict:
+            self._answer(409, {"reason": "Conflict", "message": self.server.conflict})
             return
         self.server.written.append((urlsplit(self.path).path, body))
         self._answer(200, {"metadata": {}})
@@ -351,3 +369,50 @@ def test_what_comes_from_a_person_is_asked_for_less_and_less_often(
         stream._attempts = attempts
         delays.append(stream._relist_delay(KubernetesError("list", status, "X", "x")))
     assert delays[0] <= 1 < delays[1] <= 8 < longest / 2 <= delays[2] <= longest
+
+
+def asked(api: ApiServer, count: int) -> list[dict[str, list[str]]]:
+    """Return the next queries."""
+    return [api.asked.get(timeout=SECONDS)[1] for _ in range(count)]
+
+
+@pytest.mark.parametrize(("lines", "is_told"), [([BOOKMARK], True), ([], False)])
+def test_silent_watch_goes_on_where_it_stood_and_is_told_where_bookmarks_came(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture, lines: list[dict], is_told: bool
+) -> None:
+    api.silence, api.lines = 1.1, lines
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        follow(Troubles())
+        _, first, second = asked(api, 3)
+    assert first["resourceVersion"] == ["5"]
+    assert second["resourceVersion"] == ["7" if is_told else "5"]
+    assert [each.message for each in caplog.records] == ["a watch was silent, opening it anew"] * is_told
+
+
+@pytest.mark.parametrize(("lines", "cause"), [([FORGOTTEN], "too old"), ([], "ends each watch at once")])
+def test_watch_that_brings_nothing_is_asked_for_less_and_less_often(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture, lines: list[dict], cause: str
+) -> None:
+    """And that it begins is no success."""
+    api.lines, api.stays = lines, False
+    delays: list[int] = []
+    with caplog.at_level(logging.INFO, logger=LOGGER), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stream, "_relist_delay", lambda stream, _: delays.append(stream._attempts) or 0.0)
+        inbox = follow(Troubles())
+        asked(api, 12)
+        (warning,) = caplog.records
+        assert cause in warning.fields["cause"]  # type: ignore[attr-defined]
+        api.lines, api.stays = [BOOKMARK, CHANGE], True
+        while not isinstance(inbox.get(timeout=SECONDS), Changed):
+            pass
+    assert caplog.records[-1].message == "watching again"
+    assert delays[:3] == [0, 1, 2]
+
+
+def test_conflict_of_a_status_passes_but_for_a_resource_that_is_gone(api: ApiServer) -> None:
+    resource = Resource(Key(CLUSTER_KIND, "", "shared"), "u", 1)
+    api.conflict = "uid mismatch: the provided object specified uid u, and no existing object was found"
+    assert not api.cluster.apply_status(resource, {})
+    api.conflict = "the object has been modified"
+    with pytest.raises(KubernetesError, match="has been modified"):
+        api.cluster.apply_status(resource, {})
