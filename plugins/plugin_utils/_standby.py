@@ -3,7 +3,8 @@
 """A run that was started ahead of need: it loads what it will use, and waits inside the inventory plugin.
 
 What always holds: it ends when the process ends that started it, and so does each of its workers. ansible-core puts its
-workers into sessions of their own, where no signal to the run reaches them.
+workers into sessions of their own, where no signal to the run reaches them. It also ends when one of its workers is
+killed (where memory is short, the kernel does so): with the strategy free, ansible-core waits for its result for ever.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import importlib
 import os
 import select
 import signal
+import struct
 import sys
+from contextlib import suppress
 
 from ansible.plugins import loader
 from ansible.template import Templar, trust_as_template
@@ -22,6 +25,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import load_
 
 _COLLECTION = "kube_ecr.secrets"
 _PR_SET_PDEATHSIG = 1
+_ID = struct.Struct("i")
 _MODULES = ("ansible.executor.playbook_executor", "ansible.executor.task_queue_manager", "multiprocessing.synchronize")
 # What the playbook reconcile uses, by the loader that it comes from.
 _PLUGINS = {
@@ -49,7 +53,7 @@ def stand_by(fifo: str) -> None:
     Raises NobodyWaits when the process that holds it open for writing ends, OSError when it cannot be read.
     """
     end_with_parent()
-    os.register_at_fork(after_in_child=end_with_parent)
+    _Workers().watch()
     _load()
     # Without a writer, opening it would block for ever.
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -77,6 +81,42 @@ def end_with_parent() -> None:
     """Have the kernel kill this process when the thread ends that started it, see PR_SET_PDEATHSIG(2const)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
+class _Workers:
+    """The processes that this one forks. Each tells its ID when it begins, through a pipe."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        self._known: set[int] = set()
+
+    def watch(self) -> None:
+        """From now on, see to it that they end with this process, and this one with any that is killed."""
+        signal.signal(signal.SIGCHLD, self._look)
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        end_with_parent()
+        os.write(self._writer, _ID.pack(os.getpid()))
+
+    def _look(self, *_: object) -> None:
+        """End this process if one of them was killed, unless by ansible-core, which does it with SIGTERM."""
+        with suppress(BlockingIOError):
+            self._known |= {pid for (pid,) in _ID.iter_unpack(os.read(self._reader, _ID.size * 4096))}
+        for pid in sorted(self._known):
+            try:
+                # Only looked at: ansible-core waits for its workers itself.
+                ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                self._known.discard(pid)
+                continue
+            if ended and ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED) and ended.si_status != signal.SIGTERM:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                name = signal.Signals(ended.si_status).name
+                # No AnsibleError: where ansible-core calls callback plugins, it would be taken for one of theirs.
+                sys.exit(f"[ERROR]: a worker of ansible-playbook was killed by {name}; is there enough memory?")
 
 
 def _wait(reader: int) -> None:

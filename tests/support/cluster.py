@@ -172,6 +172,10 @@ class Cluster:
             return self._custom.get_namespaced_custom_object(GROUP, version, namespace, plural, name)
         return self._custom.get_cluster_custom_object(GROUP, version, plural, name)
 
+    def resources(self, kind: str) -> list[dict]:
+        """Return all custom resources of a kind."""
+        return self._custom.list_cluster_custom_object(GROUP, *_KINDS[kind])["items"]
+
     def wait_ready(self, kind: str, name: str, namespace: str = "", status: str = "True") -> dict:
         """Wait until Ready has that status for the present generation; return the resource."""
         self.wait(

@@ -153,6 +153,18 @@ def processes_with_home(home: Path) -> list[int]:
     return found
 
 
+def children(parent: int) -> list[int]:
+    """Return the processes that this one started and that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it was waited for meanwhile
+            # The name of the program, in parentheses, may hold spaces and parentheses: see proc_pid_stat(5).
+            state, ppid, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
+            if state != "Z" and int(ppid) == parent:
+                found.append(int(stat.parent.name))
+    return found
+
+
 def kill_all(home: Path) -> None:
     """Kill the processes with this HOME, as a container is killed: Ansible's workers are in sessions of their own."""
     while processes := processes_with_home(home):

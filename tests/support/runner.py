@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.ansible import Ansible
@@ -40,10 +41,12 @@ class Runner(Service):
     it is started again, its log goes on where that of the last one ended. It listens on a port that is free.
     """
 
-    def __init__(self, ansible: Ansible, log: Path, *options: str) -> None:
+    def __init__(self, ansible: Ansible, log: Path, *options: str, through: Sequence[str] = ()) -> None:
+        """Prepare; through is a command that ends in what it is to execute, such as env or unshare."""
         self._ansible = ansible
         self.log_path = log
         self._options = options
+        self._through = through
         self.process: subprocess.Popen[bytes] | None = None
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
@@ -113,10 +116,10 @@ class Runner(Service):
 
     def _start(self) -> None:
         program = str(self._ansible.bin_dir / "kube-ecr-runner")
-        command = [program, "--watches", str(WATCHES), "--listen-address", "127.0.0.1:0", *self._options]
+        options = ["--watches", str(WATCHES), "--listen-address", "127.0.0.1:0", *self._options]
         with self.log_path.open("ab") as output:
             self.process = subprocess.Popen(
-                command,
+                [*self._through, program, *options],
                 cwd=self._ansible.home,
                 env=self._ansible.environment(),
                 stdin=subprocess.DEVNULL,

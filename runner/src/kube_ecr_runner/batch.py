@@ -21,7 +21,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +31,8 @@ from ansible_runner.interface import init_runner
 from kube_ecr_runner.calls import Call
 from kube_ecr_runner.environment import child_environment, own_identity_config
 from kube_ecr_runner.plays import Play
-from kube_ecr_runner.private import private_directory
+from kube_ecr_runner.private import private_directory, remedy
+from kube_ecr_runner.private import scratch as _scratch
 from kube_ecr_runner.processes import end_all, kill_in
 from kube_ecr_runner.progress import Progress
 from kube_ecr_runner.resources import Key
@@ -152,12 +152,15 @@ class Run:
         self._thread.join()
 
     def _let_go(self) -> None:
-        """Tell it what to work for; does nothing when it is over."""
+        """Tell it what to work for, or end it if that cannot be; does nothing when it is over."""
         if self._release is None or self._private is None or self._is_discarded:
             return
-        with suppress(OSError):  # its end tells the cause
+        try:
             _names_file(self._private).write_text(json.dumps(list(map(str, self._progress.missing))), encoding="utf-8")
             os.write(self._release, b"\n")
+        except OSError as error:
+            self._progress.errors.append(f"the run could not be told what to work for: {error}")
+            self.kill()
 
     def _follow(self) -> None:
         try:
@@ -238,11 +241,6 @@ def _fifo(private: Path) -> Path:
     return private / "release"
 
 
-def _scratch(private: Path) -> Path:
-    """Return the TMPDIR of a run: no other process has it."""
-    return private / "t"
-
-
 def _write_config(path: Path) -> Path | None:
     """Write the config file through which boto3 finds an identity that is not inherited; return None without one."""
     content = own_identity_config(os.environ, sys.executable, os.getpid())
@@ -270,11 +268,15 @@ def _why(status: str, rc: int | None, settings: Settings, errors: list[str]) -> 
     """Return, in a line, why resources may be without a result."""
     if status == TIMEOUT:
         return f"the run was stopped at its deadline of {settings.timeout} s (--run-timeout)"
-    if status == "canceled":
-        return "the run was cancelled"
     text = " ".join(" ".join(errors).split()).removeprefix("[ERROR]: ")
+    if status == "canceled" and not text:
+        return "the run was cancelled"
     if text:
+        if hint := remedy(text):
+            return f"{text[: MAX_ERROR - len(hint)]}{hint}"
         if "could not be found" in text:
             text += " (is the collection installed where ANSIBLE_COLLECTIONS_PATH points to?)"
         return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 3]}..."
+    if status == "failed" and rc is None:
+        return "ansible-playbook was killed; is there enough memory?"
     return f"ansible-playbook ended ({status}, return code {rc}) without a result for this resource"

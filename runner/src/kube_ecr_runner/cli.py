@@ -14,7 +14,6 @@ import random
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     monitor = Monitor(Health(options.run_timeout), Metrics())
     try:
-        check_tmpdir(tempfile.gettempdir())
+        check_tmpdir()
         check_environment(os.environ, Path("/proc/self/environ"))
         watched = _picked(watches.load(options.watches), options)
         cluster = Cluster.connect(options.kubeconfig, options.context, silence=options.watch_silence)

@@ -77,7 +77,7 @@ class Progress:
 
     def causes(self) -> list[str]:
         """Return why resources may be without a result: Ansible's own errors, and tasks that failed."""
-        return [*self.errors, *(each.text for each in self._lasting())]
+        return [*self.errors, *(each.text for each in self._lasting())] or list(filter(None, [self._last_error]))
 
     def end(self, status: str, error: str) -> None:
         """Deliver what was held back, if anything was, when the run has ended with ansible-runner's status.
