@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from kubernetes.config import kube_config
 
 from tests.support.ansible import Ansible
+from tests.support.apiproxy import APIProxy
 from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cluster import Cluster
 from tests.support.controlplane import ControlPlane
@@ -87,6 +89,20 @@ def ansible(cluster: Cluster, aws: AWSEndpoint) -> Iterator[Ansible]:
     with tempfile.TemporaryDirectory() as home:
         env = {"K8S_AUTH_KUBECONFIG": cluster.kubeconfig, "KUBE_ECR_AWS_ENDPOINT_URL": aws.url}
         yield Ansible(Path(home), env)
+
+
+@pytest.fixture
+def proxy(cluster: Cluster) -> Iterator[APIProxy]:
+    """A proxy in front of the API server, which passes on everything until the test says otherwise."""
+    with APIProxy(Path(cluster.kubeconfig)) as proxy:
+        yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def own_files(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that read kubeconfigs in this process: our code removes what the official client wrote for it."""
+    monkeypatch.setattr(kube_config, "_temp_files", {})
 
 
 @pytest.fixture

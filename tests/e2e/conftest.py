@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.ansible import Ansible
-from tests.support.apiproxy import APIProxy
-from tests.support.cluster import Cluster
 from tests.support.runner import Runner
 
 
@@ -45,11 +43,3 @@ def start(ansible: Ansible, tmp_path: Path) -> Iterator[Callable[..., Runner]]:
             assert "Traceback" not in runner.log
             assert "please report it" not in runner.log
         assert not list(Path(temporary).iterdir()), "its private directories are gone"
-
-
-@pytest.fixture
-def proxy(cluster: Cluster) -> Iterator[APIProxy]:
-    """A proxy in front of the API server, which passes on everything until the test says otherwise."""
-    with APIProxy(Path(cluster.kubeconfig)) as proxy:
-        yield proxy
-    proxy.close()

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from tests.support.awsendpoint import AWSEndpoint
+from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cluster import GROUP, NAMESPACED, Cluster, condition, pull_secret
+from tests.support.httpproxy import HTTPProxy
 from tests.support.runner import Runner
 
 # The word canary is to be seen nowhere.
@@ -103,3 +104,20 @@ def test_a_living_token_outlives_each_fault_and_what_has_none_is_told_why(
             host = callers[fault].registry()
             assert aws.verify(host, "AWS", cluster.config(namespace, name)["auths"][host]["password"])
     assert condition(cluster.resource(NAMESPACED, "held", dead), "RefreshFailing")["status"] == "False"
+
+
+def test_runs_reach_aws_through_the_proxy_of_the_runner_and_the_api_server_directly(
+    cluster: Cluster, aws: AWSEndpoint, principal: Principal, start: Callable[..., Runner]
+) -> None:
+    (own,) = cluster.namespaces("own")
+    cluster.create(pull_secret("app", principal, namespace=own))
+    endpoint = aws.url.replace("127.0.0.1", "aws.example.com")
+    with HTTPProxy() as proxy:
+        start(
+            http_proxy=proxy.url,
+            HTTPS_PROXY=proxy.url,
+            NO_PROXY=".svc,127.0.0.0/8",
+            KUBE_ECR_AWS_ENDPOINT_URL=endpoint,
+        )
+        cluster.wait_ready(NAMESPACED, "app", own)
+        assert proxy.passed == [("POST", endpoint.removeprefix("http://"))]
