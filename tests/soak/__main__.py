@@ -51,6 +51,7 @@ def main() -> int:
     parser.add_argument("--resources", type=int, default=100, help="how many custom resources (default: 100)")
     parser.add_argument("--token-life", type=int, default=240, help="of tokens, in seconds (default: 240)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the troubles (default: any)")
+    parser.add_argument("--logs", type=Path, help="a folder to keep the logs of the replicas in")
     options = parser.parse_args()
     with _stage(options) as scene:
         return _passes(scene, options.passes) if options.passes else _soak(scene, options)
@@ -68,6 +69,8 @@ def _stage(options: argparse.Namespace) -> Iterator[Scene]:
         plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         plane.kubectl("create", "namespace", "runner")
+        if options.logs:
+            options.logs.mkdir(exist_ok=True)
         cluster = Cluster(plane)
         if not options.passes:
             aws.token_life = timedelta(seconds=options.token_life)
@@ -75,7 +78,10 @@ def _stage(options: argparse.Namespace) -> Iterator[Scene]:
         fleet = Fleet(cluster, aws, options.resources)
         env = {"K8S_AUTH_KUBECONFIG": str(proxy.kubeconfig), "KUBE_ECR_AWS_ENDPOINT_URL": aws.url}
         election = ("--leader-elect", "--lease", "runner/soak")
-        replicas = [Replica(name, Path(folder), env, *election) for name in ("a", "b")[: 1 if options.passes else 2]]
+        replicas = [
+            Replica(name, Path(folder), options.logs or Path(folder), env, *election)
+            for name in ("a", "b")[: 1 if options.passes else 2]
+        ]
         watchman = Watchman(fleet.namespaces, lambda: valid_secrets(cluster.core, aws), _tell)
         try:
             yield Scene(cluster, aws, proxy, fleet, replicas, watchman)

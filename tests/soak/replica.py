@@ -18,16 +18,16 @@ _BACKOFF_SECONDS = 1.0
 
 
 class Replica:
-    """One of them, from start() to stop(), with a home, a TMPDIR and a log of its own below a folder."""
+    """One of them, from start() to stop(), with a home and a TMPDIR of its own below a folder."""
 
-    def __init__(self, name: str, folder: Path, env: dict[str, str], *options: str) -> None:
-        """Prepare; env and options are for the runner."""
+    def __init__(self, name: str, folder: Path, logs: Path, env: dict[str, str], *options: str) -> None:
+        """Prepare; logs is the folder for its log, env and options are for the runner."""
         self.name = name
         self._home, self._temporary = folder / name, folder / f"{name}-t"
         for each in (self._home, self._temporary):
             each.mkdir()
         settings = Ansible(self._home, {**env, "TMPDIR": str(self._temporary)})
-        self.runner = Runner(settings, folder / f"{name}.log", *options)
+        self.runner = Runner(settings, logs / f"{name}.log", *options)
         self.starts = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"kubelet of {name}", daemon=True)

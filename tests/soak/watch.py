@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 # A gap in the looking of more than this is an error of the soak: it would see less than it says.
 MAX_GAP_SECONDS = 10.0
 _PERIOD_SECONDS = 1.0
+# What is served again later than this is told.
+_LONG_SECONDS = 20.0
 
 
 @dataclass
@@ -30,10 +32,18 @@ class Account:
     away: set[str] = field(default_factory=set)
     returning: dict[str, float] = field(default_factory=dict)
 
-    def look(self, targets: frozenset[str], found: Mapping[str, str], now: float, seconds: float) -> list[str]:
+    def look(
+        self,
+        targets: frozenset[str],
+        found: Mapping[str, str],
+        now: float,
+        seconds: float,
+        restored: Callable[[str, float], None],
+    ) -> list[str]:
         """Note what is valid at a moment, seconds after the last look; return the targets that should be, and are not.
 
-        found has the password of each target with a valid Secret.
+        found has the password of each target with a valid Secret. restored is called with those that are served again,
+        and after how many seconds.
         """
         self.looks += 1
         self.longest_gap = max(self.longest_gap, seconds)
@@ -47,6 +57,7 @@ class Account:
                 continue
             if since is not None:
                 self.longest_restore = max(self.longest_restore, now - since)
+                restored(target, now - since)
                 del self.returning[target]
             elif self.passwords.get(target) != found[target]:
                 self.refreshes += 1
@@ -96,6 +107,10 @@ class Watchman:
             now = time.monotonic()
             return {name: now - since for name, since in self.account.returning.items()}
 
+    def _restored(self, target: str, seconds: float) -> None:
+        if seconds > _LONG_SECONDS:
+            self._tell(f"{target} served after {seconds:.0f} s")
+
     def _watch(self) -> None:
         try:
             self._watch_on()
@@ -108,7 +123,7 @@ class Watchman:
         while not self._over.wait(max(0.0, before + _PERIOD_SECONDS - time.monotonic())):
             with self._lock:
                 found, now = self._look(), time.monotonic()
-                lost = self.account.look(self._targets, found, now, now - before)
+                lost = self.account.look(self._targets, found, now, now - before, self._restored)
             before = now
             if lost != lost_before:
                 lost_before = lost
