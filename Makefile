@@ -33,6 +33,10 @@ ARGS ?=
 # How many tests run at once; each worker has a control plane of its own.
 WORKERS ?= 2
 
+# How long make soak lasts; with PASSES it takes so many passes over all resources instead, without faults.
+MINUTES ?= 20
+PASSES ?= 0
+
 .PHONY: help
 help: ## Show this list (the default)
 	@echo "make TARGET, where TARGET is one of:"
@@ -62,6 +66,10 @@ test-only: unit-and-up ## Run the tests without lint, for example: make test-onl
 .PHONY: bench
 bench: install-collection install-runner tools ## Measure how long a batch of custom resources takes
 	@$(BIN)/python -m tests.bench.batch $(ARGS)
+
+.PHONY: soak
+soak: install-collection install-runner tools ## Look for a second without a valid token in MINUTES=20 of all faults
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --passes $(PASSES) $(ARGS)
 
 .PHONY: lint
 lint: install-collection ## Check style, YAML, playbooks, the changelog, the artifact and the plugins' documentation

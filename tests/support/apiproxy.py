@@ -91,6 +91,11 @@ class APIProxy(Service):
         """Where it listens."""
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it takes connections."""
+        return self._server is not None
+
     def fault(self, what: How | Answer, method: str = ".*", path: str = "", times: int | None = None) -> None:
         """Do this with the next requests (all, if times is None) of a method and path, both regular expressions.
 
