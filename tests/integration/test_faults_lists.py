@@ -14,7 +14,7 @@ from kubernetes.client import Configuration
 from kubernetes.config import incluster_config
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils import _kube
-from kube_ecr_runner import kube
+from kube_ecr_runner import kube, sources
 from kube_ecr_runner.resources import NAMESPACED_KIND
 from tests.support.apiproxy import Answer, APIProxy, How, status
 from tests.support.awsendpoint import Principal
@@ -52,7 +52,7 @@ def lists(
         monkeypatch.setattr(each, "PAGE", 2)
     if request.param == "module":
         return lambda: list(_kube.connect({"kubeconfig": str(proxy.kubeconfig)}).list_resources(NAMESPACED))
-    source = kube.resources_of(NAMESPACED_KIND)
+    source = sources.resources_of(NAMESPACED_KIND)
     pages = kube.Cluster.connect(str(proxy.kubeconfig), None).list_pages
     return lambda: [each for page in pages(source) for each in page["items"]]
 
@@ -146,7 +146,7 @@ def test_the_token_of_a_pod_may_end_in_a_newline_be_gone_for_a_moment_and_be_ano
 ) -> None:
     own, token = pod
     good = token.read_text().strip()
-    source = kube.objects_named("ServiceAccount", "", own)
+    source = sources.objects_named("ServiceAccount", "", own)
     runner, module = kube.Cluster.connect(None, None), _kube.connect({})
 
     def listed() -> list[list[str]]:
@@ -164,7 +164,7 @@ def test_the_token_of_a_pod_may_end_in_a_newline_be_gone_for_a_moment_and_be_ano
 def test_a_runner_in_a_pod_that_is_refused_looks_for_another_token(pod: tuple[str, Path]) -> None:
     own, token = pod
     good = token.read_text()
-    source = kube.objects_named("ServiceAccount", "", own)
+    source = sources.objects_named("ServiceAccount", "", own)
     token.write_text("wrong\n")
     runner = kube.Cluster.connect(None, None)
     with pytest.raises(kube.KubernetesError, match="Unauthorized"):

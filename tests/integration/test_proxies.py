@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils import _kube
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._ecr_token import FEATURE
-from kube_ecr_runner import kube
+from kube_ecr_runner import kube, sources
 from kube_ecr_runner.resources import NAMESPACED_KIND
 from tests.support.ansible import Ansible
 from tests.support.awsendpoint import AWSEndpoint, Principal
@@ -34,7 +34,7 @@ def http_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPProxy]:
 
 
 def list_as_runner(kubeconfig: Path) -> list[dict]:
-    pages = kube.Cluster.connect(str(kubeconfig), None).list_pages(kube.resources_of(NAMESPACED_KIND))
+    pages = kube.Cluster.connect(str(kubeconfig), None).list_pages(sources.resources_of(NAMESPACED_KIND))
     return [each for page in pages for each in page["items"]]
 
 

@@ -30,7 +30,7 @@ from kube_ecr_runner.batch import Run, Settings, run_batch
 from kube_ecr_runner.controller import Controller, Inbox, Stop
 from kube_ecr_runner.environment import EnvironmentVariableError, check_environment
 from kube_ecr_runner.health import Health
-from kube_ecr_runner.kube import NAMESPACES, Cluster, KubernetesError, Source, Stream, Troubles, resources_of
+from kube_ecr_runner.kube import Cluster, KubernetesError
 from kube_ecr_runner.lease import Leadership
 from kube_ecr_runner.logs import configure, fields
 from kube_ecr_runner.metrics import Metrics
@@ -39,7 +39,9 @@ from kube_ecr_runner.once import serve_once
 from kube_ecr_runner.options import PROGRAM, parse
 from kube_ecr_runner.private import TemporaryDirectoryError, check_tmpdir, remove_abandoned
 from kube_ecr_runner.resources import NAMESPACED_KIND
+from kube_ecr_runner.sources import NAMESPACES, Source, resources_of
 from kube_ecr_runner.standby import StandBy, files_in_use
+from kube_ecr_runner.streams import Stream, Troubles
 from kube_ecr_runner.watches import Watch, WatchesError
 from kube_ecr_runner.web import Listener, ListenError
 

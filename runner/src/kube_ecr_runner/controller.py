@@ -22,7 +22,7 @@ from kube_ecr_runner import schedule
 from kube_ecr_runner.batch import TIMEOUT, Summary
 from kube_ecr_runner.events import EventWriter
 from kube_ecr_runner.following import Change, Following, Watcher
-from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, Source
+from kube_ecr_runner.kube import KubernetesError
 from kube_ecr_runner.logs import fields
 from kube_ecr_runner.news import (
     Sight,
@@ -38,7 +38,9 @@ from kube_ecr_runner.plays import Play
 from kube_ecr_runner.queue import DueQueue
 from kube_ecr_runner.resources import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.results import Result
+from kube_ecr_runner.sources import NAMESPACES, Source
 from kube_ecr_runner.status import Event, condition_of, events_of, status_of
+from kube_ecr_runner.streams import Changed, Listed
 from kube_ecr_runner.suspension import changes_at, event_of, is_told, suspended_status
 from kube_ecr_runner.times import parse_time
 from kube_ecr_runner.watches import Watch

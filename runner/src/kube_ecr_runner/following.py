@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from itertools import product
 from typing import NamedTuple, Protocol
 
-from kube_ecr_runner.kube import Source, objects_named
 from kube_ecr_runner.logs import fields
 from kube_ecr_runner.news import Sight
 from kube_ecr_runner.resources import Reference, Referenced, ReferenceKind
+from kube_ecr_runner.sources import Source, objects_named
 
 # Each is a thread and a connection, and whoever may create a resource can name what there is not.
 MAX_WATCHES = 200
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Watcher(Protocol):
-    """What delivers Listed and Changed into the inbox: kube.Stream."""
+    """What delivers Listed and Changed into the inbox: streams.Stream."""
 
     def start(self) -> None:
         """Begin."""

@@ -18,11 +18,12 @@ from random import Random
 from kube_ecr_runner import preview, schedule
 from kube_ecr_runner.batch import Summary
 from kube_ecr_runner.controller import Writer
-from kube_ecr_runner.kube import NAMESPACES, Cluster, KubernetesError, Source
+from kube_ecr_runner.kube import Cluster, KubernetesError
 from kube_ecr_runner.logs import fields
 from kube_ecr_runner.plays import Play
 from kube_ecr_runner.resources import Key, Namespace, Resource
 from kube_ecr_runner.results import Result
+from kube_ecr_runner.sources import NAMESPACES, Source
 from kube_ecr_runner.status import cause_of, events_of, status_of
 from kube_ecr_runner.suspension import suspended_status
 from kube_ecr_runner.times import parse_time

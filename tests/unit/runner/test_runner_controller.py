@@ -17,7 +17,7 @@ from kube_ecr_runner import controller
 from kube_ecr_runner.batch import Summary
 from kube_ecr_runner.controller import Controller, Inbox, Stop
 from kube_ecr_runner.health import Health
-from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError, Listed, Source, objects_named, resources_of
+from kube_ecr_runner.kube import KubernetesError
 from kube_ecr_runner.metrics import Metrics
 from kube_ecr_runner.monitor import Monitor
 from kube_ecr_runner.plays import Play
@@ -31,7 +31,9 @@ from kube_ecr_runner.resources import (
     Resource,
 )
 from kube_ecr_runner.results import Origin, Outcome, Problem, Result, Step
+from kube_ecr_runner.sources import NAMESPACES, Source, objects_named, resources_of
 from kube_ecr_runner.status import Event, condition_of
+from kube_ecr_runner.streams import Changed, Listed
 from kube_ecr_runner.targets import Names, Targets
 from kube_ecr_runner.watches import Watch as Entry
 

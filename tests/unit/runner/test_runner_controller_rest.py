@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from kube_ecr_runner.kube import NAMESPACES, Changed, KubernetesError
+from kube_ecr_runner.kube import KubernetesError
 from kube_ecr_runner.resources import Resource
 from kube_ecr_runner.results import Result
+from kube_ecr_runner.sources import NAMESPACES
 from kube_ecr_runner.status import condition_of
+from kube_ecr_runner.streams import Changed
 from tests.unit.runner.test_runner_controller import (
     KEY,
     KEYS,

@@ -9,9 +9,9 @@ import pytest
 
 from kube_ecr_runner import following
 from kube_ecr_runner.following import Following
-from kube_ecr_runner.kube import Source, objects_named
 from kube_ecr_runner.news import Sight
 from kube_ecr_runner.resources import Reference, Referenced
+from kube_ecr_runner.sources import Source, objects_named
 
 SECRET = ("Secret", "keys", "")
 KEYS = objects_named(*SECRET)

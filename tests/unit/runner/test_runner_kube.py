@@ -14,28 +14,17 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kubernetes.client import Configuration
 
-from kube_ecr_runner import kube
+from kube_ecr_runner import streams as streaming
 from kube_ecr_runner.health import Health
-from kube_ecr_runner.kube import (
-    NAMESPACES,
-    Access,
-    Changed,
-    Cluster,
-    KubernetesError,
-    Listed,
-    Pulse,
-    Source,
-    Stream,
-    Troubles,
-    objects_named,
-    resources_of,
-)
+from kube_ecr_runner.kube import Access, Cluster, KubernetesError
 from kube_ecr_runner.resources import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND, Key, Reference, Referenced, Resource
+from kube_ecr_runner.sources import NAMESPACES, Source, objects_named, resources_of
 from kube_ecr_runner.status import Event
+from kube_ecr_runner.streams import Changed, Listed, Pulse, Stream, Troubles
 
 KEYS = objects_named("Secret", "keys")
 SECONDS = 30.0
-LOGGER = "kube_ecr_runner.kube"
+LOGGER = "kube_ecr_runner.streams"
 
 
 def partial_object(version: str) -> dict:
@@ -143,8 +132,8 @@ def api() -> Iterator[ApiServer]:
 @pytest.fixture
 def follow(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Queue]]:
     """Return what starts a stream, of KEYS if not told, that does not wait between attempts; it fills a queue."""
-    monkeypatch.setattr(kube, "RELIST_SECONDS", (0.01, 0.01))
-    monkeypatch.setattr(kube, "FORBIDDEN_SECONDS", 0.01)
+    monkeypatch.setattr(streaming, "RELIST_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(streaming, "FORBIDDEN_SECONDS", 0.01)
     streams: list[Stream] = []
 
     def start(troubles: Troubles, source: Source = KEYS, pulse: Pulse | None = None) -> Queue:

@@ -12,11 +12,12 @@ from random import Random
 import pytest
 
 from kube_ecr_runner.batch import Summary
-from kube_ecr_runner.kube import KubernetesError, Source, resources_of
+from kube_ecr_runner.kube import KubernetesError
 from kube_ecr_runner.once import MAX_UNANSWERED, serve_once
 from kube_ecr_runner.plays import Play
 from kube_ecr_runner.resources import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND, Key, Resource
 from kube_ecr_runner.results import Origin, Outcome, Problem, Result
+from kube_ecr_runner.sources import Source, resources_of
 from kube_ecr_runner.status import Event
 from kube_ecr_runner.watches import Watch
 
