@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _log.info("started", extra=told)
     for path in remove_abandoned():
         _log.info("removed what a killed runner left behind", extra=fields(directory=path))
-    if options.once:
+    if options.once or options.dry_run:
         return 0 if _pass(cluster, watched, settings, options) else 1
     with listener or nullcontext():
         return _serve(cluster, watched, settings, options, monitor)
