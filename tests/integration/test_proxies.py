@@ -107,22 +107,30 @@ def test_an_endpoint_of_aws_that_is_an_address_may_be_in_a_network(
     assert bool(http_proxy.passed) == (not is_direct)
 
 
-@pytest.mark.parametrize("is_oldest", [False, True], ids=["newest", "oldest"])
-def test_a_playbook_reaches_aws_through_the_proxy_and_the_api_server_directly(
+@pytest.mark.parametrize(
+    ("is_oldest", "exceptions", "is_direct"),
+    [(False, ".svc,127.0.0.0/8", True), (True, ".svc,127.0.0.0/8", True), (True, ".svc", False)],
+    ids=["newest", "oldest", "oldest through the proxy"],
+)
+def test_a_playbook_reaches_aws_through_the_proxy_and_the_api_server_as_no_proxy_says(
     ansible: Ansible,
     cluster: Cluster,
     aws: AWSEndpoint,
     principal: Principal,
     http_proxy: HTTPProxy,
     is_oldest: bool,
+    exceptions: str,
+    is_direct: bool,
 ) -> None:
-    """And with the oldest versions that are supported, which read nothing of the environment for the API server."""
+    """With the oldest versions that are supported too, which look at none of these variables for the API server."""
     (own,) = cluster.namespaces("own")
     cluster.create(pull_secret("app", principal, namespace=own))
     endpoint = aws.url.replace("127.0.0.1", "aws.example.com")
-    variables = {"HTTP_PROXY": http_proxy.url, "https_proxy": http_proxy.url, "NO_PROXY": ".svc,127.0.0.0/8"}
+    variables = {"HTTP_PROXY": http_proxy.url, "https_proxy": http_proxy.url, "NO_PROXY": exceptions}
     commands = ansible.oldest() if is_oldest else ansible
     run = commands.reconcile(KUBE_ECR_AWS_ENDPOINT_URL=endpoint, **variables)
     assert run.status == 0, run.output
     assert cluster.secret(own)
-    assert http_proxy.passed == [("POST", endpoint.removeprefix("http://"))]
+    api_server = ("CONNECT", cluster.plane.url.removeprefix("https://"))
+    assert set(http_proxy.passed) - {api_server} == {("POST", endpoint.removeprefix("http://"))}
+    assert (api_server in http_proxy.passed) == (not is_direct)

@@ -208,6 +208,7 @@ class Controller:
         self._rewrite_at: datetime | None = None
         self._stop: Stop | None = None
         self._is_down = False
+        self._was_down = False
         self._last_trouble = ""
         self._seen_at = clock()
 
@@ -694,11 +695,14 @@ class Controller:
             write()
         except KubernetesError as error:
             self._is_down = error.status in (0, 429) or error.status >= 500
+            self._was_down |= self._is_down
             self._rewrite_at = self._rewrite_at or (self._clock() + REWRITE_DELAY if self._is_down else None)
             if error.text != self._last_trouble:
                 self._last_trouble = error.text
                 _log.warning("cannot write to the API server", extra=fields(cause=error))
             return False
+        if self._was_down:  # the next outage is another one, though its cause be the same
+            self._was_down, self._last_trouble = False, ""
         return True
 
 

@@ -444,6 +444,22 @@ def test_status_that_could_not_be_written_is_written_later() -> None:
     assert (len(lab.runs), len(lab.statuses)) == (1, 1)
 
 
+def test_each_outage_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    down = KubernetesError("x", 0, "Unreachable", "no connection")
+    lab = Lab(write_error=down)
+
+    def recover() -> None:
+        lab.write_error = None
+        lab.now += timedelta(seconds=20)
+
+    def fail() -> None:
+        lab.write_error = down
+        lab.put(seen(resource(generation=4)))
+
+    lab.serve([resource()], recover, fail)
+    assert [each.message for each in caplog.records].count("cannot write to the API server") == 2
+
+
 def test_nothing_is_served_before_all_is_listed() -> None:
     lab = Lab(steps=[])
     lab.inbox.put(Listed(SOURCES[CLUSTER_KIND], (resource(),)))
