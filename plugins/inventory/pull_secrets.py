@@ -172,7 +172,12 @@ class InventoryModule(BaseInventoryPlugin):
         try:
             self._populate(connect(self._connection()))
         except KubernetesError as error:
-            raise AnsibleParserError(f"{path}: cannot read the custom resources: {error}") from None
+            cause = f"cannot read the custom resources: {error}"
+            if self.get_option("wait_for"):
+                # ansible-core makes a warning of what is raised here, and an error that names no cause; the runner
+                # tells the first error.
+                self.display.error(cause)
+            raise AnsibleParserError(f"{path}: {cause}") from None
 
     def _refuse_unknown_options(self, config: dict) -> None:
         """With C(name) for C(names), a file would otherwise pick every resource of the cluster."""

@@ -1,13 +1,16 @@
 """What happens in a soak: faults of the API server and of AWS, kills, and hands that delete and edit.
 
-Each lane goes its own way, in a thread, one trouble after the other with a pause between. A fault of AWS ends long
-before the tokens die that came due when it began, and so does the next one.
+Each lane goes its own way, in a thread, one trouble after the other. Faults and kills come in storms with a calm
+between, hands at any time. A token comes due with 0.45 of its life left at least. Wherever in that the storm lies, there
+is a calm of (0.45 - STORM) / 2 of its life before or after it: 39 s of 240 s. That has to do, for a Lease to be taken
+(12 s), the runner to start and to see that a token is due, and a run to renew it.
 """
 
 from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +25,8 @@ from tests.support.awsendpoint import AWSEndpoint
 from tests.support.cluster import Cluster
 from tests.support.fleet import Fleet, forks, playbooks
 
+# Parts of the life of a token.
+STORM, CALM = 1 / 8, 1 / 5
 _GONE_SECONDS = 60.0
 _GATEWAY = Answer(504, "<html><body><h1>504 Gateway Time-out</h1></body></html>", {"Content-Type": "text/html"})
 _BUSY = Answer(429, status(429, "TooManyRequests", "too many requests"), {"Retry-After": "1"})
@@ -48,6 +53,23 @@ class Pace:
     pause: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class Tide:
+    """Storm and calm in turn, of so many seconds each, from a moment of the monotonic clock on."""
+
+    storm: float
+    calm: float
+    start: float
+
+    def left(self) -> float:
+        """Return for how many seconds the storm goes on; what is negative is how long the calm has been."""
+        return self.storm - (time.monotonic() - self.start) % (self.storm + self.calm)
+
+    def until_storm(self) -> float:
+        """Return for how many seconds the calm goes on; 0 in a storm."""
+        return self.calm + self.left() if self.left() < 0 else 0.0
+
+
 class Lane:
     """Troubles of one sort, one at a time, from start() to stop()."""
 
@@ -57,11 +79,16 @@ class Lane:
         troubles: dict[str, Callable[[], object]],
         end: Callable[[], object],
         pace: Pace,
+        tide: Tide | None,
         dice: random.Random,
         tell: Callable[[str], None],
     ) -> None:
-        """Each trouble begins something, or does it, and end ends whatever it was; tell gets a line for each."""
-        self._troubles, self._end, self._pace, self._dice, self._tell = troubles, end, pace, dice, tell
+        """Each trouble begins something, or does it, and end ends whatever it was; tell gets a line for each.
+
+        Without a tide they come at any time.
+        """
+        self._troubles, self._end, self._pace, self._tide = troubles, end, pace, tide
+        self._dice, self._tell = dice, tell
         self.counts: Counter[str] = Counter(dict.fromkeys(troubles, 0))
         self.failure: BaseException | None = None
         self._over = threading.Event()
@@ -86,14 +113,22 @@ class Lane:
     def _go_on(self) -> None:
         # In turn, and each turn in another order, so that even a short soak sees most of them.
         for name in self._turns():
-            if self._over.wait(self._dice.uniform(*self._pace.pause)):
+            if self._over.wait(self._dice.uniform(*self._pace.pause)) or not self._is_storm():
                 return
-            lasts = self._dice.uniform(*self._pace.lasts)
+            left = max(self._tide.left(), 0.0) if self._tide else self._pace.lasts[1]
+            lasts = min(self._dice.uniform(*self._pace.lasts), left)
             self._tell(f"{name} ({lasts:.0f} s)" if lasts else name)
             self.counts[name] += 1
             self._troubles[name]()
             self._over.wait(lasts)
             self._end()
+
+    def _is_storm(self) -> bool:
+        """Wait for the storm; return False if the lane is stopped meanwhile."""
+        while self._tide and (seconds := self._tide.until_storm()):
+            if self._over.wait(seconds):
+                return False
+        return True
 
     def _turns(self) -> Iterator[str]:
         names = list(self._troubles)
@@ -104,12 +139,13 @@ class Lane:
 
 def lanes(scene: Scene, token_life: float, seed: int, tell: Callable[[str], None]) -> list[Lane]:
     """Return the lanes of a soak. token_life is in seconds."""
-    sorts: list[tuple[str, dict[str, Callable[[], object]], Callable[[], object], Pace]] = [
-        ("API server", _of_api_server(scene.proxy), lambda: _mend(scene.proxy), Pace((3, 20), (10, 30))),
-        # A token comes due with at least 0.45 of its life left: two faults and the time between them fit into that.
-        ("AWS", _of_aws(scene.aws), lambda: _mend_aws(scene.aws), Pace((5, token_life / 8), (token_life / 4,) * 2)),
-        ("kills", _kills(scene, random.Random(f"{seed} victims")), _nothing, Pace((0, 0), (20, 45))),
-        ("hands", _hands(scene, random.Random(f"{seed} hands")), _nothing, Pace((0, 0), (2, 8))),
+    tide = Tide(STORM * token_life, CALM * token_life, time.monotonic())
+    victims, hands = (random.Random(f"{seed} {name}") for name in ("victims", "targets"))
+    sorts: list[tuple[str, dict[str, Callable[[], object]], Callable[[], object], Pace, Tide | None]] = [
+        ("API server", _of_api_server(scene.proxy), lambda: _mend(scene.proxy), Pace((3, 20), (0, 5)), tide),
+        ("AWS", _of_aws(scene.aws), lambda: _mend_aws(scene.aws), Pace((5, tide.storm), (0, 10)), tide),
+        ("kills", _kills(scene, victims), _nothing, Pace((0, 0), (5, 15)), tide),
+        ("hands", _hands(scene, hands), _nothing, Pace((0, 0), (2, 8)), None),
     ]
     return [Lane(name, *sort, random.Random(f"{seed} {name}"), tell) for name, *sort in sorts]
 

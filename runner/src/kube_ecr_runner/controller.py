@@ -631,7 +631,8 @@ class Controller:
         before = tracked.resource
         planned = parse_time(before.status.get("nextRefreshTime"))
         watch = self._watched[result.key.kind]
-        due = schedule.next_due(result, tracked.failures, planned, now, self._random)
+        dies_at = parse_time(before.status.get("expiresAt"))
+        due = schedule.next_due(result, tracked.failures, planned, now, self._random, dies_at)
         due = schedule.within(due, watch.period, now, self._random)
         if not queue.finish(result.key, due, has_hung=has_hung):
             return

@@ -17,6 +17,8 @@ from kube_ecr_runner.results import TASK, Origin, Problem, Result, owner_key
 _MAX_TEXT = 500
 # What ansible-runner says of a run that came to its end, whatever tasks made of it.
 _ENDED = ("successful", "failed")
+# What ansible-core adds to an error of the inventory plugin.
+_NO_CAUSE = "Completely failed to parse inventory source"
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Progress:
         # The error that ends ansible-playbook comes as a plain line.
         if kind == "error" or text.startswith(("[ERROR]", "ERROR!")):
             self._last_error = " ".join(text.split()).removeprefix("[ERROR]: ")[:_MAX_TEXT]
-            if not self.has_begun:
+            if not self.has_begun and not (self.errors and _NO_CAUSE in text):
                 self.errors.append(text)
         elif text.startswith("Origin: ") and self.errors and not self.has_begun:
             # Where in a file the error is comes as a line of its own.

@@ -23,6 +23,8 @@ SPREAD = 0.05
 BACKOFF_FIRST = 5.0
 BACKOFF_LAST = 300.0
 BACKOFF_JITTER = 0.2
+# Of what is left of the life of a token: how long to wait at most for the next attempt to renew it.
+URGENCY = 1 / 4
 # Nothing to do before a namespace appears, which the watch tells; a look means a new nextRefreshTime in the status.
 IDLE_DELAY = timedelta(hours=6)
 # A Secret that is in the way is moved by a person; the watch tells when it is deleted.
@@ -57,14 +59,23 @@ def has_failed(result: Result) -> bool:
     return not result.is_blocked
 
 
-def next_due(result: Result, failures: int, planned: datetime | None, now: datetime, random: Random) -> datetime:
+def next_due(
+    result: Result,
+    failures: int,
+    planned: datetime | None,
+    now: datetime,
+    random: Random,
+    dies_at: datetime | None = None,
+) -> datetime:
     """Return when a resource is due after a result, in whole seconds.
 
     failures counts the failures in a row, this result included; planned is the time that its status names, which
-    stays while it is as good as any that would be drawn now.
+    stays while it is as good as any that would be drawn now; dies_at is when its first token dies, by its status,
+    which counts where the result tells of no token.
     """
     if has_failed(result):
-        return next_second(max(_soonest(result, _retry_at(failures, now, random), now), now + MIN_DELAY))
+        retry_at = _in_time(result, dies_at, _retry_at(failures, now, random), now)
+        return next_second(max(_soonest(result, retry_at, now), now + MIN_DELAY))
     due = _renewal(result, planned, now, random)
     if result.is_blocked:
         return min(due, next_second(_soonest(result, _slowly(BLOCKED_DELAY, planned, now, random), now)))
@@ -110,11 +121,25 @@ def _retry_at(failures: int, now: datetime, random: Random) -> datetime:
     return now + timedelta(seconds=seconds * random.uniform(1 - BACKOFF_JITTER, 1 + BACKOFF_JITTER))
 
 
+def _in_time(result: Result, dies_at: datetime | None, due: datetime, now: datetime) -> datetime:
+    """Return when to try again at the latest while a token lives: the less is left of its life, the more often.
+
+    So a short time in which AWS answers before it dies is not missed for a long delay.
+    """
+    expiries = _standing(result) or ([dies_at] if dies_at else [])
+    left = [each - now for each in expiries if each > now]
+    return min([due, *(now + max(each * URGENCY, timedelta(seconds=BACKOFF_FIRST)) for each in left)])
+
+
 def _soonest(result: Result, due: datetime, now: datetime) -> datetime:
     """A token that dies before a failed resource is due is told when it dies.
 
     But for one that was written just now: where one registry fails for good and the tokens of another die at once,
     each attempt would hasten the next.
     """
-    standing = (each.expires_at for each in result.outcomes if each.state not in WRITTEN)
-    return min([due, *(expiry for expiry in standing if expiry and expiry > now)])
+    return min([due, *(expiry for expiry in _standing(result) if expiry > now)])
+
+
+def _standing(result: Result) -> list[datetime]:
+    """Return when the tokens die that were there before, and still are."""
+    return [each.expires_at for each in result.outcomes if each.expires_at and each.state not in WRITTEN]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from kube_ecr_runner.batch import Settings
-from kube_ecr_runner.private import private_directory, remove_abandoned
+from kube_ecr_runner.batch import MAX_ERROR, Settings, _why
+from kube_ecr_runner.private import private_directory, remove_abandoned, scratch
 from kube_ecr_runner.processes import end_all
 
 NAMES, FIFO = Path("/run/x/names.json"), Path("/run/x/release")
@@ -79,6 +81,36 @@ with private_directory() as path:
     print(path, flush=True)
     time.sleep(60)
 """
+
+
+def test_processes_in_a_directory_that_was_left_behind_are_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / "kube-ecr-12345678"
+    scratch(left).mkdir(parents=True)
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, "TMPDIR": str(scratch(left))}) as orphan:
+        assert remove_abandoned() == [left]
+        assert orphan.wait(5) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("status", "rc", "errors", "told"),
+    [
+        ("canceled", 254, [], "the run was cancelled"),
+        ("canceled", 254, ["x: [Errno 28] No space left on device"], f"in {tempfile.gettempdir()}: make room there"),
+        ("failed", 4, ["[ERROR]: [Errno 30] Read-only file system: 'y'"], "'y' (runs need a few megabytes in "),
+        ("failed", 1, ["[ERROR]: " + "x" * 600 + os.strerror(errno.ENOSPC)], "make room there, or set TMPDIR)"),
+        ("failed", None, [], "ansible-playbook was killed; is there enough memory?"),
+        ("failed", 1, [], "return code 1) without a result"),
+    ],
+)
+def test_why_a_run_gave_no_result_is_told_with_what_to_do(
+    status: str, rc: int | None, errors: list[str], told: str
+) -> None:
+    text = _why(status, rc, Settings(), errors)
+    assert told in text
+    assert len(text) <= MAX_ERROR
 
 
 def test_directory_of_a_runner_that_was_killed_is_removed_and_that_of_one_that_lives_is_not(

@@ -127,3 +127,20 @@ def test_cause_of_missing_results_is_what_ansible_said_before_its_first_task_or_
         f"task '{TASK}' failed: no loop",
         "task 'Extra' failed: x",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "causes"),
+    [
+        (["[ERROR]: cannot read: x", "[ERROR]: Completely failed to parse inventory source y"], ["cannot read: x"]),
+        (["[ERROR]: Completely failed to parse inventory source y"], ["Completely failed to parse inventory source y"]),
+        ([None, "[ERROR]: a worker was killed"], ["a worker was killed"]),
+        ([None, "some output"], []),
+    ],
+)
+def test_the_error_of_ansible_that_names_the_cause_is_told(lines: list[str | None], causes: list[str]) -> None:
+    """None stands for the first task."""
+    progress = Progress(lambda _: None, {})
+    for line in lines:
+        progress.handle({"event": "verbose", "stdout": line} if line else BEGUN)
+    assert [each.removeprefix("[ERROR]: ") for each in progress.causes()] == causes

@@ -191,7 +191,7 @@ def test_failed_service_account_is_tried_again_like_a_failed_namespace() -> None
 
 
 def test_expiry_of_the_last_valid_secret_is_told_when_it_comes() -> None:
-    assert delay(result(outcome("failed", 90, "Forbidden")), failures=9) == 90
+    assert delay(result(outcome("failed", 4, "Forbidden")), failures=9) == 4
 
 
 def test_partial_success_is_tried_again_like_a_failure() -> None:
@@ -208,7 +208,7 @@ def test_partial_success_with_tokens_that_die_at_once_is_tried_no_sooner() -> No
 
 
 def test_expiry_of_a_secret_that_was_not_written_is_told_beside_one_that_was() -> None:
-    assert delay(result(outcome("created", 12 * HOUR), outcome("failed", 90, "Forbidden")), failures=9) == 90
+    assert delay(result(outcome("created", 12 * HOUR), outcome("failed", 4, "Forbidden")), failures=9) == 4
 
 
 def test_expiry_that_is_far_away_does_not_delay_the_next_attempt() -> None:
@@ -246,3 +246,22 @@ def test_what_counts_as_failure(of: Result, failed: bool) -> None:
 def test_after_a_restart_the_status_says_when(status: dict, seconds: float | None) -> None:
     expected = None if seconds is None else after(seconds)
     assert first_due(Resource(KEY, "u", 2, status=status)) == expected
+
+
+@pytest.mark.parametrize(
+    ("of", "dies_in", "longest"),
+    [
+        pytest.param(result(outcome("failed", 400)), None, 100.0, id="a token that stands"),
+        pytest.param(result(outcome("failed", 400)), 80.0, 100.0, id="what the result tells counts"),
+        pytest.param(result(problem=Problem("RunFailed", "", Origin.RUN)), 400.0, 100.0, id="by its status"),
+        pytest.param(result(problem=Problem("RunFailed", "", Origin.RUN)), 8.0, 5.0, id="at once is too often"),
+        pytest.param(result(problem=Problem("RunFailed", "", Origin.RUN)), -8.0, 360.0, id="dead"),
+        pytest.param(result(outcome("failed", 6 * HOUR)), None, 360.0, id="much is left"),
+    ],
+)
+def test_the_less_is_left_of_a_token_the_sooner_is_the_next_attempt(
+    of: Result, dies_in: float | None, longest: float
+) -> None:
+    dies_at = None if dies_in is None else after(dies_in)
+    delays = [(next_due(of, 99, None, NOW, Random(seed), dies_at) - NOW).total_seconds() for seed in SEEDS]
+    assert longest * 2 / 3 <= max(delays) <= longest + 1
