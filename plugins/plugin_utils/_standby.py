@@ -17,6 +17,7 @@ import signal
 import struct
 import sys
 from contextlib import suppress
+from typing import NoReturn
 
 from ansible.plugins import loader
 from ansible.template import Templar, trust_as_template
@@ -97,26 +98,31 @@ class _Workers:
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
+        os.write(self._writer, _ID.pack(os.getpid()))
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         end_with_parent()
-        os.write(self._writer, _ID.pack(os.getpid()))
 
     def _look(self, *_: object) -> None:
         """End this process if one of them was killed, unless by ansible-core, which does it with SIGTERM."""
         with suppress(BlockingIOError):
             self._known |= {pid for (pid,) in _ID.iter_unpack(os.read(self._reader, _ID.size * 4096))}
-        for pid in sorted(self._known):
+        # One that was killed before it could tell its ID is found only if it is the first that ended.
+        for kind, pid in ((os.P_ALL, 0), *((os.P_PID, each) for each in sorted(self._known))):
             try:
                 # Only looked at: ansible-core waits for its workers itself.
-                ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                ended = os.waitid(kind, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 self._known.discard(pid)
                 continue
             if ended and ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED) and ended.si_status != signal.SIGTERM:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                name = signal.Signals(ended.si_status).name
-                # No AnsibleError: where ansible-core calls callback plugins, it would be taken for one of theirs.
-                sys.exit(f"[ERROR]: a worker of ansible-playbook was killed by {name}; is there enough memory?")
+                _give_up(signal.Signals(ended.si_status).name)
+
+
+def _give_up(name: str) -> NoReturn:
+    """Leave from within whatever is being done: ansible-core catches most of what is raised."""
+    text = f"\n[ERROR]: a worker of ansible-playbook was killed by {name}; is there enough memory?\n"
+    os.write(sys.stderr.fileno(), text.encode())
+    os._exit(1)
 
 
 def _wait(reader: int) -> None:

@@ -1,9 +1,9 @@
 """What happens in a soak: faults of the API server and of AWS, kills, and hands that delete and edit.
 
 Each lane goes its own way, in a thread, one trouble after the other. Faults and kills come in storms with a calm
-between, hands at any time. A token comes due with 0.45 of its life left at least. Wherever in that the storm lies, there
-is a calm of (0.45 - STORM) / 2 of its life before or after it: 39 s of 240 s. That has to do, for a Lease to be taken
-(12 s), the runner to start and to see that a token is due, and a run to renew it.
+between, hands at any time. A token comes due with 0.45 of its life left at least. Wherever in that the storm lies,
+there is a calm of (0.45 - STORM) / 2 of its life before or after it: 39 s of 240 s. That has to do, for a Lease to be
+taken (12 s), the runner to start and to see that a token is due, and a run to renew it.
 """
 
 from __future__ import annotations

@@ -454,6 +454,7 @@ def test_each_outage_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
 
     def fail() -> None:
         lab.write_error = down
+        lab.answer = lambda key: served(key, generation=4)
         lab.put(seen(resource(generation=4)))
 
     lab.serve([resource()], recover, fail)
