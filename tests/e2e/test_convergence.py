@@ -49,7 +49,7 @@ MERGE_PATCH = "application/merge-patch+json"
 
 def seeds() -> list[int]:
     first, _, last = os.environ.get("KUBE_ECR_SEEDS", "").partition("-")
-    return list(range(int(first), int(last or first) + 1)) if first else [1, 2, 3]
+    return list(range(int(first), int(last or first) + 1)) if first else [1]
 
 
 class Api:

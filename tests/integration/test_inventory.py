@@ -103,13 +103,11 @@ def test_a_run_ahead_of_need_serves_what_it_is_told_and_ends_with_who_began_it(
     names, fifo = ansible.home / "names.json", ansible.home / "release"
     os.mkfifo(fifo)
     options = {"names_file": str(names), "wait_for": str(fifo)}
-    wanted = [
-        "ClusterAWSECRImagePullSecret/shared",
-        "AWSECRCredential/shared",
-        f"AWSECRImagePullSecret/{resources[0]}/x",
-    ]
+    wanted = "ClusterAWSECRImagePullSecret/shared"
+    gone = ["AWSECRCredential/shared", f"AWSECRImagePullSecret/{resources[0]}/gone"]
+    cases = {"[]": "with one at least", '["shared"]': "with their kinds", json.dumps([wanted, *gone]): wanted}
     with fifo.open("r+b", buffering=0) as release:
-        for content, words in (("[]", "with one at least"), (json.dumps(wanted), wanted[0])):
+        for content, words in cases.items():
             names.write_text(content)
             release.write(b"\n")
             run = ansible.run("ansible-inventory", "-i", ansible.inventory(options), "--list")
