@@ -35,8 +35,8 @@ options:
     aliases: [aws_region]
   credentials:
     description:
-      - Who asks, in one: options of these names, as the lookup plugin P(kube_ecr.secrets.aws_credentials#lookup)
-        returns them. None of them can be given beside it.
+      - Who asks, in one, as options of these names, which the lookup plugin P(kube_ecr.secrets.aws_credentials#lookup)
+        returns. None of them can be given beside it.
     type: dict
     suboptions:
       access_key:
