@@ -44,6 +44,7 @@ def replica(ansible: Ansible, home: str, tmp_path: Path) -> Iterator[Start]:
         for runner in started:
             runner.stop()
             assert "Traceback" not in runner.log
+            assert "please report it" not in runner.log
 
 
 def leads(runner: Runner) -> bool:

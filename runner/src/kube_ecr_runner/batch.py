@@ -15,7 +15,6 @@ when ansible-playbook dies, and that one when the runner does. What lives on all
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import threading
@@ -31,8 +30,7 @@ from ansible_runner.interface import init_runner
 from kube_ecr_runner.calls import Call
 from kube_ecr_runner.environment import child_environment, own_identity_config
 from kube_ecr_runner.plays import Play
-from kube_ecr_runner.private import private_directory, remedy
-from kube_ecr_runner.private import scratch as _scratch
+from kube_ecr_runner.private import private_directory, remedy, scratch
 from kube_ecr_runner.processes import end_all, kill_in
 from kube_ecr_runner.progress import Progress
 from kube_ecr_runner.resources import Key
@@ -46,8 +44,6 @@ TIMEOUT = "timeout"
 _INVENTORY_PLUGIN = "kube_ecr.secrets.pull_secrets"
 # ansible-runner drops results that are longer; that of a resource with 10,000 namespaces has 3 MB.
 _MAX_RESULT = 16_000_000
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -145,7 +141,7 @@ class Run:
         """End it at once: when this returns it writes nothing more. What is left of it goes soon."""
         self._is_discarded = True
         if self._private is not None:
-            kill_in(_scratch(self._private))
+            kill_in(scratch(self._private))
 
     def wait(self) -> None:
         """Return when it is over and nothing of it is left."""
@@ -168,7 +164,7 @@ class Run:
                 try:
                     self._status, self._rc = self._play(private)
                 finally:
-                    end_all(_scratch(private))
+                    end_all(scratch(private))
         except (AnsibleRunnerException, pexpect.exceptions.ExceptionPexpect, OSError) as error:
             self._progress.errors.append(f"the run could not be started or followed: {type(error).__name__}: {error}")
         finally:
@@ -189,7 +185,7 @@ class Run:
 
     def _prepare(self, private: Path):
         inventory, settings_file = private / "inventory" / "ecr.yml", private / "env" / "settings"
-        for folder in (inventory.parent, settings_file.parent, _scratch(private)):
+        for folder in (inventory.parent, settings_file.parent, scratch(private)):
             folder.mkdir(mode=0o700)
         os.mkfifo(_fifo(private), 0o600)
         # ansible-runner (2.4) reads these from this file only: without it, it drops those that it is called with.
@@ -212,9 +208,9 @@ class Run:
             cancel_callback=self._is_over,
         )
         config = _write_config(private / "aws-config")
-        scratch = _scratch(private)
-        inherited = child_environment(runner.config.env, scratch, Path(sys.executable).parent, config)
-        runner.config.env = inherited | _ansible_settings(scratch)
+        tmpdir = scratch(private)
+        inherited = child_environment(runner.config.env, tmpdir, Path(sys.executable).parent, config)
+        runner.config.env = inherited | _ansible_settings(tmpdir)
         return runner
 
     def _is_over(self) -> bool:
@@ -250,9 +246,9 @@ def _write_config(path: Path) -> Path | None:
     return path
 
 
-def _ansible_settings(scratch: Path) -> dict[str, str]:
+def _ansible_settings(tmpdir: Path) -> dict[str, str]:
     return {
-        "ANSIBLE_LOCAL_TEMP": str(scratch),
+        "ANSIBLE_LOCAL_TEMP": str(tmpdir),
         "ANSIBLE_INVENTORY_ENABLED": _INVENTORY_PLUGIN,
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
         # A user's ansible.cfg may ask for these two: they would put module arguments into files and events.
