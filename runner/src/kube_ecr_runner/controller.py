@@ -644,10 +644,11 @@ class Controller:
         targets = () if result.outcomes else before.targets.among(self._namespaces)
         status = status_of(before, result, now, due, targets)
         tracked.resource = replace(before, status=status)
-        _log_result(before, result, status, self._run)
         self._observer.resource_known(result.key, status)
         if status != before.status or tracked.unwritten:
             self._write_status(tracked, now)
+        # After the status, so that whoever reads the line and then asks the API server finds the same.
+        _log_result(before, result, status, self._run)
         self._tell(tracked, events_of(before, result), now)
 
     def _keep(self, tracked: _Tracked, result: Result, now: datetime) -> None:
