@@ -179,3 +179,19 @@ def test_a_token_that_is_rotated_is_read_and_a_refusal_passes(
     token.write_text("three\n\n")
     cluster.wait_ready(NAMESPACED, "third", own)
     assert runner.log.count("cause=Unauthorized") <= 2
+
+
+def test_what_happened_while_the_api_server_was_restarted_and_etcd_compacted_is_found(
+    cluster: Cluster, principal: Principal, proxy: APIProxy, start: Start
+) -> None:
+    """No watch can go on from where it was."""
+    (own,) = cluster.namespaces("own")
+    cluster.create(pull_secret("app", principal, namespace=own))
+    runner = start(*SILENCE, K8S_AUTH_KUBECONFIG=str(proxy.kubeconfig))
+    cluster.wait_ready(NAMESPACED, "app", own)
+    proxy.stop()
+    cluster.core.delete_namespaced_secret("ecr-login", own)
+    cluster.plane.restart_api_server()
+    proxy.start()
+    cluster.wait(lambda: cluster.secret(own), "it is put back")
+    assert is_healthy(runner)

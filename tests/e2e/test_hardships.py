@@ -24,8 +24,8 @@ from tests.support.runner import Runner
 
 # KUBE_ECR_KILLS=40 KUBE_ECR_KILL_RESOURCES=200 for more of it.
 KILLS = int(os.environ.get("KUBE_ECR_KILLS", "4"))
-RESOURCES = int(os.environ.get("KUBE_ECR_KILL_RESOURCES", "40"))
-PASSES, WARM_PASSES = 7, 2
+RESOURCES = int(os.environ.get("KUBE_ECR_KILL_RESOURCES", "20"))
+PASSES, WARM_PASSES = 5, 1
 # How long a run for so many resources works at most on a machine that does nothing else.
 RUN_SECONDS = 0.2 + 0.02 * RESOURCES
 

@@ -33,6 +33,7 @@ _CONTROLLERS = (
 )
 _ISSUER = "https://kubernetes.default.svc"
 _ISSUER_KEY = "sa.pub"
+_API_SERVER = "kube-apiserver"
 
 
 class KubectlError(RuntimeError):
@@ -86,6 +87,18 @@ class ControlPlane(Service):
         if self._temporary is not None:
             self._temporary.cleanup()
 
+    def restart_api_server(self) -> None:
+        """End the API server and start another on an etcd that keeps of its history only the present.
+
+        All objects are there as before, but no watch can go on from before.
+        """
+        present = self._etcd("range", {"key": b64encode(b"/").decode()})["header"]["revision"]
+        self._etcd("compaction", {"revision": present, "physical": True})
+        ended = next(child for child in self._children if child.name == _API_SERVER)
+        ended.stop()
+        self._children.remove(ended)
+        self._start_api_server()
+
     def kubectl(self, *args: str, stdin: str = "") -> str:
         """Run kubectl as administrator with that `stdin`; return its stdout, raise KubectlError if it fails."""
         return run_kubectl(self.kubeconfig, *args, stdin=stdin)
@@ -110,15 +123,28 @@ class ControlPlane(Service):
         self.directory.mkdir(parents=True, exist_ok=True)
         etcd_port, peer_port, api_port = free_ports(3)
         self.url = f"https://127.0.0.1:{api_port}"
+        self._etcd_url = f"http://127.0.0.1:{etcd_port}"
         self.kubeconfig = self.kubeconfig_for("admin", ["system:masters"])
         etcd = self._spawn("etcd", _etcd_flags(self.directory / "etcd", etcd_port, peer_port))
-        etcd.wait_until(lambda: _answers(f"http://127.0.0.1:{etcd_port}/readyz"), "it is ready", self._timeout)
-        api_server = self._spawn("kube-apiserver", self._api_server_flags(etcd_port, api_port))
-        context = self._client_context()
-        api_server.wait_until(lambda: _answers(f"{self.url}/readyz", context), "it is ready", self._timeout)
+        etcd.wait_until(lambda: _answers(f"{self._etcd_url}/readyz"), "it is ready", self._timeout)
+        self._flags = self._api_server_flags(api_port)
+        self._context = self._client_context()
+        self._start_api_server()
         manager = self._spawn("kube-controller-manager", self._controller_manager_flags())
         account = f"{self.url}/api/v1/namespaces/default/serviceaccounts/default"
-        manager.wait_until(lambda: _answers(account, context), "the service account `default` exists", self._timeout)
+        manager.wait_until(
+            lambda: _answers(account, self._context), "the service account `default` exists", self._timeout
+        )
+
+    def _start_api_server(self) -> None:
+        server = self._spawn(_API_SERVER, self._flags)
+        server.wait_until(lambda: _answers(f"{self.url}/readyz", self._context), "it is ready", self._timeout)
+
+    def _etcd(self, call: str, body: dict) -> dict:
+        """Call a method of etcd's key-value service: https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/."""
+        request = urllib.request.Request(f"{self._etcd_url}/v3/kv/{call}", json.dumps(body).encode())
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as answer:
+            return json.load(answer)
 
     def _spawn(self, part: str, flags: dict[str, str]) -> Child:
         command = [str(self._binary), part, *(f"--{name}={value}" for name, value in flags.items())]
@@ -126,11 +152,11 @@ class ControlPlane(Service):
         self._children.append(child)
         return child
 
-    def _api_server_flags(self, etcd_port: int, api_port: int) -> dict[str, str]:
+    def _api_server_flags(self, api_port: int) -> dict[str, str]:
         serving = self._ca.server("kube-apiserver", ["127.0.0.1", "localhost", "kubernetes.default.svc"])
         signing = signing_keys()
         return {
-            "etcd-servers": f"http://127.0.0.1:{etcd_port}",
+            "etcd-servers": self._etcd_url,
             "bind-address": "127.0.0.1",
             "secure-port": str(api_port),
             "tls-cert-file": str(self._write("apiserver.crt", serving.public)),
