@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from kubernetes.client import AuthorizationV1Api
 from kubernetes.config import new_client_from_config
 
 from tests.support.ansible import Ansible
 from tests.support.awsendpoint import AWSEndpoint, Principal
+from tests.support.cache import go_tool
 from tests.support.cluster import CLUSTER, NAMESPACED, Cluster, keys_secret, pull_secret, service_account
-from tests.support.helm import Release, Values
+from tests.support.controlplane import ControlPlane, kubectl_path
+from tests.support.helm import CHART, NAMESPACE, HelmError, Release, Values, run_helm
+from tests.support.old_crds import old_crd
 from tests.support.placement import entries
 from tests.support.runner import Runner
 
+ROOT = Path(__file__).parents[2]
+CRDS = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")}
+PAGE = (ROOT / "docs" / "migration.md").read_text()
+OLD = "kube-ecr-secrets-operator"
 ALLOWED = "aws.zakariaamine.com/allowed-aws-identities"
 NAMED = {
     "secretNames": ["ecr-login", "renamed"],
@@ -166,3 +177,142 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
         ("update", "leases", release.namespace, "other"): False,
     }
     assert allowed(kubeconfig, *rights) == rights
+
+
+@pytest.fixture(scope="module")
+def bare_plane() -> Iterator[ControlPlane]:
+    """A control plane without definitions: in that of the other tests they belong to kubectl."""
+    with ControlPlane() as plane:
+        yield plane
+
+
+@pytest.fixture
+def bare(bare_plane: ControlPlane) -> Iterator[Cluster]:
+    """That control plane, without definitions and releases before and after."""
+    yield Cluster(bare_plane)
+    for release, namespace in ((Release.name, NAMESPACE), (OLD, f"{OLD}-system")):
+        run_helm("uninstall", release, "-n", namespace, "--ignore-not-found", kubeconfig=bare_plane.kubeconfig)
+    bare_plane.kubectl("delete", "crd", "--all")
+
+
+@pytest.fixture
+def pod_home(aws: AWSEndpoint) -> Iterator[Ansible]:
+    """What a process of the bare control plane has, beside what the chart gives it."""
+    with tempfile.TemporaryDirectory() as home:
+        yield Ansible(Path(home), {})
+
+
+def uid(cluster: Cluster, namespace: str) -> str:
+    secret = cluster.secret(namespace)
+    assert secret is not None
+    return secret["metadata"]["uid"]
+
+
+def definitions(cluster: Cluster) -> list[str]:
+    return cluster.kubectl("get", "crd", "-o", "name").split()
+
+
+def test_uninstalled_it_leaves_all_that_it_served_and_installed_again_it_goes_on(
+    bare: Cluster, aws: AWSEndpoint, principal: Principal, pod_home: Ansible, tmp_path: Path
+) -> None:
+    release = Release(bare.plane, NAMESPACE)
+    values: Values = {"runner": {"awsEndpointUrl": aws.url}}
+    (own,) = bare.namespaces("own")
+    release.upgrade(values, "--create-namespace")
+    bare.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    bare.apply(pull_secret("app", principal, namespace=own))
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        release.runner(pod_home, tmp_path / "first.log", Path(temporary)) as runner,
+    ):
+        bare.wait_ready(NAMESPACED, "app", own)
+        changed = {"runner": {**values["runner"], "logFormat": "json", "batchSize": 7}, "replicas": 2}
+        release.upgrade(changed)
+        assert "--batch-size=7" in release.container()["args"]
+        assert runner.ask("/readyz")[0] == 200
+    before, calls = uid(bare, own), len(aws.calls)
+
+    kept = release.uninstall()
+    assert all(f"[CustomResourceDefinition] {crd['metadata']['name']}" in kept for crd in CRDS.values())
+    assert len(definitions(bare)) == len(CRDS)
+    assert (
+        bare.kubectl("get", "deploy,sa,role,clusterrole", "-A", "-o", "name", "-l", "app.kubernetes.io/part-of") == ""
+    )
+    assert uid(bare, own) == before
+    release.upgrade(changed)
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        release.runner(pod_home, tmp_path / "second.log", Path(temporary)) as runner,
+    ):
+        bare.wait(runner.is_watching, "it serves them")
+        assert len(aws.calls) == calls, "what is good is left as it is"
+        bare.kubectl("annotate", "aeps", "app", "-n", own, "aws.zakariaamine.com/reconcile-at=now")
+        bare.wait(lambda: "SecretUpdateSuccess" in dict(bare.events("app")), "a new token is written")
+    assert uid(bare, own) == before
+
+    release.upgrade({"crds": {"keep": False}})
+    assert "[CustomResourceDefinition]" not in release.uninstall()
+    bare.wait(lambda: definitions(bare) == [], "the definitions are gone, as was asked for")
+
+
+def commands(number: int) -> str:
+    """Return a block of commands of the page, of its section on the chart."""
+    (section,) = re.findall(r"^## From the Go operator's chart\n(.*?)(?=^## )", PAGE, re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[number]
+
+
+def shell(cluster: Cluster, script: str) -> subprocess.CompletedProcess[str]:
+    """Run commands as one who has a clone of the repository."""
+    path = f"{kubectl_path().parent}:{go_tool('helm').parent}:{os.environ['PATH']}"
+    with tempfile.TemporaryDirectory() as home:
+        env = {"PATH": path, "HOME": home, "KUBECONFIG": cluster.kubeconfig}
+        command = ["/bin/bash", "-euo", "pipefail", "-c", script]
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def old_chart(tmp_path: Path) -> Path:
+    """A chart that has its definitions as that of the Go operator has them: in crds/, with v1alpha1 stored."""
+    chart = tmp_path / OLD
+    (chart / "crds").mkdir(parents=True)
+    (chart / "templates").mkdir()
+    (chart / "Chart.yaml").write_text(json.dumps({"apiVersion": "v2", "name": OLD, "version": "1.0.0"}))
+    (chart / "templates" / "account.yaml").write_text(
+        "{apiVersion: v1, kind: ServiceAccount, metadata: {name: manager}}"
+    )
+    for name, crd in CRDS.items():
+        versions = ["v1alpha1", "v1alpha2"] if name.startswith("cluster") else []
+        (chart / "crds" / f"{name}.yaml").write_text(json.dumps(old_crd(crd, *versions)))
+    return chart
+
+
+def test_definitions_of_the_go_operators_chart_are_taken_over_as_documented(
+    bare: Cluster, principal: Principal, old_chart: Path
+) -> None:
+    crd = CRDS["clusterawsecrimagepullsecrets"]
+    installed = ["install", OLD, str(old_chart), "-n", f"{OLD}-system", "--create-namespace"]
+    run_helm(*installed, kubeconfig=bare.plane.kubeconfig)
+    bare.apply(pull_secret("shared", principal, namespaces=["ns1"]))
+    # Its next release stores the other version.
+    bare.kubectl("replace", "-f", "-", stdin=json.dumps(old_crd(crd, "v1alpha2", "v1alpha1")))
+    with pytest.raises(HelmError, match="invalid ownership metadata"):
+        run_helm("install", "a", str(CHART), kubeconfig=bare.plane.kubeconfig)
+    words = "v1alpha1 was previously a storage version"
+    assert words in shell(bare, commands(0)).stderr
+    (stored,) = re.findall(r"^```sh\n(kubectl get clusteraws.*?)^kubectl apply", PAGE, re.MULTILINE | re.DOTALL)
+    before = bare.resource(CLUSTER, "shared")
+    for script in (stored, commands(0)):
+        done = shell(bare, script)
+        assert done.returncode == 0, done.stderr
+    assert bare.resource(CLUSTER, "shared")["spec"] == before["spec"]
+    replicas = ["get", "deploy", Release.name, "-n", NAMESPACE, "-o", "jsonpath={.spec.replicas}"]
+    assert bare.kubectl(*replicas) == "0"
+
+    start, status = commands(1).splitlines()
+    assert "rollout status" in status  # which nothing answers where no node is
+    done = shell(bare, f"{start}\n{commands(2)}")
+    assert done.returncode == 0, done.stderr
+    assert bare.kubectl(*replicas) == "1"
+    assert len(definitions(bare)) == len(CRDS)
+    assert bare.resource(CLUSTER, "shared")["metadata"]["uid"] == before["metadata"]["uid"]
+    assert "namespaceSelector" in bare.kubectl("explain", "caeps.spec")
