@@ -140,7 +140,7 @@ MATRIX: dict[str, Values] = {
     "extra-objects": {
         "extraObjects": [
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-a"}},
-            'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ include "runner.fullname" . }}-b}',
+            'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ include "kube-ecr-runner.fullname" . }}-b}',
         ]
     },
 }
