@@ -105,7 +105,7 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
     identity = {"AWS_ACCESS_KEY_ID": ambient.access_key, "AWS_SECRET_ACCESS_KEY": ambient.secret_key}
     values: Values = {
         "crds": {"enabled": False},
-        "runner": {"awsEndpointUrl": aws.url, "logLevel": "debug"},
+        "runner": {"awsEndpointUrl": aws.url, "logLevel": "debug", "standBy": False},
         "extraEnv": [{"name": name, "value": value} for name, value in identity.items()],
         "rbac": NAMED if is_named else {},
         "watchNamespaces": served if is_narrow else [],
