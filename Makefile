@@ -72,7 +72,7 @@ soak: install-collection install-runner tools ## Look for a second without a val
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --passes $(PASSES) $(ARGS)
 
 .PHONY: lint
-lint: install-collection ## Check style, YAML, playbooks, the changelog, the artifact and the plugins' documentation
+lint: install-collection ## Check style, YAML, playbooks, the changelog, the chart, the artifact and the plugins' documentation
 	@echo "== ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -80,6 +80,9 @@ lint: install-collection ## Check style, YAML, playbooks, the changelog, the art
 	@$(BIN)/yamllint --strict .
 	@echo "== antsibull-changelog"
 	@$(BIN)/antsibull-changelog lint
+	@echo "== the chart"
+	@$(BIN)/python tests/tools/chart_files.py --check
+	@$$($(BIN)/python -m tests.support.cache helm) lint --strict --quiet chart
 	@echo "== the collection as it ships"
 	@$(BIN)/python tests/tools/check_collection.py $(ARTIFACT) $(COLLECTIONS)
 	@echo "== ansible-lint"
@@ -89,6 +92,14 @@ lint: install-collection ## Check style, YAML, playbooks, the changelog, the art
 format: venv ## Put imports and layout of the Python files in order
 	@$(BIN)/ruff check --select I --fix .
 	@$(BIN)/ruff format .
+
+.PHONY: chart-files
+chart-files: venv ## Write what the chart has from elsewhere: CRDs, version, the table of its values
+	@$(BIN)/python tests/tools/chart_files.py
+
+.PHONY: chart-snapshots
+chart-snapshots: venv ## Write anew what the chart makes of some values (tests/snapshots), after a change that is meant
+	@$(BIN)/python -m tests.support.chart_snapshots
 
 .PHONY: build
 build: install-collection ## Build the collection's artifact into build/
