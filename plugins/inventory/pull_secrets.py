@@ -247,6 +247,8 @@ class InventoryModule(BaseInventoryPlugin):
         for resource, told in zip(resources, items):
             told["error"] = told["error"] or _items.superseded(resource, listed)
         _survey.complete(cluster, items, datetime.now(timezone.utc), namespaces)
+        for told in items:
+            told["connection"] = self._connection()
         salt = secrets.token_bytes(16)
         hosts: dict[str, list[dict]] = {}
         regions: dict[str, str] = {}

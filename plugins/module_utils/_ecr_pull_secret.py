@@ -101,10 +101,15 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
     except ValueError as invalid:
         return _result(name, Done(error={"reason": "InvalidOption", "msg": str(invalid)}), diff_mode)
     try:
-        done = _carry_out(connect(params), request, supply, now, check_mode)
+        done = _carry_out(connect(_connection(params)), request, supply, now, check_mode)
     except KubernetesError as error:
         done = Done(error={"reason": error.reason, "msg": str(error)})
     return _result(name, done, diff_mode)
+
+
+def _connection(params: dict) -> dict:
+    """Return the options of the connection: those of a resource, whose item spares the playbook to name them."""
+    return {**params, **(params["resource"] or {}).get("connection", {})}
 
 
 def _carry_out(cluster: Cluster, request: Request, supply: Supply, now: datetime, dry_run: bool) -> Done:

@@ -51,7 +51,7 @@ REWRITE_DELAY = timedelta(seconds=10)
 # How long after a result the watches may still have to tell what the run did.
 SETTLE_DELAY = timedelta(seconds=2)
 # Part of the batching window: when nothing new came for so long, nothing more will, mostly.
-QUIET = 1 / 10
+QUIET = 1 / 20
 # A clock that was set back by less does no harm.
 CLOCK_TOLERANCE = timedelta(minutes=5)
 STOP_SECONDS = 20.0
@@ -535,7 +535,9 @@ class Controller:
                 return
 
     def _tend(self) -> None:
-        if self._run_play is None:
+        """Have the next run ready; but while one works, which needs the processor, only if the next is due by now."""
+        now = self._clock()
+        if self._run_play is None or any(queue.count_due(now) for queue in self._queues.values()):
             self._runner.tend(self._next_play())
 
     def _begin_at(self, queue: DueQueue) -> datetime | None:

@@ -86,10 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--batch-window",
         type=_at_least(float, 0),
-        default=0.3,
+        default=0.6,
         metavar="SECONDS",
         help=(
-            "how long to collect what is due before a run starts, at most; a tenth of it after the last news "
+            "how long to collect what is due before a run starts, at most; a twentieth of it after the last news "
             "(default: %(default)s)"
         ),
     )
