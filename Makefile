@@ -80,7 +80,7 @@ soak: install-collection install-runner tools ## Look for a second without a val
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --passes $(PASSES) $(ARGS)
 
 .PHONY: lint
-lint: install-collection ## Check style, YAML, scripts, workflows, playbooks, the changelog and the collection as it ships
+lint: install-collection ## Check style, YAML, scripts, workflows, playbooks, changelog, chart and the collection as it ships
 	@echo "== ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -94,6 +94,9 @@ lint: install-collection ## Check style, YAML, scripts, workflows, playbooks, th
 	@$(BIN)/python tests/tools/version.py
 	@echo "== antsibull-changelog"
 	@$(BIN)/antsibull-changelog lint
+	@echo "== the chart"
+	@$(BIN)/python tests/tools/chart_files.py --check
+	@$$($(BIN)/python -m tests.support.cache helm) lint --strict --quiet chart
 	@echo "== the collection as it ships"
 	@$(BIN)/python tests/tools/check_collection.py $(ARTIFACT) $(COLLECTIONS)
 	@echo "== ansible-lint"
@@ -103,6 +106,10 @@ lint: install-collection ## Check style, YAML, scripts, workflows, playbooks, th
 format: venv ## Put imports and layout of the Python files in order
 	@$(BIN)/ruff check --select I --fix .
 	@$(BIN)/ruff format .
+
+.PHONY: chart-files
+chart-files: venv ## Write what the chart has from elsewhere: CRDs, version, the table of its values
+	@$(BIN)/python tests/tools/chart_files.py
 
 .PHONY: build
 build: install-collection ## Build the collection's artifact into build/

@@ -25,6 +25,7 @@ from tests.support.ansible import Ansible, Run
 from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cluster import CLUSTER, GROUP, NAMESPACED, Cluster, encoded, pull_secret, service_account
 from tests.support.controlplane import KubectlError, kubectl_path
+from tests.support.old_crds import old_crd
 
 WRITE = "Write the pull secrets"
 LEGACY = "AWSECRCredential"
@@ -183,38 +184,6 @@ def old_crds(cluster: Cluster) -> Iterator[None]:
     name = CRDS[CLUSTER]["metadata"]["name"]
     cluster.kubectl("patch", "crd", name, "--subresource=status", "--type=merge", f"--patch={stored}")
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
-
-
-def old_crd(crd: dict, *versions: str) -> dict:
-    """Return a definition as the Go operator has it, with other versions if some are given, the first one stored."""
-    (version,) = crd["spec"]["versions"]
-    ours = version["schema"]["openAPIV3Schema"]["properties"]
-    keys = ("accessKeyId", "secretAccessKey", "region")
-    spec = {
-        "secretName": {"type": "string"},
-        "awsAccess": {
-            "type": "object",
-            "required": list(keys),
-            "properties": {key: {"type": "string"} for key in keys},
-        },
-    }
-    if crd["spec"]["scope"] == "Cluster":
-        spec["namespaces"] = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-    status = {"conditions": ours["status"]["properties"]["conditions"]}
-    properties = {
-        "spec": {"type": "object", "properties": spec},
-        "status": {"type": "object", "properties": status},
-    }
-    theirs = {
-        "served": True,
-        "subresources": {"status": {}},
-        "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
-    }
-    named = [
-        {**theirs, "name": name, "storage": not number} for number, name in enumerate(versions or [version["name"]])
-    ]
-    names = {name: crd["spec"]["names"][name] for name in ("kind", "listKind", "plural", "singular")}
-    return {**crd, "spec": {**crd["spec"], "names": names, "versions": named}}
 
 
 def replace_crd(cluster: Cluster, crd: dict) -> None:

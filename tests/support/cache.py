@@ -26,6 +26,7 @@ from pathlib import Path
 _SOURCES = Path(__file__).parent / "go"
 _BUILD_NOTES = {
     "controlplane": "about 10 minutes on 2 cores, once; later checkouts reuse it",
+    "helm": "about 3 minutes on 2 cores, once; later checkouts reuse it",
     "registry": "about 2 minutes on 2 cores, once; later checkouts reuse it",
 }
 _PROGRESS_SECONDS = 20.0

@@ -58,6 +58,10 @@ MUST_SHIP = {
     "plugins/lookup/aws_credentials.py",
     "requirements.txt",
     "crds/awsecrimagepullsecrets.yaml",
+    "roles/runner/files/chart/Chart.yaml",
+    "roles/runner/files/chart/files/crds/awsecrimagepullsecrets.yaml",
+    "roles/runner/files/chart/templates/_helpers.tpl",
+    "roles/runner/files/chart/values.schema.json",
 }
 NEVER_SHIPPED = ("__pycache__", ".pyc", ".retry", "~", ".tar.gz", ".swp", ".orig", ".rej")
 
@@ -95,7 +99,8 @@ def documentation_problems(collections: Path) -> Iterator[str]:
                 yield f"plugins/{folder}/{path.name}: ansible-doc does not know it"
             elif not (doc.get("examples") or "").strip():
                 yield f"plugins/{folder}/{path.name}: no EXAMPLES"
-    for role in (root / "roles").glob("*/"):
+    # A folder of files alone is no role.
+    for role in {path.parent for path in (root / "roles").glob("*/tasks/")}:
         if f"{NAMESPACE}.{NAME}.{role.name}" not in documented.get("role", {}):
             yield f"roles/{role.name}: no meta/argument_specs.yml that ansible-doc can read"
 

@@ -1,0 +1,251 @@
+{{- define "runner.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Cluster-wide objects of two releases of one name in two namespaces must not be the same. */}}
+{{- define "runner.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "runner.fullname" .) }}
+{{- end }}
+
+{{- define "runner.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "runner.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "runner.selectorLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: runner
+{{- end }}
+
+{{- define "runner.commonLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: kube-ecr
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Name, namespace, labels and annotations of an object. Takes a list: the root, the name, more labels, more
+     annotations, and a namespace, "" for a cluster-wide object; without it that of the release. */}}
+{{- define "runner.metadata" -}}
+{{- $root := index . 0 -}}
+{{- $namespace := $root.Release.Namespace -}}
+{{- if gt (len .) 4 }}{{ $namespace = index . 4 }}{{ end -}}
+name: {{ index . 1 }}
+{{- with $namespace }}
+namespace: {{ . }}
+{{- end }}
+{{- $own := merge (include "runner.selectorLabels" $root | fromYaml) (include "runner.commonLabels" $root | fromYaml) }}
+labels:
+  {{- merge (dict) (index . 2 | default dict) $own | toYaml | nindent 2 }}
+{{- with merge (dict) (index . 3 | default dict) $root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "runner.image" -}}
+{{- with .Values.image }}
+{{- with .registry }}{{ . }}/{{ end }}{{ .repository }}
+{{- if .digest }}@{{ .digest }}{{ else }}:{{ default $.Chart.AppVersion .tag }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "runner.watchesPath" -}}
+/etc/kube-ecr-runner/watches.yaml
+{{- end }}
+
+{{/* Options that have no variable of the environment, in a deployment, a pass and a test alike. */}}
+{{- define "runner.args" -}}
+- --watches={{ include "runner.watchesPath" . }}
+{{- with .Values.watchNamespaces }}
+- --namespaces={{ join "," . }}
+{{- end }}
+{{- with .Values.runner }}
+{{- with .selector }}
+- {{ printf "--selector=%s" . | quote }}
+{{- end }}
+- --batch-window={{ .batchWindow }}
+- --batch-size={{ int .batchSize }}
+- --forks={{ int .forks }}
+- --run-timeout={{ int .runTimeout }}
+- --watch-silence={{ .watchSilence }}
+{{- end }}
+{{- end }}
+
+{{- define "runner.env" -}}
+- name: HOME
+  value: /tmp
+- name: TMPDIR
+  value: /tmp
+- name: KUBE_ECR_LOG_LEVEL
+  value: {{ .Values.runner.logLevel }}
+- name: KUBE_ECR_LOG_FORMAT
+  value: {{ .Values.runner.logFormat }}
+{{- with .Values.runner.allowedAwsIdentities }}
+- name: KUBE_ECR_ALLOWED_AWS_IDENTITIES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.runner.awsEndpointUrl }}
+- name: KUBE_ECR_AWS_ENDPOINT_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- if eq .Values.mode "deployment" }}
+- name: KUBE_ECR_STAND_BY
+  value: {{ .Values.runner.standBy | quote }}
+{{- /* Always: while a Deployment is rolled out, there are two pods. */}}
+- name: KUBE_ECR_LEADER_ELECT
+  value: "true"
+- name: KUBE_ECR_LEASE
+  value: {{ .Release.Namespace }}/{{ include "runner.fullname" . }}
+{{- end }}
+{{- with .Values.proxy }}
+{{- if or .httpProxy .httpsProxy }}
+{{- with .httpProxy }}
+- name: HTTP_PROXY
+  value: {{ . | quote }}
+{{- end }}
+{{- with .httpsProxy }}
+- name: HTTPS_PROXY
+  value: {{ . | quote }}
+{{- end }}
+- name: NO_PROXY
+  value: {{ prepend (compact (list .noProxy)) "$(KUBERNETES_SERVICE_HOST)" | join "," | quote }}
+{{- end }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The container. Takes a list: the root, more arguments, and whether it is asked for probes. */}}
+{{- define "runner.container" -}}
+{{- $root := index . 0 -}}
+{{- $values := $root.Values -}}
+name: runner
+image: {{ include "runner.image" $root }}
+imagePullPolicy: {{ $values.image.pullPolicy }}
+args:
+  {{- include "runner.args" $root | nindent 2 }}
+  {{- range index . 1 }}
+  - {{ . }}
+  {{- end }}
+env:
+  {{- include "runner.env" $root | nindent 2 }}
+{{- with $values.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if index . 2 }}
+ports:
+  - name: http
+    containerPort: 8080
+    protocol: TCP
+livenessProbe:
+  {{- merge (dict "httpGet" (dict "path" "/healthz" "port" "http")) $values.livenessProbe | toYaml | nindent 2 }}
+readinessProbe:
+  {{- merge (dict "httpGet" (dict "path" "/readyz" "port" "http")) $values.readinessProbe | toYaml | nindent 2 }}
+{{- end }}
+{{- with $values.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.securityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumeMounts:
+  - name: tmp
+    mountPath: /tmp
+  {{- if $values.watches.entries }}
+  - name: watches
+    mountPath: {{ dir (include "runner.watchesPath" $root) }}
+    readOnly: true
+  {{- end }}
+  {{- with $values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* What a pod is beside its containers. */}}
+{{- define "runner.podSpec" -}}
+{{- $values := .Values -}}
+serviceAccountName: {{ include "runner.serviceAccountName" . }}
+automountServiceAccountToken: true
+enableServiceLinks: false
+{{- range $field := list "imagePullSecrets" "priorityClassName" "nodeSelector" "tolerations" "affinity" "dnsPolicy" "dnsConfig" "hostAliases" }}
+{{- with index $values $field }}
+{{ dict $field . | toYaml }}
+{{- end }}
+{{- end }}
+{{- with $values.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if $values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- $selector := dict "labelSelector" (dict "matchLabels" (include "runner.selectorLabels" . | fromYaml)) }}
+  {{- range $values.topologySpreadConstraints }}
+  - {{- merge (dict) . $selector | toYaml | nindent 4 }}
+  {{- end }}
+{{- end }}
+terminationGracePeriodSeconds: {{ int $values.terminationGracePeriodSeconds }}
+volumes:
+  - name: tmp
+    emptyDir:
+      medium: Memory
+      sizeLimit: {{ $values.tmpSizeLimit }}
+  {{- if $values.watches.entries }}
+  - name: watches
+    configMap:
+      name: {{ include "runner.fullname" . }}-watches
+  {{- end }}
+  {{- with $values.extraVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{- define "runner.podMetadata" -}}
+labels:
+  {{- $labels := merge (include "runner.selectorLabels" . | fromYaml) .Values.podLabels (include "runner.commonLabels" . | fromYaml) }}
+  {{- toYaml $labels | nindent 2 }}
+{{- $annotations := merge (dict) .Values.podAnnotations .Values.commonAnnotations }}
+{{- if .Values.watches.entries }}
+{{- $_ := set $annotations "checksum/watches" (include "runner.watchesData" . | sha256sum) }}
+{{- end }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "runner.watchesData" -}}
+{{- merge (dict "watches.yaml" (toYaml .Values.watches.entries)) .Values.watches.files | toYaml }}
+{{- end }}
+
+{{/* What picks the metrics of this release; all if neither monitor tells how Prometheus names the job. */}}
+{{- define "runner.metricsOfRelease" -}}
+{{- $name := include "runner.fullname" . }}
+{{- if .Values.serviceMonitor.enabled -}}
+{job="{{ $name }}"}
+{{- else if .Values.podMonitor.enabled -}}
+{job="{{ .Release.Namespace }}/{{ $name }}"}
+{{- else -}}
+{}
+{{- end }}
+{{- end }}

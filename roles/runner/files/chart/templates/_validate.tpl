@@ -1,0 +1,53 @@
+{{/* Combinations that the schema cannot refuse: each message names the values and what to do. */}}
+{{- define "runner.validate" -}}
+{{- $values := .Values }}
+{{- if eq $values.mode "cronjob" }}
+{{- if gt (int $values.replicas) 1 }}
+{{- fail "replicas: has to be 1 with mode=cronjob, where passes follow one another; set mode=deployment for several" }}
+{{- end }}
+{{- range list "serviceMonitor" "podMonitor" "prometheusRule" "dashboard" "podDisruptionBudget" "networkPolicy" }}
+{{- if index $values . "enabled" }}
+{{- fail (printf "%s.enabled: does nothing with mode=cronjob, where no process stays; set it to false, or mode=deployment" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled }}
+{{- fail "serviceMonitor.enabled, podMonitor.enabled: with both, all is scraped twice; set one of them to false" }}
+{{- end }}
+{{- if and $values.serviceMonitor.enabled (not $values.service.enabled) }}
+{{- fail "serviceMonitor.enabled: needs service.enabled=true; set it, or take podMonitor.enabled" }}
+{{- end }}
+{{- with $values.podDisruptionBudget }}
+{{- if and (ne (toString .minAvailable) "") (ne (toString .maxUnavailable) "") }}
+{{- fail "podDisruptionBudget.minAvailable, podDisruptionBudget.maxUnavailable: Kubernetes takes one of them; set the other to \"\"" }}
+{{- end }}
+{{- if and .enabled (lt (int $values.replicas) 2) }}
+{{- fail "podDisruptionBudget.enabled: with one pod no node could be drained, or it protects nothing; set replicas to 2 or more" }}
+{{- end }}
+{{- end }}
+{{- if and (not $values.serviceAccount.create) (not $values.serviceAccount.name) }}
+{{- fail "serviceAccount.name: is empty; name the service account that is there, or set serviceAccount.create=true" }}
+{{- end }}
+{{- if and $values.watches.files (not $values.watches.entries) }}
+{{- fail "watches.files: is mounted beside a watches.yaml of yours only; set watches.entries" }}
+{{- end }}
+{{- if hasKey $values.watches.files "watches.yaml" }}
+{{- fail "watches.files: has a watches.yaml; put what stands in it into watches.entries" }}
+{{- end }}
+{{- if and $values.watchNamespaces $values.watches.entries }}
+{{- $kinds := list }}
+{{- range $values.watches.entries }}{{ $kinds = append $kinds .kind }}{{ end }}
+{{- if not (has "AWSECRImagePullSecret" $kinds) }}
+{{- fail "watches.entries: has no AWSECRImagePullSecret, but watchNamespaces picks just those; add an entry for it" }}
+{{- end }}
+{{- end }}
+{{- if and $values.rbac.keysSecretNames (not $values.rbac.secretNames) }}
+{{- fail "rbac.keysSecretNames: limits nothing without rbac.secretNames, as every Secret may be read; set that too, or leave it out" }}
+{{- end }}
+{{- if and $values.rbac.serviceAccountTokens.names (not $values.rbac.serviceAccountTokens.enabled) }}
+{{- fail "rbac.serviceAccountTokens.names: counts only with rbac.serviceAccountTokens.enabled=true" }}
+{{- end }}
+{{- if and $values.image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" $values.image.digest)) }}
+{{- fail (printf "image.digest: %q is not of the form sha256: and 64 hexadecimal digits" $values.image.digest) }}
+{{- end }}
+{{- end }}

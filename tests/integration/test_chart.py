@@ -1,0 +1,382 @@
+"""What the chart makes of its values: taken by a real API server and Pod Security, or refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.cluster import Cluster
+from tests.support.controlplane import KubectlError
+from tests.support.helm import CHART, HelmError, Values, render, run_helm, the
+
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+AMOUNT = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}
+TWO = {"replicas": 2, "podDisruptionBudget": {"enabled": True}}
+MONITORED: Values = {
+    "serviceMonitor": {
+        "enabled": True,
+        "labels": {"release": "prometheus"},
+        "scrapeTimeout": "10s",
+        "relabelings": [{"action": "labeldrop", "regex": "pod"}],
+        "metricRelabelings": [{"action": "drop", "sourceLabels": ["__name__"], "regex": "process_.*"}],
+    },
+    "prometheusRule": {
+        "enabled": True,
+        "alertLabels": {"team": "platform"},
+        "disabled": ["PullSecretWatchSilent"],
+        "extraRules": [{"alert": "Mine", "expr": "vector(1)"}],
+    },
+    "dashboard": {"enabled": True, "annotations": {"folder": "AWS"}},
+}
+ENTRY = {
+    "version": "v1alpha2",
+    "group": "aws.zakariaamine.com",
+    "kind": "AWSECRImagePullSecret",
+    "playbook": "site.yml",
+}
+# Each of these is rendered, and all that comes of it handed to the API server.
+MATRIX: dict[str, Values] = {
+    "defaults": {},
+    "names": {"fullnameOverride": "other", "nameOverride": "named", "serviceAccount": {"name": "mine"}},
+    "metadata": {
+        "commonLabels": {"a": "b"},
+        "commonAnnotations": {"a": "b"},
+        "podLabels": {"c": "d"},
+        "podAnnotations": {"e": "f"},
+        "annotations": {"g": "h"},
+    },
+    "replicas": TWO,
+    "budget-min": {**TWO, "podDisruptionBudget": {"enabled": True, "minAvailable": 1}},
+    "budget-max": {**TWO, "podDisruptionBudget": {"enabled": True, "maxUnavailable": "50%"}},
+    "nothing": {"replicas": 0, "strategy": {"type": "Recreate"}, "service": {"enabled": False}},
+    "cronjob": {"mode": "cronjob", "cronJob": {"timeZone": "Europe/Berlin", "suspend": True}},
+    "image": {
+        "image": {"registry": "registry.example.com", "repository": "a/b", "tag": "1", "pullPolicy": "Always"},
+        "imagePullSecrets": [{"name": "regcred"}],
+    },
+    "digest": {"image": {"digest": DIGEST, "tag": "ignored"}},
+    "runner": {
+        "runner": {
+            "logLevel": "debug",
+            "logFormat": "json",
+            "allowedAwsIdentities": ["runner", "arn:aws:iam::1:*"],
+            "awsEndpointUrl": "http://localhost:4566",
+            "selector": "shard in (a, b)",
+            "batchWindow": 1.5,
+            "batchSize": 1000000,
+            "forks": 20,
+            "runTimeout": 600,
+            "watchSilence": 120,
+            "standBy": False,
+        }
+    },
+    "proxy": {"proxy": {"httpProxy": "http://proxy:3128", "httpsProxy": "http://proxy:3128"}},
+    "environment": {
+        "extraEnv": [{"name": "AWS_CA_BUNDLE", "value": "/ca/ca.crt"}],
+        "extraEnvFrom": [{"secretRef": {"name": "env"}}],
+        "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+        "extraVolumeMounts": [{"name": "ca", "mountPath": "/ca", "readOnly": True}],
+    },
+    "watches": {
+        "watches": {"entries": [{**ENTRY, "vars": {"a": {"b": "{{ c }}"}}}], "files": {"site.yml": "- hosts: all\n"}}
+    },
+    "pod": {
+        "priorityClassName": "",
+        "nodeSelector": {"a": "b"},
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "resources": AMOUNT,
+        "dnsPolicy": "None",
+        "dnsConfig": {"nameservers": ["10.0.0.10"]},
+        "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["sts"]}],
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+        "podSecurityContext": {"runAsUser": 1234, "fsGroup": 1234},
+        "livenessProbe": {"initialDelaySeconds": 3},
+    },
+    "account": {"serviceAccount": {"create": False, "name": "there"}},
+    "irsa": {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/ecr"}}},
+    "no-rbac": {"rbac": {"create": False, "aggregated": {"edit": False, "admin": False}}},
+    "secret-names": {
+        "rbac": {
+            "secretNames": ["ecr-login"],
+            "keysSecretNames": ["aws-keys"],
+            "serviceAccountTokens": {"names": ["ecr-pull"]},
+        }
+    },
+    "least": {
+        "rbac": {
+            "secretNames": ["ecr-login"],
+            "serviceAccounts": False,
+            "namespaces": False,
+            "events": False,
+            "legacyKind": False,
+            "serviceAccountTokens": {"names": ["ecr-pull"]},
+        }
+    },
+    "namespaces": {"watchNamespaces": ["default", "kube-public"], "rbac": {"secretNames": ["ecr-login"]}},
+    "more-rights": {
+        "rbac": {
+            "aggregated": {"view": True},
+            "extraRules": [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["a"], "verbs": ["get"]}],
+        }
+    },
+    "service-monitor": MONITORED,
+    "pod-monitor": {
+        "podMonitor": MONITORED["serviceMonitor"],
+        "prometheusRule": {"enabled": True},
+        "service": {"enabled": False},
+    },
+    "network-policy": {"networkPolicy": {"enabled": True}},
+    "network-policy-open": {"networkPolicy": {"enabled": True, "from": [{"namespaceSelector": {}}], "egress": [{}]}},
+    "extra-objects": {
+        "extraObjects": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-a"}},
+            'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ include "runner.fullname" . }}-b}',
+        ]
+    },
+}
+MONITORING = {"ServiceMonitor": "servicemonitors", "PodMonitor": "podmonitors", "PrometheusRule": "prometheusrules"}
+
+
+@pytest.fixture
+def restricted(cluster: Cluster) -> str:
+    """A namespace that takes no pod but of Pod Security `restricted`."""
+    (name,) = cluster.namespaces("restricted")
+    cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    return name
+
+
+@pytest.fixture
+def monitoring(cluster: Cluster) -> Iterator[None]:
+    """Definitions of the Prometheus operator's kinds that take any spec: there are no others in the control plane."""
+    crds = [_lax_crd("monitoring.coreos.com", kind, plural) for kind, plural in MONITORING.items()]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": crds})
+    cluster.kubectl("create", "-f", "-", stdin=text)
+    cluster.kubectl("wait", "--for=condition=Established", "-f", "-", "--timeout=30s", stdin=text)
+    yield
+    cluster.kubectl("delete", "--wait=false", "-f", "-", stdin=text)
+
+
+def _lax_crd(group: str, kind: str, plural: str) -> dict:
+    schema = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+    }
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"}
+    spec = {"group": group, "scope": "Namespaced", "names": names, "versions": [version]}
+    metadata = {"name": f"{plural}.{group}"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+def pod_of(manifest: dict) -> dict | None:
+    """Return a pod as the controller of this object would make it; controllers are what no namespace refuses."""
+    spec = manifest.get("spec", {})
+    template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+    if template is None:
+        return None
+    metadata = {**template["metadata"], "name": "pod", "namespace": manifest["metadata"]["namespace"]}
+    # No controller that would make the account is needed to judge the pod.
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {**template["spec"], "serviceAccountName": "default"},
+    }
+
+
+def dry_run(cluster: Cluster, manifests: list[dict]) -> str:
+    """Have the API server judge them as strictly as it can, without storing them; raises KubectlError."""
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+    options = ["--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-o", "name"]
+    return cluster.kubectl("apply", *options, "-f", "-", stdin=text)
+
+
+@pytest.mark.usefixtures("monitoring")
+def test_the_api_server_takes_whatever_comes_of_the_values(cluster: Cluster, restricted: str) -> None:
+    """Everything of all sets of values at once: each is a release of its own, and one has the definitions."""
+    cluster.wait(lambda: cluster.kubectl("get", "sa", "default", "-n", restricted, "--ignore-not-found"), "it is made")
+    everything: list[dict] = []
+    for name, values in MATRIX.items():
+        own = {"crds": {"enabled": name == "defaults"}} | dict(values)
+        manifests = render(own, "--api-versions=monitoring.coreos.com/v1", release=f"r-{name}", namespace=restricted)
+        for each in manifests:
+            pod = (
+                {**each, "spec": {**each["spec"], "serviceAccountName": "default"}}
+                if each["kind"] == "Pod"
+                else pod_of(each)
+            )
+            everything += [pod] if pod else []
+            everything += [each] if each["kind"] != "Pod" else []
+    for number, each in enumerate(everything):
+        if each["kind"] == "Pod":
+            each["metadata"]["name"] = f"pod-{number}"
+    taken = dry_run(cluster, everything).split()
+    assert len(taken) == len(everything)
+    kinds = {each.split("/")[0].split(".")[0] for each in taken}
+    assert {"cronjob", "deployment", "pod", "poddisruptionbudget", "networkpolicy", "podmonitor", "role"} <= kinds
+
+
+def test_pod_security_is_asked(cluster: Cluster, restricted: str) -> None:
+    cluster.wait(lambda: cluster.kubectl("get", "sa", "default", "-n", restricted, "--ignore-not-found"), "it is made")
+    pod = pod_of(the(render(namespace=restricted), "Deployment"))
+    assert pod is not None
+    lax = deepcopy(pod)
+    lax["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+    assert dry_run(cluster, [pod])
+    with pytest.raises(KubectlError, match="violates PodSecurity"):
+        dry_run(cluster, [lax])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"replicaz": 2}, "'replicaz' not allowed"),
+        ({"image": {"Tag": "1"}}, "'/image': additional properties 'Tag' not allowed"),
+        ({"rbac": {"secretName": ["a"]}}, "'/rbac': additional properties 'secretName' not allowed"),
+        ({"rbac": {"serviceAccountTokens": {"enable": True}}}, "'/rbac/serviceAccountTokens': .*'enable' not allowed"),
+        ({"rbac": {"secretNames": ["ECR"]}}, "'/rbac/secretNames/0': 'ECR' does not match"),
+        ({"runner": {"logLevel": "trace"}}, "'/runner/logLevel': value must be one of 'debug'"),
+        (
+            {"runner": {"allowedAwsIdentities": ["ecr-pull"]}},
+            "'/runner/allowedAwsIdentities/0': 'ecr-pull' does not match",
+        ),
+        ({"runner": {"forks": 0}}, "'/runner/forks': minimum"),
+        ({"mode": "daemonset"}, "'/mode': value must be one of 'deployment', 'cronjob'"),
+        ({"watchNamespaces": "team-a"}, "'/watchNamespaces': got string, want array"),
+        ({"watches": {"entries": [{**ENTRY, "finalizer": {}}]}}, "'/watches/entries/0': .*'finalizer' not allowed"),
+        ({"prometheusRule": {"disabled": ["Typo"]}}, "'/prometheusRule/disabled/0': value must be one of"),
+        ({"livenessProbe": {"period": 1}}, "'/livenessProbe': additional properties 'period' not allowed"),
+        ({"extraEnv": [{"nam": "A"}]}, "'/extraEnv/0'"),
+    ],
+)
+def test_a_typo_is_refused_by_name(values: Values, words: str) -> None:
+    with pytest.raises(HelmError, match=words):
+        render(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"mode": "cronjob", "replicas": 2}, "replicas: has to be 1 with mode=cronjob"),
+        ({"mode": "cronjob", "podMonitor": {"enabled": True}}, "podMonitor.enabled: does nothing with mode=cronjob"),
+        ({"mode": "cronjob", **TWO, "replicas": 1}, "podDisruptionBudget.enabled: does nothing with mode=cronjob"),
+        ({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, "set one of them to false"),
+        ({"serviceMonitor": {"enabled": True}, "service": {"enabled": False}}, "needs service.enabled=true"),
+        ({"podDisruptionBudget": {"enabled": True}}, "podDisruptionBudget.enabled: .* set replicas to 2 or more"),
+        (
+            {**TWO, "podDisruptionBudget": {"enabled": True, "minAvailable": 1, "maxUnavailable": 1}},
+            'set the other to ""',
+        ),
+        ({"serviceAccount": {"create": False}}, "serviceAccount.name: is empty; .* set serviceAccount.create=true"),
+        ({"watches": {"files": {"site.yml": ""}}}, "watches.files: .* set watches.entries"),
+        ({"watches": {"entries": [ENTRY], "files": {"watches.yaml": ""}}}, "watches.files: has a watches.yaml"),
+        (
+            {"watches": {"entries": [{**ENTRY, "kind": "AWSECRCredential"}]}, "watchNamespaces": ["a"]},
+            "add an entry for it",
+        ),
+        ({"rbac": {"keysSecretNames": ["a"]}}, "rbac.keysSecretNames: limits nothing without rbac.secretNames"),
+        ({"rbac": {"serviceAccountTokens": {"enabled": False, "names": ["a"]}}}, "serviceAccountTokens.enabled=true"),
+        ({"image": {"digest": "sha256:abc"}}, 'image.digest: "sha256:abc" is not of the form sha256:'),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused_with_what_to_set(values: Values, words: str) -> None:
+    with pytest.raises(HelmError, match=words):
+        render(values)
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ({}, f"ghcr.io/kube-ecr/runner:{yaml.safe_load((CHART / 'Chart.yaml').read_text())['appVersion']}"),
+        ({"registry": "", "repository": "a/b"}, "a/b:0.1.0"),
+        ({"registry": "r.example.com:5000", "tag": "1.2"}, "r.example.com:5000/kube-ecr/runner:1.2"),
+        ({"tag": "1.2", "digest": DIGEST}, f"ghcr.io/kube-ecr/runner@{DIGEST}"),
+    ],
+)
+def test_every_part_of_the_image_counts(image: Values, name: str) -> None:
+    for mode in ("deployment", "cronjob"):
+        objects = render({"image": image, "mode": mode})
+        pods = [each["spec"] if each["kind"] == "Pod" else (pod_of(each) or {}).get("spec", {}) for each in objects]
+        images = {each["image"] for each in chain.from_iterable(pod.get("containers", []) for pod in pods)}
+        assert images == {name}
+
+
+def test_as_a_part_of_another_chart_it_has_a_condition_and_knows_global(tmp_path: Path) -> None:
+    dependency = {"name": "kube-ecr-runner", "version": "0.1.0", "condition": "kube-ecr-runner.enabled"}
+    parent = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "kube-ecr-runner").symlink_to(CHART.resolve())
+    (tmp_path / "Chart.yaml").write_text(json.dumps(parent))
+    shared = {"global": {"imageRegistry": "registry.example.com"}}
+    on = render({**shared, "kube-ecr-runner": {"enabled": True, "replicas": 3}}, release="a", chart=tmp_path)
+    assert the(on, "Deployment", "a-kube-ecr-runner")["spec"]["replicas"] == 3
+    assert render({**shared, "kube-ecr-runner": {"enabled": False}}, release="a", chart=tmp_path) == []
+    with pytest.raises(HelmError, match="'replicaz' not allowed"):
+        render({"kube-ecr-runner": {"replicaz": 3}}, release="a", chart=tmp_path)
+
+
+def test_schema_and_values_name_the_same() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    def same(node: dict, values: object, path: str) -> None:
+        while "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+        if "properties" in node and isinstance(values, dict):
+            unread = {"global", "enabled"} if not path else set()
+            partly = path in ("resources", "livenessProbe", "readinessProbe")
+            assert node["additionalProperties"] is False, path
+            assert set(values) <= set(node["properties"]), path
+            assert partly or set(node["properties"]) - unread == set(values), path
+            for name, value in values.items():
+                same(node["properties"][name], value, f"{path}.{name}".strip("."))
+
+    same(schema, VALUES, "")
+
+
+def notes(values: Values) -> str:
+    return run_helm(
+        "install",
+        "kube-ecr-runner",
+        str(CHART),
+        "--namespace=kube-ecr",
+        "--dry-run=client",
+        "--hide-secret",
+        values=values,
+    ).split("NOTES:")[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "told", "untold"),
+    [
+        (
+            {},
+            ["kubectl rollout status deployment/kube-ecr-runner -n kube-ecr", "kubectl get aeps,caeps -A"],
+            ["WARNING", "Note"],
+        ),
+        ({"mode": "cronjob"}, ["kubectl create job kube-ecr-runner-now --from=cronjob/kube-ecr-runner"], ["rollout"]),
+        ({"watchNamespaces": ["a", "b"]}, ["of namespace a, b", "namespace: a", "kubectl get aeps -A"], ["caeps"]),
+        ({"rbac": {"secretNames": ["pull"]}}, ["secretName: pull", "with credentialsSecretRef are not served"], []),
+        ({"crds": {"keep": False}}, ["WARNING: crds.keep=false"], []),
+        ({"crds": {"enabled": False}}, ["kubectl apply --server-side -f crds/"], []),
+        ({"replicas": 0}, ["WARNING: replicas=0"], []),
+        ({"networkPolicy": {"enabled": True}, "podMonitor": {"enabled": True}}, ["Prometheus cannot reach"], []),
+        ({"proxy": {"httpsProxy": "http://proxy", "noProxy": ""}}, ["proxy.noProxy lacks 169.254.169.254"], []),
+    ],
+)
+def test_the_notes_tell_what_is_next_for_this_installation(values: Values, told: list[str], untold: list[str]) -> None:
+    text = notes(values)
+    assert [each for each in told if each not in text] == []
+    assert [each for each in untold if each in text] == []

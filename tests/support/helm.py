@@ -1,0 +1,111 @@
+"""The real helm with the chart of this repository: what it renders, and releases in a cluster."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.support.ansible import Ansible
+from tests.support.cache import go_tool
+from tests.support.controlplane import ControlPlane
+from tests.support.runner import WATCHES, Runner
+
+# As a user of a clone has it: a symbolic link.
+CHART = Path(__file__).parents[2] / "chart"
+RELEASE, NAMESPACE = "kube-ecr-runner", "kube-ecr"
+_WATCHES_IN_IMAGE = "/etc/kube-ecr-runner/watches.yaml"
+_SECONDS = 120.0
+Values = Mapping[str, object]
+
+
+class HelmError(RuntimeError):
+    """helm failed; the text is what it wrote to stderr."""
+
+
+def run_helm(*args: str, values: Values | None = None, kubeconfig: Path | None = None) -> str:
+    """Run helm with these values, and with files of its own in a directory that is removed; return its stdout.
+
+    Without a kubeconfig it knows no cluster. Raises HelmError.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        env = {"HOME": home, "KUBECONFIG": str(kubeconfig or Path(home, "none")), "LANG": "C.UTF-8"}
+        command = [str(go_tool("helm")), *args]
+        if values is not None:
+            command += ["--values", "-"]
+        done = subprocess.run(
+            command, env=env, input=json.dumps(values), capture_output=True, text=True, timeout=_SECONDS
+        )
+    if done.returncode != 0:
+        raise HelmError(done.stderr.strip())
+    return done.stdout
+
+
+def render(
+    values: Values | None = None, *args: str, release: str = RELEASE, namespace: str = NAMESPACE, chart: Path = CHART
+) -> list[dict]:
+    """Return what the chart makes of these values, in helm's order; raises HelmError."""
+    text = run_helm("template", release, str(chart), f"--namespace={namespace}", *args, values=values or {})
+    return [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
+
+
+def the(objects: list[dict], kind: str, name: str = "") -> dict:
+    """Return the only object of a kind, or of a kind and name."""
+    (found,) = (each for each in objects if each["kind"] == kind and name in ("", each["metadata"]["name"]))
+    return found
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of the chart in a namespace of a control plane."""
+
+    plane: ControlPlane
+    namespace: str
+    name: str = RELEASE
+
+    def upgrade(self, values: Values, *args: str) -> str:
+        """Install it, or upgrade it to these values; return what helm says. Raises HelmError."""
+        return self._helm("upgrade", "--install", self.name, str(CHART), *args, values=values)
+
+    def uninstall(self) -> str:
+        """Uninstall it and return what helm says."""
+        return self._helm("uninstall", self.name)
+
+    def container(self) -> dict:
+        """Return the container of its Deployment as it is in the cluster."""
+        return self._pod_spec()["containers"][0]
+
+    def kubeconfig(self, path: Path) -> Path:
+        """Write and return a kubeconfig with a token of the service account that its pods have."""
+        token = self.plane.kubectl("create", "token", self._pod_spec()["serviceAccountName"], "-n", self.namespace)
+        config = json.loads(self.plane.kubeconfig.read_text())
+        config["users"] = [{"name": each["name"], "user": {"token": token}} for each in config["users"]]
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config))
+        return path
+
+    def runner(self, ansible: Ansible, log: Path, temporary: Path) -> Runner:
+        """Return the process that a pod of it would be, not started yet.
+
+        It has the arguments and variables of the pod, and its service account. Elsewhere than in the pod are
+        watches.yaml, HOME and the directory for temporary files.
+        """
+        container = self.container()
+        args = [each.replace(_WATCHES_IN_IMAGE, str(WATCHES)) for each in container["args"]]
+        assert str(WATCHES) in args[0]
+        env = {each["name"]: each["value"] for each in container["env"]}
+        assert env.pop("HOME") == env.pop("TMPDIR") == "/tmp"
+        env |= {"TMPDIR": str(temporary), "K8S_AUTH_KUBECONFIG": str(self.kubeconfig(log.with_suffix(".kubeconfig")))}
+        return Runner(Ansible(ansible.home, env), log, *args)
+
+    def _pod_spec(self) -> dict:
+        text = self.plane.kubectl("get", "deployment", self.name, "-n", self.namespace, "-o", "json")
+        return json.loads(text)["spec"]["template"]["spec"]
+
+    def _helm(self, *args: str, values: Values | None = None) -> str:
+        return run_helm(*args, f"--namespace={self.namespace}", values=values, kubeconfig=self.plane.kubeconfig)
