@@ -1,8 +1,8 @@
 """The version of the project: one, in all files that name it.
 
-    python tests/tools/version.py                 complains if they do not agree
-    python tests/tools/version.py --tag v1.2.3    also if the version is another one, or the changelog lacks it
-    python tests/tools/version.py --set 1.2.3     writes it
+python tests/tools/version.py                 complains if they do not agree
+python tests/tools/version.py --tag v1.2.3    also if the version is another one, or the changelog lacks it
+python tests/tools/version.py --set 1.2.3     writes it
 """
 
 from __future__ import annotations
