@@ -111,6 +111,10 @@ format: venv ## Put imports and layout of the Python files in order
 chart-files: venv ## Write what the chart has from elsewhere: CRDs, version, the table of its values
 	@$(BIN)/python tests/tools/chart_files.py
 
+.PHONY: chart-snapshots
+chart-snapshots: venv ## Write anew what the chart makes of some values (tests/snapshots), after a change that is meant
+	@$(BIN)/python -m tests.support.chart_snapshots
+
 .PHONY: build
 build: install-collection ## Build the collection's artifact into build/
 	@echo "$(ARTIFACT)"

@@ -69,6 +69,7 @@ def start_pod(ansible: Ansible, tmp_path: Path) -> Iterator[Start]:
         for runner in started:
             runner.stop()
             assert "Traceback" not in runner.log
+        assert not list(Path(temporary).iterdir()), "its private directories are gone"
 
 
 def allowed(kubeconfig: Path, *rights: tuple[str, str, str, str]) -> dict[tuple[str, str, str, str], bool]:
@@ -226,6 +227,10 @@ def test_uninstalled_it_leaves_all_that_it_served_and_installed_again_it_goes_on
         release.runner(pod_home, tmp_path / "first.log", Path(temporary)) as runner,
     ):
         bare.wait_ready(NAMESPACED, "app", own)
+        done = release.test(pod_home, Path(temporary))
+        assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"{NAMESPACED}/{own}/app: nothing to do"), (
+            done.stderr
+        )
         changed = {"runner": {**values["runner"], "logFormat": "json", "batchSize": 7}, "replicas": 2}
         release.upgrade(changed)
         assert "--batch-size=7" in release.container()["args"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from copy import deepcopy
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,9 @@ from tests.support.cluster import Cluster
 from tests.support.controlplane import KubectlError
 from tests.support.helm import CHART, HelmError, Values, render, run_helm, the
 
+VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+ALERTS = [each["alert"] for each in yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())["rules"]]
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 AMOUNT = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}
 TWO = {"replicas": 2, "podDisruptionBudget": {"enabled": True}}
@@ -182,18 +183,22 @@ def _lax_crd(group: str, kind: str, plural: str) -> dict:
 
 
 def pod_of(manifest: dict) -> dict | None:
-    """Return a pod as the controller of this object would make it; controllers are what no namespace refuses."""
+    """Return the pod that an object is, or makes, if any: Pod Security refuses no controllers.
+
+    Its service account is one that is there.
+    """
     spec = manifest.get("spec", {})
-    template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
-    if template is None:
+    made = {"Pod": manifest, "Deployment": spec.get("template"), "CronJob": spec.get("jobTemplate", {}).get("spec", {})}
+    pod = made.get(manifest["kind"])
+    if pod is None:
         return None
-    metadata = {**template["metadata"], "name": "pod", "namespace": manifest["metadata"]["namespace"]}
-    # No controller that would make the account is needed to judge the pod.
+    pod = pod.get("template", pod)
+    metadata = {**pod["metadata"], "name": "pod", "namespace": manifest["metadata"]["namespace"]}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": metadata,
-        "spec": {**template["spec"], "serviceAccountName": "default"},
+        "spec": {**pod["spec"], "serviceAccountName": "default"},
     }
 
 
@@ -212,14 +217,8 @@ def test_the_api_server_takes_whatever_comes_of_the_values(cluster: Cluster, res
     for name, values in MATRIX.items():
         own = {"crds": {"enabled": name == "defaults"}} | dict(values)
         manifests = render(own, "--api-versions=monitoring.coreos.com/v1", release=f"r-{name}", namespace=restricted)
-        for each in manifests:
-            pod = (
-                {**each, "spec": {**each["spec"], "serviceAccountName": "default"}}
-                if each["kind"] == "Pod"
-                else pod_of(each)
-            )
-            everything += [pod] if pod else []
-            everything += [each] if each["kind"] != "Pod" else []
+        everything += [each for each in manifests if each["kind"] != "Pod"]
+        everything += filter(None, map(pod_of, manifests))
     for number, each in enumerate(everything):
         if each["kind"] == "Pod":
             each["metadata"]["name"] = f"pod-{number}"
@@ -300,8 +299,8 @@ def test_values_that_do_not_go_together_are_refused_with_what_to_set(values: Val
 @pytest.mark.parametrize(
     ("image", "name"),
     [
-        ({}, f"ghcr.io/kube-ecr/runner:{yaml.safe_load((CHART / 'Chart.yaml').read_text())['appVersion']}"),
-        ({"registry": "", "repository": "a/b"}, "a/b:0.1.0"),
+        ({}, f"ghcr.io/kube-ecr/runner:{VERSION}"),
+        ({"registry": "", "repository": "a/b"}, f"a/b:{VERSION}"),
         ({"registry": "r.example.com:5000", "tag": "1.2"}, "r.example.com:5000/kube-ecr/runner:1.2"),
         ({"tag": "1.2", "digest": DIGEST}, f"ghcr.io/kube-ecr/runner@{DIGEST}"),
     ],
@@ -309,20 +308,21 @@ def test_values_that_do_not_go_together_are_refused_with_what_to_set(values: Val
 def test_every_part_of_the_image_counts(image: Values, name: str) -> None:
     for mode in ("deployment", "cronjob"):
         objects = render({"image": image, "mode": mode})
-        pods = [each["spec"] if each["kind"] == "Pod" else (pod_of(each) or {}).get("spec", {}) for each in objects]
-        images = {each["image"] for each in chain.from_iterable(pod.get("containers", []) for pod in pods)}
-        assert images == {name}
+        pods = filter(None, map(pod_of, objects))
+        images = [container["image"] for pod in pods for container in pod["spec"]["containers"]]
+        assert images == [name, name], "of the runner and of the test"
 
 
 def test_as_a_part_of_another_chart_it_has_a_condition_and_knows_global(tmp_path: Path) -> None:
-    dependency = {"name": "kube-ecr-runner", "version": "0.1.0", "condition": "kube-ecr-runner.enabled"}
+    dependency = {"name": "kube-ecr-runner", "version": VERSION, "condition": "kube-ecr-runner.enabled"}
     parent = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
     (tmp_path / "charts").mkdir()
     (tmp_path / "charts" / "kube-ecr-runner").symlink_to(CHART.resolve())
     (tmp_path / "Chart.yaml").write_text(json.dumps(parent))
     shared = {"global": {"imageRegistry": "registry.example.com"}}
     on = render({**shared, "kube-ecr-runner": {"enabled": True, "replicas": 3}}, release="a", chart=tmp_path)
-    assert the(on, "Deployment", "a-kube-ecr-runner")["spec"]["replicas"] == 3
+    deployment = the(on, "Deployment")
+    assert (deployment["metadata"]["name"], deployment["spec"]["replicas"]) == ("a-kube-ecr-runner", 3)
     assert render({**shared, "kube-ecr-runner": {"enabled": False}}, release="a", chart=tmp_path) == []
     with pytest.raises(HelmError, match="'replicaz' not allowed"):
         render({"kube-ecr-runner": {"replicaz": 3}}, release="a", chart=tmp_path)
@@ -380,3 +380,15 @@ def test_the_notes_tell_what_is_next_for_this_installation(values: Values, told:
     text = notes(values)
     assert [each for each in told if each not in text] == []
     assert [each for each in untold if each in text] == []
+
+
+def test_alerts_take_the_metrics_of_their_release() -> None:
+    for monitor, job in (("serviceMonitor", "a-kube-ecr-runner"), ("podMonitor", "kube-ecr/a-kube-ecr-runner")):
+        objects = render({monitor: {"enabled": True}, "prometheusRule": {"enabled": True}}, release="a")
+        (group,) = the(objects, "PrometheusRule")["spec"]["groups"]
+        assert len(group["rules"]) == len(ALERTS)
+        assert all(f'{{job="{job}"}}' in each["expr"] for each in group["rules"])
+        assert "{{ $labels.name }}" in group["rules"][0]["annotations"]["summary"]
+    (group,) = the(render(MONITORED), "PrometheusRule")["spec"]["groups"]
+    assert [each["alert"] for each in group["rules"]] == [*ALERTS[:-1], "Mine"]
+    assert group["rules"][0]["labels"] == {"severity": "critical", "team": "platform"}

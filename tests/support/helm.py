@@ -54,9 +54,9 @@ def render(
     return [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
 
 
-def the(objects: list[dict], kind: str, name: str = "") -> dict:
-    """Return the only object of a kind, or of a kind and name."""
-    (found,) = (each for each in objects if each["kind"] == kind and name in ("", each["metadata"]["name"]))
+def the(objects: list[dict], kind: str) -> dict:
+    """Return the only object of a kind."""
+    (found,) = (each for each in objects if each["kind"] == kind)
     return found
 
 
@@ -95,13 +95,23 @@ class Release:
         It has the arguments and variables of the pod, and its service account. Elsewhere than in the pod are
         watches.yaml, HOME and the directory for temporary files.
         """
-        container = self.container()
+        args, env = self._process(self.container(), log.with_suffix(".kubeconfig"), temporary)
+        return Runner(Ansible(ansible.home, env), log, *args)
+
+    def test(self, ansible: Ansible, temporary: Path) -> subprocess.CompletedProcess[str]:
+        """Run what `helm test` would have a pod run, and return how it ended."""
+        pod = yaml.safe_load(self._helm("get", "hooks", self.name))
+        args, env = self._process(pod["spec"]["containers"][0], ansible.home / "test.kubeconfig", temporary)
+        command = [str(ansible.bin_dir / "kube-ecr-runner"), *args]
+        environment = Ansible(ansible.home, env).environment()
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS)
+
+    def _process(self, container: dict, kubeconfig: Path, temporary: Path) -> tuple[list[str], dict[str, str]]:
         args = [each.replace(_WATCHES_IN_IMAGE, str(WATCHES)) for each in container["args"]]
         assert str(WATCHES) in args[0]
         env = {each["name"]: each["value"] for each in container["env"]}
         assert env.pop("HOME") == env.pop("TMPDIR") == "/tmp"
-        env |= {"TMPDIR": str(temporary), "K8S_AUTH_KUBECONFIG": str(self.kubeconfig(log.with_suffix(".kubeconfig")))}
-        return Runner(Ansible(ansible.home, env), log, *args)
+        return args, env | {"TMPDIR": str(temporary), "K8S_AUTH_KUBECONFIG": str(self.kubeconfig(kubeconfig))}
 
     def _pod_spec(self) -> dict:
         text = self.plane.kubectl("get", "deployment", self.name, "-n", self.namespace, "-o", "json")

@@ -1,0 +1,59 @@
+"""What the chart makes of some values, as files to read: `make chart-snapshots` writes them, a test compares them.
+
+A diff of them is what a change of the chart means for who installs it. Definitions are left out, they are in crds/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from tests.support.helm import CHART, NAMESPACE, RELEASE, Values, run_helm
+
+FOLDER = Path(__file__).parents[1] / "snapshots"
+_NAMED: Values = {
+    "secretNames": ["ecr-login"],
+    "keysSecretNames": ["aws-keys"],
+    "serviceAccountTokens": {"names": ["ecr-pull"]},
+}
+_NARROW = ["team-a", "team-b"]
+# Whole, or of these only what is about rights.
+_WHOLE: dict[str, Values] = {"default": {}, "cronjob": {"mode": "cronjob"}}
+_RIGHTS: dict[str, Values] = {
+    "secret-names": {"rbac": _NAMED},
+    "watch-namespaces": {"watchNamespaces": _NARROW},
+    "both": {"rbac": _NAMED, "watchNamespaces": _NARROW},
+}
+
+
+def snapshots() -> dict[Path, str]:
+    """Return what is to stand in each file."""
+    whole = {name: _shown(values) for name, values in _WHOLE.items()}
+    rights = {name: _shown(values, "rbac") for name, values in _RIGHTS.items()}
+    return {FOLDER / f"chart-{name}.txt": text for name, text in (whole | rights).items()}
+
+
+def _shown(values: Values, template: str = "") -> str:
+    only = [f"--show-only=templates/{template}.yaml"] if template else []
+    text = run_helm("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", *only, values=values)
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
+    return "---\n".join(_documents(text.replace(version, "VERSION")))
+
+
+def _documents(text: str) -> Iterator[str]:
+    for document in text.split("---\n"):
+        if document.strip() and "\nkind: CustomResourceDefinition\n" not in document:
+            yield "".join(f"{line.rstrip()}\n" for line in document.splitlines() if line.strip())
+
+
+def main() -> None:
+    """Write them anew."""
+    FOLDER.mkdir(exist_ok=True)
+    for path, text in snapshots().items():
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
