@@ -96,6 +96,7 @@ lint: install-collection ## Check style, YAML, scripts, workflows, playbooks, ch
 	@$(BIN)/antsibull-changelog lint
 	@echo "== the chart"
 	@$(BIN)/python tests/tools/chart_files.py --check
+	@$(BIN)/python -m tests.tools.manifests --check
 	@$$($(BIN)/python -m tests.support.cache helm) lint --strict --quiet chart
 	@echo "== the collection as it ships"
 	@$(BIN)/python tests/tools/check_collection.py $(ARTIFACT) $(COLLECTIONS)
@@ -106,6 +107,10 @@ lint: install-collection ## Check style, YAML, scripts, workflows, playbooks, ch
 format: venv ## Put imports and layout of the Python files in order
 	@$(BIN)/ruff check --select I --fix .
 	@$(BIN)/ruff format .
+
+.PHONY: manifests
+manifests: tools ## Write the manifests that the role applies where helm is absent, of the chart
+	@$(BIN)/python -m tests.tools.manifests
 
 .PHONY: chart-files
 chart-files: venv ## Write what the chart has from elsewhere: CRDs, version, the table of its values
@@ -198,6 +203,8 @@ lock: ## Write the lock files of the image anew (runner/*.lock), at the versions
 version: install-collection ## Prepare a release: make version VERSION=1.2.3 writes it everywhere, and the changelog
 	@test "$(origin VERSION)" = "command line" || { echo "Which one? make version VERSION=1.2.3" >&2; exit 2; }
 	@$(BIN)/python tests/tools/version.py --set $(VERSION)
+	@$(BIN)/python tests/tools/chart_files.py
+	@$(BIN)/python -m tests.tools.manifests
 	@$(BIN)/antsibull-changelog release --version $(VERSION)
 	@echo "Look at it, commit it, and push the tag v$(VERSION): .github/workflows/release.yml does the rest."
 
