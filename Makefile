@@ -197,7 +197,13 @@ lock: ## Write the lock files of the image anew (runner/*.lock), at the versions
 		--no-emit-index-url --custom-compile-command "make lock" "$$@"; } && \
 	compile pyproject.toml --constraints ../tests/constraints.txt --output-file requirements.lock && \
 	compile build.in --constraints ../tests/constraints.txt --output-file build.lock && \
-	compile kubernetes.core.in --no-deps --output-file kubernetes.core.lock
+	compile kubernetes.core.in --no-deps --output-file kubernetes.core.lock && \
+	for platform in x86_64 aarch64; do \
+		echo "== looking whether $$platform has a wheel of everything" && \
+		$$scratch/bin/uv pip install --quiet --dry-run --python-platform $$platform-manylinux_2_28 --no-deps \
+			--python-version 3.13 --require-hashes --only-binary :all: --target $$scratch/none \
+			--requirement requirements.lock || exit 1; \
+	done
 
 .PHONY: version
 version: install-collection ## Prepare a release: make version VERSION=1.2.3 writes it everywhere, and the changelog

@@ -21,6 +21,8 @@ PLACES = (
     ("runner/Containerfile", r'.*org\.opencontainers\.image\.version="'),
     ("roles/runner/files/chart/Chart.yaml", r"version: "),
     ("roles/runner/files/chart/Chart.yaml", r'appVersion: "?'),
+    ("docs/install.md", r".*kube-ecr/runner:"),
+    ("docs/install.md", r".*image\.tag="),
 )
 # Galaxy and Helm take semantic versions, Python packages do not take all of these.
 VERSION = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}")
@@ -29,13 +31,13 @@ VERSION = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}")
 def versions(texts: Mapping[str, str]) -> dict[str, str]:
     """Return the version at each place by a name for it, where texts has the contents of the files.
 
-    Raises ValueError if a file names none, or several.
+    Raises ValueError if a file names none there, or several.
     """
     found = {}
     for path, before in PLACES:
-        matches = re.findall(rf'^{before}([^\s"]+)', texts[path], re.MULTILINE)
-        if len(matches) != 1:
-            raise ValueError(f"{path}: {len(matches)} lines look like {before}VERSION, there should be one")
+        matches = re.findall(rf'^{before}([^\s"`]+)', texts[path], re.MULTILINE)
+        if len(set(matches)) != 1:
+            raise ValueError(f"{path}: {len(set(matches))} versions stand behind {before}, there should be one")
         found[f"{path}, {before}"] = matches[0]
     return found
 
@@ -65,7 +67,7 @@ def with_version(path: str, text: str, version: str) -> str:
     """Return the text of that file with another version."""
     for each, before in PLACES:
         if each == path:
-            text = re.sub(rf'^({before})[^\s"]+', rf"\g<1>{version}", text, flags=re.MULTILINE)
+            text = re.sub(rf'^({before})[^\s"`]+', rf"\g<1>{version}", text, flags=re.MULTILINE)
     return text
 
 

@@ -55,7 +55,7 @@ def test_what_must_not_be_released_is_refused(version: str, tag: str, said: str)
 
 
 def test_a_file_without_a_version_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"galaxy\.yml: 0 lines"):
+    with pytest.raises(ValueError, match=r"galaxy\.yml: 0 versions"):
         versions({**TEXTS, "galaxy.yml": ""})
 
 
