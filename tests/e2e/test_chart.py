@@ -180,6 +180,25 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
     assert allowed(kubeconfig, *rights) == rights
 
 
+def test_a_cron_job_serves_all_with_the_rights_of_a_pass(
+    release: Release, cluster: Cluster, aws: AWSEndpoint, principal: Principal, ansible: Ansible, tmp_path: Path
+) -> None:
+    """It watches nothing and holds no Lease, and has no right to."""
+    (own,) = cluster.namespaces("own")
+    values = {"awsEndpointUrl": aws.url, "logLevel": "debug"}
+    release.upgrade({"mode": "cronjob", "crds": {"enabled": False}, "runner": values})
+    cluster.apply(pull_secret("app", principal, namespaces=[f"{own}*"]))
+    with tempfile.TemporaryDirectory() as temporary:
+        done = release.run(ansible, Path(temporary))
+    assert done.returncode == 0, done.stderr
+    assert "pass ended" in done.stderr
+    assert "orbidden" not in done.stderr
+    assert cluster.config(own)
+    kubeconfig = release.kubeconfig(tmp_path / "rights")
+    rights = {("list", "secrets", "", ""): True, ("watch", "secrets", "", ""): False, ("get", "leases", "", ""): False}
+    assert allowed(kubeconfig, *rights) == rights
+
+
 @pytest.fixture(scope="module")
 def bare_plane() -> Iterator[ControlPlane]:
     """A control plane without definitions: in that of the other tests they belong to kubectl."""
@@ -255,6 +274,8 @@ def test_uninstalled_it_leaves_all_that_it_served_and_installed_again_it_goes_on
         bare.wait(lambda: "SecretUpdateSuccess" in dict(bare.events("app")), "a new token is written")
     assert uid(bare, own) == before
 
+    release.upgrade({"crds": {"enabled": False}})
+    assert len(definitions(bare)) == len(CRDS), "an upgrade that has none of them leaves them, too"
     release.upgrade({"crds": {"keep": False}})
     assert "[CustomResourceDefinition]" not in release.uninstall()
     bare.wait(lambda: definitions(bare) == [], "the definitions are gone, as was asked for")

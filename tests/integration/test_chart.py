@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -333,7 +334,7 @@ def test_schema_and_values_name_the_same() -> None:
 
     def same(node: dict, values: object, path: str) -> None:
         while "$ref" in node:
-            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+            node = schema["definitions"][node["$ref"].rsplit("/", 1)[1]]
         if "properties" in node and isinstance(values, dict):
             unread = {"global", "enabled"} if not path else set()
             partly = path in ("resources", "livenessProbe", "readinessProbe")
@@ -392,3 +393,22 @@ def test_alerts_take_the_metrics_of_their_release() -> None:
     (group,) = the(render(MONITORED), "PrometheusRule")["spec"]["groups"]
     assert [each["alert"] for each in group["rules"]] == [*ALERTS[:-1], "Mine"]
     assert group["rules"][0]["labels"] == {"severity": "critical", "team": "platform"}
+
+
+def test_examples_that_are_shown_are_taken_and_definitions_told_as_they_are(cluster: Cluster) -> None:
+    """Those of Artifact Hub, and that of the notes."""
+    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+    examples = yaml.safe_load(annotations["artifacthub.io/crdsExamples"])
+    (example,) = re.findall(r"<<END\n(.*?)\n +END\n", notes({"watchNamespaces": ["default"]}), re.DOTALL)
+    (namespace,) = cluster.namespaces("own")
+    for each in (*examples, yaml.safe_load(example)):
+        if "namespace" in each["metadata"]:
+            each["metadata"]["namespace"] = namespace
+        cluster.offer(each)
+    told = {
+        (each["name"], each["kind"], each["version"]) for each in yaml.safe_load(annotations["artifacthub.io/crds"])
+    }
+    crds = [yaml.safe_load(path.read_text()) for path in (CHART / "files" / "crds").glob("*.yaml")]
+    assert told == {
+        (each["metadata"]["name"], each["spec"]["names"]["kind"], each["spec"]["versions"][0]["name"]) for each in crds
+    }

@@ -77,7 +77,7 @@ class Release:
         return self._helm("uninstall", self.name)
 
     def container(self) -> dict:
-        """Return the container of its Deployment as it is in the cluster."""
+        """Return the container of its Deployment, or CronJob, as it is in the cluster."""
         return self._pod_spec()["containers"][0]
 
     def kubeconfig(self, path: Path) -> Path:
@@ -101,7 +101,14 @@ class Release:
     def test(self, ansible: Ansible, temporary: Path) -> subprocess.CompletedProcess[str]:
         """Run what `helm test` would have a pod run, and return how it ended."""
         pod = yaml.safe_load(self._helm("get", "hooks", self.name))
-        args, env = self._process(pod["spec"]["containers"][0], ansible.home / "test.kubeconfig", temporary)
+        return self._ended(pod["spec"]["containers"][0], ansible, temporary)
+
+    def run(self, ansible: Ansible, temporary: Path) -> subprocess.CompletedProcess[str]:
+        """Run what its CronJob would have a pod run, and return how it ended."""
+        return self._ended(self.container(), ansible, temporary)
+
+    def _ended(self, container: dict, ansible: Ansible, temporary: Path) -> subprocess.CompletedProcess[str]:
+        args, env = self._process(container, ansible.home / "pod.kubeconfig", temporary)
         command = [str(ansible.bin_dir / "kube-ecr-runner"), *args]
         environment = Ansible(ansible.home, env).environment()
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS)
@@ -114,8 +121,9 @@ class Release:
         return args, env | {"TMPDIR": str(temporary), "K8S_AUTH_KUBECONFIG": str(self.kubeconfig(kubeconfig))}
 
     def _pod_spec(self) -> dict:
-        text = self.plane.kubectl("get", "deployment", self.name, "-n", self.namespace, "-o", "json")
-        return json.loads(text)["spec"]["template"]["spec"]
+        named = ["-n", self.namespace, f"--field-selector=metadata.name={self.name}", "-o", "json"]
+        (found,) = json.loads(self.plane.kubectl("get", "deployments,cronjobs", *named))["items"]
+        return found["spec"].get("jobTemplate", found)["spec"]["template"]["spec"]
 
     def _helm(self, *args: str, values: Values | None = None) -> str:
         return run_helm(*args, f"--namespace={self.namespace}", values=values, kubeconfig=self.plane.kubeconfig)
