@@ -51,4 +51,4 @@ quietly "$destination/bin/ansible-galaxy" collection install "$scratch"/kube_ecr
 packages=$("$destination/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 rm -r "$packages/kubernetes/aio" "$packages/ansible_test"
 # A read-only tree is never compiled later; what is in it never changes, so nobody need compare times.
-"$destination/bin/python" -m compileall -q --invalidation-mode unchecked-hash "$packages"
+"$destination/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$packages"
