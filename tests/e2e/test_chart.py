@@ -105,7 +105,7 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
     identity = {"AWS_ACCESS_KEY_ID": ambient.access_key, "AWS_SECRET_ACCESS_KEY": ambient.secret_key}
     values: Values = {
         "crds": {"enabled": False},
-        "runner": {"awsEndpointUrl": aws.url, "logLevel": "debug"},
+        "runner": {"awsEndpointUrl": aws.url, "logLevel": "debug", "standBy": False},
         "extraEnv": [{"name": name, "value": value} for name, value in identity.items()],
         "rbac": NAMED if is_named else {},
         "watchNamespaces": served if is_narrow else [],
@@ -246,6 +246,9 @@ def test_uninstalled_it_leaves_all_that_it_served_and_installed_again_it_goes_on
         release.runner(pod_home, tmp_path / "first.log", Path(temporary)) as runner,
     ):
         bare.wait_ready(NAMESPACED, "app", own)
+        edit, view = (bare.kubectl("get", "clusterrole", each, "-o", "json") for each in ("edit", "view"))
+        assert "awsecrimagepullsecrets" in edit
+        assert "awsecrimagepullsecrets" not in view, "there may be keys in them"
         done = release.test(pod_home, Path(temporary))
         assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"{NAMESPACED}/{own}/app: nothing to do"), (
             done.stderr

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kube_ecr_runner import watches
+from kube_ecr_runner.options import parse
+from kube_ecr_runner.plays import Play
 from tests.support.cluster import Cluster
 from tests.support.controlplane import KubectlError
 from tests.support.helm import CHART, HelmError, Values, render, run_helm, the
@@ -140,7 +143,7 @@ MATRIX: dict[str, Values] = {
     "extra-objects": {
         "extraObjects": [
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-a"}},
-            'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ include "runner.fullname" . }}-b}',
+            'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ include "kube-ecr-runner.fullname" . }}-b}',
         ]
     },
 }
@@ -238,6 +241,32 @@ def test_pod_security_is_asked(cluster: Cluster, restricted: str) -> None:
     assert dry_run(cluster, [pod])
     with pytest.raises(KubectlError, match="violates PodSecurity"):
         dry_run(cluster, [lax])
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_the_runner_understands_what_its_container_is_given(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = MATRIX[name]
+    pods = [pod for pod in map(pod_of, render(values)) if pod]
+    assert len(pods) == 2, "that of the runner and that of the test"
+    for pod in pods:
+        (container,) = pod["spec"]["containers"]
+        for each in container["env"]:
+            monkeypatch.setenv(each["name"], each["value"])
+        options = parse(container["args"])
+        assert str(options.watches) == "/etc/kube-ecr-runner/watches.yaml"
+        assert options.namespaces == tuple(values.get("watchNamespaces", ()))
+        for option, value in values.get("runner", {}).items():
+            given = getattr(options, re.sub(r"([A-Z])", r"_\1", option).lower())
+            assert given == (tuple(value) if isinstance(value, list) else value)
+    assert [options.dry_run, options.once] == [True, False], "the test is what helm renders last"
+
+
+def test_the_runner_understands_its_watches(tmp_path: Path) -> None:
+    for name, text in the(render(MATRIX["watches"]), "ConfigMap")["data"].items():
+        (tmp_path / name).write_text(text)
+    (watch,) = watches.load(tmp_path / "watches.yaml")
+    play = Play(str(tmp_path / "site.yml"), variables=json.dumps({"a": {"b": "{{ c }}"}}))
+    assert (watch.kind, watch.play) == ("AWSECRImagePullSecret", play)
 
 
 @pytest.mark.parametrize(

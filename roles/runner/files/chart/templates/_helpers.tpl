@@ -1,4 +1,4 @@
-{{- define "runner.fullname" -}}
+{{- define "kube-ecr-runner.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
 {{- else }}
@@ -12,25 +12,25 @@
 {{- end }}
 
 {{/* Cluster-wide objects of two releases of one name in two namespaces must not be the same. */}}
-{{- define "runner.clusterName" -}}
-{{- printf "%s:%s" .Release.Namespace (include "runner.fullname" .) }}
+{{- define "kube-ecr-runner.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "kube-ecr-runner.fullname" .) }}
 {{- end }}
 
-{{- define "runner.serviceAccountName" -}}
+{{- define "kube-ecr-runner.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
-{{- default (include "runner.fullname" .) .Values.serviceAccount.name }}
+{{- default (include "kube-ecr-runner.fullname" .) .Values.serviceAccount.name }}
 {{- else }}
 {{- .Values.serviceAccount.name }}
 {{- end }}
 {{- end }}
 
-{{- define "runner.selectorLabels" -}}
+{{- define "kube-ecr-runner.selectorLabels" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: runner
 {{- end }}
 
-{{- define "runner.commonLabels" -}}
+{{- define "kube-ecr-runner.commonLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -42,7 +42,7 @@ app.kubernetes.io/part-of: kube-ecr
 
 {{/* Name, namespace, labels and annotations of an object. Takes a list: the root, the name, more labels, more
      annotations, and a namespace, "" for a cluster-wide object; without it that of the release. */}}
-{{- define "runner.metadata" -}}
+{{- define "kube-ecr-runner.metadata" -}}
 {{- $root := index . 0 -}}
 {{- $namespace := $root.Release.Namespace -}}
 {{- if gt (len .) 4 }}{{ $namespace = index . 4 }}{{ end -}}
@@ -50,7 +50,7 @@ name: {{ index . 1 }}
 {{- with $namespace }}
 namespace: {{ . }}
 {{- end }}
-{{- $own := merge (include "runner.selectorLabels" $root | fromYaml) (include "runner.commonLabels" $root | fromYaml) }}
+{{- $own := merge (include "kube-ecr-runner.selectorLabels" $root | fromYaml) (include "kube-ecr-runner.commonLabels" $root | fromYaml) }}
 labels:
   {{- merge (dict) (index . 2 | default dict) $own | toYaml | nindent 2 }}
 {{- with merge (dict) (index . 3 | default dict) $root.Values.commonAnnotations }}
@@ -59,20 +59,20 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- define "runner.image" -}}
+{{- define "kube-ecr-runner.image" -}}
 {{- with .Values.image }}
 {{- with .registry }}{{ . }}/{{ end }}{{ .repository }}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ default $.Chart.AppVersion .tag }}{{ end }}
 {{- end }}
 {{- end }}
 
-{{- define "runner.watchesPath" -}}
+{{- define "kube-ecr-runner.watchesPath" -}}
 /etc/kube-ecr-runner/watches.yaml
 {{- end }}
 
 {{/* Options that have no variable of the environment, in a deployment, a pass and a test alike. */}}
-{{- define "runner.args" -}}
-- --watches={{ include "runner.watchesPath" . }}
+{{- define "kube-ecr-runner.args" -}}
+- --watches={{ include "kube-ecr-runner.watchesPath" . }}
 {{- with .Values.watchNamespaces }}
 - --namespaces={{ join "," . }}
 {{- end }}
@@ -88,7 +88,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- define "runner.env" -}}
+{{- define "kube-ecr-runner.env" -}}
 - name: HOME
   value: /tmp
 - name: TMPDIR
@@ -112,7 +112,7 @@ annotations:
 - name: KUBE_ECR_LEADER_ELECT
   value: "true"
 - name: KUBE_ECR_LEASE
-  value: {{ .Release.Namespace }}/{{ include "runner.fullname" . }}
+  value: {{ .Release.Namespace }}/{{ include "kube-ecr-runner.fullname" . }}
 {{- end }}
 {{- with .Values.proxy }}
 {{- if or .httpProxy .httpsProxy }}
@@ -134,19 +134,19 @@ annotations:
 {{- end }}
 
 {{/* The container. Takes a list: the root, more arguments, and whether it is asked for probes. */}}
-{{- define "runner.container" -}}
+{{- define "kube-ecr-runner.container" -}}
 {{- $root := index . 0 -}}
 {{- $values := $root.Values -}}
 name: runner
-image: {{ include "runner.image" $root }}
+image: {{ include "kube-ecr-runner.image" $root }}
 imagePullPolicy: {{ $values.image.pullPolicy }}
 args:
-  {{- include "runner.args" $root | nindent 2 }}
+  {{- include "kube-ecr-runner.args" $root | nindent 2 }}
   {{- range index . 1 }}
   - {{ . }}
   {{- end }}
 env:
-  {{- include "runner.env" $root | nindent 2 }}
+  {{- include "kube-ecr-runner.env" $root | nindent 2 }}
 {{- with $values.extraEnvFrom }}
 envFrom:
   {{- toYaml . | nindent 2 }}
@@ -174,7 +174,7 @@ volumeMounts:
     mountPath: /tmp
   {{- if $values.watches.entries }}
   - name: watches
-    mountPath: {{ dir (include "runner.watchesPath" $root) }}
+    mountPath: {{ dir (include "kube-ecr-runner.watchesPath" $root) }}
     readOnly: true
   {{- end }}
   {{- with $values.extraVolumeMounts }}
@@ -183,9 +183,9 @@ volumeMounts:
 {{- end }}
 
 {{/* What a pod is beside its containers. */}}
-{{- define "runner.podSpec" -}}
+{{- define "kube-ecr-runner.podSpec" -}}
 {{- $values := .Values -}}
-serviceAccountName: {{ include "runner.serviceAccountName" . }}
+serviceAccountName: {{ include "kube-ecr-runner.serviceAccountName" . }}
 automountServiceAccountToken: true
 enableServiceLinks: false
 {{- range $field := list "imagePullSecrets" "priorityClassName" "nodeSelector" "tolerations" "affinity" "dnsPolicy" "dnsConfig" "hostAliases" }}
@@ -199,7 +199,7 @@ securityContext:
 {{- end }}
 {{- if $values.topologySpreadConstraints }}
 topologySpreadConstraints:
-  {{- $selector := dict "labelSelector" (dict "matchLabels" (include "runner.selectorLabels" . | fromYaml)) }}
+  {{- $selector := dict "labelSelector" (dict "matchLabels" (include "kube-ecr-runner.selectorLabels" . | fromYaml)) }}
   {{- range $values.topologySpreadConstraints }}
   - {{- merge (dict) . $selector | toYaml | nindent 4 }}
   {{- end }}
@@ -213,20 +213,20 @@ volumes:
   {{- if $values.watches.entries }}
   - name: watches
     configMap:
-      name: {{ include "runner.fullname" . }}-watches
+      name: {{ include "kube-ecr-runner.fullname" . }}-watches
   {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
 
-{{- define "runner.podMetadata" -}}
+{{- define "kube-ecr-runner.podMetadata" -}}
 labels:
-  {{- $labels := merge (include "runner.selectorLabels" . | fromYaml) .Values.podLabels (include "runner.commonLabels" . | fromYaml) }}
+  {{- $labels := merge (include "kube-ecr-runner.selectorLabels" . | fromYaml) .Values.podLabels (include "kube-ecr-runner.commonLabels" . | fromYaml) }}
   {{- toYaml $labels | nindent 2 }}
 {{- $annotations := merge (dict) .Values.podAnnotations .Values.commonAnnotations }}
 {{- if .Values.watches.entries }}
-{{- $_ := set $annotations "checksum/watches" (include "runner.watchesData" . | sha256sum) }}
+{{- $_ := set $annotations "checksum/watches" (include "kube-ecr-runner.watchesData" . | sha256sum) }}
 {{- end }}
 {{- with $annotations }}
 annotations:
@@ -234,13 +234,13 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- define "runner.watchesData" -}}
+{{- define "kube-ecr-runner.watchesData" -}}
 {{- merge (dict "watches.yaml" (toYaml .Values.watches.entries)) .Values.watches.files | toYaml }}
 {{- end }}
 
 {{/* What picks the metrics of this release; all if neither monitor tells how Prometheus names the job. */}}
-{{- define "runner.metricsOfRelease" -}}
-{{- $name := include "runner.fullname" . }}
+{{- define "kube-ecr-runner.metricsOfRelease" -}}
+{{- $name := include "kube-ecr-runner.fullname" . }}
 {{- if .Values.serviceMonitor.enabled -}}
 {job="{{ $name }}"}
 {{- else if .Values.podMonitor.enabled -}}

@@ -3,7 +3,7 @@ The rules of the runner. docs/operations.md, "Rights", says what each is for, an
 A pass (mode: cronjob) lists, and watches nothing.
 */}}
 {{/* What it may do in each namespace: everywhere by a ClusterRole, or in those of watchNamespaces by a Role. */}}
-{{- define "runner.rules" -}}
+{{- define "kube-ecr-runner.rules" -}}
 {{- $rbac := .Values.rbac }}
 {{- $watch := eq .Values.mode "deployment" }}
 {{- $read := ternary (list "get" "list" "watch") (list "get" "list") $watch }}

@@ -1,5 +1,5 @@
 {{/* Combinations that the schema cannot refuse: each message names the values and what to do. */}}
-{{- define "runner.validate" -}}
+{{- define "kube-ecr-runner.validate" -}}
 {{- $values := .Values }}
 {{- if eq $values.mode "cronjob" }}
 {{- if gt (int $values.replicas) 1 }}
