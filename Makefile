@@ -157,7 +157,7 @@ $(IMAGE_TREE_STAMP): $(VENV_STAMP)
 .PHONY: image
 image: ## Build the image with podman, docker or buildah, which may be named: ENGINE=docker; PLATFORM=linux/arm64
 	@tests/tools/build-image $(IMAGE) $(if $(PLATFORM),--platform $(PLATFORM)) \
-		--label org.opencontainers.image.revision=$$(git rev-parse HEAD)
+		--label org.opencontainers.image.revision=$$(git rev-parse HEAD) $(ARGS)
 
 .PHONY: venv
 venv: $(VENV_STAMP) ## Make the virtual environment .venv (by itself when it is needed)
