@@ -22,6 +22,8 @@ OLDEST := $(VENV)/oldest
 OLDEST_STAMP := $(VENV)/.oldest-$(call checksum,tests/requirements-oldest.txt)
 RUNNER_STAMP := $(VENV)/.runner-$(call checksum,runner)
 COLLECTION_STAMP := $(VENV)/.collection-$(call checksum,$(COLLECTION_SOURCES))
+IMAGE_TREE := $(VENV)/image
+IMAGE_TREE_STAMP := $(VENV)/.image-$(call checksum,$(COLLECTION_SOURCES) runner)
 
 # Tests, demo and molecule see the collection as a user has it: built, then installed. Never the checkout.
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(COLLECTIONS)
@@ -30,8 +32,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Options for pytest: make test ARGS="-k inventory -x"
 ARGS ?=
+# What make image names the image.
+IMAGE ?= ghcr.io/kube-ecr/runner:$(VERSION)
+
 # How many tests run at once; each worker has a control plane of its own.
 WORKERS ?= 2
+
+# What make lock resolves with.
+UV_VERSION := 0.13.9
 
 # How long make soak lasts; with PASSES it takes so many passes over all resources instead, without faults.
 MINUTES ?= 20
@@ -55,7 +63,7 @@ test: lint unit-and-up ## Run lint, then every test (unit, integration, end to e
 	@echo "All checks passed. Next: 'make demo' shows the whole path; CONTRIBUTING.md tells how to add to it."
 
 .PHONY: unit-and-up
-unit-and-up: install-collection install-runner $(OLDEST_STAMP) tools
+unit-and-up: install-collection install-runner install-image $(OLDEST_STAMP) tools
 	@echo "== pytest ($(WORKERS) workers; each starts a control plane, which takes about 5 s)"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 20 $(ARGS) || { status=$$?; \
 		echo "Tests failed. To run one of them again: make test-only ARGS='-k NAME -x'" >&2; exit $$status; }
@@ -72,16 +80,23 @@ soak: install-collection install-runner tools ## Look for a second without a val
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --passes $(PASSES) $(ARGS)
 
 .PHONY: lint
-lint: install-collection ## Check style, YAML, playbooks, the changelog, the chart, the artifact and the plugins' documentation
+lint: install-collection ## Check style, YAML, scripts, workflows, playbooks, changelog, chart and the collection as it ships
 	@echo "== ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@echo "== yamllint"
 	@$(BIN)/yamllint --strict .
+	@echo "== shellcheck, hadolint, actionlint"
+	@$(BIN)/shellcheck runner/install.sh tests/tools/build-image tests/tools/find-python .ci/run
+	@$(BIN)/hadolint runner/Containerfile
+	@$$($(BIN)/python -m tests.support.cache actionlint)
+	@echo "== one version"
+	@$(BIN)/python tests/tools/version.py
 	@echo "== antsibull-changelog"
 	@$(BIN)/antsibull-changelog lint
 	@echo "== the chart"
 	@$(BIN)/python tests/tools/chart_files.py --check
+	@$(BIN)/python -m tests.tools.manifests --check
 	@$$($(BIN)/python -m tests.support.cache helm) lint --strict --quiet chart
 	@echo "== the collection as it ships"
 	@$(BIN)/python tests/tools/check_collection.py $(ARTIFACT) $(COLLECTIONS)
@@ -92,6 +107,10 @@ lint: install-collection ## Check style, YAML, playbooks, the changelog, the cha
 format: venv ## Put imports and layout of the Python files in order
 	@$(BIN)/ruff check --select I --fix .
 	@$(BIN)/ruff format .
+
+.PHONY: manifests
+manifests: tools ## Write the manifests that the role applies where helm is absent, of the chart
+	@$(BIN)/python -m tests.tools.manifests
 
 .PHONY: chart-files
 chart-files: venv ## Write what the chart has from elsewhere: CRDs, version, the table of its values
@@ -126,6 +145,20 @@ $(RUNNER_STAMP): $(VENV_STAMP)
 	@$(BIN)/pip install --quiet --no-build-isolation --constraint tests/constraints.txt ./runner
 	@touch $@
 
+.PHONY: install-image
+install-image: $(IMAGE_TREE_STAMP) ## Install what the image holds into .venv/image, by the script that the image is built with
+
+$(IMAGE_TREE_STAMP): $(VENV_STAMP)
+	@echo "== installing what the image holds into $(IMAGE_TREE)"
+	@rm -rf $(VENV)/.image-* $(IMAGE_TREE)
+	@PYTHON=$$($(BIN)/python -c 'import sys; print(sys._base_executable)') runner/install.sh $(CURDIR)/$(IMAGE_TREE)
+	@touch $@
+
+.PHONY: image
+image: ## Build the image with podman, docker or buildah, which may be named: ENGINE=docker; PLATFORM=linux/arm64
+	@tests/tools/build-image $(IMAGE) $(if $(PLATFORM),--platform $(PLATFORM)) \
+		--label org.opencontainers.image.revision=$$(git rev-parse HEAD) $(ARGS)
+
 .PHONY: venv
 venv: $(VENV_STAMP) ## Make the virtual environment .venv (by itself when it is needed)
 
@@ -155,6 +188,31 @@ constraints: ## Write tests/constraints.txt anew, after a change of tests/requir
 	$$python -m venv $$scratch/venv && $$scratch/venv/bin/pip install --quiet -r $$scratch/requirements.txt && \
 	{ sed -n '/^#/p' tests/constraints.txt; $$scratch/venv/bin/pip freeze; } >$$scratch/constraints.txt && \
 	cp $$scratch/constraints.txt tests/constraints.txt
+
+.PHONY: lock
+lock: ## Write the lock files of the image anew (runner/*.lock), at the versions that the tests run with
+	@python=$$(tests/tools/find-python) && scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	$$python -m venv $$scratch && $$scratch/bin/pip install --quiet uv==$(UV_VERSION) && cd runner && \
+	compile() { $$scratch/bin/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" "$$@"; } && \
+	compile pyproject.toml --constraints ../tests/constraints.txt --output-file requirements.lock && \
+	compile build.in --constraints ../tests/constraints.txt --output-file build.lock && \
+	compile kubernetes.core.in --no-deps --output-file kubernetes.core.lock && \
+	for platform in x86_64 aarch64; do \
+		echo "== looking whether $$platform has a wheel of everything" && \
+		$$scratch/bin/uv pip install --quiet --dry-run --python-platform $$platform-manylinux_2_28 --no-deps \
+			--python-version 3.13 --require-hashes --only-binary :all: --target $$scratch/none \
+			--requirement requirements.lock || exit 1; \
+	done
+
+.PHONY: version
+version: install-collection ## Prepare a release: make version VERSION=1.2.3 writes it everywhere, and the changelog
+	@test "$(origin VERSION)" = "command line" || { echo "Which one? make version VERSION=1.2.3" >&2; exit 2; }
+	@$(BIN)/python tests/tools/version.py --set $(VERSION)
+	@$(BIN)/python tests/tools/chart_files.py
+	@$(BIN)/python -m tests.tools.manifests
+	@$(BIN)/antsibull-changelog release --version $(VERSION)
+	@echo "Look at it, commit it, and push the tag v$(VERSION): .github/workflows/release.yml does the rest."
 
 .PHONY: clean
 clean: ## Remove what was made in this checkout (the cache folder that checkouts share stays)

@@ -20,6 +20,7 @@ from tests.support.awsendpoint import AWSEndpoint
 from tests.support.cluster import Cluster
 from tests.support.fleet import Fleet, forks, playbooks, waits
 from tests.support.footprint import Footprint, footprint
+from tests.support.image import in_image
 from tests.support.runner import Runner
 
 # KUBE_ECR_KILLS=40 KUBE_ECR_KILL_RESOURCES=200 for more of it.
@@ -149,18 +150,20 @@ def fill(path: Path) -> None:
 
 
 @needs_namespaces
-def test_it_runs_as_any_user_without_a_home_on_a_read_only_file_system(
-    cluster: Cluster, aws: AWSEndpoint, ansible: Ansible, room: Path, tmp_path: Path
+@pytest.mark.parametrize("more", [(), ("env", "-u", "HOME")], ids=["as the image sets it", "without a home"])
+def test_the_image_runs_as_any_user_on_a_read_only_file_system(
+    more: tuple[str, ...], cluster: Cluster, aws: AWSEndpoint, ansible: Ansible, room: Path, tmp_path: Path
 ) -> None:
-    settings = Ansible(ansible.home, {**ansible.env, "TMPDIR": str(room)})
+    settings = in_image(ansible, room)
     fleet = Fleet(cluster, aws, 3)
-    through = [*confined(room, "16m", user=54321), "env", "-u", "HOME"]
+    through = [*confined(room, "16m", user=54321), *more]
     with Runner(settings, tmp_path / "runner.log", through=through) as runner:
         cluster.wait(fleet.is_done, "all are served")
         fleet.begin(1)
         cluster.wait(fleet.is_done, "all are served by a run that had waited")
-        names = {each.name[:9] for each in inside(runner, room).iterdir()}
-        assert names <= {"kube-ecr-"}
+        disk = inside(runner, room)
+        files = {each.relative_to(disk).parts[0][:9] for each in disk.rglob("*") if not each.is_dir()}
+        assert files <= {"kube-ecr-"}
         assert runner.stop() == 0
     assert not any(word in runner.log for word in ("Traceback", "WARNING", "ERROR"))
 

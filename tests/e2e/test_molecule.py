@@ -1,38 +1,79 @@
-"""The molecule scenarios, on the control plane and the AWS endpoint of the tests."""
+"""The molecule scenarios, on a control plane and the AWS endpoint of the tests."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.ansible import COLLECTIONS
 from tests.support.awsendpoint import AWSEndpoint, Principal
+from tests.support.cache import go_tool
 from tests.support.cluster import Cluster
+from tests.support.controlplane import ControlPlane
 
 ROOT = Path(__file__).parents[2]
-SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+# Each installs the runner by another way, into a cluster that has nothing of ours.
+INSTALLATIONS = ("runner", "runner_manifests")
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(scenario: str, cluster: Cluster, aws: AWSEndpoint, principal: Principal, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def empty_plane() -> Iterator[ControlPlane]:
+    """A control plane without our CRDs."""
+    with ControlPlane() as plane:
+        yield plane
+
+
+@pytest.fixture
+def no_helm(tmp_path: Path) -> Path:
+    """A folder for PATH with what is as good as no helm, where the machine may have one."""
+    helm = tmp_path / "bin" / "helm"
+    helm.parent.mkdir()
+    helm.write_text("#!/bin/sh\nexit 127\n")
+    helm.chmod(0o755)
+    return helm.parent
+
+
+def molecule(scenario: str, kubeconfig: str, home: Path, *path: Path, **env: str) -> None:
+    """Run a scenario with these folders first on PATH; fails if it does."""
     bin_dir = Path(sys.executable).parent
-    env = {
-        "PATH": f"{bin_dir}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
+    settings = {
+        "PATH": ":".join(map(str, (*path, bin_dir, os.environ["PATH"]))),
+        "HOME": str(home),
         "LANG": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-        "KUBECONFIG": cluster.kubeconfig,
-        "AWS_ACCESS_KEY_ID": principal.access_key,
-        "AWS_SECRET_ACCESS_KEY": principal.secret_key,
-        "AWS_ENDPOINT_URL": aws.url,
+        "KUBECONFIG": kubeconfig,
     }
     command = [str(bin_dir / "molecule"), "test", "--scenario-name", scenario]
     done = subprocess.run(
-        command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
+        command,
+        cwd=ROOT,
+        env={**settings, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_each_scenario_is_run() -> None:
+    assert {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")} == {"default", *INSTALLATIONS}
+
+
+def test_a_playbook_of_two_tasks(cluster: Cluster, aws: AWSEndpoint, principal: Principal, tmp_path: Path) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": principal.access_key, "AWS_SECRET_ACCESS_KEY": principal.secret_key}
+    molecule("default", cluster.kubeconfig, tmp_path, AWS_ENDPOINT_URL=aws.url, **keys)
     assert aws.count("GetAuthorizationToken") == 2, "once to converge, once to prove idempotence"
+
+
+def test_the_role_installs_by_helm(empty_plane: ControlPlane, tmp_path: Path) -> None:
+    molecule("runner", str(empty_plane.kubeconfig), tmp_path, go_tool("helm").parent)
+
+
+def test_the_role_installs_where_helm_is_absent(empty_plane: ControlPlane, no_helm: Path, tmp_path: Path) -> None:
+    molecule("runner_manifests", str(empty_plane.kubeconfig), tmp_path, no_helm)

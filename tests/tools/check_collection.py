@@ -47,6 +47,7 @@ MUST_SHIP = {
     "meta/runtime.yml",
     "meta/execution-environment.yml",
     "playbooks/cleanup.yml",
+    "playbooks/install.yml",
     "playbooks/reconcile.yml",
     "plugins/modules/ecr_token.py",
     "plugins/modules/ecr_pull_secret.py",
@@ -62,6 +63,8 @@ MUST_SHIP = {
     "roles/runner/files/chart/files/crds/awsecrimagepullsecrets.yaml",
     "roles/runner/files/chart/templates/_helpers.tpl",
     "roles/runner/files/chart/values.schema.json",
+    "roles/runner/files/manifests.yaml",
+    "roles/runner/tasks/main.yml",
 }
 NEVER_SHIPPED = ("__pycache__", ".pyc", ".retry", "~", ".tar.gz", ".swp", ".orig", ".rej")
 

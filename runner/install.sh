@@ -1,0 +1,54 @@
+#!/bin/sh
+# Installs the runner, Ansible and the collections as the image has them: install.sh DESTINATION. The Containerfile calls
+# it, and the tests do. It needs Python 3.13 with pip, PyPI and the repository around this file; no compiler.
+set -eu
+umask 022
+destination=${1:?name the folder to install into: it cannot be moved afterwards}
+runner=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-python3}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export PIP_DISABLE_PIP_VERSION_CHECK=1 ANSIBLE_HOME="$scratch/ansible" ANSIBLE_NOCOLOR=1
+
+install() {
+    interpreter=$1
+    shift
+    "$python" -m pip --python "$interpreter" install --quiet --no-compile --no-deps "$@"
+}
+
+quietly() {
+    "$@" >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; exit 1; }
+}
+
+"$python" -m venv --without-pip "$destination"
+install "$destination/bin/python" --require-hashes --only-binary :all: --requirement "$runner/requirements.lock"
+
+"$python" -m venv --without-pip "$scratch/build"
+install "$scratch/build/bin/python" --require-hashes --only-binary :all: --requirement "$runner/build.lock"
+cp -R "$runner/pyproject.toml" "$runner/README.md" "$runner/src" "$scratch"
+# With the locked build backend, not with one that pip would get without a hash.
+(cd "$scratch" && quietly build/bin/python -m hatchling build -t wheel -d wheel)
+install "$destination/bin/python" --no-index "$scratch"/wheel/*.whl
+
+export ANSIBLE_COLLECTIONS_PATH="$destination/collections"
+# Galaxy gives no hashes; PyPI's package ansible holds the same collection.
+"$python" -m pip --quiet download --no-deps --require-hashes --only-binary :all: --dest "$scratch" \
+    --requirement "$runner/kubernetes.core.lock"
+"$python" - "$scratch" "$ANSIBLE_COLLECTIONS_PATH" <<'END'
+import sys, zipfile
+from pathlib import Path
+
+(wheel,) = Path(sys.argv[1]).glob("ansible-*.whl")
+with zipfile.ZipFile(wheel) as archive:
+    prefix = "ansible_collections/kubernetes/core/"
+    archive.extractall(sys.argv[2], [name for name in archive.namelist() if name.startswith(prefix)])
+END
+quietly "$destination/bin/ansible-galaxy" collection build "$runner/.." --output-path "$scratch"
+quietly "$destination/bin/ansible-galaxy" collection install "$scratch"/kube_ecr-secrets-*.tar.gz --offline \
+    --collections-path "$ANSIBLE_COLLECTIONS_PATH"
+
+# A quarter of it all: the asynchronous client, which nothing here imports, and Ansible's own tests.
+packages=$("$destination/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+rm -r "$packages/kubernetes/aio" "$packages/ansible_test"
+# A read-only tree is never compiled later; what is in it never changes, so nobody need compare times.
+"$destination/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$packages"
