@@ -35,8 +35,8 @@ ARGS ?=
 # What make image names the image.
 IMAGE ?= ghcr.io/kube-ecr/runner:$(VERSION)
 
-# How many tests run at once; each worker has a control plane of its own.
-WORKERS ?= 2
+# How many tests run at once, on two cores, as some wait; each worker has a control plane of its own.
+WORKERS ?= 3
 
 # What make lock resolves with.
 UV_VERSION := 0.13.9
@@ -50,7 +50,7 @@ help: ## Show this list (the default)
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-20s %s\n", $$1, $$2 }'
 	@echo
-	@echo "Variables: PYTHON=/path/to/python3 (3.12 or newer), ARGS='options for pytest', WORKERS=2;"
+	@echo "Variables: PYTHON=/path/to/python3 (3.12 or newer), ARGS='options for pytest', WORKERS=3;"
 	@echo "for demo KEEP=1, KUBECONFIG=... and WAY=inline (the default), keys-secret or service-account"
 
 .PHONY: demo

@@ -35,7 +35,7 @@ class Stage:
 
     def command(self) -> list[str]:
         """Return what a container starts when it is told nothing."""
-        return json.loads(self.values("ENTRYPOINT")[-1]) + json.loads(self.values("CMD")[-1])
+        return json.loads(self.values("ENTRYPOINT")[-1])
 
 
 def stages() -> list[Stage]:

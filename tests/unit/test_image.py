@@ -107,9 +107,8 @@ def test_what_the_containerfile_says() -> None:
     user, group = map(int, image.values("USER")[-1].split(":"))
     assert user
     assert group
-    program, option, watches = image.command()
-    assert (program, option) == ("kube-ecr-runner", "--watches")
-    assert f"runner/watches.yaml {watches}" in image.values("COPY")[-1]
+    assert image.command() == ["kube-ecr-runner"]
+    assert f"runner/watches.yaml {image.pairs('ENV')['KUBE_ECR_WATCHES']}" in image.values("COPY")[-1]
 
 
 def test_the_build_context_has_what_the_collection_is_made_of() -> None:

@@ -41,7 +41,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Inside a pod its service account is used; elsewhere --kubeconfig, $KUBECONFIG or ~/.kube/config.",
     )
     add = partial(parser.add_argument, metavar="")
-    add("--watches", type=Path, required=True, metavar="FILE", help="which kind runs which playbook (watches.yaml)")
+    add(
+        "--watches",
+        type=Path,
+        required=not environment.get("KUBE_ECR_WATCHES"),
+        default=environment.get("KUBE_ECR_WATCHES"),
+        metavar="FILE",
+        help="which kind runs which playbook (watches.yaml)",
+    )
     parser.add_argument(
         "--once",
         action="store_true",

@@ -43,6 +43,14 @@ def test_allowed_identities_come_from_option_or_environment(
     assert parse(watches).allowed_aws_identities == patterns
 
 
+def test_watches_come_from_option_or_environment(watches: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse([])
+    monkeypatch.setenv("KUBE_ECR_WATCHES", "/etc/watches.yaml")
+    assert parse([]).watches == Path("/etc/watches.yaml")
+    assert parse(watches).watches == Path(watches[1])
+
+
 @pytest.mark.parametrize("entry", ["Runner", "ecr-pull", "role/x*", "111122223333", "arn:a arn:b", "?rn:*"])
 def test_entry_that_matches_nothing_is_refused_by_name(
     watches: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], entry: str
