@@ -210,7 +210,7 @@ def bare_plane() -> Iterator[ControlPlane]:
 def bare(bare_plane: ControlPlane) -> Iterator[Cluster]:
     """That control plane, without definitions and releases before and after."""
     yield Cluster(bare_plane)
-    for release, namespace in ((Release.name, NAMESPACE), (OLD, f"{OLD}-system")):
+    for release, namespace in ((Release.name, NAMESPACE), ("other", NAMESPACE), (OLD, f"{OLD}-system")):
         run_helm("uninstall", release, "-n", namespace, "--ignore-not-found", kubeconfig=bare_plane.kubeconfig)
     bare_plane.kubectl("delete", "crd", "--all")
 
@@ -279,8 +279,13 @@ def test_uninstalled_it_leaves_all_that_it_served_and_installed_again_it_goes_on
 
     release.upgrade({"crds": {"enabled": False}})
     assert len(definitions(bare)) == len(CRDS), "an upgrade that has none of them leaves them, too"
-    release.upgrade({"crds": {"keep": False}})
-    assert "[CustomResourceDefinition]" not in release.uninstall()
+    release.uninstall()
+    other = Release(bare.plane, NAMESPACE, "other")
+    with pytest.raises(HelmError, match="invalid ownership metadata"):
+        other.upgrade({})
+    other.upgrade({"crds": {"keep": False}}, "--take-ownership", "--force-conflicts")
+    assert uid(bare, own) == before
+    assert "[CustomResourceDefinition]" not in other.uninstall()
     bare.wait(lambda: definitions(bare) == [], "the definitions are gone, as was asked for")
 
 

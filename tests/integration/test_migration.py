@@ -26,6 +26,7 @@ from tests.support.awsendpoint import AWSEndpoint, Principal
 from tests.support.cluster import CLUSTER, GROUP, NAMESPACED, Cluster, encoded, pull_secret, service_account
 from tests.support.controlplane import KubectlError, kubectl_path
 from tests.support.old_crds import old_crd
+from tests.support.runner import run_once
 
 WRITE = "Write the pull secrets"
 LEGACY = "AWSECRCredential"
@@ -429,6 +430,17 @@ def test_definitions_are_replaced_under_resources_as_they_are(
     shell.run(commands("1. Apply the custom resource definitions", 0))
     assert [cluster.kubectl("get", *address(each), "-o", "json") for each in manifests] == before
     assert ansible.reconcile().status == 0
+
+
+@pytest.mark.usefixtures("old_crds")
+def test_a_runner_under_definitions_of_another_version_serves_and_says_what_to_apply(
+    ansible: Ansible, cluster: Cluster, principal: Principal
+) -> None:
+    (own,) = cluster.namespaces("own")
+    cluster.apply(pull_secret("app", principal, namespace=own))
+    done = run_once(ansible)
+    assert "the custom resource definitions are of another version; apply those of this one" in done.stderr
+    assert cluster.secret(own)
 
 
 @pytest.mark.usefixtures("old_crds")

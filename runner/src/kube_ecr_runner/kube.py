@@ -65,6 +65,12 @@ _READ_TIMEOUT = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
 _WRITE_TIMEOUT = urllib3.Timeout(connect=CONNECT_SECONDS, read=WRITE_SECONDS)
 # What makes a conflict of an apply that names a uid say that the object is gone. Another conflict passes.
 _GONE = "no existing object was found"
+# What it says of a field that the custom resource definition does not have.
+_UNDECLARED = "field not declared in schema"
+_UPGRADE = (
+    "the custom resource definitions are of another version; apply those of this one: "
+    "kubectl apply --server-side --force-conflicts -f crds/, or upgrade the chart with crds.enabled=true"
+)
 _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -75,11 +81,13 @@ _log = logging.getLogger(__name__)
 class KubernetesError(Exception):
     """A call to the API server came to nothing.
 
-    status is the HTTP status, 0 when there was no answer; reason a word in CamelCase; text says why, for a person.
+    call says what was tried; status is the HTTP status, 0 when there was no answer; reason a word in CamelCase; text
+    says why, for a person.
     """
 
     def __init__(self, call: str, status: int, reason: str, text: str) -> None:
         super().__init__(f"{call}: {text}")
+        self.call = call
         self.status = status
         self.reason = reason
         self.text = text
@@ -216,6 +224,8 @@ class Cluster:
         except KubernetesError as error:
             if error.status == 404 or (error.status == 409 and _GONE in error.text):
                 return False
+            if _UNDECLARED in error.text:
+                raise KubernetesError(error.call, error.status, error.reason, f"{error.text} ({_UPGRADE})") from None
             raise
         return True
 
