@@ -65,7 +65,8 @@ test: lint unit-and-up ## Run lint, then every test (unit, integration, end to e
 .PHONY: unit-and-up
 unit-and-up: install-collection install-runner install-image $(OLDEST_STAMP) tools
 	@echo "== pytest ($(WORKERS) workers; each starts a control plane, which takes about 5 s)"
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 20 $(ARGS) || { status=$$?; \
+	@# The Go programs have memory enough to look for garbage less often.
+	@GOGC=400 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 20 $(ARGS) || { status=$$?; \
 		echo "Tests failed. To run one of them again: make test-only ARGS='-k NAME -x'" >&2; exit $$status; }
 
 .PHONY: test-only
