@@ -438,7 +438,7 @@ def test_a_runner_under_definitions_of_another_version_serves_and_says_what_to_a
 ) -> None:
     (own,) = cluster.namespaces("own")
     cluster.apply(pull_secret("app", principal, namespace=own))
-    done = run_once(ansible)
+    done = run_once(ansible, "--once")
     assert "the custom resource definitions are of another version; apply those of this one" in done.stderr
     assert cluster.secret(own)
 
