@@ -1,15 +1,18 @@
 """What the chart makes of some values, as files to read: `make chart-snapshots` writes them, a test compares them.
 
-A diff of them is what a change of the chart means for who installs it. Definitions are left out, they are in crds/.
+That of the default values is whole, that of others says what is different, or tells of the rights alone. A diff of them
+is what a change of the chart means for who installs it. Definitions are left out, they are in crds/.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
+from tests.support.chart_values import MATRIX
 from tests.support.helm import CHART, NAMESPACE, RELEASE, Values, run_helm
 
 FOLDER = Path(__file__).parents[1] / "snapshots"
@@ -32,7 +35,16 @@ def snapshots() -> dict[Path, str]:
     """Return what is to stand in each file."""
     whole = {name: _shown(values) for name, values in _WHOLE.items()}
     rights = {name: _shown(values, "rbac") for name, values in _RIGHTS.items()}
-    return {FOLDER / f"chart-{name}.txt": text for name, text in (whole | rights).items()}
+    texts = {**whole, **rights, "values": "\n".join(_differences(whole["default"]))}
+    return {FOLDER / f"chart-{name}.txt": text for name, text in texts.items()}
+
+
+def _differences(default: str) -> Iterator[str]:
+    """Yield in lines what each set of values changes."""
+    for name, values in MATRIX.items():
+        lines = difflib.unified_diff(default.splitlines(), _shown(values).splitlines(), "default", name, "", "", 1, "")
+        yield from lines
+    yield ""
 
 
 def _shown(values: Values, template: str = "") -> str:
