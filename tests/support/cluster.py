@@ -215,6 +215,13 @@ class Cluster:
         else:
             self._custom.create_cluster_custom_object(GROUP, version, plural, manifest)
 
+    def annotate(self, kind: str, name: str, namespace: str, key: str, value: str) -> None:
+        """Annotate a custom resource of a namespace; kubectl would take a tenth of a second for each of many."""
+        patch = {"metadata": {"annotations": {key: value}}}
+        options = {"_content_type": "application/merge-patch+json"}
+        version, plural = _KINDS[kind]
+        self._custom.patch_namespaced_custom_object(GROUP, version, namespace, plural, name, patch, **options)
+
     def secret(self, namespace: str, name: str = "ecr-login") -> dict | None:
         """Return a Secret as the API server holds it, or None."""
         try:

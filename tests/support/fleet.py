@@ -33,8 +33,8 @@ class Fleet:
     def begin(self, number: int) -> None:
         """Begin a round."""
         self._round = str(number)
-        mark = f"{GROUP}/reconcile-at={number}"
-        self._cluster.kubectl("annotate", "aeps", "--all", "-A", mark, "--overwrite")
+        for name in self.namespaces:
+            self._cluster.annotate(NAMESPACED, "app", name, f"{GROUP}/reconcile-at", self._round)
 
     def is_done(self) -> bool:
         """Return whether the round is over, for all of them."""
