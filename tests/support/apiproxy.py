@@ -201,6 +201,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer is written in two parts: the second would wait 40 ms for the first to be acknowledged.
+    disable_nagle_algorithm = True
     proxy: APIProxy
 
     def log_message(self, *args: object) -> None:
