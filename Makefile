@@ -55,7 +55,7 @@ help: ## Show this list (the default)
 
 .PHONY: demo
 demo: install-collection install-runner tools ## Watch a custom resource become a pull secret that works
-	@$(BIN)/python -m tests.support.demo
+	@$(BIN)/python -m tests.support.harness.demo
 
 .PHONY: test
 test: lint unit-and-up ## Run lint, then every test (unit, integration, end to end, molecule)
@@ -90,7 +90,7 @@ lint: install-collection ## Check style, YAML, scripts, workflows, playbooks, ch
 	@echo "== shellcheck, hadolint, actionlint"
 	@$(BIN)/shellcheck runner/install.sh tests/tools/build-image tests/tools/find-python .ci/run
 	@$(BIN)/hadolint runner/Containerfile
-	@$$($(BIN)/python -m tests.support.cache actionlint)
+	@$$($(BIN)/python -m tests.support.harness.tools actionlint)
 	@echo "== one version"
 	@$(BIN)/python tests/tools/version.py
 	@echo "== antsibull-changelog"
@@ -98,7 +98,7 @@ lint: install-collection ## Check style, YAML, scripts, workflows, playbooks, ch
 	@echo "== the chart"
 	@$(BIN)/python tests/tools/chart_files.py --check
 	@$(BIN)/python -m tests.tools.manifests --check
-	@$$($(BIN)/python -m tests.support.cache helm) lint --strict --quiet chart
+	@$$($(BIN)/python -m tests.support.harness.tools helm) lint --strict --quiet chart
 	@echo "== the collection as it ships"
 	@$(BIN)/python tests/tools/check_collection.py $(ARTIFACT) $(COLLECTIONS)
 	@echo "== ansible-lint"
@@ -119,7 +119,7 @@ chart-files: venv ## Write what the chart has from elsewhere: CRDs, version, the
 
 .PHONY: chart-snapshots
 chart-snapshots: venv ## Write anew what the chart makes of some values (tests/snapshots), after a change that is meant
-	@$(BIN)/python -m tests.support.chart_snapshots
+	@$(BIN)/python -m tests.support.harness.chart_snapshots
 
 .PHONY: build
 build: install-collection ## Build the collection's artifact into build/
@@ -169,7 +169,7 @@ $(VENV_STAMP):
 		"this takes about a minute, once"; \
 	rm -rf $(VENV) && $$python -m venv $(VENV)
 	@$(BIN)/pip install --quiet --requirement tests/requirements.txt
-	@$(BIN)/python -m tests.support.kubernetes_core $(COLLECTIONS)
+	@$(BIN)/python -m tests.support.harness.kubernetes_core $(COLLECTIONS)
 	@touch $@
 
 $(OLDEST_STAMP): $(VENV_STAMP)
@@ -180,7 +180,7 @@ $(OLDEST_STAMP): $(VENV_STAMP)
 
 .PHONY: tools
 tools: venv # Said before the tests, which would keep the messages of a long build to themselves.
-	@$(BIN)/python -m tests.support.cache >/dev/null
+	@$(BIN)/python -m tests.support.harness.tools >/dev/null
 
 .PHONY: constraints
 constraints: ## Write tests/constraints.txt anew, after a change of tests/requirements.txt

@@ -12,12 +12,12 @@ import pytest
 import yaml
 from kubernetes.config import kube_config
 
-from tests.support.ansible import Ansible
-from tests.support.apiproxy import APIProxy
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import Cluster
-from tests.support.controlplane import ControlPlane
-from tests.support.registry import Registry
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.api_proxy import APIProxy
+from tests.support.cluster.control_plane import ControlPlane
+from tests.support.cluster.objects import Cluster
+from tests.support.harness.ansible import Ansible
+from tests.support.registry.server import Registry
 
 ROOT = Path(__file__).parent.parent
 # Besides 111122223333's in eu-west-1: another account, another region, ECR Public, a name in front of ECR.

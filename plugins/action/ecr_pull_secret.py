@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._ecr_pull_secret import FEATURE
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pull_secret import FEATURE
 from ansible_collections.kube_ecr.secrets.plugins.plugin_utils._action import FastPathAction
 
 

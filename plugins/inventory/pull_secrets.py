@@ -130,15 +130,19 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils import (
-    _credentials,
-    _items,
-    _resources,
-    _survey,
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.identity import CredentialsError, Identity
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import Cluster, KubernetesError, connect
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import resources as _resources
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import missing_libraries
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import (
+    identities as _credentials,
 )
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._identity import CredentialsError, Identity
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._kube import Cluster, KubernetesError, connect
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import missing_libraries
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import (
+    items as _items,
+)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import (
+    observe as _survey,
+)
 from ansible_collections.kube_ecr.secrets.plugins.plugin_utils import _standby
 
 GROUP = "aws_identities"

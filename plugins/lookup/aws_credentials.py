@@ -83,9 +83,10 @@ from functools import lru_cache
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils import _credentials, _resources
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._identity import CredentialsError
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._kube import KubernetesError, connect
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.identity import CredentialsError
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import KubernetesError, connect
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import resources as _resources
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import identities as _credentials
 
 
 class LookupModule(LookupBase):

@@ -296,8 +296,8 @@ error:
       type: str
 """
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._ecr_pull_secret import FEATURE
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import run_module
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pull_secret import FEATURE
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import run_module
 
 
 def main() -> None:

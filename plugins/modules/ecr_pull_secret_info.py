@@ -202,8 +202,8 @@ error:
       type: str
 """
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._ecr_pull_secret_info import FEATURE
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import run_module
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pull_secret_info import FEATURE
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import run_module
 
 
 def main() -> None:

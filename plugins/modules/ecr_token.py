@@ -298,8 +298,8 @@ calls:
       sample: 1
 """
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._ecr_token import FEATURE
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import run_module
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_token import FEATURE
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import run_module
 
 
 def main() -> None:

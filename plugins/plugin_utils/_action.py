@@ -17,7 +17,7 @@ from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._module import Feature, execute
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import Feature, execute
 
 _NO_LOG_ADVICE = "The result of this task holds a password. Set 'no_log: true' on the task, or logs will hold it too."
 

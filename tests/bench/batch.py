@@ -17,11 +17,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.support.ansible import Ansible
-from tests.support.awsendpoint import AWSEndpoint
-from tests.support.cluster import CLUSTER, NAMESPACED, Cluster, condition, pull_secret
-from tests.support.controlplane import ControlPlane
-from tests.support.runner import Runner
+from tests.support.aws.endpoint import AWSEndpoint
+from tests.support.cluster.control_plane import ControlPlane
+from tests.support.cluster.objects import CLUSTER, NAMESPACED, Cluster, condition, pull_secret
+from tests.support.harness.ansible import Ansible
+from tests.support.harness.runner import Runner
 
 ROOT = Path(__file__).parents[2]
 LATENCY = 0.1

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ansible import Ansible
-from tests.support.runner import Runner
+from tests.support.harness.ansible import Ansible
+from tests.support.harness.runner import Runner
 
 
 @pytest.fixture

@@ -15,15 +15,15 @@ import yaml
 from kubernetes.client import AuthorizationV1Api
 from kubernetes.config import new_client_from_config
 
-from tests.support.ansible import Ansible
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cache import go_tool
-from tests.support.cluster import CLUSTER, NAMESPACED, Cluster, keys_secret, pull_secret, service_account
-from tests.support.controlplane import ControlPlane, kubectl_path
-from tests.support.helm import CHART, NAMESPACE, HelmError, Release, Values, run_helm
-from tests.support.old_crds import old_crd
-from tests.support.placement import entries
-from tests.support.runner import Runner
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.control_plane import ControlPlane, kubectl_path
+from tests.support.cluster.objects import CLUSTER, NAMESPACED, Cluster, keys_secret, pull_secret, service_account
+from tests.support.cluster.old_crds import old_crd
+from tests.support.cluster.placement import entries
+from tests.support.harness.ansible import Ansible
+from tests.support.harness.helm import CHART, NAMESPACE, HelmError, Release, Values, run_helm
+from tests.support.harness.runner import Runner
+from tests.support.harness.tools import go_tool
 
 ROOT = Path(__file__).parents[2]
 CRDS = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")}

@@ -1,7 +1,7 @@
 """Whatever people do, and in whatever order: in the end the cluster is what the specs say, and nothing else changed.
 
 Each round is a burst of random edits while the runner works, is stopped or is killed in the middle; then the cluster
-has to become what the oracle (tests/support/convergence.py) says, and stay so without a write. KUBE_ECR_SEEDS=1-50
+has to become what the oracle (oracle/convergence.py) says, and stay so without a write. KUBE_ECR_SEEDS=1-50
 runs more seeds than the few of the suite; a failure prints all that was done, and KUBE_ECR_SEEDS=N does it again, as
 far as time allows.
 """
@@ -17,9 +17,10 @@ from random import Random
 
 import pytest
 
-from tests.support.awsendpoint import AWSEndpoint
-from tests.support.cluster import CLUSTER, GROUP, NAMESPACED, VERSION, Cluster
-from tests.support.convergence import (
+from tests.support.aws.endpoint import AWSEndpoint
+from tests.support.cluster.objects import CLUSTER, GROUP, NAMESPACED, VERSION, Cluster
+from tests.support.harness.runner import Runner
+from tests.support.oracle.convergence import (
     DOCKER_CONFIG,
     MANAGED_BY,
     MARKS,
@@ -35,7 +36,6 @@ from tests.support.convergence import (
     marks_of,
     owner_of,
 )
-from tests.support.runner import Runner
 
 ROUNDS = int(os.environ.get("KUBE_ECR_ROUNDS", "2"))
 OPERATIONS = 10

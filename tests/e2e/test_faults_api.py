@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.apiproxy import Answer, APIProxy, How, status
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import NAMESPACED, Cluster, condition, pull_secret
-from tests.support.runner import Runner
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.api_proxy import Answer, APIProxy, How, status
+from tests.support.cluster.objects import NAMESPACED, Cluster, condition, pull_secret
+from tests.support.harness.runner import Runner
 
 Start = Callable[..., Runner]
 # As long as a watch is dead before it is opened anew: by then the fault is seen.

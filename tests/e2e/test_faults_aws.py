@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import GROUP, NAMESPACED, Cluster, condition, pull_secret
-from tests.support.httpproxy import HTTPProxy
-from tests.support.runner import Runner
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.http_proxy import HTTPProxy
+from tests.support.cluster.objects import GROUP, NAMESPACED, Cluster, condition, pull_secret
+from tests.support.harness.runner import Runner
 
 # The word canary is to be seen nowhere.
 TOKEN = {"authorizationToken": "QVdTOmNhbmFyeQ==", "expiresAt": 4102444800.0, "proxyEndpoint": "https://a.example"}

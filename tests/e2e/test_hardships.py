@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ansible import Ansible
-from tests.support.awsendpoint import AWSEndpoint
-from tests.support.cluster import Cluster
-from tests.support.fleet import Fleet, forks, playbooks, waits
-from tests.support.footprint import Footprint, footprint
-from tests.support.image import in_image
-from tests.support.runner import Runner
+from tests.support.aws.endpoint import AWSEndpoint
+from tests.support.cluster.objects import Cluster
+from tests.support.harness.ansible import Ansible
+from tests.support.harness.fleet import Fleet, forks, playbooks, waits
+from tests.support.harness.footprint import Footprint, footprint
+from tests.support.harness.image import in_image
+from tests.support.harness.runner import Runner
 
 # KUBE_ECR_KILLS=40 KUBE_ECR_KILL_RESOURCES=200 for more of it.
 KILLS = int(os.environ.get("KUBE_ECR_KILLS", "4"))

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.ansible import Ansible
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cache import go_tool
-from tests.support.cluster import GROUP, NAMESPACED, Cluster, condition, keys_secret, pull_secret
-from tests.support.helm import Release
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.objects import GROUP, NAMESPACED, Cluster, condition, keys_secret, pull_secret
+from tests.support.harness.ansible import Ansible
+from tests.support.harness.helm import Release
+from tests.support.harness.tools import go_tool
 
 
 def test_a_runner_is_installed_upgraded_removed_and_installed_again(

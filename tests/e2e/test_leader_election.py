@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ansible import Ansible
-from tests.support.apiproxy import APIProxy, How
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import NAMESPACED, Cluster, pull_secret
-from tests.support.runner import Runner
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.api_proxy import APIProxy, How
+from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret
+from tests.support.harness.ansible import Ansible
+from tests.support.harness.runner import Runner
 
 Start = Callable[..., Runner]
 

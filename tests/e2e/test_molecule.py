@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ansible import COLLECTIONS
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cache import go_tool
-from tests.support.cluster import Cluster
-from tests.support.controlplane import ControlPlane
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.control_plane import ControlPlane
+from tests.support.cluster.objects import Cluster
+from tests.support.harness.ansible import COLLECTIONS
+from tests.support.harness.tools import go_tool
 
 ROOT = Path(__file__).parents[2]
 # Each installs the runner by another way, into a cluster that has nothing of ours.

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ansible import Ansible
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import CLUSTER, NAMESPACED, Cluster, condition, pull_secret
-from tests.support.processes import contents_below, watch_processes
-from tests.support.registry import PullError, Registry
-from tests.support.runner import Runner, run_once
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.objects import CLUSTER, NAMESPACED, Cluster, condition, pull_secret
+from tests.support.harness.ansible import Ansible
+from tests.support.harness.processes import contents_below, watch_processes
+from tests.support.harness.runner import Runner, run_once
+from tests.support.registry.server import PullError, Registry
 
 
 def test_a_custom_resource_becomes_a_login_that_pulls(

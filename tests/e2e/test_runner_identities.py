@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.ansible import Ansible
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import (
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.objects import (
     CLUSTER,
     NAMESPACED,
     Cluster,
@@ -21,9 +20,10 @@ from tests.support.cluster import (
     pull_secret,
     service_account,
 )
-from tests.support.processes import contents_below, watch_processes
-from tests.support.registry import Registry
-from tests.support.runner import Runner
+from tests.support.harness.ansible import Ansible
+from tests.support.harness.processes import contents_below, watch_processes
+from tests.support.harness.runner import Runner
+from tests.support.registry.server import Registry
 
 ALLOWED = "aws.zakariaamine.com/allowed-aws-identities"
 EXTERNAL_ID = "canary-external-id"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import CLUSTER, LEGACY, NAMESPACED, Cluster, condition, pull_secret
-from tests.support.placement import grant
-from tests.support.runner import Runner
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.objects import CLUSTER, LEGACY, NAMESPACED, Cluster, condition, pull_secret
+from tests.support.cluster.placement import grant
+from tests.support.harness.runner import Runner
 
 GROUP = "aws.zakariaamine.com"
 FINALIZER = f"{GROUP}/undo"

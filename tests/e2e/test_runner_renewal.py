@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import GROUP, NAMESPACED, Cluster, condition
-from tests.support.placement import entries, is_gone, make_account, placed
-from tests.support.runner import Runner
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.objects import GROUP, NAMESPACED, Cluster, condition
+from tests.support.cluster.placement import entries, is_gone, make_account, placed
+from tests.support.harness.runner import Runner
 
 
 def nudge(cluster: Cluster, namespace: str, value: str, name: str = "app") -> None:

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from kube_ecr_runner.kube import Cluster as Connection
-from kube_ecr_runner.resources import Resource
-from kube_ecr_runner.status import Event
-from kube_ecr_runner.times import parse_time
-from tests.support.ansible import Ansible
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import NAMESPACED, Cluster, pull_secret
-from tests.support.runner import WATCHES, Runner
+from kube_ecr_runner.cluster.client import Cluster as Connection
+from kube_ecr_runner.model.resource import Resource
+from kube_ecr_runner.model.times import parse_time
+from kube_ecr_runner.reporting.status import Event
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret
+from tests.support.harness.ansible import Ansible
+from tests.support.harness.runner import WATCHES, Runner
 
 OPERATION = "ecr:GetAuthorizationToken"
 

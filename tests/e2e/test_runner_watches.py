@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.ansible import Ansible
-from tests.support.awsendpoint import AWSEndpoint, Principal
-from tests.support.cluster import CLUSTER, GROUP, NAMESPACED, Cluster, condition, pull_secret
-from tests.support.placement import grant, placed, versions
-from tests.support.runner import Runner, run_once
+from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.objects import CLUSTER, GROUP, NAMESPACED, Cluster, condition, pull_secret
+from tests.support.cluster.placement import grant, placed, versions
+from tests.support.harness.ansible import Ansible
+from tests.support.harness.runner import Runner, run_once
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "watches.md"
 CANARY = "canary-of-a-task"

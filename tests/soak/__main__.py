@@ -26,13 +26,13 @@ from pathlib import Path
 from tests.soak.replica import Replica
 from tests.soak.trouble import Lane, Scene, lanes
 from tests.soak.watch import MAX_GAP_SECONDS, Watchman
-from tests.support.apiproxy import APIProxy
-from tests.support.awsendpoint import AWSEndpoint
-from tests.support.cluster import Cluster
-from tests.support.controlplane import ControlPlane
-from tests.support.coverage import valid_secrets
-from tests.support.fleet import Fleet, playbooks, waits
-from tests.support.footprint import Footprint
+from tests.support.aws.endpoint import AWSEndpoint
+from tests.support.cluster.api_proxy import APIProxy
+from tests.support.cluster.control_plane import ControlPlane
+from tests.support.cluster.objects import Cluster
+from tests.support.harness.fleet import Fleet, playbooks, waits
+from tests.support.harness.footprint import Footprint
+from tests.support.oracle.valid_secrets import valid_secrets
 
 ROOT = Path(__file__).parents[2]
 FIRST_SECONDS = 300.0

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support.ansible import Ansible
-from tests.support.footprint import Footprint, footprint
-from tests.support.processes import kill_all, processes_with_home
-from tests.support.runner import Runner
+from tests.support.harness.ansible import Ansible
+from tests.support.harness.footprint import Footprint, footprint
+from tests.support.harness.processes import kill_all, processes_with_home
+from tests.support.harness.runner import Runner
 
 _BACKOFF_SECONDS = 1.0
 

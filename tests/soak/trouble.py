@@ -20,10 +20,10 @@ from kubernetes.client.exceptions import ApiException
 
 from tests.soak.replica import Replica
 from tests.soak.watch import Watchman
-from tests.support.apiproxy import Answer, APIProxy, How, status
-from tests.support.awsendpoint import AWSEndpoint
-from tests.support.cluster import Cluster
-from tests.support.fleet import Fleet, forks, playbooks
+from tests.support.aws.endpoint import AWSEndpoint
+from tests.support.cluster.api_proxy import Answer, APIProxy, How, status
+from tests.support.cluster.objects import Cluster
+from tests.support.harness.fleet import Fleet, forks, playbooks
 
 # Parts of the life of a token.
 STORM, CALM = 1 / 8, 1 / 5

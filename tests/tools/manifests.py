@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.helm import NAMESPACE, render
+from tests.support.harness.helm import NAMESPACE, render
 
 PATH = Path(__file__).parents[2] / "roles" / "runner" / "files" / "manifests.yaml"
 _HEAD = "---\n# Made of the chart with its default values by `make manifests`. kubectl apply --server-side -f FILE\n"

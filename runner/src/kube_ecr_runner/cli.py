@@ -25,25 +25,25 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from uuid import uuid4
 
-from kube_ecr_runner import selectors, watches
-from kube_ecr_runner.batch import Run, Settings, run_batch
-from kube_ecr_runner.controller import Controller, Inbox, Stop
-from kube_ecr_runner.environment import EnvironmentVariableError, check_environment
-from kube_ecr_runner.health import Health
-from kube_ecr_runner.kube import Cluster, KubernetesError
-from kube_ecr_runner.lease import Leadership
-from kube_ecr_runner.logs import configure, fields
-from kube_ecr_runner.metrics import Metrics
-from kube_ecr_runner.monitor import Monitor
-from kube_ecr_runner.once import serve_once
-from kube_ecr_runner.options import PROGRAM, parse
-from kube_ecr_runner.private import TemporaryDirectoryError, check_tmpdir, remove_abandoned
-from kube_ecr_runner.resources import NAMESPACED_KIND
-from kube_ecr_runner.sources import NAMESPACES, Source, resources_of
-from kube_ecr_runner.standby import StandBy, files_in_use
-from kube_ecr_runner.streams import Stream, Troubles
-from kube_ecr_runner.watches import Watch, WatchesError
-from kube_ecr_runner.web import Listener, ListenError
+from kube_ecr_runner.cluster.client import Cluster, KubernetesError
+from kube_ecr_runner.cluster.leader_election import Leadership
+from kube_ecr_runner.cluster.reflector import Stream, Troubles
+from kube_ecr_runner.cluster.sources import NAMESPACES, Source, resources_of
+from kube_ecr_runner.config import selectors, watches
+from kube_ecr_runner.config.options import PROGRAM, parse
+from kube_ecr_runner.config.watches import Watch, WatchesError
+from kube_ecr_runner.controller.loop import Controller, Inbox, Stop
+from kube_ecr_runner.controller.one_pass import serve_once
+from kube_ecr_runner.log import configure, fields
+from kube_ecr_runner.model.resource import NAMESPACED_KIND
+from kube_ecr_runner.runs.environment import EnvironmentVariableError, check_environment
+from kube_ecr_runner.runs.run import Run, Settings, run_batch
+from kube_ecr_runner.runs.run_directory import TemporaryDirectoryError, check_tmpdir, remove_abandoned
+from kube_ecr_runner.runs.standby import StandBy, files_in_use
+from kube_ecr_runner.telemetry.health import Health
+from kube_ecr_runner.telemetry.metrics import Metrics
+from kube_ecr_runner.telemetry.monitor import Monitor
+from kube_ecr_runner.telemetry.web import Listener, ListenError
 
 # How long the rest may take to end after the Lease was lost.
 HALT_SECONDS = 5.0

@@ -1,0 +1,232 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""ecr_pull_secret: the function that the module and its action plugin share.
+
+What is to be done is in request, how one namespace is served in own_secret and merged_secret, what is taken away in
+prune, and service accounts are in service_accounts. Here is the order: first the finalizer that an undo will need, then
+Secrets, then the service accounts that are to use them, then what is no longer wanted, and the finalizer again when
+nothing is left to undo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+
+from .._cluster.client import Cluster, KubernetesError, connect
+from .._contract.resources import FINALIZER, POLICIES
+from .._contract.timestamps import format_rfc3339
+from .._reconcile import prune
+from .._reconcile.merged_secret import MergedServing
+from .._reconcile.outcomes import Outcome, Step
+from .._reconcile.own_secret import Serving
+from .._reconcile.prune import Clearing
+from .._reconcile.request import Request, Supply
+from .._reconcile.service_accounts import Attaching
+from .._secret import docker_config
+from .._secret.pull_secret import Logins
+from .runtime import Feature
+
+PARALLEL = 16
+
+ARGUMENT_SPEC = {
+    **AUTH_ARG_SPEC,
+    "authorizations": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "registry": {"type": "str", "required": True},
+            "username": {"type": "str", "default": "AWS"},
+            "password": {"type": "str", "required": True, "no_log": True},
+            "expires_at": {"type": "str", "required": True},
+            "requested": {"type": "str"},
+        },
+    },
+    "authorization_errors": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "requested": {"type": "str"},
+            "reason": {"type": "str", "required": True},
+            "msg": {"type": "str", "required": True},
+        },
+    },
+    # Not a secret: masking the name would blot it out wherever it occurs in a result.
+    "secret_name": {"type": "str", "no_log": False},
+    "namespaces": {"type": "list", "elements": "str"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "service_accounts": {"type": "list", "elements": "str"},
+    "labels": {"type": "dict"},
+    "annotations": {"type": "dict"},
+    "existing_secret_policy": {"type": "str", "choices": list(POLICIES), "default": POLICIES[0], "no_log": False},
+    "force": {"type": "bool", "default": False},
+    "resource": {"type": "dict"},
+}
+RULES = {
+    "mutually_exclusive": [("resource", "secret_name"), ("resource", "namespaces")],
+    "required_one_of": [("secret_name", "resource")],
+    "required_together": [("secret_name", "namespaces")],
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """All that became of a request; error says why nothing could be written anywhere, or a login is missing."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    accounts: tuple[Step, ...] = ()
+    removed: tuple[Step, ...] = ()
+    error: dict | None = None
+    logins: Logins | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All that was done besides the Secrets of targets."""
+        return (*self.accounts, *self.removed)
+
+
+def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
+    """Write the pull secret into every namespace, or say what stands where there is no token to write.
+
+    params are validated options. Returns the result of the task (see RETURN of the module).
+    """
+    now = datetime.now(timezone.utc)
+    name = params["secret_name"] or (params["resource"] or {}).get("secret_name", "")
+    try:
+        request = Request.of_item(params["resource"]) if params["resource"] else Request.of_options(params)
+        supply = Supply.of(params, request, now)
+    except ValueError as invalid:
+        return _result(name, Done(error={"reason": "InvalidOption", "msg": str(invalid)}), diff_mode)
+    try:
+        done = _carry_out(connect(_connection(params)), request, supply, now, check_mode)
+    except KubernetesError as error:
+        done = Done(error={"reason": error.reason, "msg": str(error)})
+    return _result(name, done, diff_mode)
+
+
+def _connection(params: dict) -> dict:
+    """Return the options of the connection: those of a resource, whose item spares the playbook to name them."""
+    return {**params, **(params["resource"] or {}).get("connection", {})}
+
+
+def _carry_out(cluster: Cluster, request: Request, supply: Supply, now: datetime, dry_run: bool) -> Done:
+    owner = request.wanted.owner
+    if request.needs_finalizer and not request.has_finalizer and request.namespaces and not dry_run:
+        cluster.set_finalizer(asdict(owner), FINALIZER, is_wanted=True)
+    sibling = _sibling(cluster, request, supply, now)
+    flavour = MergedServing if request.policy == "Merge" else Serving
+    serving = flavour(cluster, request, supply.logins, sibling, supply.error, now, dry_run)
+    outcomes = [] if request.is_absent else _side_by_side(serving.serve, request.namespaces or ())
+    served = frozenset(each.namespace for each in outcomes if each.expires_at)
+    accounts = _attach(Attaching(cluster, request, served, dry_run))
+    cleared = prune.places(request, outcomes)
+    removed = _side_by_side(Clearing(cluster, request, dry_run).clear, cleared)
+    done = Done(tuple(outcomes), tuple(accounts), tuple(filter(None, removed)), supply.error, supply.logins or sibling)
+    is_undone = not any(each.state == "failed" for each in done.steps)
+    # Where the Secret of a new name cannot be written, our part in that of the old one stays for now.
+    is_left = any(held.is_shared and place not in cleared for place, held in (request.known or {}).items())
+    is_finished = request.is_understood and is_undone and not is_left and not request.needs_finalizer
+    if request.has_finalizer and is_finished and not dry_run:
+        cluster.set_finalizer(asdict(owner), FINALIZER, is_wanted=False)
+    return done
+
+
+def _sibling(cluster: Cluster, request: Request, supply: Supply, now: datetime) -> Logins | None:
+    """Return the logins of another Secret of the resource, where some target needs them."""
+    place, entries = request.sibling, request.wanted.entries
+    is_supplied = supply.logins is not None and set(entries) <= set(supply.logins.entries)
+    if place is None or request.is_absent or is_supplied:
+        return None
+    is_shared = request.policy == "Merge"
+    held = [request.known_in(each) for each in request.namespaces or ()]
+    if all(
+        each and each.is_shared == is_shared and each.is_fresh(now, request.wanted) and each.serves(entries, entries)
+        for each in held
+    ):
+        return None
+    secret = cluster.read_object("Secret", place.namespace, place.name)
+    flavour = MergedServing if (request.known or {})[place].is_shared else Serving
+    reader = flavour(cluster, request, None, None, None, now, dry_run=True)
+    return reader.logins_in(secret) if secret else None
+
+
+def _attach(attaching: Attaching) -> list[Step]:
+    request = attaching.request
+    found = request.accounts
+    if not request.is_understood or (found is None and not (request.service_accounts or request.has_finalizer)):
+        return []
+    refused: list[Step] = []
+    if found is None and request.is_absent:
+        found = attaching.marked_accounts()
+    if found is None:
+        listed = _side_by_side(attaching.accounts_in, request.namespaces or ())
+        refused = [each for each in listed if isinstance(each, Step)]
+        found = [place for each in listed if not isinstance(each, Step) for place in each]
+    return [*refused, *filter(None, _side_by_side(attaching.attach, found))]
+
+
+def _side_by_side(work: Callable, items: Iterable) -> list:
+    items = list(items)
+    if len(items) < 2:
+        return [work(each) for each in items]
+    with ThreadPoolExecutor(min(PARALLEL, len(items))) as pool:
+        return list(pool.map(work, items))
+
+
+def _result(name: str, done: Done, diff_mode: bool) -> dict:
+    failures = [each for each in (*done.outcomes, *done.steps) if each.state == "failed"]
+    result = {
+        "changed": any(each.after is not None for each in (*done.outcomes, *done.steps)),
+        "failed": bool(done.error or failures),
+        "msg": _message(name, done, failures),
+        "secret_name": name,
+        "registries": docker_config.registries(done.logins.config) if done.logins else [],
+        "namespaces": [each.as_dict() for each in done.outcomes],
+        "service_accounts": [each.as_dict() for each in done.accounts],
+        "removed": [each.as_dict() for each in done.removed],
+        "expires_at": _earliest(each.expires_at for each in done.outcomes),
+        "renew_after": _earliest(each.renew_after for each in done.outcomes),
+        "issued_at": _earliest(each.issued_at for each in done.outcomes),
+        "error": done.error,
+    }
+    if diff_mode:
+        result["diff"] = [
+            *(_diff(f"{each.namespace}/{name}", each) for each in done.outcomes if each.after),
+            *(_diff(f"{each.namespace}/{each.name}", each) for each in done.steps if each.after is not None),
+        ]
+    return result
+
+
+def _earliest(moments: Iterable[datetime | None]) -> str | None:
+    first = min(filter(None, moments), default=None)
+    return format_rfc3339(first) if first else None
+
+
+def _message(name: str, done: Done, failures: list[Outcome | Step]) -> str:
+    if done.error:
+        return done.error["msg"]
+    if failures:
+        return "; ".join(f"{each.namespace}: {each.message}" for each in failures[:5])
+    counts: dict[str, int] = {}
+    for each in done.outcomes:
+        counts[each.state] = counts.get(each.state, 0) + 1
+    told = [f"{count} {state}" for state, count in sorted(counts.items())]
+    told += [f"{len(done.removed)} removed"] if done.removed else []
+    told += [f"{len(done.accounts)} service accounts"] if done.accounts else []
+    return f"pull secret {name}: " + (", ".join(told) or "nothing to do")
+
+
+def _diff(header: str, done: Outcome | Step) -> dict:
+    return {"before": done.before or {}, "after": done.after, "before_header": header, "after_header": header}
+
+
+FEATURE = Feature(
+    argument_spec=ARGUMENT_SPEC,
+    libraries=("kubernetes",),
+    run=run,
+    rules=RULES,
+)

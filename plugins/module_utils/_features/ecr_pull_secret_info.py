@@ -1,0 +1,222 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""ecr_pull_secret_info: the function that the module and its action plugin share.
+
+What always holds: of Secrets the metadata is asked for and nothing else, so that no login can be in a result. All that
+is told is what the marks say that this collection left there; whoever edits one of them shows, see Held.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+
+from .._cluster.client import Cluster, KubernetesError, connect
+from .._contract.resources import CLUSTER_KIND, LEGACY_KIND, MANAGED_BY_LABEL, check_secret_name
+from .._contract.targets import Names
+from .._contract.timestamps import format_rfc3339
+from .._reconcile.request import PLAYBOOK
+from .._secret import merge, pull_secret, shared_entries
+from .._secret.pull_secret import Held, Owner, Wanted
+from .runtime import Feature
+
+ARGUMENT_SPEC = {
+    **AUTH_ARG_SPEC,
+    # Not a secret: masking the name would blot it out wherever it occurs in a result.
+    "secret_name": {"type": "str", "no_log": False},
+    "namespaces": {"type": "list", "elements": "str"},
+    "expires_within_seconds": {"type": "int"},
+}
+A_YEAR = 365 * 24 * 3600
+# Our own Secrets have both labels, or with no custom resource the first; somebody's Secret that we share the second.
+_OURS = (
+    {"label_selector": f"{MANAGED_BY_LABEL}={pull_secret.MANAGED_BY}"},
+    {"label_selector": pull_secret.OWNER_LABEL},
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A Secret that was found.
+
+    owners are the custom resources that it was written for, of which only the UID may be known; parts what each of
+    those that wrote to it, or a playbook, has in it. is_managed says that this collection did so.
+    """
+
+    metadata: Mapping
+    owners: tuple[Owner, ...]
+    parts: tuple[Held, ...]
+    is_managed: bool
+
+    @classmethod
+    def of(cls, metadata: Mapping) -> Finding:
+        """Return what the metadata of a Secret tells."""
+        owners, is_marked = _owners(metadata), _is_marked(metadata)
+        own, shared = [_own_part(metadata, each) for each in owners], _shared_parts(metadata)
+        if not (own or shared) and pull_secret.PLACE in pull_secret.annotations_of(metadata):
+            own = [_own_part(metadata, None)]  # a copy: nobody renews it, but it has a life
+        # Whoever else is an owner has nothing in it besides.
+        written = sorted(own, key=lambda each: not each.is_intact)[:1]
+        return cls(
+            metadata,
+            (
+                *(each for each in owners if each),
+                *(_known_by_uid(uid) for uid in sorted(shared) if uid != PLAYBOOK),
+            ),
+            (*written, *shared.values()),
+            bool((owners and is_marked) or shared),
+        )
+
+    def dies_by(self, limit: datetime) -> bool:
+        """Return whether a token in it is dead at that time, or may be: somebody took away what told of its life."""
+        return any(each.expires_at <= limit if each.expires_at else self.is_managed for each in self.parts)
+
+    def as_dict(self, now: datetime) -> dict:
+        """Return the form in which a result lists it."""
+        expires_at = _earliest(each.expires_at for each in self.parts)
+        renew_after = _earliest(each.renew_after for each in self.parts)
+        seconds = math.ceil((expires_at - now).total_seconds()) if expires_at else None
+        return {
+            "namespace": self.metadata["namespace"],
+            "name": self.metadata["name"],
+            "managed": self.is_managed,
+            "shared": any(each.is_shared for each in self.parts),
+            "intact": self.is_managed and all(each.is_intact for each in self.parts),
+            "held_by": "" if self.is_managed else _holder(self.metadata),
+            "owners": [_owner_as_dict(each) for each in self.owners],
+            "requested": sorted({entry for each in self.parts for entry in each.entries}),
+            "expires_at": format_rfc3339(expires_at) if expires_at else None,
+            "renew_after": format_rfc3339(renew_after) if renew_after else None,
+            "expires_in": seconds,
+            "expired": seconds is not None and seconds <= 0,
+        }
+
+
+def _owners(metadata: Mapping) -> list[Owner | None]:
+    """Return the custom resources that a Secret which is not shared was written for; None stands for a playbook."""
+    referred = [
+        Owner(each["apiVersion"], each["kind"], _namespace_of(each, metadata), each["name"], each["uid"], 0)
+        for each in metadata.get("ownerReferences") or []
+        if pull_secret.is_of_group(each)
+    ]
+    uid = (metadata.get("labels") or {}).get(pull_secret.OWNER_LABEL)
+    is_known = uid in (None, shared_entries.SHARED, *(each.uid for each in referred))
+    labelled = [] if is_known else [_known_by_uid(uid)]
+    return [each for each in (*referred, *labelled) or (None,) if pull_secret.is_ours(metadata, each)]
+
+
+def _known_by_uid(uid: str) -> Owner:
+    return Owner("", "", "", "", uid, 0)
+
+
+def _namespace_of(reference: Mapping, metadata: Mapping) -> str:
+    """Kubernetes has owners in the namespace of what they own, or in none."""
+    return "" if reference["kind"] in (CLUSTER_KIND, LEGACY_KIND) else metadata["namespace"]
+
+
+def _own_part(metadata: Mapping, owner: Owner | None) -> Held:
+    """Whatever identity it is for will do, but for a custom resource it has one."""
+    unknown = "unknown" if owner else ""
+    identity = pull_secret.annotations_of(metadata).get(pull_secret.IDENTITY, unknown)
+    return Held.of(metadata, Wanted(metadata["name"], owner, identity))
+
+
+def _shared_parts(metadata: Mapping) -> dict[str, Held]:
+    """Return what stands in a shared Secret by the UID of who put it there, or PLAYBOOK."""
+    wanted = {
+        uid: Wanted(metadata["name"], None, mark.identity) for uid, mark in shared_entries.marks(metadata).items()
+    }
+    held = {uid: merge.held(metadata, each, uid) for uid, each in wanted.items()}
+    return {uid: each for uid, each in held.items() if each}
+
+
+def _is_marked(metadata: Mapping) -> bool:
+    """Return whether a Secret has any of our marks; those of kube-ecr-secrets-operator have none."""
+    labels, annotations = metadata.get("labels") or {}, pull_secret.annotations_of(metadata)
+    is_labelled = labels.get(MANAGED_BY_LABEL) == pull_secret.MANAGED_BY or pull_secret.OWNER_LABEL in labels
+    return is_labelled or pull_secret.PLACE in annotations or shared_entries.ANNOTATION in annotations
+
+
+def _holder(metadata: Mapping) -> str:
+    place = pull_secret.annotations_of(metadata).get(pull_secret.PLACE)
+    if place not in (None, pull_secret.place_of(metadata)):
+        return f"is a copy of {place}"
+    if place is None and _is_marked(metadata):
+        return "is a copy of a Secret of kube_ecr.secrets"
+    return pull_secret.holder(metadata)
+
+
+def _owner_as_dict(owner: Owner) -> dict:
+    return {name: getattr(owner, name) or None for name in ("kind", "namespace", "name", "uid")}
+
+
+def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
+    return min(filter(None, moments), default=None)
+
+
+def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
+    """Tell which pull secrets there are; nothing is changed, so check mode makes no difference.
+
+    params are validated options. Returns the result of the task (see RETURN of the module).
+    """
+    try:
+        name, namespaces, seconds = _checked(params)
+        found = [Finding.of(each) for each in _listed(connect(params), name, namespaces)]
+    except ValueError as invalid:
+        return _failure("InvalidOption", str(invalid))
+    except KubernetesError as error:
+        return _failure(error.reason, str(error))
+    now = datetime.now(timezone.utc)
+    told = [
+        each.as_dict(now)
+        for each in found
+        if (name or each.is_managed) and (seconds is None or each.dies_by(now + timedelta(seconds=seconds)))
+    ]
+    return {
+        "changed": False,
+        "pull_secrets": sorted(told, key=lambda each: (each["namespace"], each["name"])),
+        # All in UTC and of one form, so that the least text is the earliest time.
+        "expires_at": min((each["expires_at"] for each in told if each["expires_at"]), default=None),
+    }
+
+
+def _checked(params: dict) -> tuple[str | None, Names, int | None]:
+    """Return the options that pick Secrets. Raises ValueError naming the option."""
+    name, listed, seconds = params["secret_name"], params["namespaces"], params["expires_within_seconds"]
+    if name is not None:
+        check_secret_name(name)
+    namespaces = Names.of_namespaces(listed, "namespaces")
+    if listed is not None and not namespaces:
+        raise ValueError("namespaces: the list is empty; leave the option out for all namespaces")
+    if seconds is not None and not 0 <= seconds <= A_YEAR:
+        raise ValueError(f"expires_within_seconds: {seconds} is not between 0 and {A_YEAR} (a year)")
+    return name, namespaces, seconds
+
+
+def _listed(cluster: Cluster, name: str | None, namespaces: Names) -> Iterator[Mapping]:
+    """Yield the metadata of each Secret once; literal names need no right in other namespaces."""
+    selections = ({"field_selector": f"metadata.name={name}"},) if name else _OURS
+    places = namespaces.literals if namespaces.literals and not namespaces.globs else ("",)
+    seen = set()
+    for selection in selections:
+        for place in places:
+            for metadata in cluster.list_metadata("secrets", namespace=place, **selection):
+                is_wanted = not namespaces or namespaces.matches(metadata["namespace"])
+                if is_wanted and metadata["uid"] not in seen:
+                    seen.add(metadata["uid"])
+                    yield metadata
+
+
+def _failure(reason: str, message: str) -> dict:
+    return {"changed": False, "failed": True, "msg": message, "error": {"reason": reason, "msg": message}}
+
+
+FEATURE = Feature(
+    argument_spec=ARGUMENT_SPEC,
+    libraries=("kubernetes",),
+    run=run,
+)

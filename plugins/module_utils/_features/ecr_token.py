@@ -1,0 +1,220 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""ecr_token: the function that the module and its action plugin share."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ansible.module_utils.basic import env_fallback
+
+from .._aws.access import check_external_id, check_role_arn, check_session_name
+from .._aws.authorizations import MalformedAnswer, from_answer
+from .._aws.client import SESSION_NAME, AWSError, Calls, Credentials, connect, get_authorization_tokens, partitions
+from .._aws.registries import PUBLIC_HOSTS, RegistryError, host_of, token_call
+from .._contract.resources import check_region, check_registries
+from .runtime import Feature
+
+# The options that say who asks, without the names that AWS' own tools give them: what the lookup plugin returns.
+_IN_CREDENTIALS = {
+    "access_key": {"type": "str", "no_log": True},
+    "secret_key": {"type": "str", "no_log": True},
+    "session_token": {"type": "str", "no_log": True},
+    "web_identity_token": {"type": "str", "no_log": True},
+    "web_identity_role_arn": {"type": "str"},
+    "role_arn": {"type": "str"},
+    "external_id": {"type": "str", "no_log": True},
+    "role_session_name": {"type": "str"},
+}
+ARGUMENT_SPEC = {
+    "credentials": {"type": "dict", "no_log": True, "options": _IN_CREDENTIALS},
+    "region": {
+        "type": "str",
+        "aliases": ["aws_region"],
+        "fallback": (env_fallback, ["AWS_REGION", "AWS_DEFAULT_REGION"]),
+    },
+    "access_key": {"type": "str", "aliases": ["aws_access_key_id", "aws_access_key"], "no_log": True},
+    "secret_key": {"type": "str", "aliases": ["aws_secret_access_key", "aws_secret_key"], "no_log": True},
+    "session_token": {"type": "str", "aliases": ["aws_session_token"], "no_log": True},
+    "web_identity_token": {"type": "str", "no_log": True},
+    # The name of a file is no secret.
+    "web_identity_token_file": {"type": "path", "no_log": False},
+    "web_identity_role_arn": {"type": "str"},
+    "profile": {"type": "str", "aliases": ["aws_profile"]},
+    "role_arn": {"type": "str"},
+    "external_id": {"type": "str", "no_log": True},
+    "role_session_name": {"type": "str", "default": SESSION_NAME},
+    "registries": {"type": "list", "elements": "str"},
+    "public": {"type": "bool", "default": False},
+    "endpoint_url": {"type": "str", "aliases": ["aws_endpoint_url"]},
+}
+
+_SECRETS = ("access_key", "secret_key", "session_token", "web_identity_token")
+_OTHERS = ("web_identity_token_file", "web_identity_role_arn", "profile", "role_arn", "external_id")
+
+
+def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
+    """Ask AWS for authorization tokens; nothing is changed, so check mode makes no difference.
+
+    params are validated options. Returns the result of the task (see RETURN of the module).
+    """
+    calls = Calls()
+    try:
+        result = _ask(_unpacked(params), calls)
+    except AWSError as error:
+        result = _result([], [_error(None, error.reason, str(error))])
+    except ValueError as error:
+        result = _result([], [_error(None, "InvalidOption", str(error))])
+    return {**result, "calls": calls.told()}
+
+
+def _unpacked(params: dict) -> dict:
+    """Return the options with those in credentials beside the others. Raises ValueError if one stands in both."""
+    inside = {name: value for name, value in (params["credentials"] or {}).items() if value is not None}
+    for name in inside:
+        if params[name] is not None and params[name] != ARGUMENT_SPEC[name].get("default"):
+            raise ValueError(f"{name}: is given twice, beside credentials and in it")
+    return {**params, **inside}
+
+
+def _ask(params: dict, calls: Calls) -> dict:
+    credentials = _credentials(params)
+    entries = _entries(params)
+    session = connect(credentials, calls)
+    if not entries and session.region is None:
+        raise ValueError(_NO_REGION)
+    return _authorize(session, entries or [session.region])
+
+
+_NO_REGION = "region: is missing; give an AWS region such as eu-west-1, or set AWS_REGION"
+
+
+def _authorize(session, entries: list[str]) -> dict:
+    errors, calls = [], {}
+    for entry in entries:
+        try:
+            calls[entry] = session.reached(token_call(entry, session.region or "", partitions()))
+        except RegistryError as error:
+            errors.append(_error(entry, "InvalidRegistry", f"registries: {error}"))
+    answers = get_authorization_tokens(session, dict.fromkeys(calls.values()))
+    now = datetime.now(timezone.utc)
+    authorizations = []
+    for entry, call in calls.items():
+        answer = answers[call]
+        if isinstance(answer, AWSError):
+            errors.append(_error(entry, answer.reason, str(answer)))
+            continue
+        try:
+            authorizations.append(from_answer(answer, entry, now).as_dict())
+        except MalformedAnswer as error:
+            errors.append(_error(entry, "MalformedAnswer", str(error)))
+    return _result(authorizations, errors)
+
+
+def _result(authorizations: list[dict], errors: list[dict]) -> dict:
+    result = {"changed": False, "authorizations": authorizations, "errors": errors}
+    if errors:
+        messages = dict.fromkeys(each["msg"] for each in errors)
+        result.update(failed=True, msg="; ".join(messages))
+    return result
+
+
+def _error(requested: str | None, reason: str, message: str) -> dict:
+    return {"requested": requested, "reason": reason, "msg": message}
+
+
+def _entries(params: dict) -> list[str]:
+    """Return what logins are wanted for; none means the caller's own registry. Raises ValueError."""
+    listed = params["registries"] or []
+    for each in listed:
+        host, at, region = each.partition("@")
+        if at or host_of(each) is None:
+            check_region(region if at else each, "registries")
+        if host_of(each):
+            check_registries([host])
+    if params["public"]:
+        own = [] if listed or not params["region"] else [params["region"]]
+        listed = [*own, *listed, PUBLIC_HOSTS[0]]
+    return list(dict.fromkeys(listed))
+
+
+def _credentials(params: dict) -> Credentials:
+    """Refuse what cannot be meant before any call. Raises ValueError naming the option.
+
+    An option that is given but empty is refused too: it is a variable that was not set, and falling back
+    to the ambient credentials would then use somebody else's rights.
+    """
+    given = {name: params[name] for name in (*_SECRETS, *_OTHERS) if params[name] is not None}
+    if "web_identity_token_file" in given and "web_identity_token" not in given:
+        given["web_identity_token"] = _content(given["web_identity_token_file"])
+    for name, value in given.items():
+        _check_text(name, value)
+    _check_ways(given)
+    if params["region"] is not None:
+        check_region(params["region"])
+    elif "access_key" in given or "web_identity_token" in given:
+        raise ValueError(_NO_REGION)
+    given.pop("web_identity_token_file", None)
+    return Credentials(
+        region=params["region"],
+        role_session_name=check_session_name(params["role_session_name"], "role_session_name"),
+        endpoint_url=params["endpoint_url"],
+        **_with_roles(given),
+    )
+
+
+def _content(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"web_identity_token_file: {path} cannot be read, or holds no token") from None
+
+
+def _check_text(name: str, value: str) -> None:
+    if not value:
+        raise ValueError(f"{name}: is given but empty")
+    if value != value.strip() or (name in _SECRETS and not value.isascii()):
+        raise ValueError(f"{name}: begins or ends with white space (a trailing newline?) or is not ASCII")
+
+
+def _check_ways(given: dict[str, str]) -> None:
+    if ("access_key" in given) != ("secret_key" in given):
+        missing = "secret_key" if "access_key" in given else "access_key"
+        raise ValueError(f"{missing}: is missing; access_key and secret_key come as a pair")
+    if "session_token" in given and "access_key" not in given:
+        raise ValueError("session_token: needs access_key and secret_key beside it")
+    if "profile" in given and "access_key" in given:
+        raise ValueError("profile: cannot be used together with access_key and secret_key")
+    if "web_identity_token" in given and ("access_key" in given or "profile" in given):
+        raise ValueError("web_identity_token: cannot be used together with access_key and secret_key, or profile")
+
+
+def _with_roles(given: dict[str, str]) -> dict[str, str]:
+    """A web identity without a role of its own assumes role_arn."""
+    for name in ("role_arn", "web_identity_role_arn"):
+        if name in given:
+            check_role_arn(given[name], name)
+    if "web_identity_token" in given:
+        if "web_identity_role_arn" not in given and "role_arn" not in given:
+            raise ValueError("role_arn: is missing; a web identity token is good for nothing but to assume a role")
+        if "web_identity_role_arn" not in given:
+            given = {**given, "web_identity_role_arn": given["role_arn"]}
+            del given["role_arn"]
+    elif "web_identity_role_arn" in given:
+        raise ValueError("web_identity_role_arn: needs web_identity_token or web_identity_token_file beside it")
+    if "external_id" in given:
+        check_external_id(given["external_id"], "external_id")
+        if "role_arn" not in given:
+            raise ValueError(
+                "external_id: needs role_arn beside it, and is not for a role that a web identity token assumes"
+            )
+    return given
+
+
+FEATURE = Feature(
+    argument_spec=ARGUMENT_SPEC,
+    libraries=("boto3",),
+    run=run,
+    returns_secret=True,
+)

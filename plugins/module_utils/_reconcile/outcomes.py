@@ -1,0 +1,113 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What became of a namespace, a service account, or a Secret that is no longer wanted.
+
+Pure. before and after are what a diff may show; both are None where nothing was changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .._cluster.client import CONFLICT_ATTEMPTS, KubernetesError
+from .._contract.timestamps import format_rfc3339
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a Secret or a service account is."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one target namespace; the moments are those of the token that it holds now, if it holds one.
+
+    renew_after is when it is to be renewed, issued_at when it was granted.
+    """
+
+    namespace: str
+    state: str
+    reason: str = ""
+    message: str = ""
+    expires_at: datetime | None = None
+    renew_after: datetime | None = None
+    issued_at: datetime | None = None
+    before: dict | None = field(default=None, compare=False)
+    after: dict | None = field(default=None, compare=False)
+
+    def as_dict(self) -> dict:
+        """Return the form in which a result lists it."""
+        return {
+            "namespace": self.namespace,
+            "state": self.state,
+            "reason": self.reason,
+            "msg": self.message,
+            "expires_at": format_rfc3339(self.expires_at) if self.expires_at else None,
+        }
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was done to one object besides the Secrets of targets."""
+
+    namespace: str
+    name: str
+    state: str
+    reason: str = ""
+    message: str = ""
+    before: dict | None = field(default=None, compare=False)
+    after: dict | None = field(default=None, compare=False)
+
+    def as_dict(self) -> dict:
+        """Return the form in which a result lists it."""
+        return {
+            "namespace": self.namespace,
+            "name": self.name,
+            "state": self.state,
+            "reason": self.reason,
+            "msg": self.message,
+        }
+
+
+def stepwise(place: Place, act: Callable[[Place], Step | None]) -> Step | None:
+    """Return what an act on an object comes to; never raises.
+
+    A conflict means that somebody was faster, so it is done again. What is not there, or goes with its namespace, needs
+    nothing done.
+    """
+    for attempt in range(CONFLICT_ATTEMPTS):
+        try:
+            return act(place)
+        except KubernetesError as error:
+            if error.status == 404 or is_terminating(error):
+                return None
+            if error.status != 409 or attempt == CONFLICT_ATTEMPTS - 1:
+                return failed_step(place, error)
+    raise AssertionError("unreachable")
+
+
+def failed_step(place: Place, error: KubernetesError) -> Step:
+    """Return what a refusal comes to."""
+    return Step(place.namespace, place.name, "failed", error.reason, str(error))
+
+
+def refused(namespace: str, error: KubernetesError, valid_until: datetime | None = None) -> Outcome:
+    """Word a refusal. A namespace that is not there, or is on its way out, is waited for: that is no failure."""
+    if error.status == 404:
+        return Outcome(namespace, "pending", "NamespaceNotFound", f"namespace {namespace} does not exist yet")
+    if is_terminating(error):
+        return Outcome(namespace, "pending", "NamespaceTerminating", f"namespace {namespace} is being deleted")
+    return Outcome(namespace, "failed", error.reason, str(error), valid_until)
+
+
+def is_terminating(error: KubernetesError) -> bool:
+    """Return whether the API server refused because the namespace is being deleted.
+
+    https://github.com/kubernetes/kubernetes: plugin/pkg/admission/namespace/lifecycle
+    """
+    return error.status == 403 and "because it is being terminated" in error.text

@@ -1,0 +1,183 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What ecr_pull_secret is asked to do: by options that a person wrote, or by an item of the inventory pull_secrets.
+
+Pure. Options are checked here; an item was checked by whoever made it (see items), and brings along what stands in the
+cluster (see observe), so that nothing need be read twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .._aws.authorizations import Authorization, from_options
+from .._contract.resources import check_namespaces, check_secret_name, check_template
+from .._contract.targets import Names
+from .._secret.pull_secret import Held, Logins, Owner, Wanted
+from .outcomes import Place
+
+# What stands for the owner in marks on shared objects where there is none.
+PLAYBOOK = "playbook"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted, and what is known.
+
+    namespaces is None where it cannot be told what is wanted: then nothing is written, and nothing removed. known are
+    the Secrets of ours that stand in the cluster, sibling one to copy logins from, accounts the service accounts that
+    are not as they should be; each is None where nobody looked. error says why a resource cannot be served.
+    """
+
+    wanted: Wanted
+    namespaces: tuple[str, ...] | None
+    service_accounts: Names = field(default_factory=Names)
+    policy: str = "Fail"
+    is_absent: bool = False
+    is_orphaned: bool = False
+    is_due: bool = True
+    force: bool = False
+    known: Mapping[Place, Held] | None = None
+    sibling: Place | None = None
+    accounts: tuple[Place, ...] | None = None
+    has_finalizer: bool = False
+    error: Mapping | None = None
+
+    @property
+    def key(self) -> str:
+        """What stands for the owner in marks on shared Secrets."""
+        return self.wanted.owner.uid if self.wanted.owner else PLAYBOOK
+
+    @property
+    def account_key(self) -> str:
+        """What stands for it in marks on service accounts, to which playbooks may give more than one pull secret."""
+        return self.wanted.owner.uid if self.wanted.owner else f"{PLAYBOOK}/{self.wanted.name}"
+
+    def known_in(self, namespace: str) -> Held | None:
+        """Return the Secret of ours that stands under the name that is wanted, as far as anybody looked."""
+        return (self.known or {}).get(Place(namespace, self.wanted.name))
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether it can be told what the request wants; what stands is left alone until it can."""
+        return self.is_absent or self.namespaces is not None
+
+    def is_target(self, namespace: str) -> bool:
+        """Return whether a namespace is to have the Secret."""
+        return not self.is_absent and namespace in (self.namespaces or ())
+
+    @property
+    def needs_finalizer(self) -> bool:
+        """Whether deleting the resource leaves something to undo that Kubernetes' garbage collector does not see to."""
+        is_kept = not self.is_absent and self.wanted.owner is not None
+        return is_kept and bool(self.service_accounts or self.policy == "Merge" or self.is_orphaned)
+
+    @classmethod
+    def of_options(cls, params: Mapping) -> Request:
+        """Return what validated options ask for. Raises ValueError naming the option."""
+        if params["state"] == "present" and params["authorizations"] is None:
+            raise ValueError("authorizations: is missing; give what ecr_token returned, or state: absent")
+        entries = (each["requested"] or each["registry"] for each in params["authorizations"] or [])
+        refused = (each["requested"] for each in params["authorization_errors"] or [] if each["requested"])
+        wanted = Wanted(
+            name=check_secret_name(params["secret_name"]),
+            owner=None,
+            entries=tuple(sorted({*entries, *refused})),
+            labels=check_template(params["labels"], "labels", "labels"),
+            annotations=check_template(params["annotations"], "annotations", "annotations"),
+        )
+        return cls(
+            wanted,
+            namespaces=tuple(check_namespaces(params["namespaces"])),
+            service_accounts=Names.of_service_accounts(params["service_accounts"], "service_accounts"),
+            policy=params["existing_secret_policy"],
+            is_absent=params["state"] == "absent",
+            force=params["force"],
+        )
+
+    @classmethod
+    def of_item(cls, item: Mapping) -> Request:
+        """Return what an item of the inventory asks for."""
+        wanted = wanted_of(item)
+        secrets = item["secrets"]
+        accounts = item["accounts"]
+        held = None if secrets is None else [Held.from_dict(each) for each in secrets]
+        # What is suspended counts as not understood: nothing is written, and nothing removed, but all can be undone.
+        is_idle = item["namespaces"] is None or (item["suspended"] and item["state"] != "absent")
+        return cls(
+            wanted,
+            namespaces=None if is_idle else tuple(item["namespaces"]),
+            service_accounts=Names.of_service_accounts(item["service_accounts"]),
+            policy=item["existing_secret_policy"],
+            is_absent=item["state"] == "absent",
+            is_orphaned=item["deletion_policy"] == "Orphan",
+            is_due=item["due"],
+            known=None if held is None else {Place(each.namespace, each.name): each for each in held},
+            sibling=Place(**item["sibling"]) if item["sibling"] else None,
+            accounts=None if accounts is None else tuple(Place(**each) for each in accounts),
+            has_finalizer=item["has_finalizer"],
+            error=item["error"],
+        )
+
+
+def wanted_of(item: Mapping) -> Wanted:
+    """Return the Secret that an item of the inventory asks for."""
+    seconds = item["refresh_interval"]
+    return Wanted(
+        name=item["secret_name"],
+        owner=Owner(**item["owner"]),
+        identity=item["identity"],
+        entries=tuple(sorted(item["registries"])),
+        labels=item["labels"],
+        annotations=item["annotations"],
+        refresh_interval=None if seconds is None else timedelta(seconds=seconds),
+        nudge=item["nudge"],
+    )
+
+
+@dataclass(frozen=True)
+class Supply:
+    """What there is to write: logins that were just granted, or None; and why some, or all, were not."""
+
+    logins: Logins | None
+    error: Mapping | None
+
+    @classmethod
+    def of(cls, params: Mapping, request: Request, now: datetime) -> Supply:
+        """Return what the options hold for a request. Raises ValueError."""
+        if request.is_absent:
+            return cls(None, None)
+        if request.error:
+            return cls(None, _told(request.error))
+        # Others of the same identity may want tokens, and get none: that is no trouble of one that wants none.
+        errors = (params["authorization_errors"] or []) if request.is_due else []
+        for_all = next((each for each in errors if not each.get("requested")), None)
+        if for_all:
+            return cls(None, _told(for_all))
+        entries = request.wanted.entries
+        given = _authorizations(params["authorizations"] or [], now)
+        chosen = [each for each in given if each.requested in entries]
+        refused = [each for each in errors if each["requested"] in entries]
+        known = {each.requested for each in chosen}.union(each["requested"] for each in refused)
+        missing = [entry for entry in entries if entry not in known]
+        if missing and not request.is_due:
+            return cls(None, None)
+        if missing or not entries:
+            what = f"hold no login for {missing[0]}" if missing else "the list is empty, so there is nothing to write"
+            raise ValueError(f"authorizations: {what}")
+        logins = Logins.of(chosen, now, request.wanted.nudge) if chosen else None
+        return cls(logins, _told(refused[0]) if refused else None)
+
+
+def _told(error: Mapping) -> dict:
+    return {"reason": error["reason"], "msg": error["msg"]}
+
+
+def _authorizations(options: list[dict], now: datetime) -> list[Authorization]:
+    authorizations = [from_options(each) for each in options]
+    for each in authorizations:
+        if each.expires_at <= now:
+            raise ValueError(f"authorizations: the token for {each.registry} expired at {each.expires_at}")
+    return authorizations

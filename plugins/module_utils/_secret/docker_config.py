@@ -1,0 +1,165 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The content of a Secret of type kubernetes.io/dockerconfigjson.
+
+Pure. Written exactly as kubelet, containerd and Flux read it: bare host keys, with username, password
+and an auth that is base64 without line breaks
+(https://kubernetes.io/docs/concepts/containers/images/#config-json). Read with tolerance, because the
+content of somebody else's Secret can be anything; but never changed where it could not be understood.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+
+from .._aws.authorizations import Authorization
+
+SECRET_TYPE = "kubernetes.io/dockerconfigjson"
+DATA_KEY = ".dockerconfigjson"
+# What kubelet takes for the bare host too, since it strips the scheme, and /v1 or /v2 before a slash
+# (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/credentialprovider/keyring.go).
+_KEY_OF_HOST = re.compile(r"(?:https?://)?(?P<host>[^/]+)(?:/(?:v[12]/)?)?")
+
+
+class ContentError(ValueError):
+    """The content of a Secret is no docker config. The message quotes nothing of it."""
+
+
+def render(authorizations: Iterable[Authorization]) -> str:
+    """Return the docker config JSON for these authorizations; the same input gives the same text."""
+    auths = {
+        each.registry: {
+            "username": each.username,
+            "password": each.password,
+            "auth": base64.b64encode(f"{each.username}:{each.password}".encode()).decode(),
+        }
+        for each in authorizations
+    }
+    return json.dumps({"auths": auths}, sort_keys=True, separators=(",", ":"))
+
+
+def merge(config: str, other: str, hosts: Iterable[str]) -> str:
+    """Return a docker config JSON with the logins of other for these hosts added, which other holds."""
+    merged, source = json.loads(config), json.loads(other)["auths"]
+    merged["auths"].update({host: source[host] for host in hosts})
+    return json.dumps(merged, sort_keys=True, separators=(",", ":"))
+
+
+def registries(config: str) -> list[str]:
+    """Return, sorted, the hosts that a docker config JSON holds a complete login for.
+
+    Whatever is not a docker config, or not a login as render writes it, counts as nothing.
+    """
+    try:
+        auths = json.loads(config)["auths"]
+        return sorted(host for host, entry in auths.items() if _is_complete(entry))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+
+
+def _is_complete(entry: object) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    login = f"{entry.get('username')}:{entry.get('password')}".encode(errors="surrogatepass")
+    return bool(entry.get("password")) and entry.get("auth") == base64.b64encode(login).decode()
+
+
+def fingerprint(config: str) -> str:
+    """Return 12 hex digits that tell two docker configs apart and reveal nothing of either."""
+    return hashlib.sha256(config.encode()).hexdigest()[:12]
+
+
+def stored(data: Mapping[str, str] | None) -> str:
+    """Return the docker config JSON in the data of a Secret, empty if there is none; raise ContentError."""
+    try:
+        return base64.b64decode((data or {}).get(DATA_KEY) or "", validate=True).decode()
+    except ValueError:
+        raise ContentError(f"{DATA_KEY} is not text in UTF-8") from None
+
+
+def logins(text: str) -> dict[str, dict]:
+    """Return the entries of a docker config JSON by host; raise ContentError."""
+    return _auths(_parse(text))
+
+
+def with_logins(text: str, ours: Mapping[str, dict]) -> str:
+    """Return a docker config JSON with these entries in it, by host; raise ContentError.
+
+    Other entries for the same hosts, as under C(https://HOST), are taken out: kubelet would try them too. All
+    else stays in its order. The text comes back as it is if that changes nothing.
+    """
+    config = _parse(text)
+    held = _auths(config)
+    auths = {key: entry for key, entry in held.items() if key in ours or _host(key) not in ours}
+    auths.update(ours)
+    return _replaced(text, config, auths)
+
+
+def without_logins(text: str, hosts: Iterable[str]) -> str:
+    """Return a docker config JSON without the entries of these hosts, as with_logins makes them; see there."""
+    config, gone = _parse(text), set(hosts)
+    return _replaced(text, config, {key: entry for key, entry in _auths(config).items() if key not in gone})
+
+
+def selected(text: str, hosts: Iterable[str]) -> str:
+    """Return a docker config JSON of the complete logins for these hosts that text holds, and nothing else of it."""
+    wanted = set(hosts).intersection(registries(text))
+    return merge(render([]), text, wanted) if wanted else render([])
+
+
+def is_empty(text: str) -> bool:
+    """Return whether a docker config JSON holds nothing at all; what cannot be read holds something."""
+    try:
+        return not any(_parse(text).values())
+    except ContentError:
+        return False
+
+
+def _replaced(text: str, config: dict, auths: dict) -> str:
+    if auths == _auths(config):
+        return text
+    try:
+        return json.dumps({**config, "auths": auths}, separators=(",", ":"), allow_nan=False)
+    except (ValueError, RecursionError):
+        raise ContentError(f"{DATA_KEY} holds something that cannot be written again") from None
+
+
+def _parse(text: str) -> dict:
+    """Return an object whose auths are one, null or missing."""
+    try:
+        config = json.loads(text, object_pairs_hook=_object) if text.strip() else None
+    except ContentError:
+        raise
+    except (ValueError, RecursionError):
+        raise ContentError(f"{DATA_KEY} is not valid JSON") from None
+    if config is None:
+        return {}
+    if not isinstance(config, dict):
+        raise ContentError(f"{DATA_KEY} is JSON, but not an object")
+    if not isinstance(config.get("auths"), (dict, type(None))):
+        raise ContentError(f"auths in {DATA_KEY} is not an object")
+    if not all(isinstance(entry, (dict, type(None))) for entry in _auths(config).values()):
+        # Kubelet would refuse our login together with it.
+        raise ContentError(f"an entry of auths in {DATA_KEY} is not an object")
+    return config
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict:
+    """Kubelet puts the parts of what stands there twice together; one of them would be lost here."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ContentError(f"{DATA_KEY} has a key twice in one object")
+    return found
+
+
+def _auths(config: dict) -> dict[str, dict]:
+    return config.get("auths") or {}
+
+
+def _host(key: str) -> str | None:
+    found = _KEY_OF_HOST.fullmatch(key)
+    return found["host"] if found else None

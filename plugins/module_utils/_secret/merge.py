@@ -1,0 +1,244 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Secrets that are not ours alone: what the policy Merge puts in, and takes out again.
+
+Pure. What each resource put in is marked (see shared_entries). Everything is written by JSON merge patch, tied to the
+resourceVersion that was read: whoever changed the Secret meanwhile makes it a conflict, and it is read again.
+(https://www.rfc-editor.org/rfc/rfc7386: null takes a key away.)
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from enum import Enum
+
+from . import docker_config, pull_secret
+from .pull_secret import MANAGED_BY, MANAGED_BY_LABEL, OWNER_LABEL, Held, Logins, Wanted
+from .shared_entries import (
+    ANNOTATION,
+    EDITED,
+    SHARED,
+    Mark,
+    annotation,
+    edited,
+    manages,
+    marked,
+    named_by_others,
+    told_by,
+)
+
+_UNREADABLE = "not a docker config"
+
+
+class Undo(Enum):
+    """What to do instead of a patch: delete the object, tied to the UID and resourceVersion that were read."""
+
+    DELETE = "delete"
+
+
+def is_sound(metadata: Mapping, uid: str) -> bool:
+    """Return whether the metadata of a Secret tells that our part in it stands as we wrote it."""
+    told, label = told_by(metadata), (metadata.get("labels") or {}).get(OWNER_LABEL)
+    is_told = uid in told and not edited(told[uid]) and label == SHARED
+    return is_told and manages(metadata, "data", docker_config.DATA_KEY)
+
+
+def sharers(metadata: Mapping) -> set[str]:
+    """Return who has put something into a Secret that is shared, by UID."""
+    return set(told_by(metadata))
+
+
+def conflict(metadata: Mapping, uid: str) -> tuple[str, str] | None:
+    """Return why a Secret cannot become the own one of the resource of the UID (reason, message), None if it can."""
+    others = sharers(metadata) - {uid}
+    if not others:
+        return None
+    return "SecretConflict", (
+        f"secrets/{metadata['name']} in namespace {metadata['namespace']} exists and holds logins that others merged "
+        f"into it ({', '.join(sorted(others))}); it was left as it is. Set existingSecretPolicy "
+        "(existing_secret_policy) to Merge, or choose another name for the pull secret"
+    )
+
+
+def obstacle(secret: Mapping) -> tuple[str, str] | None:
+    """Return why nothing can be put into an existing Secret (reason, message), or None if it can."""
+    metadata = secret["metadata"]
+    label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
+    if pull_secret.is_held(metadata):
+        holders = ", ".join(f"{each['kind']}/{each['name']}" for each in metadata["ownerReferences"])
+        return "SecretConflict", (
+            f"{label} is looked after by {holders}, which would undo any change; it was left as it is. "
+            "Delete it there, or choose another name for the pull secret"
+        )
+    unfit = pull_secret.unfit(secret)
+    if unfit:
+        return unfit
+    try:
+        docker_config.logins(docker_config.stored(secret.get("data")))
+    except docker_config.ContentError as error:
+        return "InvalidSecretContent", (
+            f"{label} holds nothing that a login could be added to: {error}; it was left as it is. "
+            "Mend it, delete it, or choose another name for the pull secret"
+        )
+    return None
+
+
+def manifest(
+    namespace: str,
+    name: str,
+    uid: str,
+    config_text: str,
+    mark: Mark,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> dict:
+    """Return the Secret to make where there is none; labels and annotations are those of the secretTemplate.
+
+    It has no owner reference: others may add to it, and would lose that with the resource.
+    """
+    told = replace(mark, names=_hosts(config_text), created=True).as_dict()
+    place = {"name": name, "namespace": namespace}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": docker_config.SECRET_TYPE,
+        "metadata": {
+            **place,
+            "labels": {**(labels or {}), MANAGED_BY_LABEL: MANAGED_BY, OWNER_LABEL: SHARED},
+            "annotations": {**(annotations or {}), ANNOTATION: annotation(place, {uid: told})},
+        },
+        "data": _data(config_text),
+    }
+
+
+def merge_patch(secret: Mapping, uid: str, config_text: str, mark: Mark) -> dict | None:
+    """Return the patch that puts the logins of a docker config JSON into a Secret, None if all is there and sound.
+
+    Hosts that our old mark names and the new one does not are taken out; one that both name, and that there is no new
+    login for, stays as it is. Whether the Secret was made by us stays as it was. Raises ContentError (see obstacle).
+    """
+    metadata, before = secret["metadata"], docker_config.stored(secret.get("data"))
+    told, ours = told_by(metadata), docker_config.logins(config_text)
+    was = Mark.of(told.get(uid))
+    kept = set(was.names).intersection(mark.names, docker_config.logins(before))
+    gone = set(was.names) - kept - ours.keys() - named_by_others(told, uid)
+    text = docker_config.with_logins(docker_config.without_logins(before, gone), ours)
+    is_tracked = bool(text.strip() and metadata.get("managedFields"))
+    if text == before and is_tracked and not manages(metadata, "data", docker_config.DATA_KEY):
+        # The API server counts a field as ours only when we change it, so it gets another text of the same meaning.
+        text = before[:-1] if before.endswith("\n") else f"{before}\n"
+    mark = replace(mark, names=tuple(sorted(kept.union(ours))), created=was.created)
+    others = _others(secret, uid, is_rewritten=text != before)
+    return _patch(secret, {**others, uid: mark.as_dict()}, before, text)
+
+
+def unmerge_patch(secret: Mapping, uid: str, *, keep_logins: bool = False) -> dict | Undo | None:
+    """Return the patch that takes out what the resource of the UID put in, None if it put nothing in.
+
+    What another one names too stays. A Secret that we made, and that nobody else put anything into, is to be deleted.
+    With keep_logins only the marks go.
+    """
+    metadata, told = secret["metadata"], told_by(secret["metadata"])
+    if uid not in told:
+        return None
+    mark = Mark.of(told[uid])
+    gone = [] if keep_logins else set(mark.names) - named_by_others(told, uid)
+    try:
+        before = docker_config.stored(secret.get("data"))
+        text = docker_config.without_logins(before, gone)
+    except docker_config.ContentError:  # somebody's, and nothing that logs in
+        before = text = _UNREADABLE
+    others = _others(secret, uid, is_rewritten=text != before)
+    is_last_maker = mark.created and not others and (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
+    if is_last_maker and not keep_logins and _holds_nothing(secret, text):
+        return Undo.DELETE
+    if mark.created and others:  # whoever goes last deletes it
+        heir = min(others)
+        others[heir] = {**Mark.of(others[heir]).as_dict(), **edited(others[heir]), "created": True}
+    patch = _patch(secret, others, before, text)
+    if patch and is_last_maker:
+        patch["metadata"].setdefault("labels", {})[MANAGED_BY_LABEL] = None
+    return patch
+
+
+def held_logins(secret: Mapping, uid: str) -> str:
+    """Return a docker config JSON of the complete logins in a Secret that our mark names, possibly none.
+
+    They can be written elsewhere only if the Secret is sound: else they may be anybody's.
+    """
+    names = Mark.of(told_by(secret["metadata"]).get(uid)).names
+    return docker_config.selected(pull_secret.content(secret), names)
+
+
+def logins_of(secret: Mapping, uid: str, now: datetime) -> Logins | None:
+    """Return held_logins with their life, None if they do not live or one that our mark names is missing."""
+    mark, config = Mark.of(told_by(secret["metadata"]).get(uid)), held_logins(secret, uid)
+    is_complete = set(mark.names) == set(docker_config.registries(config)) != set()
+    if not (is_complete and mark.renew_after and mark.expires_at and mark.expires_at > now):
+        return None
+    return Logins(config, mark.registries, mark.expires_at, mark.renew_after, mark.nudge)
+
+
+def held(metadata: Mapping, wanted: Wanted, uid: str) -> Held | None:
+    """Return what the metadata of a Secret tells of our part in it, None if we have none."""
+    told = told_by(metadata)
+    if uid not in told:
+        return None
+    mark = Mark.of(told[uid])
+    return Held(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        version=metadata["resourceVersion"],
+        is_intact=is_sound(metadata, uid) and mark.identity == wanted.identity,
+        has_shape=metadata["name"] == wanted.name,
+        entries=mark.registries,
+        expires_at=mark.expires_at,
+        renew_after=mark.renew_after,
+        is_shared=True,
+        nudge=mark.nudge,
+    )
+
+
+def is_only_ours(secret: Mapping, uid: str) -> bool:
+    """Return whether we made a Secret, and nobody else put anything into it."""
+    return unmerge_patch(secret, uid) is Undo.DELETE
+
+
+def _holds_nothing(secret: Mapping, text: str) -> bool:
+    is_claimed = bool(secret["metadata"].get("ownerReferences"))
+    return not is_claimed and set(secret.get("data") or {}) <= {docker_config.DATA_KEY} and docker_config.is_empty(text)
+
+
+def _others(secret: Mapping, uid: str, *, is_rewritten: bool) -> dict[str, object]:
+    """Return the marks of others than the UID.
+
+    When a Secret that somebody edited is written again, the API server counts it as ours, though what others put in may
+    be gone: then their marks say so.
+    """
+    metadata = secret["metadata"]
+    is_edited = metadata.get("managedFields") and not manages(metadata, "data", docker_config.DATA_KEY)
+    marks = {other: each for other, each in told_by(metadata).items() if other != uid}
+    if not (is_rewritten and is_edited):
+        return marks
+    return {other: {**each, **EDITED} if isinstance(each, dict) else each for other, each in marks.items()}
+
+
+def _patch(secret: Mapping, told: Mapping[str, object], before: str, text: str) -> dict | None:
+    metadata = marked(secret["metadata"], told)
+    if not metadata and text == before:
+        return None
+    patch: dict = {"metadata": {"resourceVersion": secret["metadata"]["resourceVersion"], **metadata}}
+    if text != before:
+        patch["data"] = _data(text)
+    return patch
+
+
+def _data(text: str) -> dict[str, str]:
+    return {docker_config.DATA_KEY: base64.b64encode(text.encode()).decode()}
+
+
+def _hosts(config_text: str) -> tuple[str, ...]:
+    return tuple(sorted(docker_config.logins(config_text)))

@@ -1,0 +1,274 @@
+"""Watches: each follows one source, whatever becomes of the connection.
+
+The library's own informer is not used: it takes no dicts, does not back off and has no time-out of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import urllib3
+
+from kube_ecr_runner.cluster.client import Cluster, KubernetesError
+from kube_ecr_runner.cluster.sources import Source
+from kube_ecr_runner.log import fields
+
+# What brings nothing and is over sooner was no watch.
+WATCH_LEAST_SECONDS = 1.0
+RELIST_SECONDS = (1.0, 30.0)
+# A right or an optional kind that is missing comes from a person, who may wait: it is asked for again at this pace in
+# the end.
+FORBIDDEN_SECONDS = 180.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """All objects of a source at one moment: one that is not among them is gone."""
+
+    source: Source
+    objects: tuple
+
+
+@dataclass(frozen=True)
+class Changed:
+    """One object of a source was added or modified, or is gone."""
+
+    source: Source
+    object: object
+    is_gone: bool
+
+
+class Pulse(Protocol):
+    """Who is told that watches live: monitor.Monitor."""
+
+    def watch_started(self, name: str) -> None:
+        """See monitor.Monitor."""
+
+    def watch_heard(self, name: str) -> None:
+        """See monitor.Monitor."""
+
+    def watch_failed(self, name: str, trouble: str) -> None:
+        """See monitor.Monitor."""
+
+    def watch_ended(self, name: str) -> None:
+        """See monitor.Monitor."""
+
+
+class Troubles:
+    """What keeps watches from working; said once for each cause, and once when it is over.
+
+    Watches usually fail together and for one cause: then it is said once for all that share one object of this class.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._causes: dict[str, str] = {}
+
+    def report(self, source: Source, error: KubernetesError) -> None:
+        """Note that a source cannot be read for now."""
+        cause = _cause(source, error)
+        with self._lock:
+            is_known = cause in self._causes.values()
+            self._causes[source.name] = cause
+            if not is_known:
+                _log.warning("cannot watch, trying again", extra=fields(watch=source.name, cause=cause))
+
+    def clear(self, source: Source) -> None:
+        """Note that a source can be read."""
+        with self._lock:
+            if self._causes.pop(source.name, None) is not None and not self._causes:
+                _log.info("watching again")
+
+    def forget(self, source: Source) -> None:
+        """Note that nobody reads a source any more."""
+        with self._lock:
+            self._causes.pop(source.name, None)
+
+
+def _cause(source: Source, error: KubernetesError) -> str:
+    """Return why a source cannot be read, and what to do."""
+    cause = source.absent if error.status == 404 and source.absent else error.text
+    return f"{cause}; {source.unseen}" if error.status == 403 and source.unseen else cause
+
+
+class Stream:
+    """Follows one source in a thread of its own: list, then watch from there, again and again.
+
+    Delivers Listed after each list and Changed after each event, from that thread. Whatever fails leads to a new
+    list, at once when the API server has forgotten where the watch stood (410), else after a growing delay; but for
+    silence, after which the watch is opened anew where it stood. Of an optional kind that the API server does not know
+    there are no objects.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        source: Source,
+        deliver: Callable[[Listed | Changed], None],
+        troubles: Troubles,
+        pulse: Pulse,
+    ) -> None:
+        self._thread = threading.Thread(target=self._follow, name=f"watch {source.name}", daemon=True)
+        self._cluster = cluster
+        self._source = source
+        self._deliver = deliver
+        self._troubles = troubles
+        self._pulse = pulse
+        self._stopping = threading.Event()
+        self._response: urllib3.BaseHTTPResponse | None = None
+        self._attempts = 0
+        # That the last watch was over before it brought anything: then it is no success that the next one begins.
+        self._is_shaky = False
+        self._hears_bookmarks = False
+        self._has_delivered = False
+        self._is_absent = False
+
+    def start(self) -> None:
+        """Begin to list and watch."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether the thread still works: after start(), until stop() took effect or something broke it."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End the thread soon; may be called from any thread."""
+        self._stopping.set()
+        response = self._response
+        if response is not None:
+            try:
+                response.shutdown()
+            except (OSError, RuntimeError, ValueError):
+                return  # it has ended by itself
+
+    def _follow(self) -> None:
+        self._pulse.watch_started(self._source.name)
+        try:
+            self._list_and_watch()
+        finally:
+            self._troubles.forget(self._source)
+            self._pulse.watch_ended(self._source.name)
+
+    def _list_and_watch(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                version = self._list()
+                while not self._stopping.is_set():
+                    version = self._watch(version)
+            except KubernetesError as error:
+                if self._stopping.is_set():
+                    continue
+                if error.status == 410 and not self._is_shaky:
+                    self._is_shaky = True
+                    continue
+                self._cannot_read(error)
+                self._stopping.wait(self._relist_delay(error))
+                self._attempts += 1
+
+    def _cannot_read(self, error: KubernetesError) -> None:
+        """Nobody waits for an optional kind; that it may not be read does not tell that what was seen is gone."""
+        is_absent = error.status == 404 and self._source.optional
+        if is_absent and not self._is_absent:
+            _log.info("not installed, and not needed", extra=fields(watch=self._source.name))
+        self._is_absent = is_absent
+        if is_absent:
+            self._troubles.clear(self._source)
+            self._pulse.watch_heard(self._source.name)
+        else:
+            self._troubles.report(self._source, error)
+            self._pulse.watch_failed(self._source.name, _cause(self._source, error))
+        if is_absent or (error.status == 403 and self._source.optional and not self._has_delivered):
+            self._hand_over(())
+
+    def _relist_delay(self, error: KubernetesError) -> float:
+        first, last = RELIST_SECONDS
+        if (error.status == 403 and self._source.unseen) or (error.status == 404 and self._source.optional):
+            last = FORBIDDEN_SECONDS
+        return min(first * 2 ** min(self._attempts, 10), last) * random.uniform(0.5, 1.0)  # noqa: S311 (a spread)
+
+    def _list(self) -> str:
+        objects, version = [], ""
+        for page in self._cluster.list_pages(self._source):
+            self._pulse.watch_heard(self._source.name)
+            objects += [self._source.parse(each) for each in page.get("items") or ()]
+            version = page["metadata"].get("resourceVersion", "")
+        self._hand_over(tuple(objects))
+        return version
+
+    def _hand_over(self, objects: tuple) -> None:
+        self._deliver(Listed(self._source, objects))
+        self._has_delivered = True
+
+    def _watch(self, version: str) -> str:
+        """Deliver what happens until the server ends the watch; return the resourceVersion reached."""
+        call = f"watch {self._source.name}"
+        response = self._response = self._cluster.open_watch(self._source, version)
+        opened = time.monotonic()
+        self._pulse.watch_heard(self._source.name)
+        # Only now: who may list may still be refused to watch.
+        if not self._is_shaky:
+            self._works()
+        self._is_shaky = True
+        try:
+            if self._stopping.is_set():
+                return version  # stop() may have looked for the response before it was there
+            for line in _lines(response):
+                version = self._handle(call, line, version)
+                self._works()
+                self._pulse.watch_heard(self._source.name)
+                if self._stopping.is_set():
+                    break
+        except urllib3.exceptions.ReadTimeoutError:
+            self._tell_silence()
+        except (urllib3.exceptions.HTTPError, OSError):
+            raise KubernetesError(call, 0, "Broken", "the connection to the API server broke") from None
+        finally:
+            self._response = None
+            response.close()
+            if time.monotonic() - opened >= WATCH_LEAST_SECONDS:
+                self._works()
+        if self._is_shaky:
+            raise KubernetesError(call, 0, "Broken", "the API server, or a proxy before it, ends each watch at once")
+        return version
+
+    def _works(self) -> None:
+        self._is_shaky = False
+        self._attempts = 0
+        self._troubles.clear(self._source)
+
+    def _tell_silence(self) -> None:
+        """Where no bookmarks come at all, there may just be nothing to tell."""
+        if self._hears_bookmarks:
+            self._hears_bookmarks = False
+            _log.warning("a watch was silent, opening it anew", extra=fields(watch=self._source.name))
+
+    def _handle(self, call: str, line: bytes, version: str) -> str:
+        try:
+            event = json.loads(line)
+            kind, item = event["type"], event["object"]
+            metadata = item.get("metadata") or {}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise KubernetesError(call, 0, "MalformedAnswer", "the watch sent something that is no event") from None
+        if kind == "ERROR":
+            raise KubernetesError(call, item.get("code") or 0, item.get("reason") or "", item.get("message") or "")
+        if kind == "BOOKMARK":
+            self._hears_bookmarks = True
+        else:
+            self._deliver(Changed(self._source, self._source.parse(item), is_gone=kind == "DELETED"))
+        return metadata.get("resourceVersion") or version
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    buffer = b""
+    for chunk in response.stream(amt=None, decode_content=True):
+        *lines, buffer = (buffer + chunk).split(b"\n")
+        yield from (each for each in lines if each.strip())

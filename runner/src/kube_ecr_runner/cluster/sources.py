@@ -1,0 +1,116 @@
+"""What is listed and watched, and what is handed on of each object. Pure.
+
+What always holds: objects are handed on only through the parser of their source, so that what must not stay in memory
+does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import quote
+
+from kube_ecr_runner.model.marks import GROUP
+from kube_ecr_runner.model.resource import (
+    LEGACY_KIND,
+    PLURALS,
+    ReferenceKind,
+    Resource,
+    api_version,
+    parse_namespace,
+    parse_referenced,
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Objects of one kind in the whole cluster, or in a namespace, or those of them that selectors pick.
+
+    kind is that of custom resources, selector is one of fields, labels one of labels.
+
+    parse makes of each what is handed on; absent is what to do when the API server does not know the kind, unseen
+    what does not work for someone who may not read it, where the rest does. optional is what the rest works without,
+    because a cluster need not know the kind, or RBAC not grant it: nobody waits for a list of it.
+    """
+
+    name: str
+    path: str
+    parse: Callable[[Mapping], object]
+    metadata_only: bool = False
+    absent: str = ""
+    selector: str = ""
+    unseen: str = ""
+    optional: bool = False
+    kind: str = ""
+    namespace: str = ""
+    labels: str = ""
+
+
+NAMESPACES = Source(
+    "namespaces",
+    "/api/v1/namespaces",
+    parse_namespace,
+    metadata_only=True,
+    optional=True,
+    unseen=(
+        "a namespace that appears, is relabelled or goes is noticed only when the custom resources are refreshed; "
+        "grant the runner list and watch of namespaces for it to be noticed at once"
+    ),
+)
+
+
+def resources_of(kind: str, namespace: str = "", labels: str = "") -> Source:
+    """Return the source of the custom resources of a kind: all, or those of a namespace or with labels.
+
+    With a namespace, a Role in it is enough.
+    """
+    plural = PLURALS[kind]
+    return Source(
+        name=_named(f"{plural}.{GROUP}", namespace),
+        path=_collection(f"/apis/{api_version(kind)}", namespace, plural),
+        parse=Resource.parse,
+        kind=kind,
+        namespace=namespace,
+        labels=labels,
+        optional=kind == LEGACY_KIND,
+        absent=(
+            f"the custom resource definition {plural}.{GROUP} is not installed; install it with "
+            f"'kubectl apply -f crds/' from the folder of the collection kube_ecr.secrets"
+        ),
+    )
+
+
+_REFERENCED = {
+    "Secret": ("secrets", partial(parse_referenced, "Secret")),
+    "ServiceAccount": ("serviceaccounts", partial(parse_referenced, "ServiceAccount")),
+}
+
+
+def objects_named(kind: ReferenceKind, name: str, namespace: str = "") -> Source:
+    """Return the source of the objects of one kind and name in all namespaces, or one; of Secrets, the metadata alone.
+
+    An empty name stands for all of that kind. With one name, RBAC that grants it by resourceNames is enough:
+    https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
+    """
+    plural, parse = _REFERENCED[kind]
+    return Source(
+        name=_named(f"{plural}/{name or '*'}", namespace),
+        path=_collection("/api/v1", namespace, plural),
+        parse=parse,
+        namespace=namespace,
+        metadata_only=kind == "Secret",
+        selector=name and f"metadata.name={name}",
+        unseen=(
+            f"a change of {kind} {name or '*'} is noticed only when the custom resources that name it are refreshed; "
+            f"grant the runner list and watch of {plural} for it to be noticed at once"
+        ),
+    )
+
+
+def _named(name: str, namespace: str) -> str:
+    return f"{name} in {namespace}" if namespace else name
+
+
+def _collection(api: str, namespace: str, plural: str) -> str:
+    return f"{api}/namespaces/{quote(namespace)}/{plural}" if namespace else f"{api}/{plural}"

@@ -1,0 +1,222 @@
+"""One pass over all resources, for a CronJob or a person: no watches, and an exit status that tells how it went.
+
+A resource is served when all was done that can be and its status was written; one that waits for a namespace is, and
+one that is suspended.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from itertools import batched
+from random import Random
+
+from kube_ecr_runner.cluster.client import Cluster, KubernetesError
+from kube_ecr_runner.cluster.sources import NAMESPACES, Source
+from kube_ecr_runner.config.watches import Watch
+from kube_ecr_runner.controller import schedule
+from kube_ecr_runner.controller.loop import Writer
+from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.resource import Key, Namespace, Resource
+from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.model.times import parse_time
+from kube_ecr_runner.reporting import preview
+from kube_ecr_runner.reporting.status import cause_of, events_of, status_of
+from kube_ecr_runner.reporting.suspension import suspended_status
+from kube_ecr_runner.runs.run import Summary
+
+MAX_UNANSWERED = 3
+
+# Runs a play for resources, see batch.run_batch.
+RunBatch = Callable[[list[Key], Play, Callable[[Result], None], threading.Event], Summary]
+# Takes what became of a resource, see Teller.tell.
+Tell = Callable[[Resource, Result], str | None]
+
+_log = logging.getLogger(__name__)
+
+
+class CannotListError(Exception):
+    """The resources could not be listed; the text says why."""
+
+
+def serve_once(
+    cluster: Cluster,
+    watched: Iterable[Watch],
+    sources: Iterable[Source],
+    run_batch: RunBatch,
+    cancelled: threading.Event,
+    *,
+    is_dry: bool,
+    batch_size: int,
+    random: Random,
+) -> bool:
+    """Serve the resources of sources, in runs of at most batch_size; return whether all are served.
+
+    With is_dry, run_batch changes nothing, nothing is written to the cluster, and what would be done is printed.
+    """
+    watched = list(watched)
+    try:
+        found = [each for source in sources for each in _listed(cluster, source) if not each.deleting or each.undo]
+        namespaces = {} if is_dry else {each.name: each for each in _listed(cluster, NAMESPACES)}
+    except CannotListError as error:
+        _log.error("cannot list", extra=fields(cause=error))
+        return False
+    resources = {each.key: each for each in found if not each.suspended}
+    results: dict[Key, Result] = {}
+    teller = Teller(cluster, watched, namespaces, random)
+    tell = _keep_in(results) if is_dry else teller.tell
+    if not is_dry:
+        teller.tell_suspended(each for each in found if each.suspended)
+    one = Pass(resources, tell, cancelled)
+    not_served = one.run(run_batch, {each.kind: each.play for each in watched}, batch_size)
+    if is_dry:
+        print(*preview.lines_of(resources, results, not_served), sep="\n", flush=True)
+    else:
+        for key, why in not_served.items():
+            _log.warning("not served", extra=fields(resource=key, cause=why))
+    suspended = len(found) - len(resources)
+    counts = fields(served=len(resources) - len(not_served), not_served=len(not_served), suspended=suspended or None)
+    _log.log(logging.WARNING if not_served else logging.INFO, "pass ended", extra=counts)
+    return not not_served
+
+
+def _keep_in(results: dict[Key, Result]) -> Tell:
+    def keep(_: Resource, result: Result) -> str:
+        results[result.key] = result
+        return ""
+
+    return keep
+
+
+def _listed(cluster: Cluster, source: Source) -> list:
+    """Return all objects of a source, none of one that may be missing. Raises CannotListError."""
+    try:
+        return [source.parse(each) for page in cluster.list_pages(source) for each in page.get("items") or ()]
+    except KubernetesError as error:
+        if source.optional and error.status in (403, 404):
+            return []
+        raise CannotListError(source.absent if error.status == 404 and source.absent else str(error)) from None
+
+
+class Teller:
+    """Writes statuses and events of the results of a pass."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        watched: Iterable[Watch],
+        namespaces: Mapping[str, Namespace],
+        random: Random,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """namespaces are those of the cluster."""
+        self._writer = writer
+        self._watched = {each.kind: each for each in watched}
+        self._namespaces = namespaces
+        self._random = random
+        self._clock = clock
+        # How many writes in a row had no answer, and the last of them.
+        self._unanswered = 0
+        self._outage: KubernetesError | None = None
+
+    def tell(self, resource: Resource, result: Result) -> str | None:
+        """Write what became of a resource.
+
+        Returns why its status could not be written, an empty text if it was, None if the resource is gone.
+        """
+        watch = self._watched[resource.key.kind]
+        if not watch.is_told or (result.is_undo and result.succeeded):
+            return ""
+        now = self._clock()
+        planned = parse_time(resource.status.get("nextRefreshTime"))
+        due = schedule.next_due(result, int(schedule.has_failed(result)), planned, now, self._random)
+        due = schedule.within(due, watch.period, now, self._random)
+        targets = () if result.outcomes else resource.targets.among(self._namespaces)
+        status = status_of(resource, result, now, due, targets)
+        try:
+            if status != resource.status and not self._write(partial(self._writer.apply_status, resource, status)):
+                return None
+        except KubernetesError as error:
+            return str(error)
+        try:
+            for event in events_of(resource, result):
+                self._write(partial(self._writer.create_event, resource, event, now))
+        except KubernetesError as error:
+            # Nobody is served worse for an event that is not told.
+            _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
+        return ""
+
+    def tell_suspended(self, resources: Iterable[Resource]) -> None:
+        """Write until when the tokens of suspended resources live; what cannot be written makes none less served."""
+        for each in resources:
+            status = suspended_status(each, self._clock())
+            try:
+                if self._watched[each.key.kind].is_told and status != each.status:
+                    self._write(partial(self._writer.apply_status, each, status))
+            except KubernetesError as error:
+                _log.warning("cannot write to the API server", extra=fields(resource=each.key, cause=error))
+
+    def _write[T](self, write: Callable[[], T]) -> T:
+        """Each attempt takes its time: when the API server is down, a few must do. Raises KubernetesError."""
+        if self._outage and self._unanswered >= MAX_UNANSWERED:
+            raise self._outage
+        try:
+            written = write()
+        except KubernetesError as error:
+            self._unanswered, self._outage = (self._unanswered + 1, error) if error.status == 0 else (0, None)
+            raise
+        self._unanswered, self._outage = 0, None
+        return written
+
+
+class Pass:
+    """One pass: which resources were served, and why others were not."""
+
+    def __init__(self, resources: Mapping[Key, Resource], tell: Tell, cancelled: threading.Event) -> None:
+        """tell is given each result as it comes, and returns what Teller.tell does; cancelled ends the pass early."""
+        self._resources = resources
+        self._tell = tell
+        self._cancelled = cancelled
+        # Why each resource is not served, an empty text for one that is.
+        self._told: dict[Key, str] = {}
+
+    def run(self, run_batch: RunBatch, plays: Mapping[str, Play], batch_size: int) -> dict[Key, str]:
+        """Serve all resources, in runs of at most so many; plays are by kind.
+
+        Returns why those are not served that are not.
+        """
+        by_play: dict[Play, list[Key]] = defaultdict(list)
+        for key in sorted(self._resources):
+            by_play[plays[key.kind]].append(key)
+        _log.info("pass started", extra=fields(resources=len(self._resources)))
+        for play, keys in by_play.items():
+            for batch in batched(keys, batch_size):
+                if not self._cancelled.is_set():
+                    self._run(run_batch, list(batch), play)
+        told = {key: self._told.get(key, "the pass was ended before") for key in sorted(self._resources)}
+        return {key: why for key, why in told.items() if why}
+
+    def _run(self, run_batch: RunBatch, keys: list[Key], play: Play) -> None:
+        summary = run_batch(keys, play, self._arrived, self._cancelled)
+        told = fields(
+            resources=len(keys), without_result=len(summary.missing) or None, seconds=f"{summary.seconds:.1f}"
+        )
+        _log.info("run ended", extra=told)
+        if not self._cancelled.is_set():
+            for key in summary.missing:
+                self._arrived(Result.of_failed_run(self._resources[key], summary.error))
+
+    def _arrived(self, result: Result) -> None:
+        resource = self._resources.get(result.key)
+        if resource is None:
+            return
+        if resource.uid != result.uid:
+            self._told[result.key] = "it was deleted and made again during the pass"
+            return
+        trouble = self._tell(resource, result)
+        self._told[result.key] = "" if trouble is None else cause_of(result) or trouble

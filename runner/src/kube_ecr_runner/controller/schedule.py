@@ -1,0 +1,145 @@
+"""When a resource is looked at next. Pure.
+
+A token is renewed a little after it is as old as it may be, which is half of its life if spec.refreshInterval says
+nothing else: never before, since ecr_pull_secret leaves a Secret alone until then, and later by 5 % of the life at
+most, so that what is left outlives a long outage. The spread keeps many resources from coming due together.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from random import Random
+
+from kube_ecr_runner.model.resource import Resource
+from kube_ecr_runner.model.result import WRITTEN, Result
+from kube_ecr_runner.model.times import next_second, parse_time
+
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
+MAX_TOKEN_LIFE = timedelta(hours=12)
+# No interval is longer, whatever a result says.
+MAX_AGE = MAX_TOKEN_LIFE * 5 / 6
+# Of the life, or of twice the age at which a token is renewed, so that a short interval stays one.
+SPREAD = 0.05
+BACKOFF_FIRST = 5.0
+BACKOFF_LAST = 300.0
+BACKOFF_JITTER = 0.2
+# Of what is left of the life of a token: how long to wait at most for the next attempt to renew it.
+URGENCY = 1 / 4
+# Nothing to do before a namespace appears, which the watch tells; a look means a new nextRefreshTime in the status.
+IDLE_DELAY = timedelta(hours=6)
+# A Secret that is in the way is moved by a person; the watch tells when it is deleted.
+BLOCKED_DELAY = timedelta(minutes=10)
+# What should be gone, or renewed, by what its result says, but is not.
+ODD_DELAY = timedelta(minutes=5)
+# What AWS answers may be absurd (a token that dies at once): even then there is no busy loop.
+MIN_DELAY = timedelta(seconds=1)
+
+
+def first_due(resource: Resource) -> datetime | None:
+    """Return when a resource that this process has not served yet is due, going by its status.
+
+    Returns None if its status does not tell: it is new, or was changed since.
+    """
+    planned = parse_time(resource.status.get("nextRefreshTime"))
+    is_current = resource.status.get("observedGeneration") == resource.generation
+    return planned if is_current else None
+
+
+def within(due: datetime, period: timedelta, now: datetime, random: Random) -> datetime:
+    """Return when a resource is due that is to be looked at once a period, with a spread; zero stands for no period."""
+    if not period:
+        return due
+    return min(due, next_second(now + period * (1 - SPREAD * random.random())))
+
+
+def has_failed(result: Result) -> bool:
+    """Return whether a result calls for another attempt soon; one that speaks of no token and of no problem does."""
+    if result.succeeded:
+        return result.renew_after is None and any(each.state != "pending" for each in result.outcomes)
+    return not result.is_blocked
+
+
+def next_due(
+    result: Result,
+    failures: int,
+    planned: datetime | None,
+    now: datetime,
+    random: Random,
+    dies_at: datetime | None = None,
+) -> datetime:
+    """Return when a resource is due after a result, in whole seconds.
+
+    failures counts the failures in a row, this result included; planned is the time that its status names, which
+    stays while it is as good as any that would be drawn now; dies_at is when its first token dies, by its status,
+    which counts where the result tells of no token.
+    """
+    if has_failed(result):
+        retry_at = _in_time(result, dies_at, _retry_at(failures, now, random), now)
+        return next_second(max(_soonest(result, retry_at, now), now + MIN_DELAY))
+    due = _renewal(result, planned, now, random)
+    if result.is_blocked:
+        return min(due, next_second(_soonest(result, _slowly(BLOCKED_DELAY, planned, now, random), now)))
+    return due
+
+
+def _renewal(result: Result, planned: datetime | None, now: datetime, random: Random) -> datetime:
+    if result.is_undo:
+        return next_second(now + ODD_DELAY)
+    if result.renew_after is None or result.expires_at is None:
+        return _slowly(IDLE_DELAY, planned, now, random)
+    age, life = _age_and_life(result.issued_at, result.renew_after, result.expires_at)
+    earliest = min(result.renew_after, now + age)
+    latest = earliest + min(life, 2 * age) * SPREAD
+    if planned and not result.changed and now < planned and earliest <= planned <= next_second(latest):
+        return planned
+    drawn = earliest + (latest - earliest) * random.random()
+    return next_second(max(drawn, now + (ODD_DELAY if drawn <= now and not result.changed else MIN_DELAY)))
+
+
+def _age_and_life(
+    issued_at: datetime | None, renew_after: datetime, expires_at: datetime
+) -> tuple[timedelta, timedelta]:
+    """Return how old a token is when it is to be renewed, and how long it lives, both at most what AWS documents.
+
+    Where nobody tells when it was granted, it is to be renewed after half of its life.
+    """
+    age = renew_after - issued_at if issued_at else min(expires_at - renew_after, MAX_TOKEN_LIFE / 2)
+    age = min(max(age, timedelta(0)), MAX_AGE)
+    return age, min(max(expires_at - renew_after + age, timedelta(0)), MAX_TOKEN_LIFE)
+
+
+def _slowly(delay: timedelta, planned: datetime | None, now: datetime, random: Random) -> datetime:
+    latest = now + delay * (1 + SPREAD)
+    if planned and now < planned <= latest:
+        return planned
+    return next_second(now + delay * (1 + SPREAD * random.random()))
+
+
+def _retry_at(failures: int, now: datetime, random: Random) -> datetime:
+    """Grow from 5 s to 5 min."""
+    seconds = min(BACKOFF_FIRST * 2 ** min(failures - 1, 16), BACKOFF_LAST)
+    return now + timedelta(seconds=seconds * random.uniform(1 - BACKOFF_JITTER, 1 + BACKOFF_JITTER))
+
+
+def _in_time(result: Result, dies_at: datetime | None, due: datetime, now: datetime) -> datetime:
+    """Return when to try again at the latest while a token lives: the less is left of its life, the more often.
+
+    So a short time in which AWS answers before it dies is not missed for a long delay.
+    """
+    expiries = _standing(result) or ([dies_at] if dies_at else [])
+    left = [each - now for each in expiries if each > now]
+    return min([due, *(now + max(each * URGENCY, timedelta(seconds=BACKOFF_FIRST)) for each in left)])
+
+
+def _soonest(result: Result, due: datetime, now: datetime) -> datetime:
+    """A token that dies before a failed resource is due is told when it dies.
+
+    But for one that was written just now: where one registry fails for good and the tokens of another die at once,
+    each attempt would hasten the next.
+    """
+    return min([due, *(expiry for expiry in _standing(result) if expiry > now)])
+
+
+def _standing(result: Result) -> list[datetime]:
+    """Return when the tokens die that were there before, and still are."""
+    return [each.expires_at for each in result.outcomes if each.expires_at and each.state not in WRITTEN]

@@ -1,0 +1,252 @@
+"""Custom resources, and the objects that they name, as much of them as the runner needs. Pure.
+
+What always holds: of spec.awsAccess only the names of Secrets and service accounts are in here. The parsers run where
+an object enters the process, so no key is kept, logged or printed by anything behind them. They take any object,
+however malformed: the CRDs refuse most of what is wrong, and the playbook tells the rest, so a part that cannot be
+read is simply absent here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Self
+
+from kube_ecr_runner.model.marks import GROUP, RECONCILE_AT, owner_of, sound_for, template_of
+from kube_ecr_runner.model.targets import Names, Targets
+from kube_ecr_runner.model.times import parse_time
+
+NAMESPACED_KIND = "AWSECRImagePullSecret"
+CLUSTER_KIND = "ClusterAWSECRImagePullSecret"
+# The deprecated form of the cluster kind.
+LEGACY_KIND = "AWSECRCredential"
+PLURALS = {
+    NAMESPACED_KIND: "awsecrimagepullsecrets",
+    CLUSTER_KIND: "clusterawsecrimagepullsecrets",
+    LEGACY_KIND: "awsecrcredentials",
+}
+VERSIONS = {NAMESPACED_KIND: "v1alpha2", CLUSTER_KIND: "v1alpha2", LEGACY_KIND: "v1alpha1"}
+
+# Set by whoever may edit the namespace: which AWS identities of the runner its resources may use.
+ALLOWED_ANNOTATION = f"{GROUP}/allowed-aws-identities"
+# Any new value of the annotation asks for a new token now. As the collection does, we look at its beginning only.
+MAX_NUDGE = 256
+# Keeps a resource that is deleted until a run has undone what the API server does not undo by itself.
+FINALIZER = f"{GROUP}/undo"
+
+MAX_FAILURES = 20
+
+# The fields of the CRDs' status; others may come with a later version, and are not ours to write.
+STATUS_FIELDS = (
+    "observedGeneration",
+    "conditions",
+    "expiresAt",
+    "lastRefreshTime",
+    "nextRefreshTime",
+    "lastHandledReconcileAt",
+    "registries",
+    "namespacesReady",
+    "namespacesTotal",
+    "failures",
+)
+
+ReferenceKind = Literal["Secret", "ServiceAccount"]
+_REFERENCES: dict[str, ReferenceKind] = {
+    "credentialsSecretRef": "Secret",
+    "serviceAccountRef": "ServiceAccount",
+}
+_OTHER_WAYS_IN = frozenset({"accessKeyId", "secretAccessKey", *_REFERENCES})
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def api_version(kind: str) -> str:
+    """Return group and version of a kind of custom resource."""
+    return f"{GROUP}/{VERSIONS[kind]}"
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """What names a custom resource; namespace is empty for a cluster-scoped one."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (self.kind, self.namespace, self.name)))
+
+
+@dataclass(frozen=True, order=True)
+class Reference:
+    """What names a Secret or service account that a custom resource uses or writes."""
+
+    kind: ReferenceKind
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Referenced:
+    """A Secret, without what it holds, or a service account; changed_at is when it was last written, if known.
+
+    version is its resourceVersion: another one means that it was written. owner is the UID of the custom resource
+    that a Secret belongs to, empty if to none, sound are the UIDs of those whose logins stand in it as they were
+    written. pull_secrets are the names of the Secrets that pods of a service account pull images with. template are the
+    labels and annotations of the owner's secretTemplate, by kind and name, that stand in a Secret as they were written.
+    """
+
+    reference: Reference
+    version: str
+    changed_at: datetime | None
+    owner: str = ""
+    sound: frozenset[str] = frozenset()
+    pull_secrets: frozenset[str] = frozenset()
+    template: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A namespace of the cluster; a terminating one can take no new Secret.
+
+    allowed_identities is what its annotation says, word by word.
+    """
+
+    name: str
+    uid: str
+    created_at: datetime | None
+    terminating: bool = False
+    allowed_identities: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A custom resource: what names it, its targets, its way into AWS, and what its status said when it was read.
+
+    accounts are the service accounts of the targets that get the Secret, template the labels and annotations that it
+    gets, by kind and name. deleting says that it is being deleted, undo that it stays until a run has undone what it
+    did. suspended says that nothing is to be done for it. uses_own_identity says that the way into AWS is the identity
+    of the runner. nudge is what it is annotated with to have its token renewed at once.
+    """
+
+    key: Key
+    uid: str
+    generation: int
+    secret_name: str = ""
+    targets: Targets = field(default_factory=Targets)
+    accounts: Names = field(default_factory=Names)
+    template: frozenset[tuple[str, str]] = frozenset()
+    deleting: bool = False
+    undo: bool = False
+    suspended: bool = False
+    references: frozenset[Reference] = frozenset()
+    uses_own_identity: bool = False
+    nudge: str = ""
+    status: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def parse(cls, item: Mapping) -> Self:
+        """Return the resource in an object of the API server."""
+        metadata, spec = _mapping(item, "metadata"), _mapping(item, "spec")
+        key = Key(_text(item, "kind"), _text(metadata, "namespace"), _text(metadata, "name"))
+        access, status = _mapping(spec, "awsAccess"), _mapping(item, "status")
+        deleting, finalizers = "deletionTimestamp" in metadata, metadata.get("finalizers")
+        return cls(
+            key=key,
+            uid=_text(metadata, "uid"),
+            generation=_number(metadata, "generation"),
+            secret_name=_text(spec, "secretName"),
+            targets=Targets.of(key.namespace) if key.namespace else Targets.parse(spec),
+            accounts=Names.of_service_accounts(spec.get("serviceAccounts")),
+            template=frozenset(_template(_mapping(spec, "secretTemplate"))),
+            deleting=deleting,
+            undo=deleting and isinstance(finalizers, list) and FINALIZER in finalizers,
+            suspended=spec.get("suspend") is True and not deleting,
+            references=frozenset(_references(access, key.namespace)),
+            uses_own_identity=not access.keys() & _OTHER_WAYS_IN,
+            nudge=_text(_mapping(metadata, "annotations"), RECONCILE_AT)[:MAX_NUDGE],
+            status={name: status[name] for name in STATUS_FIELDS if name in status},
+        )
+
+    @property
+    def is_nudged(self) -> bool:
+        """Whether its annotation has a value that its status does not tell of yet."""
+        return self.nudge not in ("", self.status.get("lastHandledReconcileAt"))
+
+    @property
+    def watched(self) -> set[tuple[ReferenceKind, str]]:
+        """Kind and name of what is worth a watch; an empty name stands for all of that kind."""
+        watched = {(each.kind, each.name) for each in self.references}
+        if _OBJECT_NAME.fullmatch(self.secret_name):
+            watched.add(("Secret", self.secret_name))
+        accounts = {""} if self.accounts.globs else self.accounts.literals
+        return watched | {("ServiceAccount", each) for each in accounts}
+
+
+def parse_namespace(item: Mapping) -> Namespace:
+    """Return the namespace in an object of the API server, of which only the metadata matters."""
+    metadata = _mapping(item, "metadata")
+    return Namespace(
+        name=_text(metadata, "name"),
+        uid=_text(metadata, "uid"),
+        created_at=parse_time(metadata.get("creationTimestamp")),
+        terminating="deletionTimestamp" in metadata,
+        allowed_identities=_text(_mapping(metadata, "annotations"), ALLOWED_ANNOTATION),
+        labels=dict(_mapping(metadata, "labels")),
+    )
+
+
+def parse_referenced(kind: ReferenceKind, item: Mapping) -> Referenced:
+    """Return the object of that kind in an object of the API server: of a Secret, only the metadata is looked at."""
+    metadata = _mapping(item, "metadata")
+    managers = metadata.get("managedFields")
+    times = [each.get("time") for each in managers if isinstance(each, Mapping)] if isinstance(managers, list) else []
+    moments = filter(None, map(parse_time, [metadata.get("creationTimestamp"), *times]))
+    return Referenced(
+        reference=Reference(kind, _text(metadata, "namespace"), _text(metadata, "name")),
+        version=_text(metadata, "resourceVersion"),
+        changed_at=max(moments, default=None),
+        owner=owner_of(metadata) if kind == "Secret" else "",
+        sound=sound_for(metadata) if kind == "Secret" else frozenset(),
+        template=template_of(metadata) if kind == "Secret" else frozenset(),
+        pull_secrets=frozenset(_pull_secrets(item)) if kind == "ServiceAccount" else frozenset(),
+    )
+
+
+def _template(template: Mapping) -> Iterator[tuple[str, str]]:
+    for kind in ("labels", "annotations"):
+        yield from ((kind, name) for name in _mapping(template, kind))
+
+
+def _pull_secrets(account: Mapping) -> Iterator[str]:
+    entries = account.get("imagePullSecrets")
+    for each in entries if isinstance(entries, list) else ():
+        if isinstance(each, Mapping) and isinstance(each.get("name"), str):
+            yield each["name"]
+
+
+def _references(access: Mapping, own_namespace: str) -> Iterator[Reference]:
+    """A namespaced resource refers to its own namespace only, whatever it says."""
+    for field_name, kind in _REFERENCES.items():
+        reference = _mapping(access, field_name)
+        namespace, name = own_namespace or _text(reference, "namespace"), _text(reference, "name")
+        if namespace and _OBJECT_NAME.fullmatch(name):
+            yield Reference(kind, namespace, name)
+
+
+def _mapping(item: Mapping, name: str) -> Mapping:
+    value = item.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(item: Mapping, name: str) -> str:
+    value = item.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _number(item: Mapping, name: str) -> int:
+    value = item.get(name)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,73 @@
+"""Which events are written as events of their own, and which are counted in one that is there already. Pure.
+
+An event that is told again within an hour is a repetition of the first: a series, in the words of events.k8s.io/v1.
+Its count and time are written once a minute at most, so that neither retries nor somebody who edits a Secret again and
+again flood the API server or whoever reads the events.
+https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kube_ecr_runner.reporting.status import Event
+
+# The API server keeps an event for an hour after it was last written (--event-ttl).
+SERIES_LIFE = timedelta(hours=1)
+WRITE_INTERVAL = timedelta(minutes=1)
+# As many different events of one resource are told in an hour; client-go's recorder has the same burst.
+MAX_SERIES = 25
+
+
+@dataclass
+class _Series:
+    """An event that was written: the name that it has in the cluster, and how often it was told since."""
+
+    name: str
+    told_at: datetime
+    written_at: datetime
+    count: int = 1
+
+
+class EventWriter:
+    """Writes the events of resources, by way of two calls: create(event) returns a name, repeat(name, count) whether
+    the event of that name is still there."""
+
+    def __init__(self) -> None:
+        self._series: dict[str, dict[Event, _Series]] = {}
+
+    def tell(
+        self,
+        uid: str,
+        event: Event,
+        now: datetime,
+        create: Callable[[], str],
+        repeat: Callable[[str, int], bool],
+    ) -> None:
+        """Tell an event of the resource with that UID, or that it happened again, or nothing for now.
+
+        What create and repeat raise goes through: an event that could not be created is as if never told, a repetition
+        that could not be written is counted with the next one.
+        """
+        known = self._series.setdefault(uid, {})
+        for each in [each for each, series in known.items() if now - series.told_at >= SERIES_LIFE]:
+            del known[each]
+        series = known.get(event)
+        if series is None:
+            if len(known) < MAX_SERIES:
+                known[event] = _Series(create(), now, now)
+            return
+        series.count += 1
+        series.told_at = now
+        if now - series.written_at < WRITE_INTERVAL:
+            return
+        if repeat(series.name, series.count):
+            series.written_at = now
+        else:
+            known[event] = _Series(create(), now, now)
+
+    def forget(self, uid: str) -> None:
+        """Drop what is known of a resource that is gone."""
+        self._series.pop(uid, None)

@@ -1,0 +1,65 @@
+"""What is told of a resource while spec.suspend is true: its status, and events. Pure.
+
+No run serves it, so what its status said before is all there is to go by: Ready stays as it was until the first of the
+tokens dies that the status speaks of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from kube_ecr_runner.model.resource import STATUS_FIELDS, Resource
+from kube_ecr_runner.model.times import format_time, parse_time
+from kube_ecr_runner.reporting.status import Event, condition_of, new_condition
+
+REASON = "Suspended"
+_REMEDY = "set spec.suspend to false to go on"
+
+
+def is_told(status: Mapping) -> bool:
+    """Return whether a status says that its resource is suspended."""
+    return condition_of(status, "Ready").get("reason") == REASON
+
+
+def suspended_status(resource: Resource, now: datetime) -> dict[str, object]:
+    """Return the status of a suspended resource at that time; resource.status is what it had before."""
+    previous = resource.status
+    is_ready, text = _standing(previous, now)
+    status = dict(previous)
+    status.pop("nextRefreshTime", None)
+    if "namespacesReady" in status and "expiresAt" in status and changes_at(status, now) is None:
+        status["namespacesReady"] = 0
+    status["observedGeneration"] = resource.generation
+    told = {"Ready": (str(is_ready), text), "RefreshFailing": ("False", f"suspended: nothing is renewed; {_REMEDY}")}
+    status["conditions"] = [
+        new_condition(kind, value, REASON, message, resource.generation, previous, now)
+        for kind, (value, message) in told.items()
+    ]
+    return {name: status[name] for name in STATUS_FIELDS if name in status}
+
+
+def changes_at(status: Mapping, now: datetime) -> datetime | None:
+    """Return when the status of a suspended resource is another one, if nothing happens before: when a token dies."""
+    expires_at = parse_time(status.get("expiresAt"))
+    return expires_at if expires_at and expires_at > now else None
+
+
+def event_of(resource: Resource, now: datetime) -> Event:
+    """Return the event that tells that a resource was suspended, or is served again."""
+    if resource.suspended:
+        return Event("Normal", REASON, _standing(resource.status, now)[1])
+    return Event("Normal", "Resumed", "spec.suspend is true no more: the resource is served again")
+
+
+def _standing(previous: Mapping, now: datetime) -> tuple[bool, str]:
+    """Return whether a resource is ready, and what there is to say of it."""
+    expires_at = parse_time(previous.get("expiresAt"))
+    if expires_at and expires_at <= now:
+        text = f"nothing is renewed, and the first token died at: {format_time(expires_at)}"
+        return False, f"suspended: {text}; {_REMEDY}"
+    if condition_of(previous, "Ready").get("status") == "True":
+        dies = f"; the first token dies at: {format_time(expires_at)}" if expires_at else ""
+        return True, f"suspended: nothing is renewed{dies}; {_REMEDY}"
+    cause = "not all namespaces hold a valid token, and nothing is written" if expires_at else "nothing is written"
+    return False, f"suspended: {cause}; {_REMEDY}"

@@ -1,0 +1,115 @@
+"""What a run inherits of the runner's environment, and what stands in for the secrets in it. Pure.
+
+What always holds: no key and no token of the environment is in that of a run. ansible-runner writes the environment of
+a run into a file, and all processes of a run inherit it. boto3 finds the runner's own identity all the same: a config
+file names a program that gives it, see credential_process.py.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+KEY_ID, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+CONTAINER_TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 (a name)
+
+# The runner decides which cluster and which resources it serves, and the resources say with which keys.
+_WITHHELD = frozenset({KEY_ID, SECRET_KEY, "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", CONTAINER_TOKEN})
+_WITHHELD_PREFIXES = ("AWS_BEARER_TOKEN_", "K8S_AUTH_", "KUBE_ECR_")
+# What boto3 would look at before it asks the program, see botocore.credentials.create_credential_resolver.
+_REPLACED = frozenset(
+    {
+        "AWS_PROFILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_ROLE_ARN",
+        "AWS_ROLE_SESSION_NAME",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    }
+)
+_REPLACED_PREFIX = "AWS_CONTAINER_CREDENTIALS_"
+# The run has another working directory.
+_PATH_LISTS = ("KUBECONFIG", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_ROLES_PATH", "ANSIBLE_CONFIG")
+_PATHS = (
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+
+
+class EnvironmentVariableError(ValueError):
+    """The runner cannot work with its environment; the text names the variable and says what to do."""
+
+
+def check_environment(environment: Mapping[str, str], own_environment: Path) -> None:
+    """Raise EnvironmentVariableError if the runner's own AWS identity cannot be used as environment gives it.
+
+    own_environment is the file in which the system shows the environment of this process, see proc_pid_environ(5).
+    """
+    for name, other in ((KEY_ID, SECRET_KEY), (SECRET_KEY, KEY_ID)):
+        if environment.get(name) and not environment.get(other):
+            raise EnvironmentVariableError(f"{name} is set, but {other} is not; set both, or none of them")
+    secret = _decisive(environment)
+    if secret and not own_environment.exists():
+        raise EnvironmentVariableError(
+            f"{secret} is set, but runs could not use it: there is no {own_environment} to read it from; unset it and "
+            "keep the keys in the file that AWS_SHARED_CREDENTIALS_FILE names"
+        )
+
+
+def own_identity_config(environment: Mapping[str, str], python: str, pid: int) -> str | None:
+    """Return what stands in the config file of a run if its identity is one that environment holds secrets of.
+
+    The file makes boto3 start this python, which asks the runner's process pid. Returns None where boto3 finds the
+    identity, if there is one, in what a run inherits anyway.
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
+    """
+    if not _decisive(environment):
+        return None
+    # -P: what lies in the working directory of a run is none of its modules.
+    command = shlex.join([python, "-P", "-m", "kube_ecr_runner.runs.credential_process", str(pid)])
+    return f"[default]\ncredential_process = {command}\n"
+
+
+def child_environment(
+    inherited: Mapping[str, str], scratch: Path, programs: Path, config: Path | None
+) -> dict[str, str]:
+    """Return the environment of a run, but for the settings of Ansible.
+
+    inherited is that of this process with ansible-runner's additions, scratch where the run may put temporary files,
+    programs the folder of the ansible-playbook that belongs to this Python, config the file with
+    own_identity_config() if there is one.
+    """
+    environment = {name: value for name, value in inherited.items() if not _is_withheld(name, config is not None)}
+    for name in _PATH_LISTS:
+        if environment.get(name):
+            parts = environment[name].split(os.pathsep)
+            environment[name] = os.pathsep.join(_absolute(part) for part in parts if part)
+    for name in _PATHS:
+        if environment.get(name):
+            environment[name] = _absolute(environment[name])
+    if config:
+        environment |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), str(config))
+    return environment | {
+        "PATH": os.pathsep.join(filter(None, (str(programs), environment.get("PATH")))),
+        "TMPDIR": str(scratch),
+    }
+
+
+def _decisive(environment: Mapping[str, str]) -> str:
+    """Return the variable with a secret that may be what boto3 finds the identity by; empty if none is."""
+    return next((name for name in (KEY_ID, CONTAINER_TOKEN) if environment.get(name)), "")
+
+
+def _is_withheld(name: str, has_config: bool) -> bool:
+    if has_config and (name in _REPLACED or name.startswith(_REPLACED_PREFIX)):
+        return True
+    return name in _WITHHELD or name.startswith(_WITHHELD_PREFIXES)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())

@@ -1,0 +1,148 @@
+"""What is seen of a run while it works: the results of its resources, and why some may have none. Pure.
+
+Where only tasks of ours are run, each result is delivered as it comes. Where a user's tasks are run as well, results
+are held back until the run has ended, and one of those tasks that failed is told in the results of the resources that
+it failed for: of the one in `item.owner` where it is an item of a loop, else of all of its host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from kube_ecr_runner.model.aws_calls import Call
+from kube_ecr_runner.model.resource import Key
+from kube_ecr_runner.model.result import TASK, Origin, Problem, Result, owner_key
+
+_MAX_TEXT = 500
+# What ansible-runner says of a run that came to its end, whatever tasks made of it.
+_ENDED = ("successful", "failed")
+# What ansible-core adds to an error of the inventory plugin.
+_NO_CAUSE = "Completely failed to parse inventory source"
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A task that failed on a host; owners are the resources in the items that it failed for, none if it is no loop.
+
+    There is no text where the results of resources tell.
+    """
+
+    host: str
+    text: str
+    owners: frozenset[Key | None] = frozenset()
+
+
+@dataclass
+class Progress:
+    """What was seen of a run so far; errors are Ansible's own, up to its first task."""
+
+    deliver: Callable[[Result], None]
+    missing: dict[Key, None]
+    on_calls: Callable[[list[Call]], None] = lambda _: None
+    is_held: bool = False
+    errors: list[str] = field(default_factory=list)
+    has_begun: bool = False
+    _last_error: str = ""
+    _held: dict[Key, tuple[str, Result]] = field(default_factory=dict)
+    # By host and task, the failed items of a loop that is not over, and the resource in each.
+    _items: dict[tuple[str, str], dict[Key | None, str]] = field(default_factory=dict)
+    _failures: list[_Failure] = field(default_factory=list)
+    # By host, how many tasks failed and were not rescued; None as long as Ansible has not said so.
+    _unrescued: Mapping[str, int] | None = None
+
+    def handle(self, event: Mapping) -> bool:
+        """Take a job event; False keeps ansible-runner from writing it to a file."""
+        data = event.get("event_data") or {}
+        match event.get("event"):
+            case "playbook_on_task_start":
+                self.has_begun = True
+            case "error" | "verbose" as kind:
+                self._printed(kind, str(event.get("stdout") or "").strip())
+            case "runner_on_failed" | "runner_on_unreachable":
+                self._task_failed(data)
+            case "runner_item_on_failed" if data.get("task") != TASK:
+                owner = owner_key((data.get("res") or {}).get("item"))
+                self._items.setdefault(_task_of(data), {}).setdefault(owner, _told(data))
+            case "playbook_on_stats":
+                failed, gone = data.get("failures") or {}, data.get("dark") or {}
+                self._unrescued = {host: failed.get(host, 0) + gone.get(host, 0) for host in {*failed, *gone}}
+        if calls := Call.from_event(event):
+            self.on_calls(calls)
+        result = Result.from_event(event)
+        if result and self.is_held:
+            self._held[result.key] = (str(data.get("host")), result)
+        elif result:
+            self.missing.pop(result.key, None)
+            self.deliver(result)
+        return False
+
+    def causes(self) -> list[str]:
+        """Return why resources may be without a result: Ansible's own errors, and tasks that failed."""
+        return [*self.errors, *(each.text for each in self._lasting())] or list(filter(None, [self._last_error]))
+
+    def end(self, status: str, error: str) -> None:
+        """Deliver what was held back, if anything was, when the run has ended with ansible-runner's status.
+
+        error says why a run gave no result. Of one that was cancelled nothing is delivered: what it did not come to
+        has to be done by another.
+        """
+        if status == "canceled":
+            return
+        failures = list(self._lasting())
+        cut = "" if status in _ENDED else error
+        if status == "failed" and not failures and all(result.succeeded for _, result in self._held.values()):
+            cut = self._last_error or "ansible-playbook failed after it wrote the pull secrets"
+        for host, result in self._held.values():
+            self.missing.pop(result.key, None)
+            self.deliver(result if result.problem else replace(result, problem=self._problem(result, host, cut)))
+        self._held = {}
+
+    def _printed(self, kind: str, text: str) -> None:
+        # The error that ends ansible-playbook comes as a plain line.
+        if kind == "error" or text.startswith(("[ERROR]", "ERROR!")):
+            self._last_error = " ".join(text.split()).removeprefix("[ERROR]: ")[:_MAX_TEXT]
+            if not self.has_begun and not (self.errors and _NO_CAUSE in text):
+                self.errors.append(text)
+        elif text.startswith("Origin: ") and self.errors and not self.has_begun:
+            # Where in a file the error is comes as a line of its own.
+            self.errors[-1] += f" ({text})"
+
+    def _task_failed(self, data: Mapping) -> None:
+        items, is_own = self._items.pop(_task_of(data), {}), data.get("task") == TASK
+        if is_own and "results" not in (data.get("res") or {}):
+            self.errors.append(_told(data))
+        if not data.get("ignore_errors"):
+            text = "" if is_own else next(iter(items.values()), "") or _told(data)
+            self._failures.append(_Failure(str(data.get("host")), text, frozenset(items)))
+
+    def _lasting(self) -> Iterator[_Failure]:
+        """Yield the failures that were not rescued.
+
+        Ansible counts them by host. One that is rescued comes before those that are not, which end the play there.
+        """
+        counts = self._unrescued
+        for host in dict.fromkeys(each.host for each in self._failures):
+            found = [each for each in self._failures if each.host == host]
+            lasting = found if counts is None else found[max(len(found) - counts.get(host, 0), 0) :]
+            yield from (each for each in lasting if each.text)
+
+    def _problem(self, result: Result, host: str, cut: str) -> Problem | None:
+        hosts = {each for each, _ in self._held.values()}
+        for each in self._lasting():
+            is_named = result.key in each.owners
+            # A host without resources, such as localhost, stands for all.
+            is_of_all = not each.owners or None in each.owners
+            if is_named or (is_of_all and (each.host == host or each.host not in hosts)):
+                return Problem("TaskFailed", each.text, Origin.RUN)
+        return Problem("RunFailed", cut, Origin.RUN) if cut else None
+
+
+def _task_of(data: Mapping) -> tuple[str, str]:
+    return str(data.get("host")), str(data.get("task_uuid") or data.get("task"))
+
+
+def _told(data: Mapping) -> str:
+    """Return that a task failed, and why, as far as its no_log allows."""
+    text = str((data.get("res") or {}).get("msg") or "").strip().partition("\n")[0][:_MAX_TEXT]
+    return f"task {data.get('task')!r} failed" + (f": {text}" if text else "")

@@ -1,0 +1,278 @@
+"""The Ansible backend: runs of a playbook through ansible-runner, each for a list of custom resources.
+
+A run begins before it is known what it is for: ansible-playbook starts, imports all it needs, and waits in the
+inventory plugin until it is told (see plugin_utils/_standby.py of the collection). That hides a second and a half.
+
+What always holds, however a run ends: its private directory is gone, and so is every process that it started. No key is
+in there: the inventory names resources, and the playbook fetches what it needs itself. What a run inherits is up to
+environment.py.
+
+ansible-runner starts ansible-playbook in a session of its own and kills that with SIGKILL when it is told to.
+ansible-core's workers are in sessions of their own again; the inventory plugin sees to it that the kernel kills them
+when ansible-playbook dies, and that one when the runner does. What lives on all the same is found by its environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pexpect
+from ansible_runner.exceptions import AnsibleRunnerException
+from ansible_runner.interface import init_runner
+
+from kube_ecr_runner.model.aws_calls import Call
+from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.resource import Key
+from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.runs.environment import child_environment, own_identity_config
+from kube_ecr_runner.runs.job_events import Progress
+from kube_ecr_runner.runs.processes import end_all, kill_in
+from kube_ecr_runner.runs.run_directory import private_directory, remedy, scratch
+
+# How often ansible-runner looks whether it has to stop.
+POLL_SECONDS = 0.25
+MAX_ERROR = 500
+# The status of a run that did not end before its deadline.
+TIMEOUT = "timeout"
+_INVENTORY_PLUGIN = "kube_ecr.secrets.pull_secrets"
+# ansible-runner drops results that are longer; that of a resource with 10,000 namespaces has 3 MB.
+_MAX_RESULT = 16_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all runs have in common; timeout is in seconds.
+
+    allowed_aws_identities are the patterns of AWS identities of the runner that namespaced resources may use. Outside
+    namespaces nothing is to be read, if there are any; is_dry says that nothing is to be changed.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    aws_endpoint_url: str | None = None
+    allowed_aws_identities: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    is_dry: bool = False
+    timeout: int = 300
+    forks: int = 5
+
+    def inventory(self, names_file: Path, wait_for: Path) -> dict[str, object]:
+        """Return the content of an inventory file that waits for a FIFO, and then reads which resources it is for."""
+        options = {
+            "plugin": _INVENTORY_PLUGIN,
+            "names_file": str(names_file),
+            "wait_for": str(wait_for),
+            "aws_endpoint_url": self.aws_endpoint_url,
+            "kubeconfig": self.kubeconfig and str(Path(self.kubeconfig).expanduser().absolute()),
+            "context": self.context,
+            "allowed_aws_identities": list(self.allowed_aws_identities) or None,
+            "namespaces": list(self.namespaces) or None,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended: ansible-runner's status and return code, seconds, and why it has no result for `missing`."""
+
+    status: str
+    rc: int | None
+    seconds: float
+    error: str
+    missing: list[Key]
+
+
+class Run:
+    """One ansible-playbook: from start() on it waits, with work() it works, and then it is over.
+
+    Nothing is raised: whatever goes wrong is in the summary, also that it ended while it waited.
+    """
+
+    def __init__(self, play: Play, settings: Settings, on_calls: Callable[[list[Call]], None]) -> None:
+        """on_calls gets what AWS was asked, in another thread."""
+        self.play = play
+        self._settings = settings
+        self._progress = Progress(lambda _: None, {}, on_calls, is_held=not play.is_plain)
+        self._thread = threading.Thread(target=self._follow, name="ansible-playbook", daemon=True)
+        self._ready = threading.Event()
+        self._private: Path | None = None
+        self._release: int | None = None
+        self._must_end: Callable[[], bool] = lambda: False
+        self._deadline: float | None = None
+        self._is_discarded = False
+        self._status, self._rc = "error", None
+
+    def start(self) -> None:
+        """Start ansible-playbook, and return at once."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether ansible-playbook waits or works."""
+        return self._thread.is_alive()
+
+    def why(self) -> str:
+        """Return, in a line, why there may be no results."""
+        return _why(self._status, self._rc, self._settings, self._progress.causes())
+
+    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> Summary:
+        """Let it work for these resources, and return when nothing of it is left.
+
+        deliver gets each result as it arrives, in another thread, or at the end (see progress.py). The work ends early
+        when cancelled is set.
+        """
+        started = time.monotonic()
+        self._progress.deliver, self._progress.missing = deliver, dict.fromkeys(keys)
+        self._must_end, self._deadline = cancelled.is_set, started + self._settings.timeout
+        self._ready.wait()
+        self._let_go()
+        self._thread.join()
+        seconds, error = time.monotonic() - started, self.why()
+        self._progress.end(self._status, error)
+        return Summary(self._status, self._rc, seconds, error, list(self._progress.missing))
+
+    def kill(self) -> None:
+        """End it at once: when this returns it writes nothing more. What is left of it goes soon."""
+        self._is_discarded = True
+        if self._private is not None:
+            kill_in(scratch(self._private))
+
+    def wait(self) -> None:
+        """Return when it is over and nothing of it is left."""
+        self._thread.join()
+
+    def _let_go(self) -> None:
+        """Tell it what to work for, or end it if that cannot be; does nothing when it is over."""
+        if self._release is None or self._private is None or self._is_discarded:
+            return
+        try:
+            _names_file(self._private).write_text(json.dumps(list(map(str, self._progress.missing))), encoding="utf-8")
+            os.write(self._release, b"\n")
+        except OSError as error:
+            self._progress.errors.append(f"the run could not be told what to work for: {error}")
+            self.kill()
+
+    def _follow(self) -> None:
+        try:
+            with private_directory() as private:
+                try:
+                    self._status, self._rc = self._play(private)
+                finally:
+                    end_all(scratch(private))
+        except (AnsibleRunnerException, pexpect.exceptions.ExceptionPexpect, OSError) as error:
+            self._progress.errors.append(f"the run could not be started or followed: {type(error).__name__}: {error}")
+        finally:
+            self._ready.set()
+
+    def _play(self, private: Path) -> tuple[str, int | None]:
+        runner = self._prepare(private)
+        # Open for reading too, so that opening it waits for nobody; and as long as this process lives, so that the
+        # other side sees its end.
+        self._release, self._private = os.open(_fifo(private), os.O_RDWR), private
+        try:
+            self._ready.set()
+            status, rc = runner.run()
+            return (TIMEOUT if self._is_late() else status), rc
+        finally:
+            release, self._release = self._release, None
+            os.close(release)
+
+    def _prepare(self, private: Path):
+        inventory, settings_file = private / "inventory" / "ecr.yml", private / "env" / "settings"
+        for folder in (inventory.parent, settings_file.parent, scratch(private)):
+            folder.mkdir(mode=0o700)
+        os.mkfifo(_fifo(private), 0o600)
+        # ansible-runner (2.4) reads these from this file only: without it, it drops those that it is called with.
+        settings_file.write_text(json.dumps({"suppress_output_file": True, "pexpect_timeout": POLL_SECONDS}))
+        # JSON is YAML, and its quoting leaves no text of a name any meaning.
+        options = self._settings.inventory(_names_file(private), _fifo(private))
+        inventory.write_text(json.dumps(options), encoding="utf-8")
+        for name, content in self.play.files().items():
+            (private / name).write_text(content, encoding="utf-8")
+        runner = init_runner(
+            private_data_dir=str(private),
+            playbook=self.play.path(str(private)),
+            cmdline="--check" if self._settings.is_dry else None,
+            inventory=str(inventory),
+            forks=self._settings.forks,
+            fact_cache_type="",
+            quiet=True,
+            suppress_env_files=True,
+            event_handler=self._progress.handle,
+            cancel_callback=self._is_over,
+        )
+        config = _write_config(private / "aws-config")
+        tmpdir = scratch(private)
+        inherited = child_environment(runner.config.env, tmpdir, Path(sys.executable).parent, config)
+        runner.config.env = inherited | _ansible_settings(tmpdir)
+        return runner
+
+    def _is_over(self) -> bool:
+        return self._is_discarded or self._must_end() or self._is_late()
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+
+def run_batch(
+    keys: Iterable[Key], play: Play, settings: Settings, deliver: Callable[[Result], None], cancelled: threading.Event
+) -> Summary:
+    """Start a play, let it work for these resources, and return when nothing of it is left. See Run.work()."""
+    run = Run(play, settings, lambda _: None)
+    run.start()
+    return run.work(keys, deliver, cancelled)
+
+
+def _names_file(private: Path) -> Path:
+    return private / "names.json"
+
+
+def _fifo(private: Path) -> Path:
+    return private / "release"
+
+
+def _write_config(path: Path) -> Path | None:
+    """Write the config file through which boto3 finds an identity that is not inherited; return None without one."""
+    content = own_identity_config(os.environ, sys.executable, os.getpid())
+    if content is None:
+        return None
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def _ansible_settings(tmpdir: Path) -> dict[str, str]:
+    return {
+        "ANSIBLE_LOCAL_TEMP": str(tmpdir),
+        "ANSIBLE_INVENTORY_ENABLED": _INVENTORY_PLUGIN,
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+        # A user's ansible.cfg may ask for these two: they would put module arguments into files and events.
+        "ANSIBLE_KEEP_REMOTE_FILES": "0",
+        "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "0",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_RETRY_FILES_ENABLED": "0",
+        "MAX_EVENT_RES": str(_MAX_RESULT),
+    }
+
+
+def _why(status: str, rc: int | None, settings: Settings, errors: list[str]) -> str:
+    """Return, in a line, why resources may be without a result."""
+    if status == TIMEOUT:
+        return f"the run was stopped at its deadline of {settings.timeout} s (--run-timeout)"
+    text = " ".join(" ".join(errors).split()).removeprefix("[ERROR]: ")
+    if status == "canceled" and not text:
+        return "the run was cancelled"
+    if text:
+        if hint := remedy(text):
+            return f"{text[: MAX_ERROR - len(hint)]}{hint}"
+        if "could not be found" in text:
+            text += " (is the collection installed where ANSIBLE_COLLECTIONS_PATH points to?)"
+        return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 3]}..."
+    if status == "failed" and rc is None:
+        return "ansible-playbook was killed; is there enough memory?"
+    return f"ansible-playbook ended ({status}, return code {rc}) without a result for this resource"

@@ -1,0 +1,193 @@
+"""The stand-by run: the next ansible-playbook is started before there is something to do.
+
+What always holds: a run that waits is of the play, and began with the files, that are to be used; one that died,
+grew old, or began with other files is replaced. A failure to have one costs nothing but the time that it saves.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.resource import Key
+from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.runs.processes import Reaper
+from kube_ecr_runner.runs.run import Summary
+
+MAX_AGE_SECONDS = 1800.0
+# One that ends by itself will do so again, mostly.
+PAUSE_SECONDS = (5.0, 300.0)
+REAP_SECONDS = 10.0
+_FILES = (
+    "ANSIBLE_CONFIG",
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+_log = logging.getLogger(__name__)
+
+
+class Run(Protocol):
+    """See batch.Run."""
+
+    play: Play
+
+    def start(self) -> None:
+        """See batch.Run."""
+
+    def is_alive(self) -> bool:
+        """See batch.Run."""
+
+    def why(self) -> str:
+        """See batch.Run."""
+
+    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> Summary:
+        """See batch.Run."""
+
+    def kill(self) -> None:
+        """See batch.Run."""
+
+    def wait(self) -> None:
+        """See batch.Run."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    run: Run
+    since: float
+    files: object
+
+
+class StandBy:
+    """Starts runs, one ahead of need if is_on, and lets them work. run() may be called in another thread than the rest.
+
+    files tells what a run depends on that it may have read when it began: another value, another run.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[Play], Run],
+        *,
+        is_on: bool,
+        files: Callable[[], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._start = start
+        self._is_on = is_on
+        self._files = files
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: _Waiting | None = None
+        self._working: Run | None = None
+        self._is_closed = False
+        self._failures = 0
+        self._not_before = 0.0
+        self._reaper = Reaper()
+        self._reap_at = 0.0
+
+    def run(
+        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
+    ) -> Summary:
+        """Run a play for these resources and return when nothing of it is left. See batch.Run.work()."""
+        with self._lock:
+            if self._is_closed:
+                return Summary("canceled", None, 0.0, "the runner ends", keys)
+            run = self._working = self._take(play) or self._begin(play)
+        try:
+            return run.work(keys, deliver, cancelled)
+        finally:
+            self._working = None
+
+    def tend(self, play: Play) -> None:
+        """See to it that a run of that play waits; returns soon."""
+        now = self._clock()
+        if now >= self._reap_at:
+            self._reap_at = now + REAP_SECONDS
+            self._reaper.reap()
+        with self._lock:
+            if not self._is_on or self._is_closed:
+                return
+            if self._waiting and not self._waiting.run.is_alive():
+                self._died(self._waiting.run, now)
+            if self._waiting and not self._is_good(self._waiting, play, now):
+                self._drop()
+            if self._waiting is None and now >= self._not_before:
+                self._waiting = _Waiting(self._begin(play), now, self._files())
+
+    def kill(self) -> None:
+        """End all runs at once: when this returns nothing more is written, and no other begins."""
+        with self._lock:
+            self._is_closed = True
+            runs = (self._working, self._waiting and self._waiting.run)
+        for run in filter(None, runs):
+            run.kill()
+
+    def close(self) -> None:
+        """End the run that waits, and return when nothing of it is left; no other begins."""
+        with self._lock:
+            self._is_closed = True
+            waiting, self._waiting = self._waiting, None
+        if waiting:
+            waiting.run.kill()
+            waiting.run.wait()
+
+    def _take(self, play: Play) -> Run | None:
+        """Return the run that waits if it is good for a play."""
+        waiting = self._waiting
+        if waiting is None or not self._is_good(waiting, play, self._clock()):
+            self._drop()
+            return None
+        self._waiting = None
+        self._failures = 0
+        return waiting.run
+
+    def _is_good(self, waiting: _Waiting, play: Play, now: float) -> bool:
+        is_fitting = waiting.run.play == play and waiting.files == self._files()
+        return is_fitting and waiting.run.is_alive() and now - waiting.since < MAX_AGE_SECONDS
+
+    def _begin(self, play: Play) -> Run:
+        run = self._start(play)
+        run.start()
+        return run
+
+    def _drop(self) -> None:
+        """Its thread cleans up behind it."""
+        if self._waiting:
+            self._waiting.run.kill()
+        self._waiting = None
+
+    def _died(self, run: Run, now: float) -> None:
+        first, last = PAUSE_SECONDS
+        self._waiting = None
+        self._not_before = now + min(first * 2**self._failures, last)
+        self._failures = min(self._failures + 1, 16)
+        _log.warning("a stand-by run ended by itself", extra=fields(cause=run.why()))
+
+
+def files_in_use(environment: dict[str, str], kubeconfig: str | None) -> object:
+    """Return something that is another when a file was written that a run reads and that a variable or option names."""
+    named = [environment[name] for name in _FILES if environment.get(name)]
+    home = Path(environment.get("HOME") or "/")
+    paths = [*map(Path, named), home / ".aws" / "config", home / ".aws" / "credentials", _SERVICE_ACCOUNT / "token"]
+    configs = (kubeconfig or environment.get("KUBECONFIG") or str(home / ".kube" / "config")).split(os.pathsep)
+    return tuple(_state(each) for each in (*paths, *map(Path, filter(None, configs))))
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        found = path.expanduser().stat()
+        return found.st_mtime_ns, found.st_ino
+    return None

@@ -1,0 +1,182 @@
+"""Lists of the modules and of the runner while the API server is in trouble: complete, or an error, and soon."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pytest
+import urllib3
+from kubernetes.client import Configuration
+from kubernetes.config import incluster_config
+from urllib3.util import retry
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client as _kube
+from kube_ecr_runner.cluster import client as kube
+from kube_ecr_runner.cluster import sources
+from kube_ecr_runner.model.resource import NAMESPACED_KIND
+from tests.support.aws.endpoint import Principal
+from tests.support.cluster.api_proxy import Answer, APIProxy, How, status
+from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret
+
+pytestmark = pytest.mark.usefixtures("own_files")
+NAMES = ["a", "b", "c"]
+LIST = "awsecrimagepullsecrets"
+TOO_MANY = Answer(429, status(429, "TooManyRequests", "try again later"), {"Retry-After": "3600"})
+BROKEN = Answer(500, "panic", {"Content-Type": "text/plain"})
+GATEWAY = Answer(504, "<html>canary</html>", {"Content-Type": "text/html"})
+EXPIRED = Answer(410, status(410, "Expired", "the provided continue parameter is too old"))
+NO_STATUS = Answer(500, '{"message": null, "reason": 5}')
+NO_LIST = Answer(200, "[]")
+
+Lists = Callable[[], list[dict]]
+
+
+@pytest.fixture(params=["module", "runner"])
+def lists(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    proxy: APIProxy,
+    cluster: Cluster,
+    principal: Principal,
+) -> Lists:
+    """Lists three resources, two a page, with time-outs that a test can wait for."""
+    (own,) = cluster.namespaces("own")
+    for name in NAMES:
+        cluster.create(pull_secret(name, principal, namespace=own))
+    monkeypatch.setattr(_kube, "READ_TIMEOUT", 0.3)
+    monkeypatch.setitem(kube.Cluster._send.__kwdefaults__, "timeout", urllib3.Timeout(connect=5, read=0.3))
+    for each in (_kube, kube):
+        monkeypatch.setattr(each, "PAGE", 2)
+    if request.param == "module":
+        return lambda: list(_kube.connect({"kubeconfig": str(proxy.kubeconfig)}).list_resources(NAMESPACED))
+    source = sources.resources_of(NAMESPACED_KIND)
+    pages = kube.Cluster.connect(str(proxy.kubeconfig), None).list_pages
+    return lambda: [each for page in pages(source) for each in page["items"]]
+
+
+def names(found: list[dict]) -> list[str]:
+    return [each["metadata"]["name"] for each in found]
+
+
+@pytest.mark.parametrize("path", ["limit=2$", "continue="], ids=["first page", "second page"])
+@pytest.mark.parametrize(
+    ("fault", "times"),
+    [(TOO_MANY, 1), (BROKEN, 2), (GATEWAY, 2), (How.RESET, 1), (How.HANG, 1), (How.SILENCE, 1)],
+    ids=["429", "500", "504", "reset", "hang", "silence"],
+)
+def test_a_fault_that_passes_costs_no_object(
+    proxy: APIProxy, lists: Lists, fault: Answer | How, times: int, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no more time than is reasonable, whatever the API server asks for."""
+    pauses: list[float] = []
+    monkeypatch.setattr(retry, "time", SimpleNamespace(time=time.time, sleep=pauses.append))
+    proxy.fault(fault, "GET", path, times)
+    assert names(lists()) == NAMES
+    assert proxy.count("GET", LIST) == 2 + times
+    assert proxy.count("GET", f"{LIST}.*limit=2") == 2 + times
+    assert max(pauses, default=0) <= _kube.RETRY_AFTER_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "words"),
+    [
+        (TOO_MANY, "TooManyRequests", "try again later"),
+        (GATEWAY, "HTTP504", "answered with HTTP status 504"),
+        (NO_STATUS, "5", "None"),
+        (How.RESET, "Unreachable", "no connection"),
+        (How.HANG, "Unreachable", "did not answer in time"),
+        (How.SILENCE, "Unreachable", "did not answer in time"),
+        (EXPIRED, "Expired", "too old"),
+        (NO_LIST, "MalformedAnswer", "answer"),
+    ],
+    ids=["429", "504", "500", "reset", "hang", "silence", "410", "no list"],
+)
+def test_a_fault_that_stays_is_an_error(
+    proxy: APIProxy, lists: Lists, fault: Answer | How, reason: str, words: str
+) -> None:
+    proxy.fault(fault, "GET", "continue=")
+    with pytest.raises((kube.KubernetesError, _kube.KubernetesError), match=words) as caught:
+        lists()
+    assert caught.value.reason == reason
+    assert "canary" not in str(caught.value)
+    assert proxy.count("GET", "") <= 8
+
+
+@pytest.mark.parametrize("lists", ["module"], indirect=True)
+def test_a_list_of_a_module_that_the_api_server_forgot_begins_anew(proxy: APIProxy, lists: Lists) -> None:
+    """That of the runner does so in its watch."""
+    proxy.fault(EXPIRED, "GET", "continue=", times=2)
+    assert names(lists()) == NAMES
+    assert proxy.count("GET", "limit=2$") == 3
+
+
+# The service account of a pod
+
+
+class Hurried(datetime.datetime):
+    """It is two minutes later each time that somebody looks, so the official client always reads the token anew."""
+
+    looks = itertools.count(1)
+
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+        return super().now(tz) + datetime.timedelta(minutes=2 * next(cls.looks))
+
+
+@pytest.fixture
+def pod(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """The environment and files of a pod; gives its namespace, where it may do all, and the file of its token."""
+    (own,) = cluster.namespaces("pod")
+    cluster.kubectl("create", "rolebinding", "all", "--clusterrole=admin", f"--serviceaccount={own}:default", "-n", own)
+    token, authority = tmp_path / "token", tmp_path / "ca.crt"
+    token.write_text(cluster.kubectl("create", "token", "default", "-n", own))
+    authority.write_bytes((cluster.plane.directory / "ca.crt").read_bytes())
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(authority))
+    server = urlsplit(cluster.plane.url)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", str(server.hostname))
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.port))
+    monkeypatch.setattr(kube, "RELOAD_SECONDS", 0.0)
+    # kubernetes.core leaves what it read there.
+    monkeypatch.setattr(Configuration, "_default", None)
+    _kube._connect.cache_clear()
+    yield own, token
+    _kube._connect.cache_clear()
+
+
+def test_the_token_of_a_pod_may_end_in_a_newline_be_gone_for_a_moment_and_be_another(
+    pod: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, token = pod
+    good = token.read_text().strip()
+    source = sources.objects_named("ServiceAccount", "", own)
+    runner, module = kube.Cluster.connect(None, None), _kube.connect({})
+
+    def listed() -> list[list[str]]:
+        return [names(next(runner.list_pages(source))["items"]), names(list(module.list_service_accounts(own)))]
+
+    token.write_text(f"{good}\n")
+    assert listed() == [["default"], ["default"]]
+    monkeypatch.setattr(incluster_config, "datetime", SimpleNamespace(datetime=Hurried, timedelta=datetime.timedelta))
+    assert listed() == [["default"], ["default"]]
+    for write in (lambda: token.write_text(""), token.unlink):
+        write()
+        assert listed() == [["default"], ["default"]]
+
+
+def test_a_runner_in_a_pod_that_is_refused_looks_for_another_token(pod: tuple[str, Path]) -> None:
+    own, token = pod
+    good = token.read_text()
+    source = sources.objects_named("ServiceAccount", "", own)
+    token.write_text("wrong\n")
+    runner = kube.Cluster.connect(None, None)
+    with pytest.raises(kube.KubernetesError, match="Unauthorized"):
+        next(runner.list_pages(source))
+    token.write_text(good)
+    assert names(next(runner.list_pages(source))["items"]) == ["default"]

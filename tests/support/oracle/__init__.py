@@ -1,0 +1,1 @@
+"""What a cluster must look like, worked out independently of the product."""

@@ -1,0 +1,1 @@
+"""The registry of the tests, with ECR's host names and ECR's refusals."""

@@ -1,0 +1,154 @@
+"""Errors of AWS and of the way there: told apart, and worded without any text that could hold a credential."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+import pytest
+from botocore import exceptions as botocore_exceptions
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import client as _aws
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.registries import TokenCall
+
+CANARY = "canary-key"
+ROLE = "arn:aws:iam::111122223333:role/path/reader"
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+DENIED = (
+    "User: arn:aws:sts::111122223333:assumed-role/ci/kube-ecr@team-a@ecr is not authorized to perform: {} "
+    "on resource: {}{}"
+)
+CALL = "ECR GetAuthorizationToken"
+
+
+def client_error(code: str, message: str = CANARY, status: int = 400) -> botocore_exceptions.ClientError:
+    answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return botocore_exceptions.ClientError(answer, "GetAuthorizationToken")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "words"),
+    [
+        (client_error("UnrecognizedClientException"), "UnrecognizedClientException", "base64"),
+        (client_error("InvalidClientTokenId"), "UnrecognizedClientException", "base64"),
+        (client_error("InvalidSignatureException"), "InvalidSignatureException", "secret access key"),
+        (client_error("InvalidSignatureException", "Signature expired: 20260101T000000Z is now"), "ClockSkew", "clock"),
+        (client_error("InvalidSignatureException", "Signature not yet current: x"), "ClockSkew", "clock"),
+        (client_error("RequestTimeTooSkewed"), "ClockSkew", "clock"),
+        (client_error("ExpiredTokenException"), "ExpiredTokenException", "session token"),
+        (client_error("AccessDeniedException"), "AccessDeniedException", "allow it ecr:GetAuthorizationToken"),
+        (
+            client_error("AccessDeniedException", DENIED.format("ecr:GetAuthorizationToken", "*", CANARY)),
+            "AccessDeniedException",
+            "assumed-role/ci/kube-ecr@team-a@ecr do not allow ecr:GetAuthorizationToken on resource *; allow it",
+        ),
+        (
+            client_error("AccessDenied", DENIED.format("sts:AssumeRole", ROLE, f" {CANARY}")),
+            "AccessDeniedException",
+            f"sts:AssumeRole on resource {ROLE}",
+        ),
+        (
+            client_error(
+                "AccessDeniedException",
+                DENIED.format("x:Y", "*", " with an explicit deny in a service control policy"),
+            ),
+            "AccessDeniedException",
+            "a service control policy denies arn:aws:sts::111122223333:assumed-role/ci/kube-ecr@team-a@ecr x:Y",
+        ),
+        (client_error("InvalidIdentityToken"), "InvalidIdentityToken", "does not accept the web identity token"),
+        (client_error("ThrottlingException"), "ThrottlingException", "again"),
+        (client_error("TooManyRequestsException"), "ThrottlingException", "again"),
+        (client_error("InternalFailure", status=500), "ServerError", "again"),
+        (client_error("503", status=503), "ServerError", "again"),
+        (client_error("SomethingNew"), "SomethingNew", "refused"),
+        (client_error(f"<html>{CANARY}"), "UnknownError", "refused"),
+    ],
+)
+def test_an_answer_of_aws(error: botocore_exceptions.ClientError, reason: str, words: str) -> None:
+    told = raised(error, "allow it ecr:GetAuthorizationToken")
+    assert told.reason == reason
+    assert words in str(told)
+    assert str(told).startswith(f"AWS {CALL} in eu-west-1: {reason}: ")
+    assert CANARY not in str(told)
+
+
+def raised(error: Exception, remedy: str = "") -> _aws.AWSError:
+    with pytest.raises(_aws.AWSError) as caught, _aws._told(CALL, " in eu-west-1", remedy):
+        raise error
+    return caught.value
+
+
+def test_the_chain_of_boto3_is_told_from_the_call_itself() -> None:
+    denied = DENIED.format("sts:AssumeRoleWithWebIdentity", ROLE, "")
+    answer = {"Error": {"Code": "AccessDenied", "Message": denied}}
+    told = raised(botocore_exceptions.ClientError(answer, "AssumeRoleWithWebIdentity"), "allow it ecr:Get")
+    assert str(told).startswith("AWS STS AssumeRoleWithWebIdentity: AccessDeniedException: the IAM policies of arn:")
+    assert "ecr:Get" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (botocore_exceptions.NoCredentialsError(), "NoCredentials"),
+        (botocore_exceptions.PartialCredentialsError(provider="env", cred_var=CANARY), "PartialCredentials"),
+        (botocore_exceptions.ProfileNotFound(profile=CANARY), "ProfileNotFound"),
+        (botocore_exceptions.NoRegionError(), "NoRegion"),
+        (botocore_exceptions.SSLError(endpoint_url="x", error=CANARY), "CertificateNotTrusted"),
+        (botocore_exceptions.ConnectTimeoutError(endpoint_url="x"), "TimedOut"),
+        (botocore_exceptions.ReadTimeoutError(endpoint_url="x"), "TimedOut"),
+        (botocore_exceptions.EndpointConnectionError(endpoint_url="x", error=CANARY), "Unreachable"),
+        (botocore_exceptions.ProxyConnectionError(proxy_url=CANARY), "Unreachable"),
+        (botocore_exceptions.HTTPClientError(error=f"Authorization: {CANARY}"), "Unreachable"),
+        (ValueError(CANARY), "InvalidEndpoint"),
+        (botocore_exceptions.UnknownServiceError(service_name="x", known_service_names=CANARY), "UnknownServiceError"),
+    ],
+)
+def test_what_went_wrong_on_the_way(error: Exception, reason: str) -> None:
+    told = raised(error)
+    assert told.reason == reason
+    assert CANARY not in str(told)
+
+
+def test_an_endpoint_of_the_environment_is_not_used_with_explicit_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ambient.example")
+    keys = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "secret"}
+    for credentials, endpoint in (
+        (_aws.Credentials(region="eu-west-1", **keys), "https://{}.eu-west-1.amazonaws.com"),
+        (_aws.Credentials(region="eu-west-1", web_identity_token="x"), "https://{}.eu-west-1.amazonaws.com"),
+        (_aws.Credentials(region="eu-west-1"), "http://ambient.example"),
+        (_aws.Credentials(region="eu-west-1", endpoint_url="http://given.example", **keys), "http://given.example"),
+    ):
+        session = _aws.Session(credentials, _aws.Calls())
+        assert session.client("ecr").meta.endpoint_url == endpoint.format("api.ecr")
+        assert session.client("sts").meta.endpoint_url == endpoint.format("sts")
+
+
+def test_the_endpoint_of_a_call_is_of_the_kind_of_its_hosts() -> None:
+    keys = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "secret"}
+    session = _aws.Session(_aws.Credentials(region="eu-west-1", **keys), _aws.Calls())
+    for call, words in (
+        (TokenCall("ecr", "us-east-1"), ["us-east-1", "api.ecr.", ".amazonaws.com"]),
+        (TokenCall("ecr", "us-east-1", fips=True), ["us-east-1", "ecr-fips.", ".amazonaws.com"]),
+        (TokenCall("ecr", "us-east-1", dual_stack=True), ["us-east-1", "ecr.", ".api.aws"]),
+        (TokenCall("ecr", "cn-north-1"), ["cn-north-1", ".amazonaws.com.cn"]),
+        (TokenCall("ecr-public", "us-east-1"), ["api.ecr-public.us-east-1.amazonaws.com"]),
+    ):
+        url = session.client(call.service, call.region, **_aws._endpoint(call)).meta.endpoint_url
+        assert all(word in url for word in words), url
+
+
+TOKEN = ".".join(["x", b64encode(b'{"iss": "https://issuer", "sub": "me", "aud": ["sts"]}').decode().rstrip("="), "x"])
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (TOKEN, f"issuer https://issuer with the audience sts, and {ROLE} a trust policy that lets the subject me in"),
+        ("canary", "no JSON web token"),
+        ("a.canary.c", "no JSON web token"),
+        (f"a.{b64encode(b'[]').decode()}.c", "no JSON web token"),
+    ],
+)
+def test_what_has_to_trust_a_web_identity_is_said(token: str, words: str) -> None:
+    told = raised(client_error("AccessDenied", "Not authorized"), _aws._trust_wanted(ROLE, token))
+    assert words in str(told)
+    assert "canary" not in str(told)

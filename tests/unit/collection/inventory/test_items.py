@@ -1,0 +1,282 @@
+"""From a custom resource, as laxer CRDs may have stored it, to what the play is told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import items as _items
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import observe as _survey
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+GROUP = "aws.zakariaamine.com"
+KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "canary/secret+key"
+
+
+def cluster_resource(**spec: object) -> dict:
+    access = {"region": "eu-west-1", "accessKeyId": KEY_ID, "secretAccessKey": SECRET}
+    return {
+        "apiVersion": "aws.zakariaamine.com/v1alpha2",
+        "kind": "ClusterAWSECRImagePullSecret",
+        "metadata": {"name": "shared", "uid": "u-1", "generation": 3},
+        "spec": {"secretName": "ecr-login", "awsAccess": access, "namespaces": ["a", "b"]} | spec,
+    }
+
+
+def namespaced_resource(**spec: object) -> dict:
+    resource = cluster_resource(**spec)
+    resource["kind"] = "AWSECRImagePullSecret"
+    resource["metadata"]["namespace"] = "team-a"
+    return resource
+
+
+def with_access(**changes: object) -> dict:
+    resource = cluster_resource()
+    resource["spec"]["awsAccess"] |= changes
+    return resource
+
+
+def item(resource: dict) -> dict:
+    return _items.item(resource, None)
+
+
+def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
+    assert item(cluster_resource()) == {
+        "reference": "ClusterAWSECRImagePullSecret/shared",
+        "owner": {
+            "api_version": "aws.zakariaamine.com/v1alpha2",
+            "kind": "ClusterAWSECRImagePullSecret",
+            "namespace": "",
+            "name": "shared",
+            "uid": "u-1",
+            "generation": 3,
+        },
+        "state": "present",
+        "identity": "",
+        "registries": ["eu-west-1"],
+        "secret_name": "ecr-login",
+        "namespaces": ["a", "b"],
+        "service_accounts": [],
+        "labels": {},
+        "annotations": {},
+        "existing_secret_policy": "Fail",
+        "deletion_policy": "Delete",
+        "refresh_interval": None,
+        "nudge": "",
+        "suspended": False,
+        "has_finalizer": False,
+        "error": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("resource", "namespaces"),
+    [
+        pytest.param(cluster_resource(namespaces=["b", "a", "b"]), ["b", "a"], id="duplicates folded, order kept"),
+        pytest.param(namespaced_resource(), ["team-a"], id="a namespaced resource serves its own only"),
+        pytest.param(namespaced_resource(namespaces=["kube-system"]), ["team-a"], id="whatever else it says"),
+        pytest.param(namespaced_resource(namespaces=[]), ["team-a"], id="or does not say"),
+    ],
+)
+def test_targets(resource: dict, namespaces: list[str]) -> None:
+    told = item(resource)
+    assert (told["namespaces"], told["error"]) == (namespaces, None)
+
+
+def without_spec() -> dict:
+    resource = cluster_resource()
+    del resource["spec"]
+    return resource
+
+
+@pytest.mark.parametrize(
+    ("resource", "field"),
+    [
+        (without_spec(), "spec.secretName"),
+        (cluster_resource(secretName=""), "spec.secretName"),
+        (cluster_resource(secretName="ecr-login\n"), "spec.secretName"),
+        (cluster_resource(secretName="Ecr"), "spec.secretName"),
+        (cluster_resource(secretName="a" * 254), "spec.secretName"),
+        (cluster_resource(secretName="{{ lookup('pipe', 'id') }}"), "spec.secretName"),
+        (cluster_resource(namespaces=[]), "spec.namespaces"),
+        (cluster_resource(namespaces=["", "team-a"]), "spec.namespaces"),
+        (cluster_resource(namespaces=["team-a\n"]), "spec.namespaces"),
+        (cluster_resource(namespaces=["{{ 7*7 }}"]), "spec.namespaces"),
+        (cluster_resource(namespaces=None), "spec.namespaces"),
+        (cluster_resource(awsAccess=None), "spec.awsAccess"),
+        (with_access(region="af-south-1\n"), "spec.awsAccess.region"),
+        (with_access(region=" eu-west-1"), "spec.awsAccess.region"),
+        (with_access(region=""), "spec.awsAccess.region"),
+        (with_access(region="eu-west-1a"), "spec.awsAccess.region"),
+        (with_access(region="EU-WEST-1"), "spec.awsAccess.region"),
+        (cluster_resource(registries="public.ecr.aws"), "spec.registries"),
+        (cluster_resource(registries=["https://public.ecr.aws"]), "spec.registries"),
+        (cluster_resource(registries=["public.ecr.aws/team/app"]), "spec.registries"),
+        (cluster_resource(registries=["Public.ecr.aws"]), "spec.registries"),
+        (cluster_resource(registries=["public.ecr.aws\n"]), "spec.registries"),
+        (cluster_resource(registries=["eu-west-1"]), "spec.registries"),
+        (cluster_resource(registries=["registry.example.com@eu-west-1"]), "spec.registries"),
+        (cluster_resource(registries=["{{ 7*7 }}.example.com"]), "spec.registries"),
+        (cluster_resource(registries=[None]), "spec.registries"),
+        (cluster_resource(namespaceSelector=[]), "spec.namespaceSelector"),
+        (cluster_resource(excludeNamespaces=["A"]), "spec.excludeNamespaces"),
+        (cluster_resource(serviceAccounts=["Build"]), "spec.serviceAccounts"),
+        (cluster_resource(serviceAccounts="default"), "spec.serviceAccounts"),
+        (cluster_resource(existingSecretPolicy="Take"), "spec.existingSecretPolicy"),
+        (cluster_resource(deletionPolicy=None), "spec.deletionPolicy"),
+        (cluster_resource(refreshInterval="1d"), "spec.refreshInterval"),
+        (cluster_resource(secretTemplate=[1]), "spec.secretTemplate"),
+        (cluster_resource(secretTemplate={"labels": {"team": "a b"}}), "spec.secretTemplate.labels"),
+        (cluster_resource(secretTemplate={"labels": {"": "a"}}), "spec.secretTemplate.labels"),
+        (
+            cluster_resource(secretTemplate={"labels": {"app.kubernetes.io/managed-by": "x"}}),
+            "spec.secretTemplate.labels",
+        ),
+        (cluster_resource(secretTemplate={"labels": {f"{GROUP}/owner": "x"}}), "spec.secretTemplate.labels"),
+        (cluster_resource(secretTemplate={"annotations": {"expiry": "x"}}), "spec.secretTemplate.annotations"),
+        (cluster_resource(secretTemplate={"annotations": {f"{GROUP}/shared": "x"}}), "spec.secretTemplate.annotations"),
+        (cluster_resource(secretTemplate={"annotations": {"a": 1}}), "spec.secretTemplate.annotations"),
+    ],
+)
+def test_what_cannot_be_done_names_the_field_and_no_key(resource: dict, field: str) -> None:
+    told = item(resource)
+    assert told["error"]["reason"] == "InvalidResource"
+    assert told["error"]["msg"].startswith(f"{field}: ")
+    assert SECRET not in str(told)
+    assert KEY_ID not in str(told)
+
+
+def test_hosts_of_others_are_tied_to_the_region_of_the_resource() -> None:
+    """Resources of several regions share an identity, but a host that is none of AWS' says nothing of a region."""
+    private, public, custom = "111122223333.dkr.ecr.us-east-1.amazonaws.com", "public.ecr.aws", "ecr.example.com:8443"
+    told = item(cluster_resource(registries=[private, public, custom, private]))
+    assert told["registries"] == [private, public, f"{custom}@eu-west-1"]
+    assert item(cluster_resource(registries=[]))["registries"] == ["eu-west-1"]
+
+
+def test_what_is_asked_for_beside_the_targets() -> None:
+    template = {"labels": {"team": "a", "example.com/x": ""}, "annotations": {"note": "{{ 7*7 }}"}}
+    spec = {"secretTemplate": template, "serviceAccounts": ["default", "build-*", "default"]}
+    told = item(cluster_resource(**spec, existingSecretPolicy="Merge", deletionPolicy="Orphan"))
+    assert (told["labels"], told["annotations"]) == (template["labels"], template["annotations"])
+    assert told["service_accounts"] == ["default", "build-*"]
+    assert (told["existing_secret_policy"], told["deletion_policy"]) == ("Merge", "Orphan")
+    assert told["error"] is None
+
+
+EXISTING = {"team-a": {"tier": "prod"}, "team-b": {}, "ops": {"tier": "prod"}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "existing", "needs", "namespaces"),
+    [
+        ({"namespaces": ["z", "team-*"]}, EXISTING, True, ["z", "team-a", "team-b"]),
+        (
+            {"namespaces": None, "namespaceSelector": {"matchLabels": {"tier": "prod"}}},
+            EXISTING,
+            True,
+            ["ops", "team-a"],
+        ),
+        ({"namespaces": ["*"], "excludeNamespaces": ["team-?"]}, EXISTING, True, ["ops"]),
+        ({"namespaces": ["a", "b"], "excludeNamespaces": ["b"]}, None, False, ["a"]),
+        ({"namespaces": ["z", "team-*"]}, None, True, None),
+    ],
+)
+def test_targets_of_the_cluster_kind(
+    spec: dict, existing: dict | None, needs: bool, namespaces: list[str] | None
+) -> None:
+    resource = cluster_resource(**spec)
+    assert _items.needs_namespaces(resource) is needs
+    assert _items.item(resource, existing)["namespaces"] == namespaces
+
+
+def test_one_that_is_being_deleted_is_to_be_undone() -> None:
+    resource = cluster_resource()
+    resource["metadata"] |= {"deletionTimestamp": "2026-01-31T12:00:00Z", "finalizers": ["other", f"{GROUP}/undo"]}
+    told = item(resource)
+    assert (told["state"], told["has_finalizer"]) == ("absent", True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("serviceAccounts", ["default"]), ("existingSecretPolicy", "Merge"), ("deletionPolicy", "Orphan")],
+)
+def test_nothing_in_the_namespace_of_the_runner_may_need_an_undo(field: str, value: object) -> None:
+    told = item(namespaced_resource(**{field: value}))
+    assert _items.finalizer_trouble(told, "team-b") is None
+    assert _items.finalizer_trouble(told, "") is None
+    assert _items.finalizer_trouble(item(namespaced_resource()), "team-a") is None
+    assert f"spec.{field}: team-a is the namespace of the runner" in str(_items.finalizer_trouble(told, "team-a"))
+    assert _items.finalizer_trouble(item(cluster_resource(**{field: value})), "") is None
+
+
+def test_what_asks_for_a_new_token_is_told() -> None:
+    resource = cluster_resource(refreshInterval="1h30m")
+    resource["metadata"]["annotations"] = {f"{GROUP}/reconcile-at": "{{ 7*7 }}" + "x" * 500, "other": "y"}
+    told = item(resource)
+    assert (told["refresh_interval"], told["nudge"]) == (5400, "{{ 7*7 }}" + "x" * 247)
+
+
+@pytest.mark.parametrize(
+    ("suspend", "metadata", "is_suspended"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"deletionTimestamp": "2026-01-31T12:00:00Z"}, False),
+    ],
+)
+def test_what_is_suspended_is_told_unless_it_is_being_deleted(
+    suspend: bool, metadata: dict, is_suspended: bool
+) -> None:
+    resource = cluster_resource(suspend=suspend)
+    resource["metadata"] |= metadata
+    assert item(resource)["suspended"] is is_suspended
+
+
+def test_a_suspended_successor_is_one_all_the_same() -> None:
+    """Else suspending it would hand its Secrets to the resource that it took the place of."""
+    legacy = cluster_resource() | {"kind": "AWSECRCredential"}
+    assert _items.superseded(legacy, [legacy, cluster_resource(suspend=True)])
+
+
+class Bare:
+    """A cluster in which nothing stands."""
+
+    def list_metadata(self, *_args: str, **_options: str) -> list[dict]:
+        return []
+
+    list_service_accounts = list_metadata
+
+
+@pytest.mark.parametrize(
+    ("suspend", "state", "is_due", "namespaces"),
+    [
+        (False, "present", True, ("a", "b")),
+        (True, "present", False, None),
+        (True, "absent", False, ("a", "b")),
+    ],
+)
+def test_nothing_is_asked_for_what_is_suspended_but_to_undo_it(
+    suspend: bool, state: str, is_due: bool, namespaces: tuple[str, ...] | None
+) -> None:
+    """Where there is no namespace that is known, nothing is written, and nothing removed."""
+    told = item(cluster_resource(suspend=suspend, serviceAccounts=["default"]))
+    _survey.complete(Bare(), [told], NOW)
+    request = Request.of_item({**told, "state": state})
+    assert (request.is_due, request.namespaces, request.is_understood) == (is_due, namespaces, namespaces is not None)
+
+
+def test_a_copy_is_made_of_the_secret_that_need_not_be_renewed() -> None:
+    """However long another seems to last: its token is of a time to come, or older than what was asked for."""
+    told = item(cluster_resource(registries=[])) | {"nudge": "1"}
+    hour = timedelta(hours=1)
+
+    def held(namespace: str, ends: float, nudge: str = "1") -> Held:
+        times = (NOW + ends * hour, NOW + (ends - 6) * hour)
+        return Held(namespace, "ecr-login", "1", True, True, ("eu-west-1",), *times, nudge=nudge)
+
+    choices = [held("fresh", 11), held("ahead", 30), held("old", 11.5, nudge="")]
+    assert _survey._sibling(told, choices, NOW) == choices[0]

@@ -1,0 +1,77 @@
+"""How old a token may become, and which texts of spec.refreshInterval say so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resources import ResourceError
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.token_age import (
+    check_interval,
+    due_at,
+    issued_at,
+)
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+HOURS = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("life", "interval", "age"),
+    [
+        pytest.param(12, None, 6, id="half of the life"),
+        pytest.param(12, 1, 1, id="sooner"),
+        pytest.param(12, 9, 9, id="later"),
+        pytest.param(12, 12, 10, id="five sixths at most"),
+        pytest.param(0.25, 6, 0.25 * 5 / 6, id="of a short life too"),
+        pytest.param(10_000, 12, 10, id="whatever AWS says"),
+    ],
+)
+def test_a_token_is_renewed_when_it_is_as_old_as_the_interval_says(
+    life: float, interval: float | None, age: float
+) -> None:
+    expires_at, renew_after = NOW + life * HOURS, NOW + min(life, 12) / 2 * HOURS
+    assert issued_at(expires_at, renew_after) == NOW
+    assert due_at(expires_at, renew_after, interval and interval * HOURS) == NOW + age * HOURS
+
+
+@pytest.mark.parametrize("at", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)], ids=["min", "max"])
+def test_times_at_the_ends_of_the_calendar_raise_nothing(at: datetime) -> None:
+    for expires_at, renew_after in ((at, NOW), (NOW, at), (at, at)):
+        issued_at(expires_at, renew_after)
+        due_at(expires_at, renew_after, 12 * HOURS)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1m", 60), ("60s", 60), ("90m", 5400), ("1h30m", 5400), ("0h5m", 300), ("12h", 43200)]
+)
+def test_durations_are_those_of_go(text: str, seconds: int) -> None:
+    assert check_interval(text, "spec.refreshInterval") == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "6",
+        "6 h",
+        "6H",
+        "-6h",
+        "1.5h",
+        "30m1h",
+        "1d",
+        "59s",
+        "12h1s",
+        "99999h",
+        "100000h",
+        "6h\n",
+        "{{ 6 }}h",
+        6,
+        True,
+    ],
+    ids=repr,
+)
+def test_what_is_no_duration_is_refused_by_name(text: object) -> None:
+    with pytest.raises(ResourceError, match=r"^spec.refreshInterval: .* is not a duration such as 6h, 90m or 1h30m"):
+        check_interval(text, "spec.refreshInterval")

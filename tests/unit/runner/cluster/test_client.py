@@ -1,0 +1,415 @@
+"""Watches of the objects that resources refer to, against a server that notes what it is asked."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from kubernetes.client import Configuration
+
+from kube_ecr_runner.cluster import reflector as streaming
+from kube_ecr_runner.cluster.client import Access, Cluster, KubernetesError
+from kube_ecr_runner.cluster.reflector import Changed, Listed, Pulse, Stream, Troubles
+from kube_ecr_runner.cluster.sources import NAMESPACES, Source, objects_named, resources_of
+from kube_ecr_runner.model.resource import (
+    CLUSTER_KIND,
+    LEGACY_KIND,
+    NAMESPACED_KIND,
+    Key,
+    Reference,
+    Referenced,
+    Resource,
+)
+from kube_ecr_runner.reporting.status import Event
+from kube_ecr_runner.telemetry.health import Health
+
+KEYS = objects_named("Secret", "keys")
+SECONDS = 30.0
+LOGGER = "kube_ecr_runner.cluster.reflector"
+
+
+def partial_object(version: str) -> dict:
+    return {
+        "kind": "PartialObjectMetadata",
+        "metadata": {"name": "keys", "namespace": "a", "resourceVersion": version},
+    }
+
+
+CHANGE = {"type": "MODIFIED", "object": partial_object("6")}
+BOOKMARK = {"type": "BOOKMARK", "object": partial_object("7")}
+FORGOTTEN = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}
+
+
+def sighted(version: str) -> Referenced:
+    return Referenced(Reference("Secret", "a", "keys"), version, None)
+
+
+class ApiServer(ThreadingHTTPServer):
+    """Lists one Secret; a watch of it sends one event and then nothing until the end of the test."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: Queue[tuple[str, dict[str, list[str]], str]] = Queue()
+        self.forbidden: list[str] = []
+        self.unknown = False
+        # What a watch sends, and whether it stays open after that.
+        self.lines = [CHANGE]
+        self.stays = True
+        self.silence = SECONDS
+        self.conflict = ""
+        self.written: list[tuple[str, dict]] = []
+        self.over = threading.Event()
+
+    @property
+    def cluster(self) -> Cluster:
+        return Cluster(Access(Configuration(host=f"http://127.0.0.1:{self.server_port}")), silence=self.silence)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ApiServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
+        self.server.asked.put((parts.path, query, self.headers["Accept"]))
+        verb = "watch" if "watch" in query else "list"
+        if self.server.unknown:
+            self._answer(404, {"message": "the server could not find the requested resource"})
+        elif verb in self.server.forbidden:
+            self._answer(403, {"reason": "Forbidden", "message": f"may not {verb} secrets"})
+        elif verb == "list":
+            self._answer(200, {"metadata": {"resourceVersion": "5"}, "items": [partial_object("1")]})
+        else:
+            self._begin(200, "Transfer-Encoding", "chunked")
+            for each in self.server.lines:
+                line = json.dumps(each) + "\n"
+                self.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
+            if self.server.stays:
+                self.server.over.wait(SECONDS)
+            else:
+                self.wfile.write(b"0\r\n\r\n")
+
+    def do_PATCH(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.server.unknown:
+            self._answer(404, {"message": "not found"})
+            return
+        if self.server.conflict:
+            self._answer(409, {"reason": "Conflict", "message": self.server.conflict})
+            return
+        self.server.written.append((urlsplit(self.path).path, body))
+        self._answer(200, {"metadata": {}})
+
+    def do_POST(self) -> None:
+        self.do_PATCH()
+
+    def _answer(self, status: int, content: dict) -> None:
+        body = json.dumps(content).encode()
+        self._begin(status, "Content-Length", str(len(body)))
+        self.wfile.write(body)
+
+    def _begin(self, status: int, *header: str) -> None:
+        self.send_response(status)
+        self.send_header(*header)
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with ApiServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def follow(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Queue]]:
+    """Return what starts a stream, of KEYS if not told, that does not wait between attempts; it fills a queue."""
+    monkeypatch.setattr(streaming, "RELIST_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(streaming, "FORBIDDEN_SECONDS", 0.01)
+    streams: list[Stream] = []
+
+    def start(troubles: Troubles, source: Source = KEYS, pulse: Pulse | None = None) -> Queue:
+        inbox: Queue = Queue()
+        streams.append(Stream(api.cluster, source, inbox.put, troubles, pulse or Health(0)))
+        streams[-1].start()
+        return inbox
+
+    yield start
+    for each in streams:
+        each.stop()
+        each._thread.join(SECONDS)
+        assert not each.is_alive()
+
+
+def test_objects_of_one_name_are_asked_for_without_what_they_hold(
+    api: ApiServer, follow: Callable[[Troubles], Queue]
+) -> None:
+    inbox = follow(Troubles())
+    assert inbox.get(timeout=SECONDS) == Listed(KEYS, (sighted("1"),))
+    assert inbox.get(timeout=SECONDS) == Changed(KEYS, sighted("6"), is_gone=False)
+    listed, watched = (api.asked.get(timeout=SECONDS) for _ in range(2))
+    for path, query, accept in (listed, watched):
+        assert (path, query["fieldSelector"]) == ("/api/v1/secrets", ["metadata.name=keys"])
+        assert "as=PartialObjectMetadata" in accept
+    assert watched[1]["resourceVersion"] == ["5"]
+
+
+def test_all_service_accounts_are_asked_for_with_their_pull_secrets(
+    api: ApiServer, follow: Callable[..., Queue]
+) -> None:
+    accounts = objects_named("ServiceAccount", "")
+    assert isinstance(follow(Troubles(), accounts).get(timeout=SECONDS), Listed)
+    path, query, accept = api.asked.get(timeout=SECONDS)
+    assert (path, "fieldSelector" in query) == ("/api/v1/serviceaccounts", False)
+    assert accept == "application/json"
+
+
+def test_resources_of_a_namespace_and_with_labels_are_asked_for_there(
+    api: ApiServer, follow: Callable[..., Queue]
+) -> None:
+    follow(Troubles(), resources_of(NAMESPACED_KIND, "team-a", "tier in (x,y)")).get(timeout=SECONDS)
+    for _ in ("list", "watch"):
+        path, query, _accept = api.asked.get(timeout=SECONDS)
+        assert path == "/apis/aws.zakariaamine.com/v1alpha2/namespaces/team-a/awsecrimagepullsecrets"
+        assert query["labelSelector"] == ["tier in (x,y)"]
+
+
+LEGACY = resources_of(LEGACY_KIND)
+
+
+def test_kind_that_a_cluster_need_not_know_is_told_once_and_nobody_waits_for_it(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture
+) -> None:
+    api.unknown = True
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        inbox = follow(Troubles(), LEGACY)
+        for _ in range(4):
+            assert inbox.get(timeout=SECONDS) == Listed(LEGACY, ())
+        assert [(each.levelname, each.message) for each in caplog.records] == [
+            ("INFO", "not installed, and not needed")
+        ]
+        api.unknown = False
+        while not isinstance(inbox.get(timeout=SECONDS), Changed):
+            pass
+    assert len(caplog.records) == 1
+    assert api.asked.get(timeout=SECONDS)[0] == "/apis/aws.zakariaamine.com/v1alpha1/awsecrcredentials"
+
+
+def test_kind_that_is_needed_is_waited_for(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture
+) -> None:
+    api.unknown = True
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        inbox = follow(Troubles(), resources_of(CLUSTER_KIND))
+        for _ in range(3):
+            api.asked.get(timeout=SECONDS)
+    assert inbox.empty()
+    assert [each.message for each in caplog.records] == ["cannot watch, trying again"]
+
+
+def test_kind_that_a_cluster_need_not_know_and_that_may_not_be_read_holds_up_nothing(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture
+) -> None:
+    api.forbidden.append("list")
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        inbox = follow(Troubles(), LEGACY)
+        for _ in range(4):
+            api.asked.get(timeout=SECONDS)
+        assert inbox.get(timeout=SECONDS) == Listed(LEGACY, ())
+        # Were it refused for a while only, a second one would make the runner forget what there is.
+        assert inbox.empty()
+        api.unknown = True
+        inbox.get(timeout=SECONDS)
+    told = [each.message for each in caplog.records]
+    assert told == ["cannot watch, trying again", "not installed, and not needed", "watching again"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "plural"),
+    [
+        (CLUSTER_KIND, "v1alpha2", "clusterawsecrimagepullsecrets"),
+        (LEGACY_KIND, "v1alpha1", "awsecrcredentials"),
+    ],
+)
+def test_status_and_events_are_written_in_the_version_of_the_kind(
+    api: ApiServer, kind: str, version: str, plural: str
+) -> None:
+    resource = Resource(Key(kind, "", "shared"), "u", 1)
+    api.cluster.apply_status(resource, {})
+    api.cluster.create_event(resource, Event("Normal", "X", "x"), datetime(2026, 1, 31, tzinfo=UTC))
+    (status_path, status), (_, event) = api.written
+    assert status_path == f"/apis/aws.zakariaamine.com/{version}/{plural}/shared/status"
+    assert status["apiVersion"] == event["regarding"]["apiVersion"] == f"aws.zakariaamine.com/{version}"
+
+
+def test_event_that_happens_again_is_counted_in_place(api: ApiServer) -> None:
+    resource, now = Resource(Key(CLUSTER_KIND, "", "shared"), "u", 1), datetime(2026, 1, 31, tzinfo=UTC)
+    name = api.cluster.create_event(resource, Event("Normal", "X", "x"), now)
+    assert api.cluster.repeat_event(resource, name, 2, now)
+    (path, event), (series_path, series) = api.written
+    assert (event["metadata"]["name"], series_path) == (name, f"{path}/{name}")
+    assert series == {"series": {"count": 2, "lastObservedTime": "2026-01-31T00:00:00.000000Z"}}
+    api.unknown = True
+    assert not api.cluster.repeat_event(resource, name, 3, now)
+
+
+class Signs:
+    """Notes the signs of life of a watch."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def watch_started(self, name: str) -> None:
+        self.seen.append("started")
+
+    def watch_heard(self, name: str) -> None:
+        self.seen.append("heard")
+
+    def watch_failed(self, name: str, trouble: str) -> None:
+        self.seen.append(trouble)
+
+    def watch_ended(self, name: str) -> None:
+        self.seen.append("ended")
+
+
+def test_watch_lives_with_each_list_answer_and_line_until_it_ends(api: ApiServer) -> None:
+    signs, inbox = Signs(), Queue()
+    stream = Stream(api.cluster, KEYS, inbox.put, Troubles(), signs)
+    stream.start()
+    while not isinstance(inbox.get(timeout=SECONDS), Changed):
+        pass
+    stream.stop()
+    stream._thread.join(SECONDS)
+    assert signs.seen == ["started", "heard", "heard", "heard", "ended"]
+
+
+def test_watch_tells_that_it_lives_and_what_it_lacks(api: ApiServer, follow: Callable[..., Queue]) -> None:
+    health = Health(0)
+    health.waits_for([KEYS.name])
+    api.forbidden.append("list")
+    inbox = follow(Troubles(), KEYS, health)
+    for _ in range(2):
+        api.asked.get(timeout=SECONDS)
+    (told,) = health.obstacles()
+    assert told.startswith("the first list of secrets/keys is waited for: may not list secrets; a change of Secret")
+    api.forbidden.clear()
+    while not isinstance(inbox.get(timeout=SECONDS), Changed):
+        pass
+    assert health.vitals().watches[KEYS.name].trouble == ""
+
+
+def test_the_rest_works_without_the_deprecated_kind_and_namespaces_alone() -> None:
+    assert all(each.optional for each in (LEGACY, NAMESPACES))
+    assert not any(each.optional for each in (resources_of(CLUSTER_KIND), KEYS))
+
+
+def test_sources_of_one_name_are_equal() -> None:
+    assert objects_named("Secret", "keys") == KEYS
+    assert objects_named("ServiceAccount", "keys") != KEYS
+    assert objects_named("Secret", "keys", "team-a") != KEYS
+
+
+@pytest.mark.parametrize("verb", ["list", "watch"])
+def test_right_that_is_missing_is_told_once_and_so_is_its_grant(
+    api: ApiServer, follow: Callable[[Troubles], Queue], caplog: pytest.LogCaptureFixture, verb: str
+) -> None:
+    api.forbidden.append(verb)
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        inbox = follow(Troubles())
+        for _ in range(6):
+            api.asked.get(timeout=SECONDS)
+        api.forbidden.clear()
+        while not isinstance(inbox.get(timeout=SECONDS), Changed):
+            pass
+    assert [each.message for each in caplog.records] == ["cannot watch, trying again", "watching again"]
+    told = caplog.records[0].fields["cause"]  # type: ignore[attr-defined]
+    assert told.startswith(f"may not {verb} secrets; a change of Secret keys is noticed only when")
+    assert "grant the runner list and watch of secrets" in told
+
+
+def test_trouble_of_a_source_that_nobody_reads_any_more_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
+    troubles, down = Troubles(), KubernetesError("list", 0, "Unreachable", "no connection")
+    other = objects_named("Secret", "other")
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        troubles.report(KEYS, down)
+        troubles.report(other, down)
+        troubles.forget(KEYS)
+        troubles.clear(other)
+    assert [each.message for each in caplog.records] == ["cannot watch, trying again", "watching again"]
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "longest"), [(KEYS, 403, 180), (KEYS, 0, 30), (KEYS, 500, 30), (LEGACY, 404, 180)]
+)
+def test_what_comes_from_a_person_is_asked_for_less_and_less_often(
+    source: Source, status: int, longest: float, api: ApiServer
+) -> None:
+    stream = Stream(api.cluster, source, lambda _: None, Troubles(), Health(0))
+    delays = []
+    for attempts in (0, 3, 100):
+        stream._attempts = attempts
+        delays.append(stream._relist_delay(KubernetesError("list", status, "X", "x")))
+    assert delays[0] <= 1 < delays[1] <= 8 < longest / 2 <= delays[2] <= longest
+
+
+def asked(api: ApiServer, count: int) -> list[dict[str, list[str]]]:
+    """Return the next queries."""
+    return [api.asked.get(timeout=SECONDS)[1] for _ in range(count)]
+
+
+@pytest.mark.parametrize(("lines", "is_told"), [([BOOKMARK], True), ([], False)])
+def test_silent_watch_goes_on_where_it_stood_and_is_told_where_bookmarks_came(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture, lines: list[dict], is_told: bool
+) -> None:
+    api.silence, api.lines = 1.1, lines
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        follow(Troubles())
+        _, first, second = asked(api, 3)
+    assert first["resourceVersion"] == ["5"]
+    assert second["resourceVersion"] == ["7" if is_told else "5"]
+    assert [each.message for each in caplog.records] == ["a watch was silent, opening it anew"] * is_told
+
+
+@pytest.mark.parametrize(("lines", "cause"), [([FORGOTTEN], "too old"), ([], "ends each watch at once")])
+def test_watch_that_brings_nothing_is_asked_for_less_and_less_often(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture, lines: list[dict], cause: str
+) -> None:
+    """And that it begins is no success."""
+    api.lines, api.stays = lines, False
+    delays: list[int] = []
+    with caplog.at_level(logging.INFO, logger=LOGGER), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stream, "_relist_delay", lambda stream, _: delays.append(stream._attempts) or 0.0)
+        inbox = follow(Troubles())
+        asked(api, 12)
+        (warning,) = caplog.records
+        assert cause in warning.fields["cause"]  # type: ignore[attr-defined]
+        api.lines, api.stays = [BOOKMARK, CHANGE], True
+        while not isinstance(inbox.get(timeout=SECONDS), Changed):
+            pass
+    assert caplog.records[-1].message == "watching again"
+    assert delays[:3] == [0, 1, 2]
+
+
+def test_conflict_of_a_status_passes_but_for_a_resource_that_is_gone(api: ApiServer) -> None:
+    resource = Resource(Key(CLUSTER_KIND, "", "shared"), "u", 1)
+    api.conflict = "uid mismatch: the provided object specified uid u, and no existing object was found"
+    assert not api.cluster.apply_status(resource, {})
+    api.conflict = "the object has been modified"
+    with pytest.raises(KubernetesError, match="has been modified"):
+        api.cluster.apply_status(resource, {})

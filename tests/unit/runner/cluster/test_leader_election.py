@@ -1,0 +1,157 @@
+"""Who may hold the Lease when, by a clock that the tests set, and what becomes of one that cannot be renewed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from kube_ecr_runner.cluster.client import LEASE_SECONDS, KubernetesError
+from kube_ecr_runner.cluster.leader_election import Candidate, Leadership, Record, Terms
+
+TERMS = Terms(duration=11, deadline=7, period=2, look=1)
+OTHERS = Record("other", 11, "t", "t", 3, "v1")
+
+
+def candidate(record: Record, seen_at: float = 0) -> Candidate:
+    found = Candidate("me", TERMS)
+    found.see(record, seen_at)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("record", "now", "may"),
+    [
+        pytest.param(Record(), 0, True, id="not there"),
+        pytest.param(Record("", 1, version="v1"), 0, True, id="released"),
+        pytest.param(OTHERS, 10.9, False, id="held"),
+        pytest.param(OTHERS, 11, True, id="not renewed for its duration"),
+        pytest.param(Record("other", 30, version="v1"), 29, False, id="held on other terms"),
+        pytest.param(Record("other", 0, version="v1"), 10, False, id="held on no terms"),
+        pytest.param(Record("me", 11, version="v1"), 100, True, id="held by this runner"),
+    ],
+)
+def test_who_may_take_a_lease(record: Record, now: float, may: bool) -> None:
+    assert candidate(record).may_take(now) is may
+
+
+def test_each_renewal_by_another_begins_its_time_anew_by_the_own_clock() -> None:
+    found = candidate(OTHERS)
+    found.see(OTHERS, 5)
+    assert found.may_take(11)
+    found.see(Record("other", 11, "t", "t2", 3, "v2"), 10)
+    assert not found.may_take(20)
+    assert (found.wait(10), found.wait(20.5)) == (1, 0.5)
+
+
+def test_taking_renewing_and_releasing_write_what_client_go_writes() -> None:
+    taken = candidate(OTHERS).claim("now")
+    assert taken == Record("me", 11, "now", "now", 4, "v1")
+    assert candidate(Record()).claim("now").transitions == 0
+    renewed = candidate(Record("me", 11, "before", "before", 4, "v2")).claim("now")
+    assert renewed == Record("me", 11, "before", "now", 4, "v2")
+    assert candidate(renewed).release("end").spec() == {
+        "holderIdentity": "",
+        "leaseDurationSeconds": 1,
+        "acquireTime": "before",
+        "renewTime": "end",
+        "leaseTransitions": 4,
+    }
+
+
+def test_there_is_time_to_end_before_another_may_take_it() -> None:
+    """A renewal may begin just before the deadline, and hang."""
+    terms = Terms()
+    assert terms.deadline + LEASE_SECONDS < terms.duration - 1
+
+
+@dataclass
+class Lock:
+    """A Lease in memory; error is what each write comes to, is_applied whether it is written all the same."""
+
+    record: dict | None = None
+    error: KubernetesError | None = None
+    is_applied: bool = False
+    version: int = 0
+    writes: threading.Event = field(default_factory=threading.Event)
+
+    def read(self) -> Mapping | None:
+        return self.record
+
+    def write(self, version: str, spec: Mapping) -> Mapping:
+        self.writes.set()
+        if self.error and not self.is_applied:
+            raise self.error
+        if version != (str(self.version) if self.record else ""):
+            raise KubernetesError("write", 409, "Conflict", "it was changed")
+        self.version += 1
+        self.record = {"metadata": {"resourceVersion": str(self.version)}, "spec": dict(spec)}
+        if self.error:
+            self.is_applied, error = False, self.error
+            self.error = None
+            raise error
+        return self.record
+
+
+QUICK = Terms(duration=11, deadline=0.05, period=0.01, look=0.01)
+
+
+def leading(lock: Lock, terms: Terms = QUICK) -> tuple[Leadership, threading.Event, list[str]]:
+    lost, causes = threading.Event(), []
+
+    def tell(cause: str) -> None:
+        causes.append(cause)
+        lost.set()
+
+    leadership = Leadership(lock, "me", tell, terms)
+    assert leadership.acquire(lambda _: True)
+    return leadership, lost, causes
+
+
+def test_a_lease_that_cannot_be_renewed_is_lost_and_not_released() -> None:
+    lock = Lock()
+    leadership, lost, causes = leading(lock)
+    lock.error = KubernetesError("write", 0, "Unreachable", "no answer")
+    assert lost.wait(10)
+    assert "no answer" in causes[0]
+    before, lock.error = lock.record, None
+    leadership.release()
+    assert lock.record == before
+
+
+def test_a_lease_that_another_took_is_lost_at_once() -> None:
+    lock = Lock()
+    _, lost, causes = leading(lock, Terms(11, 1000, 0.01, 0.01))
+    lock.record = {"metadata": {"resourceVersion": "99"}, "spec": {"holderIdentity": "other"}}
+    lock.version = 99
+    assert lost.wait(10)
+    assert causes == ["other took it"]
+
+
+def test_a_renewal_without_an_answer_that_was_written_is_none_that_is_lost() -> None:
+    lock = Lock()
+    leadership, lost, _ = leading(lock, Terms(11, 1000, 0.01, 0.01))
+    lock.is_applied, lock.error = True, KubernetesError("write", 0, "Unreachable", "no answer")
+    for _ in range(5):
+        lock.writes.clear()
+        assert lock.writes.wait(10)
+    assert not lost.is_set()
+    leadership.release()
+    assert lock.record
+    assert lock.record["spec"]["holderIdentity"] == ""
+
+
+def test_who_waits_can_be_told_to_stop() -> None:
+    lock = Lock({"metadata": {"resourceVersion": "0"}, "spec": OTHERS.spec()})
+    asked: list[float] = []
+
+    def pause(seconds: float) -> bool:
+        asked.append(seconds)
+        return len(asked) < 3
+
+    leadership = Leadership(lock, "me", lambda _: None, TERMS)
+    assert not leadership.acquire(pause)
+    leadership.release()
+    assert (len(asked), lock.record["spec"]["holderIdentity"]) == (3, "other")

@@ -1,0 +1,157 @@
+"""What metadata says of the resources that wrote a Secret."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+
+import pytest
+
+from kube_ecr_runner.model.marks import owner_of, sound_for, template_of
+
+UID = "11111111-2222-3333-4444-555555555555"
+OTHER = "99999999-2222-3333-4444-555555555555"
+GROUP = "aws.zakariaamine.com"
+LABELS = ["app.kubernetes.io/managed-by", f"{GROUP}/owner"]
+ANNOTATIONS = ["expiry", *(f"{GROUP}/{each}" for each in ("renew-after", "fingerprint", "identity", "registries"))]
+PLACE = f"{GROUP}/secret"
+CONTENT = {"f:data": {".": {}, "f:.dockerconfigjson": {}}, "f:type": {}}
+
+
+def fields(labels: list[str], annotations: list[str]) -> dict:
+    metadata = {
+        "f:labels": {f"f:{each}": {} for each in labels},
+        "f:annotations": {f"f:{each}": {} for each in annotations},
+        "f:ownerReferences": {f'k:{{"uid":"{UID}"}}': {}},
+    }
+    return {**CONTENT, "f:metadata": metadata}
+
+
+def entry(manager: str, fields_v1: object, operation: str = "Apply") -> dict:
+    return {"manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields_v1}
+
+
+OWNED = {
+    "name": "ecr-login",
+    "namespace": "a",
+    "labels": {"app.kubernetes.io/managed-by": "kube-ecr-secrets", f"{GROUP}/owner": UID},
+    "annotations": {PLACE: "a/ecr-login", "expiry": "2026-01-31T12:00:00Z"},
+    "ownerReferences": [{"kind": "ClusterAWSECRImagePullSecret", "name": "shared", "uid": UID}],
+    "managedFields": [
+        entry("kubectl-label", {"f:metadata": {"f:labels": {"f:team": {}}}}, "Update"),
+        entry(f"kube-ecr-secrets/{UID}", fields(LABELS, [*ANNOTATIONS, PLACE])),
+    ],
+}
+
+
+def changed(*path: object, to: object = None) -> dict:
+    """Return OWNED with what is at path removed, or replaced."""
+    metadata = deepcopy(OWNED)
+    part: object = metadata
+    for each in path[:-1]:
+        part = part[each]  # type: ignore[index]
+    if to is None:
+        del part[path[-1]]  # type: ignore[attr-defined]
+    else:
+        part[path[-1]] = to  # type: ignore[index]
+    return metadata
+
+
+def test_secret_as_it_was_written_belongs_to_its_resource_and_is_sound_for_it() -> None:
+    assert owner_of(OWNED) == UID
+    assert sound_for(OWNED) == {UID}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"labels": [], "annotations": "x", "ownerReferences": {}, "managedFields": [1]}, id="malformed"),
+        pytest.param(changed("ownerReferences"), id="no owner reference"),
+        pytest.param(changed("ownerReferences", 0, "uid", to=OTHER), id="another's owner reference"),
+        pytest.param(changed("labels", f"{GROUP}/owner"), id="no label"),
+        pytest.param(changed("labels", f"{GROUP}/owner", to=OTHER), id="another's label"),
+        pytest.param(changed("annotations", PLACE), id="of the Go operator"),
+        pytest.param(changed("namespace", to="b"), id="a copy in another namespace"),
+        pytest.param(changed("name", to="b"), id="a copy of another name"),
+    ],
+)
+def test_secret_that_lacks_a_mark_belongs_to_nobody(metadata: dict) -> None:
+    assert owner_of(metadata) == ""
+    assert sound_for(metadata) == frozenset()
+
+
+WRITTEN = ("managedFields", 1, "fieldsV1")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pytest.param(changed("managedFields"), id="no managers"),
+        pytest.param(changed("managedFields", 1), id="not our manager"),
+        pytest.param(changed("managedFields", 1, "manager", to=f"kube-ecr-secrets/{OTHER}"), id="another resource's"),
+        pytest.param(changed("managedFields", 1, "manager", to="kube-ecr-secrets"), id="manager of shared objects"),
+        pytest.param(changed("managedFields", 1, "operation", to="Update"), id="not applied"),
+        pytest.param(changed(*WRITTEN, to="x"), id="malformed fields"),
+        pytest.param(changed(*WRITTEN, "f:data"), id="data edited"),
+        pytest.param(changed(*WRITTEN, "f:data", "f:.dockerconfigjson"), id="login edited"),
+        *(pytest.param(changed(*WRITTEN, "f:metadata", "f:labels", f"f:{each}"), id=each) for each in LABELS),
+        *(
+            pytest.param(changed(*WRITTEN, "f:metadata", "f:annotations", f"f:{each}"), id=each)
+            for each in [*ANNOTATIONS, PLACE]
+        ),
+    ],
+)
+def test_secret_that_was_edited_is_ours_and_not_sound(metadata: dict) -> None:
+    assert owner_of(metadata) == UID
+    assert sound_for(metadata) == frozenset()
+
+
+def test_what_others_add_leaves_a_secret_sound() -> None:
+    metadata = changed("labels", "team", to="x")
+    metadata["annotations"]["note"] = "x"
+    metadata["ownerReferences"].append({"uid": OTHER})
+    assert sound_for(metadata) == {UID}
+
+
+def shared(told: object, fields_v1: object, manager: str = "kube-ecr-secrets") -> dict:
+    text = told if isinstance(told, str) else json.dumps(told)
+    return {
+        "name": "login",
+        "namespace": "a",
+        "labels": {f"{GROUP}/owner": "shared"},
+        "annotations": {f"{GROUP}/shared": text},
+        "managedFields": [entry("kubectl", {"f:metadata": {}}), entry(manager, fields_v1, "Update")],
+    }
+
+
+@pytest.mark.parametrize(
+    ("metadata", "uids"),
+    [
+        (shared({UID: {"names": ["host"]}, OTHER: {"names": []}}, CONTENT), {UID, OTHER}),
+        (shared({UID: {}, "place": "a/login"}, CONTENT, f"kube-ecr-secrets/{OTHER}"), {UID}),
+        (shared({UID: {}, "place": "b/login"}, CONTENT), set()),
+        (shared({UID: {}}, CONTENT, "kubectl-edit"), set()),
+        (shared({UID: {"edited": True}, OTHER: {"edited": 1}}, CONTENT), {OTHER}),
+        (shared({UID: {}}, CONTENT) | {"labels": {}}, set()),
+        (shared({UID: {}}, CONTENT, "kube-ecr-secrets-other"), set()),
+        (shared({UID: {}}, {"f:data": {"f:other": {}}}), set()),
+        (shared({}, CONTENT), set()),
+        (shared("{", CONTENT), set()),
+        (shared("[" * 100_000, CONTENT), set()),
+        (shared([UID], CONTENT), set()),
+    ],
+)
+def test_shared_secret_is_sound_for_those_who_put_their_logins_in(metadata: dict, uids: set[str]) -> None:
+    assert sound_for(metadata) == uids
+    assert owner_of(metadata) == ""
+
+
+def test_template_is_what_the_owner_applied_beside_its_marks() -> None:
+    metadata = changed(
+        "managedFields",
+        1,
+        to=entry(f"kube-ecr-secrets/{UID}", fields([*LABELS, "tier"], ["expiry", "note", f"{GROUP}/reconcile-at"])),
+    )
+    assert template_of(metadata) == {("labels", "tier"), ("annotations", "note")}
+    assert template_of(OWNED) == template_of(metadata | {"ownerReferences": []}) == template_of({}) == frozenset()

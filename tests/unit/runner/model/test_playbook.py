@@ -1,0 +1,37 @@
+"""What a run is given of a play."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kube_ecr_runner.model.playbook import RECONCILE, Play
+
+
+@pytest.mark.parametrize(
+    ("play", "path", "files"),
+    [
+        (Play(), RECONCILE, {}),
+        (Play(variables='{"a": "{{ b }}"}'), RECONCILE, {"env/extravars": {"a": "{{ b }}"}}),
+        (
+            Play("/opt/site.yml", variables='{"a": 1}'),
+            "/opt/site.yml",
+            {"env/extravars": {"a": 1, "kube_ecr_carry_on": True}},
+        ),
+        (
+            Play(role="x.y.z"),
+            "/private/play.yml",
+            {
+                "env/extravars": {"kube_ecr_carry_on": True},
+                "play.yml": [
+                    {"import_playbook": RECONCILE},
+                    {"name": "Run x.y.z", "hosts": "aws_identities", "gather_facts": False, "roles": ["x.y.z"]},
+                ],
+            },
+        ),
+    ],
+)
+def test_files_hold_the_variables_and_the_play_of_a_role(play: Play, path: str, files: dict) -> None:
+    assert play.path("/private") == path
+    assert {name: json.loads(text) for name, text in play.files().items()} == files

@@ -1,0 +1,267 @@
+"""Custom resources and namespaces as the runner sees them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from kube_ecr_runner.model.resource import (
+    Key,
+    Namespace,
+    Reference,
+    Referenced,
+    Resource,
+    api_version,
+    parse_namespace,
+    parse_referenced,
+)
+from kube_ecr_runner.model.targets import Targets
+
+CANARY = "AKIACANARYCANARY1234"
+REFRESHED = "2026-01-31T12:00:00Z"
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def an_object(**metadata: object) -> dict:
+    return {
+        "apiVersion": "aws.zakariaamine.com/v1alpha2",
+        "kind": "ClusterAWSECRImagePullSecret",
+        "metadata": {"name": "shared", "uid": "u-1", "generation": 3, **metadata},
+        "spec": {
+            "secretName": "ecr-login",
+            "namespaces": ["ns1", "ns2", "ns1"],
+            "awsAccess": {"accessKeyId": CANARY, "secretAccessKey": CANARY, "region": "eu-west-1"},
+        },
+        "status": {"observedGeneration": 3, "namespacesReady": 2, "somethingElse": 1},
+    }
+
+
+def test_cluster_resource_targets_what_it_lists_once() -> None:
+    resource = Resource.parse(an_object())
+    assert resource.key == Key("ClusterAWSECRImagePullSecret", "", "shared")
+    assert (resource.uid, resource.generation, resource.secret_name) == ("u-1", 3, "ecr-login")
+    assert resource.targets == Targets.of("ns1", "ns2")
+
+
+def test_namespaced_resource_targets_its_own_namespace_only() -> None:
+    item = an_object(namespace="team-a") | {"kind": "AWSECRImagePullSecret"}
+    item["spec"] |= {"namespaceSelector": {}, "excludeNamespaces": ["*"]}
+    assert Resource.parse(item).targets == Targets.of("team-a")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "deleting", "undo"),
+    [
+        ({}, False, False),
+        ({"finalizers": ["aws.zakariaamine.com/undo"]}, False, False),
+        ({"deletionTimestamp": REFRESHED}, True, False),
+        ({"deletionTimestamp": REFRESHED, "finalizers": ["foregroundDeletion"]}, True, False),
+        ({"deletionTimestamp": REFRESHED, "finalizers": ["x", "aws.zakariaamine.com/undo"]}, True, True),
+        ({"deletionTimestamp": REFRESHED, "finalizers": "aws.zakariaamine.com/undo"}, True, False),
+    ],
+)
+def test_resource_that_is_being_deleted_is_told_apart(metadata: dict, deleting: bool, undo: bool) -> None:
+    resource = Resource.parse(an_object(**metadata))
+    assert (resource.deleting, resource.undo) == (deleting, undo)
+
+
+@pytest.mark.parametrize(
+    ("suspend", "metadata", "suspended"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        ("true", {}, False),
+        (True, {"deletionTimestamp": REFRESHED, "finalizers": ["aws.zakariaamine.com/undo"]}, False),
+    ],
+)
+def test_suspended_is_what_says_so_unless_it_is_being_deleted(suspend: object, metadata: dict, suspended: bool) -> None:
+    item = an_object(**metadata)
+    item["spec"]["suspend"] = suspend
+    assert Resource.parse(item).suspended is suspended
+
+
+@pytest.mark.parametrize(
+    ("value", "handled", "is_nudged"),
+    [(None, None, False), ("1", None, True), ("1", "1", False), ("2", "1", True), ("x" * 300, "x" * 256, False)],
+)
+def test_nudge_is_a_value_that_the_status_does_not_tell_of(value: object, handled: object, is_nudged: bool) -> None:
+    item = an_object(annotations={"aws.zakariaamine.com/reconcile-at": value})
+    item["status"] = {"lastHandledReconcileAt": handled} if handled else {}
+    assert Resource.parse(item).is_nudged is is_nudged
+
+
+@pytest.mark.parametrize("kind", ["ClusterAWSECRImagePullSecret", "AWSECRCredential"])
+def test_cluster_scoped_resource_selects_namespaces(kind: str) -> None:
+    item = an_object() | {"kind": kind}
+    item["spec"] |= {"namespaceSelector": {"matchLabels": {"ecr": "yes"}}, "excludeNamespaces": ["kube-*"]}
+    assert Resource.parse(item).targets == Targets.parse(item["spec"])
+    assert Resource.parse(item).targets.selector
+
+
+def test_group_and_version_are_those_of_the_kind() -> None:
+    versions = [api_version(kind) for kind in ("AWSECRImagePullSecret", "AWSECRCredential")]
+    assert versions == ["aws.zakariaamine.com/v1alpha2", "aws.zakariaamine.com/v1alpha1"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "watched"),
+    [
+        ({}, {("Secret", "ecr-login")}),
+        ({"serviceAccounts": ["default", "x"]}, {("ServiceAccount", "default"), ("ServiceAccount", "x")}),
+        ({"serviceAccounts": ["default", "build-*"]}, {("ServiceAccount", "")}),
+        ({"serviceAccounts": ["a,b", 1]}, set()),
+        ({"secretName": "x,metadata.namespace=b"}, set()),
+        (
+            {"awsAccess": {"credentialsSecretRef": {"name": "keys", "namespace": "a"}}},
+            {("Secret", "ecr-login"), ("Secret", "keys")},
+        ),
+    ],
+)
+def test_what_a_resource_names_is_watched(spec: dict, watched: set) -> None:
+    item = an_object()
+    item["spec"] |= spec
+    login = {("Secret", "ecr-login")} if "secretName" not in spec else set()
+    assert Resource.parse(item).watched == watched | login
+
+
+def test_resource_keeps_its_status_and_nothing_of_others() -> None:
+    assert Resource.parse(an_object()).status == {"observedGeneration": 3, "namespacesReady": 2}
+
+
+def with_access(namespace: str = "", **access: object) -> Resource:
+    item = an_object(namespace=namespace) if namespace else an_object()
+    item["spec"]["awsAccess"] = {"region": "eu-west-1", "roleArn": CANARY, "externalId": CANARY, **access}
+    return Resource.parse(item)
+
+
+@pytest.mark.parametrize(
+    "access",
+    [
+        {"accessKeyId": CANARY, "secretAccessKey": CANARY},
+        {"credentialsSecretRef": {"name": "keys", "namespace": "ns1", "sessionTokenKey": CANARY}},
+    ],
+)
+def test_no_key_is_kept(access: dict) -> None:
+    assert CANARY not in repr(vars(with_access(**access)))
+
+
+@pytest.mark.parametrize(
+    ("namespace", "access", "references"),
+    [
+        ("", {}, []),
+        ("", {"credentialsSecretRef": {"name": "keys", "namespace": "ns9"}}, [("Secret", "ns9", "keys")]),
+        ("", {"serviceAccountRef": {"name": "puller", "namespace": "ns9"}}, [("ServiceAccount", "ns9", "puller")]),
+        ("", {"serviceAccountRef": {"name": "puller"}}, []),
+        ("a", {"credentialsSecretRef": {"name": "keys"}}, [("Secret", "a", "keys")]),
+        ("a", {"credentialsSecretRef": {"name": "keys", "namespace": "kube-system"}}, [("Secret", "a", "keys")]),
+        ("a", {"serviceAccountRef": {"name": "puller", "namespace": "b"}}, [("ServiceAccount", "a", "puller")]),
+        ("a", {"credentialsSecretRef": {"name": "x,metadata.namespace=b"}}, []),
+        ("a", {"credentialsSecretRef": {"name": "x" * 254}}, []),
+        ("a", {"credentialsSecretRef": {"name": 1}}, []),
+        ("a", {"credentialsSecretRef": "keys", "serviceAccountRef": None}, []),
+    ],
+)
+def test_references_of_a_resource(namespace: str, access: dict, references: list[tuple]) -> None:
+    assert with_access(namespace, **access).references == {Reference(*each) for each in references}
+
+
+@pytest.mark.parametrize(
+    ("access", "own"),
+    [
+        ({}, True),
+        ({"accessKeyId": CANARY, "secretAccessKey": CANARY}, False),
+        ({"secretAccessKey": CANARY}, False),
+        ({"credentialsSecretRef": {"name": "keys"}}, False),
+        ({"serviceAccountRef": {"name": "puller"}}, False),
+    ],
+)
+def test_resource_without_another_way_in_uses_the_identity_of_the_runner(access: dict, own: bool) -> None:
+    assert with_access("a", **access).uses_own_identity is own
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {},
+        {"metadata": None, "spec": [], "status": "x"},
+        {"metadata": {"name": 1}, "spec": {"namespaces": [1, None], "awsAccess": "x"}},
+    ],
+)
+def test_malformed_object_is_no_error(item: dict) -> None:
+    assert Resource.parse(item).targets == Targets()
+    assert parse_referenced("Secret", item).changed_at is None
+
+
+def test_namespace_is_its_metadata() -> None:
+    item = {"metadata": {"name": "ns1", "uid": "u", "creationTimestamp": REFRESHED, "deletionTimestamp": REFRESHED}}
+    assert parse_namespace(item) == Namespace("ns1", "u", NOON, terminating=True)
+    item["metadata"]["labels"] = {"team": "a"}
+    assert parse_namespace(item).labels == {"team": "a"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "allowed"),
+    [
+        (None, ""),
+        ({"other": "runner"}, ""),
+        ({"aws.zakariaamine.com/allowed-aws-identities": "runner, *"}, "runner, *"),
+        ({"aws.zakariaamine.com/allowed-aws-identities": 1}, ""),
+    ],
+)
+def test_namespace_says_what_is_allowed_in_it(annotations: object, allowed: str) -> None:
+    assert parse_namespace({"metadata": {"name": "ns1", "annotations": annotations}}).allowed_identities == allowed
+
+
+@pytest.mark.parametrize(
+    ("times", "changed_at"),
+    [
+        pytest.param({}, None, id="unknown"),
+        pytest.param({"creationTimestamp": REFRESHED}, NOON, id="never written again"),
+        pytest.param(
+            {
+                "creationTimestamp": "2026-01-31T11:00:00Z",
+                "managedFields": [{"time": REFRESHED}, {"time": "2026-01-31T11:30:00Z"}, {}, "x"],
+            },
+            NOON,
+            id="written again",
+        ),
+    ],
+)
+def test_object_that_is_referred_to_is_its_metadata(times: dict, changed_at: datetime | None) -> None:
+    item = {"kind": "PartialObjectMetadata", "data": {"key": CANARY}}
+    item["metadata"] = {"namespace": "a", "name": "keys", "resourceVersion": "7", **times}
+    expected = Referenced(Reference("Secret", "a", "keys"), "7", changed_at)
+    assert parse_referenced("Secret", item) == expected
+
+
+@pytest.mark.parametrize(
+    ("entries", "names"),
+    [
+        (None, set()),
+        ("x", set()),
+        ([], set()),
+        ([{"name": "login"}, {}, "x", {"name": 1}, {"name": "login"}, {"name": "other"}], {"login", "other"}),
+    ],
+)
+def test_service_account_is_its_metadata_and_its_pull_secrets(entries: object, names: set) -> None:
+    item = {"metadata": {"namespace": "a", "name": "default"}, "imagePullSecrets": entries}
+    assert parse_referenced("ServiceAccount", item).pull_secrets == names
+    assert parse_referenced("Secret", item).pull_secrets == set()
+
+
+def test_secret_says_whose_it_is() -> None:
+    metadata = {
+        "namespace": "a",
+        "name": "login",
+        "labels": {"aws.zakariaamine.com/owner": "u"},
+        "annotations": {
+            "aws.zakariaamine.com/secret": "a/login",
+            "aws.zakariaamine.com/shared": '{"v": {"names": []}}',
+        },
+        "ownerReferences": [{"uid": "u"}],
+        "managedFields": [{"manager": "kube-ecr-secrets", "fieldsV1": {"f:data": {"f:.dockerconfigjson": {}}}}],
+    }
+    assert parse_referenced("Secret", {"metadata": metadata}).owner == "u"
+    shared = metadata | {"labels": {"aws.zakariaamine.com/owner": "shared"}}
+    assert parse_referenced("Secret", {"metadata": shared}).sound == {"v"}

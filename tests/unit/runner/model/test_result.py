@@ -1,0 +1,179 @@
+"""Job events: which carry a result, and what it says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from kube_ecr_runner.model.resource import Key, Resource
+from kube_ecr_runner.model.result import Origin, Outcome, Result, Step
+
+OWNER = {"kind": "AWSECRImagePullSecret", "namespace": "a", "name": "ecr", "uid": "u", "generation": 2}
+ITEM = {"owner": OWNER, "state": "present", "namespaces": ["a"], "nudge": "now", "error": None}
+NAMESPACE = {"namespace": "a", "state": "created", "reason": "", "msg": "", "expires_at": "2026-02-01T00:00:00Z"}
+ANSWER = {
+    "changed": True,
+    "registries": ["host"],
+    "namespaces": [NAMESPACE],
+    "service_accounts": [],
+    "removed": [],
+    "renew_after": "2026-01-31T18:00:00Z",
+    "issued_at": "2026-01-31T12:00:00Z",
+    "error": None,
+    "item": ITEM,
+}
+ERROR = {"reason": "AccessDenied", "msg": "may not"}
+INVALID = {"reason": "InvalidResource", "msg": "is wrong"}
+LACKING = {"reason": "CredentialsSecretNotFound", "msg": "is not there"}
+WRONG_SPEC = ("InvalidResource", Origin.RESOURCE)
+NO_WAY_IN = ("CredentialsSecretNotFound", Origin.AWS)
+
+
+def event(kind: str = "runner_item_on_ok", task: str = "Write the pull secrets", **answer: object) -> dict:
+    return {"event": kind, "event_data": {"task": task, "res": ANSWER | answer}}
+
+
+def test_result_of_an_item() -> None:
+    assert Result.from_event(event()) == Result(
+        key=Key("AWSECRImagePullSecret", "a", "ecr"),
+        uid="u",
+        generation=2,
+        outcomes=(Outcome("a", "created", expires_at=datetime(2026, 2, 1, tzinfo=UTC)),),
+        registries=("host",),
+        renew_after=datetime(2026, 1, 31, 18, tzinfo=UTC),
+        issued_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
+        nudge="now",
+    )
+
+
+def step(namespace: str, name: str, state: str, reason: str = "", msg: str = "") -> dict:
+    return {"namespace": namespace, "name": name, "state": state, "reason": reason, "msg": msg}
+
+
+def test_result_tells_of_service_accounts_and_removals() -> None:
+    result = Result.from_event(
+        event(
+            service_accounts=[step("a", "default", "added"), step("b", "x", "failed", "Forbidden", "may not"), "x"],
+            removed=[step("c", "old", "deleted")],
+            failed=True,
+        )
+    )
+    assert result is not None
+    assert result.accounts == (Step("a", "default", "added"), Step("b", "x", "failed", "Forbidden", "may not"))
+    assert result.removed == (Step("c", "old", "deleted"),)
+    assert result.failures == [result.accounts[1]]
+    assert (result.problem, result.succeeded, result.changed) == (None, False, True)
+
+
+def test_result_without_targets_is_a_success() -> None:
+    result = Result.from_event(event(namespaces=[], renew_after=None, changed=False))
+    assert result is not None
+    assert (result.problem, result.succeeded, result.renew_after) == (None, True, None)
+
+
+def test_result_of_an_undo() -> None:
+    undone = Result.from_event(
+        event(namespaces=[], removed=[step("a", "x", "deleted")], item=ITEM | {"state": "absent"})
+    )
+    assert undone is not None
+    assert (undone.is_undo, undone.succeeded) == (True, True)
+    wrong = Result.from_event(event(namespaces=[], item=ITEM | {"state": "absent", "error": INVALID}))
+    assert wrong is not None
+    assert wrong.succeeded
+    resource = Resource(Key("K", "", "r"), "u", 4, deleting=True, undo=True)
+    assert Result.of_failed_run(resource, "x").is_undo
+
+
+@pytest.mark.parametrize(
+    ("answer", "blocked"),
+    [
+        ({}, False),
+        ({"namespaces": [NAMESPACE | {"state": "failed", "reason": "SecretConflict"}, NAMESPACE]}, True),
+        ({"namespaces": [NAMESPACE | {"state": "failed", "reason": "InvalidSecretContent"}]}, True),
+        ({"namespaces": [NAMESPACE | {"state": "failed", "reason": "Forbidden"}]}, False),
+        ({"namespaces": [NAMESPACE | {"state": "failed", "reason": "WrongSecretType"}], "error": ERROR}, False),
+        (
+            {
+                "namespaces": [NAMESPACE | {"state": "failed", "reason": "ImmutableSecret"}],
+                "removed": [step("b", "old", "failed", "Forbidden")],
+            },
+            False,
+        ),
+    ],
+)
+def test_result_is_blocked_when_only_a_person_can_help(answer: dict, blocked: bool) -> None:
+    result = Result.from_event(event("runner_item_on_failed", **answer))
+    assert result is not None
+    assert result.is_blocked is blocked
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        event("runner_on_ok"),
+        event(task="Get a token from ECR"),
+        event(item="text"),
+        event(item={"owner": {"name": "ecr"}}),
+        {"event": "runner_item_on_ok"},
+        {"event": "runner_item_on_ok", "event_data": {"task": "Write the pull secrets", "res": {"censored": "x"}}},
+        {},
+    ],
+)
+def test_other_events_carry_none(other: dict) -> None:
+    assert Result.from_event(other) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "origin"),
+    [
+        pytest.param({"error": ERROR}, "AccessDenied", Origin.AWS, id="AWS refused"),
+        pytest.param({"error": ERROR, "namespaces": []}, "AccessDenied", Origin.CLUSTER, id="no target was looked at"),
+        pytest.param(
+            {"error": ERROR, "namespaces": [], "item": ITEM | {"namespaces": []}},
+            "AccessDenied",
+            Origin.AWS,
+            id="no target to look at",
+        ),
+        pytest.param(
+            {"error": ERROR, "namespaces": [], "item": ITEM | {"namespaces": [], "state": "absent"}},
+            "AccessDenied",
+            Origin.CLUSTER,
+            id="could not be undone",
+        ),
+        pytest.param({"error": INVALID, "item": ITEM | {"error": INVALID}}, *WRONG_SPEC, id="spec is wrong"),
+        pytest.param({"error": LACKING, "item": ITEM | {"error": LACKING}}, *NO_WAY_IN, id="no way into AWS"),
+        pytest.param(
+            {"error": LACKING, "item": ITEM | {"error": LACKING}, "namespaces": []}, *NO_WAY_IN, id="nor a target"
+        ),
+        pytest.param({"failed": True, "msg": "x", "namespaces": None}, "TaskFailed", Origin.RUN, id="module crashed"),
+        pytest.param({"failed": True, "msg": "x"}, "TaskFailed", Origin.RUN, id="failed with no namespace failed"),
+    ],
+)
+def test_problem_says_who_has_to_mend_it(answer: dict, reason: str, origin: Origin) -> None:
+    result = Result.from_event(event("runner_item_on_failed", **answer))
+    assert result is not None
+    assert result.problem is not None
+    assert (result.problem.reason, result.problem.origin) == (reason, origin)
+    assert not result.succeeded
+
+
+def test_registry_that_failed_beside_others_is_a_problem_with_secrets_written() -> None:
+    result = Result.from_event(event("runner_item_on_failed", failed=True, error=ERROR))
+    assert result is not None
+    assert result.problem is not None
+    assert (result.changed, result.succeeded, result.problem.origin) == (True, False, Origin.AWS)
+
+
+def test_failed_namespace_is_no_problem_of_the_whole() -> None:
+    result = Result.from_event(
+        event("runner_item_on_failed", failed=True, namespaces=[NAMESPACE | {"state": "failed"}])
+    )
+    assert result is not None
+    assert (result.problem, result.succeeded) == (None, False)
+
+
+def test_run_without_result_is_a_problem_of_the_run() -> None:
+    result = Result.of_failed_run(Resource(Key("K", "", "r"), "u", 4), "x" * 5000)
+    assert result.problem is not None
+    assert (result.generation, result.problem.reason, len(result.problem.message)) == (4, "RunFailed", 1000)

@@ -1,0 +1,72 @@
+"""What --dry-run prints."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kube_ecr_runner.model.resource import Key, Resource
+from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result, Step
+from kube_ecr_runner.reporting.preview import lines_of
+
+KEY = Key("ClusterAWSECRImagePullSecret", "", "shared")
+RESOURCE = Resource(KEY, "u", 1, "ecr-login")
+RESULT = Result(KEY, "u", 1)
+HEAD = "ClusterAWSECRImagePullSecret/shared: "
+AWAITED = Outcome("c", "pending", "NamespaceNotFound")
+DENIED = Problem("AccessDenied", "not allowed\x1b[31m", Origin.AWS)
+
+
+@pytest.mark.parametrize(
+    ("result", "why_not", "lines"),
+    [
+        (replace(RESULT, outcomes=(Outcome("a", "unchanged"),)), "", ["nothing to do"]),
+        (
+            replace(
+                RESULT,
+                outcomes=(Outcome("a", "created"), Outcome("b", "updated"), AWAITED),
+                accounts=(Step("a", "default", "added"), Step("b", "x", "removed")),
+                removed=(Step("d", "old", "deleted"), Step("e", "old", "released")),
+            ),
+            "",
+            [
+                "would change",
+                "  create Secret a/ecr-login",
+                "  update Secret b/ecr-login",
+                "  wait for namespace c (NamespaceNotFound)",
+                "  add to imagePullSecrets of service account a/default: ecr-login",
+                "  remove from imagePullSecrets of service account b/x: ecr-login",
+                "  delete Secret d/old",
+                "  release Secret e/old",
+            ],
+        ),
+        (replace(RESULT, outcomes=(AWAITED,)), "",
+         ["would wait", "  wait for namespace c (NamespaceNotFound)"]),
+        (replace(RESULT, is_undo=True, removed=(Step("a", "ecr-login", "deleted"),)), "",
+         ["would be undone, and go", "  delete Secret a/ecr-login"]),
+        (
+            replace(
+                RESULT,
+                outcomes=(Outcome("a", "created"), Outcome("b", "failed", "SecretConflict", "is of others")),
+                accounts=(Step("a", "x", "failed", "Forbidden", "no right"),),
+                removed=(Step("d", "old", "failed", "Forbidden", "no right"),),
+            ),
+            "SecretConflict: failed in 1 of 2 namespaces",
+            [
+                "would fail",
+                "  create Secret a/ecr-login",
+                "  fail in namespace b: SecretConflict: is of others",
+                "  fail for service account a/x: Forbidden: no right",
+                "  fail for Secret d/old: Forbidden: no right",
+            ],
+        ),
+        (replace(RESULT, outcomes=(Outcome("a", "failed", "AccessDenied", "not allowed"),), problem=DENIED), "x",
+         ["would fail: AccessDenied: not allowed [31m"]),
+        (None, "the run was stopped", ["would fail: the run was stopped"]),
+    ],
+)  # fmt: skip
+def test_each_change_and_each_failure_is_a_line(result: Result | None, why_not: str, lines: list[str]) -> None:
+    *told, summary = lines_of({KEY: RESOURCE}, {KEY: result} if result else {}, {KEY: why_not} if why_not else {})
+    assert told == [HEAD + lines[0], *lines[1:]]
+    assert summary == ("1 resource: 0 would be served, 1 would not" if why_not else "1 resource: 1 would be served")

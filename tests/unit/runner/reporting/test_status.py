@@ -1,0 +1,379 @@
+"""From a result to status and events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kube_ecr_runner.model.resource import Key, Resource
+from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result, Step
+from kube_ecr_runner.model.targets import Targets
+from kube_ecr_runner.reporting.status import Event, condition_of, events_of, names_of, status_of
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+DUE = NOW + timedelta(hours=6)
+LATER = NOW + timedelta(hours=1)
+AT = "2026-01-31T18:00:00Z"
+DIES = NOW + timedelta(hours=12)
+HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+KEY = Key("ClusterAWSECRImagePullSecret", "", "shared")
+AWS_DOWN = Problem("Unreachable", "no connection to AWS; check the network", Origin.AWS)
+REFUSED = Problem("AccessDenied", "may not in eu-west-2", Origin.AWS)
+LACKS_A_LOGIN = Outcome("b", "failed", REFUSED.reason, REFUSED.message)
+
+
+def created(namespace: str) -> Outcome:
+    return Outcome(namespace, "created", expires_at=DIES)
+
+
+def unchanged(namespace: str) -> Outcome:
+    return Outcome(namespace, "unchanged", expires_at=DIES)
+
+
+def pending(namespace: str, reason: str = "NamespaceNotFound") -> Outcome:
+    return Outcome(namespace, "pending", reason, f"namespace {namespace} does not exist yet")
+
+
+def failed(
+    namespace: str, reason: str = "SecretConflict", message: str = "it is not ours", valid: bool = False
+) -> Outcome:
+    return Outcome(namespace, "failed", reason, message, DIES if valid else None)
+
+
+def result(*outcomes: Outcome, problem: Problem | None = None, generation: int = 1) -> Result:
+    return Result(KEY, "u", generation, outcomes, () if problem else (HOST,), None if problem else DUE, problem)
+
+
+def resource(*namespaces: str, status: dict | None = None) -> Resource:
+    return Resource(KEY, "u", 1, "ecr-login", Targets.of(*namespaces), status=status or {})
+
+
+def status(*outcomes: Outcome, problem: Problem | None = None, before: dict | None = None) -> dict:
+    return status_of(resource(status=before), result(*outcomes, problem=problem), NOW, DUE, ["a", "b"])
+
+
+SERVED = status(created("a"), created("b"))
+
+
+def test_served_resource_tells_everything() -> None:
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "SecretsUpdated",
+        "message": "Secret ecr-login is up to date in namespaces: a, b; next update at: 2026-01-31T18:00:00Z",
+        "lastTransitionTime": "2026-01-31T12:00:00Z",
+        "observedGeneration": 1,
+    }
+    failing = {
+        "type": "RefreshFailing",
+        "status": "False",
+        "reason": "RefreshSucceeded",
+        "message": "the last refresh succeeded",
+        "lastTransitionTime": "2026-01-31T12:00:00Z",
+        "observedGeneration": 1,
+    }
+    assert {
+        "observedGeneration": 1,
+        "conditions": [ready, failing],
+        "expiresAt": "2026-02-01T00:00:00Z",
+        "lastRefreshTime": "2026-01-31T12:00:00Z",
+        "nextRefreshTime": "2026-01-31T18:00:00Z",
+        "registries": [HOST],
+        "namespacesReady": 2,
+        "namespacesTotal": 2,
+    } == SERVED
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "problem", "ready", "failing"),
+    [
+        ((created("a"),), None, ("True", "SecretsUpdated"), ("False", "RefreshSucceeded")),
+        ((created("a"), pending("b")), None, ("True", "SecretsUpdated"), ("False", "RefreshSucceeded")),
+        ((pending("a"), pending("b")), None, ("False", "SecretsProcessing"), ("False", "RefreshSucceeded")),
+        ((created("a"), failed("b")), None, ("False", "SecretConflict"), ("True", "SecretConflict")),
+        ((created("a"), failed("b", valid=True)), None, ("True", "SecretsUpdated"), ("True", "SecretConflict")),
+        ((unchanged("a"),), AWS_DOWN, ("True", "SecretsUpdated"), ("True", "Unreachable")),
+        ((failed("a", "Unreachable", AWS_DOWN.message),), AWS_DOWN, ("False", "Unreachable"), ("True", "Unreachable")),
+        ((pending("a"),), AWS_DOWN, ("False", "Unreachable"), ("True", "Unreachable")),
+        ((), AWS_DOWN, ("False", "Unreachable"), ("True", "Unreachable")),
+        ((created("a"), unchanged("b")), REFUSED, ("True", "SecretsUpdated"), ("True", "AccessDenied")),
+        ((created("a"), pending("b")), REFUSED, ("True", "SecretsUpdated"), ("True", "AccessDenied")),
+        ((created("a"), LACKS_A_LOGIN), REFUSED, ("False", "AccessDenied"), ("True", "AccessDenied")),
+    ],
+)
+def test_conditions(
+    outcomes: tuple[Outcome, ...], problem: Problem | None, ready: tuple[str, str], failing: tuple[str, str]
+) -> None:
+    told = status(*outcomes, problem=problem)
+    for kind, expected in (("Ready", ready), ("RefreshFailing", failing)):
+        condition = condition_of(told, kind)
+        assert (condition["status"], condition["reason"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "problem", "message"),
+    [
+        (
+            (created("a"), pending("b"), pending("c", "NamespaceTerminating")),
+            None,
+            (
+                f"Secret ecr-login is up to date in namespaces: a; next update at: {AT}; waiting for namespaces: "
+                "b (does not exist yet), c (is being deleted)"
+            ),
+        ),
+        (
+            (pending("a"),),
+            None,
+            f"Secret ecr-login is not written yet; waiting for namespaces: a (does not exist yet); next look at: {AT}",
+        ),
+        (
+            (created("a"), failed("b")),
+            None,
+            f"no valid token in namespaces: b: it is not ours; next attempt at: {AT}",
+        ),
+        (
+            (unchanged("a"),),
+            AWS_DOWN,
+            (
+                "Secret ecr-login is still valid in namespaces: a; the first token dies at: 2026-02-01T00:00:00Z; "
+                f"refresh fails (see RefreshFailing), next attempt at: {AT}"
+            ),
+        ),
+        ((), AWS_DOWN, f"no connection to AWS; check the network; next attempt at: {AT}"),
+    ],
+)
+def test_ready_is_told_to_a_person(outcomes: tuple[Outcome, ...], problem: Problem | None, message: str) -> None:
+    assert condition_of(status(*outcomes, problem=problem), "Ready")["message"] == message
+
+
+def test_partial_success_counts_as_refresh_and_tells_the_hosts() -> None:
+    partial = Result(KEY, "u", 1, (created("a"), unchanged("b")), (HOST,), DUE, REFUSED)
+    told = status_of(resource("a", "b"), partial, NOW, DUE, [])
+    assert (told["lastRefreshTime"], told["registries"], told["namespacesReady"]) == ("2026-01-31T12:00:00Z", [HOST], 2)
+    assert condition_of(told, "RefreshFailing")["message"] == REFUSED.message
+
+
+def test_refresh_failing_names_the_namespaces() -> None:
+    told = status(created("a"), failed("b"), failed("c"))
+    message = "failed in 2 of 3 namespaces: b, c: it is not ours"
+    assert condition_of(told, "RefreshFailing")["message"] == message
+
+
+def test_token_that_is_dead_by_now_does_not_count() -> None:
+    told = status(Outcome("a", "unchanged", expires_at=NOW), problem=AWS_DOWN)
+    assert condition_of(told, "Ready")["status"] == "False"
+    assert (told["namespacesReady"], "expiresAt" in told) == (0, False)
+
+
+def test_failures_come_first_and_are_twenty_at_most() -> None:
+    told = status(*(pending(f"p{number}") for number in range(15)), *(failed(f"f{number}") for number in range(15)))
+    names = [each["namespace"] for each in told["failures"]]
+    assert names == [f"f{number}" for number in range(15)] + [f"p{number}" for number in range(5)]
+    assert told["failures"][0] == {"namespace": "f0", "reason": "SecretConflict", "message": "it is not ours"}
+
+
+def test_ten_names_are_told_and_how_many_more_there_are() -> None:
+    assert names_of("abc") == "a, b, c"
+    assert names_of(f"n{number}" for number in range(13)).endswith("n8, n9 and 3 more")
+
+
+def test_transition_time_changes_with_the_status_only() -> None:
+    told = status_of(resource("a", "b", status=SERVED), result(unchanged("a"), failed("b", valid=True)), LATER, DUE, [])
+    assert condition_of(told, "Ready")["lastTransitionTime"] == "2026-01-31T12:00:00Z"
+    assert condition_of(told, "RefreshFailing")["lastTransitionTime"] == "2026-01-31T13:00:00Z"
+
+
+def test_nothing_new_is_an_equal_status() -> None:
+    again = status_of(resource("a", "b", status=SERVED), result(unchanged("a"), unchanged("b")), LATER, DUE, [])
+    assert again == SERVED
+
+
+def test_failure_keeps_registries_and_last_refresh() -> None:
+    told = status(failed("a", "Unreachable", AWS_DOWN.message), problem=AWS_DOWN, before=SERVED)
+    assert (told["registries"], told["lastRefreshTime"]) == ([HOST], "2026-01-31T12:00:00Z")
+
+
+def test_status_of_a_run_without_result_rests_on_the_one_before() -> None:
+    run_failed = Problem("RunFailed", "stopped at its deadline", Origin.RUN)
+    told = status(problem=run_failed, before=SERVED)
+    assert condition_of(told, "Ready")["status"] == "True"
+    assert condition_of(told, "RefreshFailing")["reason"] == "RunFailed"
+    assert (told["namespacesReady"], told["namespacesTotal"], told["expiresAt"]) == (2, 2, SERVED["expiresAt"])
+
+
+def test_secret_that_could_not_be_looked_at_is_as_valid_as_before() -> None:
+    told = status(unchanged("a"), failed("b", "Unreachable", "the API server did not answer in time"), before=SERVED)
+    assert (condition_of(told, "Ready")["status"], told["namespacesReady"]) == ("True", 2)
+    assert condition_of(told, "RefreshFailing")["reason"] == "Unreachable"
+
+
+def test_secret_that_was_looked_at_while_aws_was_down_counts_as_seen() -> None:
+    told = status(unchanged("a"), failed("b", AWS_DOWN.reason, AWS_DOWN.message), problem=AWS_DOWN, before=SERVED)
+    assert (condition_of(told, "Ready")["status"], told["namespacesReady"]) == ("False", 1)
+
+
+@pytest.mark.parametrize("change", [{"observedGeneration": 0}, {"expiresAt": "2026-01-31T12:00:00Z"}])
+def test_status_before_that_is_of_another_generation_or_dead_vouches_for_nothing(change: dict) -> None:
+    told = status(problem=AWS_DOWN, before=SERVED | change)
+    assert condition_of(told, "Ready")["status"] == "False"
+
+
+def test_nothing_to_serve_is_ready() -> None:
+    told = status_of(resource(), result(), NOW, DUE, [])
+    ready = condition_of(told, "Ready")
+    assert (ready["status"], ready["reason"]) == ("True", "NoNamespaceMatches")
+    assert ready["message"] == f"no namespace matches, so there is nothing to do; next look at: {AT}"
+    assert condition_of(told, "RefreshFailing")["status"] == "False"
+    assert (told["namespacesReady"], told["namespacesTotal"], "expiresAt" in told) == (0, 0, False)
+
+
+FAILED_STEPS = replace(
+    result(created("a"), created("b"), pending("p")),
+    accounts=(Step("a", "default", "added"), Step("a", "x", "failed", "Conflict", "is contended")),
+    removed=(
+        Step("c", "old", "failed", "Forbidden", "may not delete"),
+        Step("d", "old", "failed", "Forbidden", "may not either"),
+        Step("p", "old", "failed", "Forbidden", "is going"),
+        Step("e", "old", "deleted"),
+    ),
+)
+
+
+def test_service_accounts_and_removals_that_fail_are_told_and_leave_the_rest_ready() -> None:
+    told = status_of(resource(), FAILED_STEPS, NOW, DUE, [])
+    assert (told["namespacesReady"], told["namespacesTotal"]) == (2, 3)
+    ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
+    assert (ready["status"], ready["reason"]) == ("True", "SecretsUpdated")
+    assert ready["message"] == (
+        "Secret ecr-login is up to date in namespaces: a, b; not all else is done (see RefreshFailing), next attempt "
+        f"at: {AT}; waiting for namespaces: p (does not exist yet)"
+    )
+    assert (failing["status"], failing["reason"]) == ("True", "Conflict")
+    assert failing["message"] == (
+        "failed for service accounts: a/x: is contended; failed to remove Secrets: c/old, d/old, p/old: may not delete"
+    )
+
+
+def test_namespace_has_one_failure_and_that_of_its_secret_first() -> None:
+    of = replace(FAILED_STEPS, outcomes=(failed("a"), pending("p")))
+    told = status_of(resource(), of, NOW, DUE, [])
+    reasons = [(each["namespace"], each["reason"]) for each in told["failures"]]
+    assert reasons == [("a", "SecretConflict"), ("c", "Forbidden"), ("d", "Forbidden"), ("p", "NamespaceNotFound")]
+    many = tuple(Step(f"n{number}", "old", "failed", "X", "") for number in range(30))
+    told = status_of(resource(), replace(of, removed=many), NOW, DUE, [])
+    assert [each["namespace"] for each in told["failures"]] == ["a", *(f"n{number}" for number in range(19))]
+
+
+def test_problem_is_told_beside_what_else_fails() -> None:
+    told = status_of(resource(), replace(FAILED_STEPS, problem=REFUSED), NOW, DUE, [])
+    failing = condition_of(told, "RefreshFailing")
+    assert failing["reason"] == "AccessDenied"
+    assert failing["message"].startswith("may not in eu-west-2; failed for service accounts: a/x: is contended; ")
+
+
+@pytest.mark.parametrize("problem", [None, Problem("RunFailed", "stopped at its deadline", Origin.RUN)])
+def test_undo_that_fails_is_told(problem: Problem | None) -> None:
+    of = Result(KEY, "u", 2, removed=FAILED_STEPS.removed, problem=problem, is_undo=True)
+    told = status_of(resource(status=SERVED), of, NOW, DUE, ["a", "b"])
+    ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
+    assert (ready["status"], ready["reason"]) == ("False", "Deleting")
+    assert ready["message"].endswith(f"not all that it did is undone (see RefreshFailing); next attempt at: {AT}")
+    assert (failing["status"], failing["reason"]) == ("True", "RunFailed" if problem else "Forbidden")
+    assert (told["namespacesReady"], told["namespacesTotal"]) == (0, 0)
+
+
+def test_events_tell_of_service_accounts_and_removals() -> None:
+    removed = (
+        *FAILED_STEPS.removed,
+        Step("f", "old", "deleted"),
+        Step("f", "older", "deleted"),
+        Step("g", "x", "released"),
+    )
+    told = events_of(resource(), replace(FAILED_STEPS, outcomes=(), removed=removed))
+    assert told == [
+        Event("Normal", "SecretDeletionSuccess", "Secret old deleted in namespaces: e, f"),
+        Event("Normal", "SecretDeletionSuccess", "Secret older deleted in namespaces: f"),
+        Event("Warning", "UpdateServiceAccountError", "is contended"),
+        Event("Warning", "DeleteSecretError", "may not delete (also: d/old, p/old)"),
+    ]
+
+
+def test_status_speaks_of_the_generation_that_was_served() -> None:
+    told = status_of(resource("a"), result(created("a"), generation=7), NOW, DUE, [])
+    assert told["observedGeneration"] == 7
+    assert {each["observedGeneration"] for each in told["conditions"]} == {7}
+
+
+def events(*outcomes: Outcome, problem: Problem | None = None) -> list[Event]:
+    return events_of(resource("a", "b"), result(*outcomes, problem=problem))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "problem", "expected"),
+    [
+        (
+            (created("a"), created("b"), Outcome("c", "updated", expires_at=DIES)),
+            None,
+            [
+                (
+                    "Normal",
+                    "SecretCreationSuccess",
+                    "Secret ecr-login created in namespaces: a, b; valid until: 2026-02-01T00:00:00Z",
+                ),
+                (
+                    "Normal",
+                    "SecretUpdateSuccess",
+                    "Secret ecr-login updated in namespaces: c; valid until: 2026-02-01T00:00:00Z",
+                ),
+            ],
+        ),
+        ((unchanged("a"), pending("b")), None, []),
+        (
+            (failed("a"), failed("b"), failed("c", "Forbidden", "may not patch")),
+            None,
+            [
+                ("Warning", "UpdateSecretError", "it is not ours (also in namespaces: b)"),
+                ("Warning", "CreateSecretError", "may not patch"),
+            ],
+        ),
+        ((failed("a", "Forbidden", "may not", valid=True),), None, [("Warning", "UpdateSecretError", "may not")]),
+        (
+            (unchanged("a"), failed("b", "Unreachable", AWS_DOWN.message)),
+            AWS_DOWN,
+            [("Warning", "GetAWSAuthTokenFailed", AWS_DOWN.message)],
+        ),
+        (
+            (created("a"), LACKS_A_LOGIN),
+            REFUSED,
+            [
+                (
+                    "Normal",
+                    "SecretCreationSuccess",
+                    "Secret ecr-login created in namespaces: a; valid until: 2026-02-01T00:00:00Z",
+                ),
+                ("Warning", "GetAWSAuthTokenFailed", REFUSED.message),
+            ],
+        ),
+        ((), Problem("InvalidResource", "x", Origin.RESOURCE), [("Warning", "InvalidResource", "x")]),
+        ((), Problem("RunFailed", "x", Origin.RUN), [("Warning", "RunFailed", "x")]),
+        ((), Problem("Unreachable", "x", Origin.CLUSTER), [("Warning", "UpdateSecretError", "x")]),
+    ],
+)
+def test_events(outcomes: tuple[Outcome, ...], problem: Problem | None, expected: list[tuple[str, str, str]]) -> None:
+    assert events(*outcomes, problem=problem) == [Event(*each) for each in expected]
+
+
+@pytest.mark.parametrize(
+    ("of", "told"),
+    [
+        pytest.param(replace(result(created("a")), nudge="2"), "2", id="answered"),
+        pytest.param(replace(result(created("a"), failed("b")), nudge="2"), "2", id="as far as it can be"),
+        pytest.param(replace(result(unchanged("a"), problem=AWS_DOWN), nudge="2"), "1", id="to be tried again"),
+        pytest.param(result(unchanged("a")), "1", id="taken away"),
+    ],
+)
+def test_the_nudge_that_was_answered_last_is_told(of: Result, told: str) -> None:
+    before = resource(status=SERVED | {"lastHandledReconcileAt": "1"})
+    assert status_of(before, of, NOW, DUE, ["a", "b"])["lastHandledReconcileAt"] == told

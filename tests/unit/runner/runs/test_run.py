@@ -1,0 +1,129 @@
+"""What a run is given, and that nothing of it stays."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from kube_ecr_runner.runs.processes import end_all
+from kube_ecr_runner.runs.run import MAX_ERROR, Settings, _why
+from kube_ecr_runner.runs.run_directory import private_directory, remove_abandoned, scratch
+
+NAMES, FIFO = Path("/run/x/names.json"), Path("/run/x/release")
+
+
+def test_inventory_waits_and_holds_nothing_that_was_not_given() -> None:
+    expected = {"plugin": "kube_ecr.secrets.pull_secrets", "names_file": str(NAMES), "wait_for": str(FIFO)}
+    assert Settings().inventory(NAMES, FIFO) == expected
+
+
+def test_inventory_says_which_cluster_and_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = Settings(kubeconfig="config", context="staging", aws_endpoint_url="http://aws").inventory(NAMES, FIFO)
+    assert options["kubeconfig"] == str(tmp_path / "config")
+    assert (options["context"], options["aws_endpoint_url"]) == ("staging", "http://aws")
+
+
+def test_inventory_says_what_is_allowed() -> None:
+    options = Settings(allowed_aws_identities=("runner", "arn:*")).inventory(NAMES, FIFO)
+    assert options["allowed_aws_identities"] == ["runner", "arn:*"]
+
+
+def test_inventory_reads_nothing_outside_the_namespaces_that_are_served() -> None:
+    assert Settings(namespaces=("a", "b")).inventory(NAMES, FIFO)["namespaces"] == ["a", "b"]
+
+
+def test_processes_of_a_run_are_gone_in_whatever_session_and_others_are_not(tmp_path: Path) -> None:
+    begin = ["setsid", "sh", "-c", "setsid sleep 60 >&- & echo $!"]
+    started = subprocess.run(begin, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        end_all(tmp_path)
+        assert other.poll() is None
+        other.kill()
+    status = Path(f"/proc/{started.stdout.strip()}/stat")
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+_ADOPT = """
+import ctypes, subprocess, time
+from kube_ecr_runner.runs.processes import Reaper, _ended_children
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: children of children that end become its own
+subprocess.run(["sh", "-c", "sleep 0.1 &"])
+while not list(_ended_children()):
+    time.sleep(0.01)
+own = subprocess.Popen(["true"])
+reaper = Reaper()
+reaper.reap()
+print(len(list(_ended_children())) > 0, own.wait(), end=" ")
+reaper.reap()
+print(list(_ended_children()))
+"""
+
+
+def test_children_that_nobody_waits_for_are_waited_for_at_the_second_look() -> None:
+    """In a process of its own, since it waits for all of its children."""
+    done = subprocess.run([sys.executable, "-c", _ADOPT], capture_output=True, text=True, timeout=20)
+    assert (done.stdout, done.stderr) == ("True 0 []\n", "")
+
+
+_HOLD = """
+import sys, time
+from kube_ecr_runner.runs.run_directory import private_directory
+with private_directory() as path:
+    (path / "file").write_text("x")
+    print(path, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_processes_in_a_directory_that_was_left_behind_are_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / "kube-ecr-12345678"
+    scratch(left).mkdir(parents=True)
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, "TMPDIR": str(scratch(left))}) as orphan:
+        assert remove_abandoned() == [left]
+        assert orphan.wait(5) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("status", "rc", "errors", "told"),
+    [
+        ("canceled", 254, [], "the run was cancelled"),
+        ("canceled", 254, ["x: [Errno 28] No space left on device"], f"in {tempfile.gettempdir()}: make room there"),
+        ("failed", 4, ["[ERROR]: [Errno 30] Read-only file system: 'y'"], "'y' (runs need a few megabytes in "),
+        ("failed", 1, ["[ERROR]: " + "x" * 600 + os.strerror(errno.ENOSPC)], "make room there, or set TMPDIR)"),
+        ("failed", None, [], "ansible-playbook was killed; is there enough memory?"),
+        ("failed", 1, [], "return code 1) without a result"),
+    ],
+)
+def test_why_a_run_gave_no_result_is_told_with_what_to_do(
+    status: str, rc: int | None, errors: list[str], told: str
+) -> None:
+    text = _why(status, rc, Settings(), errors)
+    assert told in text
+    assert len(text) <= MAX_ERROR
+
+
+def test_directory_of_a_runner_that_was_killed_is_removed_and_that_of_one_that_lives_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    command, env = [sys.executable, "-c", _HOLD], {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as other, private_directory() as own:
+        assert other.stdout
+        theirs = Path(other.stdout.readline().strip())
+        assert remove_abandoned() == []
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        assert remove_abandoned() == [theirs]
+        assert (theirs.exists(), own.stat().st_mode & 0o777) == (False, 0o700)
+    assert not list(tmp_path.iterdir())

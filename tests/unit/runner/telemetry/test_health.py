@@ -1,0 +1,119 @@
+"""What makes a runner unhealthy, and what keeps it from being ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kube_ecr_runner.telemetry.health import Health
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+Signs = Callable[[Health], None]
+
+
+def watching(health: Health) -> None:
+    health.watch_started("secrets/a")
+    health.watch_heard("secrets/b")
+
+
+def failing(health: Health) -> None:
+    health.watch_failed("secrets/a", "no connection")
+
+
+def running(health: Health) -> None:
+    health.run_started("abc-1")
+
+
+def ran(health: Health) -> None:
+    running(health)
+    health.run_ended()
+
+
+def standing_by(health: Health) -> None:
+    watching(health)
+    running(health)
+    health.leads(False)
+
+
+def ended(health: Health) -> None:
+    watching(health)
+    health.watch_ended("secrets/a")
+    health.watch_ended("secrets/b")
+
+
+# The loop moves in all but the first two; the deadline of a run is 300 s.
+@pytest.mark.parametrize(
+    ("signs", "loop_moves", "seconds", "told"),
+    [
+        (lambda _: None, False, 119, []),
+        (lambda _: None, False, 121, ["the work loop has not moved for 121 s"]),
+        (watching, True, 359, []),
+        (watching, True, 361, ["the watch of secrets/a has been silent for 361 s", "the watch of secrets/b"]),
+        (failing, True, 359, []),
+        (failing, True, 361, ["the watch of secrets/a"]),
+        (ended, True, 9999, []),
+        (running, True, 329, []),
+        (running, True, 331, ["run abc-1 should have been stopped 1 s ago"]),
+        (ran, True, 9999, []),
+        (standing_by, False, 9999, []),
+    ],
+)
+def test_silence_that_should_have_ended_is_an_ailment(
+    signs: Signs, loop_moves: bool, seconds: float, told: list[str]
+) -> None:
+    clock = Clock()
+    health = Health(300.0, clock)
+    signs(health)
+    clock.now += seconds
+    if loop_moves:
+        health.loop_moved()
+    ailments = health.ailments()
+    assert len(ailments) == len(told)
+    for ailment, start in zip(ailments, told, strict=True):
+        assert ailment.startswith(start)
+        assert "restart the runner" in ailment
+
+
+def test_a_replica_that_comes_to_lead_has_time_to_begin() -> None:
+    clock = Clock()
+    health = Health(300.0, clock)
+    health.leads(False)
+    clock.now += 9999
+    health.leads(True)
+    assert health.ailments() == []
+
+
+def test_it_is_ready_when_all_is_listed_or_it_waits_for_its_turn() -> None:
+    health = Health(300.0)
+    assert health.obstacles() == ["the runner is starting"]
+    health.leads(False)
+    assert health.obstacles() == []
+    health.leads(True)
+    health.waits_for(["b", "a"])
+    health.watch_failed("a", "not installed; install it")
+    assert health.obstacles() == [
+        "the first list of a is waited for: not installed; install it",
+        "the first list of b is waited for",
+    ]
+    health.waits_for([])
+    assert health.obstacles() == []
+
+
+def test_age_of_a_watch_grows_while_it_is_tried_again() -> None:
+    clock = Clock()
+    health = Health(300.0, clock)
+    health.watch_heard("secrets/a")
+    clock.now += 50
+    health.watch_failed("secrets/a", "no connection")
+    clock.now += 50
+    assert health.watch_ages() == {"secrets/a": 100}

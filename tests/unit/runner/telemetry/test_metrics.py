@@ -1,0 +1,87 @@
+"""What is measured where the work loop is not asked: calls, words from outside, watches, time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kube_ecr_runner.model.aws_calls import Call
+from kube_ecr_runner.model.resource import CLUSTER_KIND, Key
+from kube_ecr_runner.model.result import Origin, Problem, Result
+from kube_ecr_runner.telemetry.metrics import MAX_WORDS, Metrics
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+KEY = Key(CLUSTER_KIND, "", "shared")
+OK = {"operation": "ecr:GetAuthorizationToken", "code": "OK", "count": 2}
+
+
+def told(calls: object, **event: object) -> list[Call]:
+    data = {"task": "Tell the calls to AWS", "res": {"ansible_facts": {"aws_calls": calls}}}
+    return Call.from_event({"event": "runner_on_ok", "event_data": data} | event)
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        ([OK], [Call("ecr:GetAuthorizationToken", "OK", 2)]),
+        ([OK | {"operation": "canary text", "code": "<b>"}], [Call("Other", "Other", 2)]),
+        ([OK | {"operation": 1, "code": None}], [Call("Other", "Other", 2)]),
+        ([OK | {"count": count} for count in (0, -1, "2", None)], []),
+        ("text", []),
+        ([None, "x"], []),
+        (None, []),
+    ],
+)
+def test_calls_are_words_and_numbers_whatever_a_playbook_says(calls: object, expected: list[Call]) -> None:
+    assert told(calls) == expected
+
+
+@pytest.mark.parametrize(
+    "event", [{"event": "runner_on_failed"}, {"event_data": {"task": "Another", "res": {}}}, {"event_data": None}]
+)
+def test_other_events_tell_of_no_calls(event: dict) -> None:
+    assert told([OK], **event) == []
+
+
+def test_calls_add_up() -> None:
+    metrics = Metrics()
+    metrics.aws_called([Call("sts:AssumeRole", "OK", 1), Call("sts:AssumeRole", "OK", 2)])
+    assert b'kube_ecr_aws_calls_total{code="OK",operation="sts:AssumeRole"} 3.0' in metrics.text()
+
+
+def test_words_from_outside_are_limited_in_form_and_number() -> None:
+    metrics = Metrics()
+    for reason in ("canary text", *(f"Word{number}" for number in range(MAX_WORDS + 10))):
+        metrics.result_arrived(Result(KEY, "u", 1, problem=Problem(reason, "", Origin.RUN)))
+    text = metrics.text().decode()
+    assert text.count("kube_ecr_results_total{") == MAX_WORDS
+    assert 'kube_ecr_results_total{reason="Other"} 12.0' in text
+    assert "canary" not in text
+
+
+@pytest.mark.parametrize(
+    ("due", "seconds"), [(NOW - timedelta(seconds=40), 40), (NOW + timedelta(seconds=40), 0), (None, 0)]
+)
+def test_what_waits_is_measured_at_the_time_of_asking(due: datetime | None, seconds: float) -> None:
+    metrics = Metrics(lambda: NOW)
+    metrics.queue_changed(1, due)
+    assert metrics.registry.get_sample_value("kube_ecr_queue_oldest_wait_seconds") == seconds
+
+
+def test_of_watches_of_one_kind_the_oldest_is_shown_and_no_name() -> None:
+    metrics = Metrics()
+    metrics.show_watches(lambda: {"secrets/canary": 5.0, "secrets/b": 7.0, "namespaces": 1.0})
+    text = metrics.text().decode()
+    assert 'kube_ecr_watch_age_seconds{watch="secrets"} 7.0' in text
+    assert 'kube_ecr_watch_age_seconds{watch="namespaces"} 1.0' in text
+    assert "canary" not in text
+
+
+def test_a_replica_that_does_not_lead_says_nothing_of_resources() -> None:
+    metrics = Metrics()
+    metrics.resource_known(KEY, {"expiresAt": "2026-01-31T12:00:00Z"})
+    metrics.leader(False)
+    text = metrics.text().decode()
+    assert "kube_ecr_leader 0.0" in text
+    assert "shared" not in text
