@@ -25,7 +25,8 @@ install "$destination/bin/python" --require-hashes --only-binary :all: --require
 
 "$python" -m venv --without-pip "$scratch/build"
 install "$scratch/build/bin/python" --require-hashes --only-binary :all: --requirement "$runner/build.lock"
-cp -R "$runner/pyproject.toml" "$runner/README.md" "$runner/src" "$scratch"
+# The contract is a symbolic link into the collection: its files are copied.
+cp -RL "$runner/pyproject.toml" "$runner/README.md" "$runner/src" "$scratch"
 # With the locked build backend, not with one that pip would get without a hash.
 (cd "$scratch" && quietly build/bin/python -m hatchling build -t wheel -d wheel)
 install "$destination/bin/python" --no-index "$scratch"/wheel/*.whl

@@ -132,7 +132,20 @@ from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.identity import CredentialsError, Identity
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import Cluster, KubernetesError, connect
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import resources as _resources
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.kinds import (
+    CLUSTER_KIND,
+    FINALIZER,
+    KINDS,
+    LEGACY_KIND,
+    NAMESPACED_KIND,
+)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resource import (
+    is_selected,
+    is_suspended,
+    namespace_in,
+    reference,
+    spec_of,
+)
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import missing_libraries
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import (
     identities as _credentials,
@@ -222,12 +235,12 @@ class InventoryModule(BaseInventoryPlugin):
         """Return the namespaces to look into, none for all: of a shard, those that a run is for."""
         namespaces = set(self.get_option("namespaces"))
         if namespaces and self.get_option("names_file"):
-            namespaces &= {_resources.namespace_in(each) for each in names}
+            namespaces &= {namespace_in(each) for each in names}
         return sorted(namespaces)
 
     def _selected(self, resources: list[dict], names: list[str], namespaces: list[str]) -> list[dict]:
-        selected = [each for each in resources if _resources.is_selected(each, names, namespaces)]
-        return sorted((each for each in selected if not _is_gone(each)), key=_resources.reference)
+        selected = [each for each in resources if is_selected(each, names, namespaces)]
+        return sorted((each for each in selected if not _is_gone(each)), key=reference)
 
     def _populate(self, cluster: Cluster) -> None:
         for group in (GROUP, SUSPENDED_GROUP):
@@ -238,13 +251,13 @@ class InventoryModule(BaseInventoryPlugin):
         if self.get_option("names_file") and len(names) <= MAX_READS:
             listed = list(_named(cluster, names))
         else:
-            listed = [each for kind in _resources.KINDS for each in _listed(cluster, kind, namespaces, selector)]
+            listed = [each for kind in KINDS for each in _listed(cluster, kind, namespaces, selector)]
         resources = self._selected(listed, names, namespaces)
         settings = _credentials.Settings(
             tuple(self.get_option("allowed_aws_identities")), self.get_option("aws_endpoint_url")
         )
         existing = _existing(cluster, resources)
-        active = [each for each in resources if not _resources.is_suspended(each)]
+        active = [each for each in resources if not is_suspended(each)]
         identities = dict(zip(map(_uid, active), _credentials.identities(cluster, active, settings)))
         items = [_told(each, identities.get(_uid(each)), existing, self._own_namespace()) for each in resources]
         self._tell_suspended(items)
@@ -260,7 +273,7 @@ class InventoryModule(BaseInventoryPlugin):
             host = _host_of(told) or identities[_uid(resource)].label(salt)
             hosts.setdefault(host, []).append(told)
             if not _host_of(told):
-                regions.setdefault(host, _resources.spec_of(resource)["awsAccess"]["region"])
+                regions.setdefault(host, spec_of(resource)["awsAccess"]["region"])
         for host, pull_secrets in hosts.items():
             self._add_host(host, pull_secrets, regions.get(host))
 
@@ -295,15 +308,15 @@ class InventoryModule(BaseInventoryPlugin):
 
 
 def _is_reference(name: object) -> bool:
-    return isinstance(name, str) and name.partition("/")[0] in _resources.KINDS and name.count("/") in (1, 2)
+    return isinstance(name, str) and name.partition("/")[0] in KINDS and name.count("/") in (1, 2)
 
 
 def _named(cluster: Cluster, references: list[str]) -> Iterator[dict]:
     """Yield the resources of these references that are there, and what may have taken the place of a legacy one."""
     wanted = {tuple(each.split("/")): None for each in references}
     for kind, *where, name in list(wanted):
-        if kind == _resources.LEGACY_KIND:
-            wanted.setdefault((_resources.CLUSTER_KIND, *where, name))
+        if kind == LEGACY_KIND:
+            wanted.setdefault((CLUSTER_KIND, *where, name))
     for kind, *where, name in wanted:
         try:
             yield cluster.read_resource(kind, *(where or [""]), name)
@@ -315,12 +328,12 @@ def _named(cluster: Cluster, references: list[str]) -> Iterator[dict]:
 def _listed(cluster: Cluster, kind: str, namespaces: list[str], label_selector: str | None) -> list[dict]:
     """Only who comes from kube-ecr-secrets-operator has the legacy kind; in namespaces there is but one kind."""
     if namespaces:
-        within = namespaces if kind == _resources.NAMESPACED_KIND else []
+        within = namespaces if kind == NAMESPACED_KIND else []
         return [each for namespace in within for each in cluster.list_resources(kind, label_selector, namespace)]
     try:
         return list(cluster.list_resources(kind, label_selector))
     except KubernetesError as error:
-        if kind == _resources.LEGACY_KIND and error.status in (403, 404):
+        if kind == LEGACY_KIND and error.status in (403, 404):
             return []
         raise
 
@@ -339,7 +352,7 @@ def _host_of(told: dict) -> str | None:
 def _is_gone(resource: dict) -> bool:
     """Kubernetes itself sees to the rest of a resource that is being deleted with nothing for us to undo."""
     metadata = resource["metadata"]
-    return "deletionTimestamp" in metadata and _resources.FINALIZER not in metadata.get("finalizers", ())
+    return "deletionTimestamp" in metadata and FINALIZER not in metadata.get("finalizers", ())
 
 
 def _existing(cluster: Cluster, resources: list[dict]) -> Mapping[str, Mapping[str, str]] | KubernetesError | None:

@@ -85,7 +85,8 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.identity import CredentialsError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import KubernetesError, connect
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import resources as _resources
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.errors import ResourceError
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resource import reference
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import identities as _credentials
 
 
@@ -100,7 +101,7 @@ class LookupModule(LookupBase):
         allowed = tuple(self.get_option("allowed_aws_identities"))
         try:
             return [_find(json.dumps([connection, term], sort_keys=True), allowed, os.getpid()) for term in terms]
-        except (KubernetesError, CredentialsError, _resources.ResourceError) as error:
+        except (KubernetesError, CredentialsError, ResourceError) as error:
             raise AnsibleLookupError(str(error)) from None
 
 
@@ -115,5 +116,5 @@ def _find(connection_and_term: str, allowed: tuple[str, ...], _pid: int) -> dict
     resource = cluster.read_resource(term["kind"], term["namespace"], term["name"])
     metadata = resource["metadata"]
     if (metadata["uid"], metadata.get("generation", 0)) != (term["uid"], int(term["generation"])):
-        raise AnsibleLookupError(f"{_resources.reference(resource)} was edited or made again meanwhile; run again")
+        raise AnsibleLookupError(f"{reference(resource)} was edited or made again meanwhile; run again")
     return _credentials.credentials(cluster, resource, _credentials.Settings(allowed))

@@ -11,14 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from .._contract.resources import (
-    ResourceError,
-    check_namespaces,
-    check_region,
-    check_secret_name,
-    is_cluster_scoped,
-    spec_of,
-)
+from .._contract.errors import ResourceError
+from .._contract.grammar import check_namespaces, check_region, check_secret_name
+from .._contract.resource import is_cluster_scoped, spec_of
 from .keys import KeyFormError, decode_keys
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html and reference_identifiers.html

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
-from .._contract.timestamps import format_rfc3339, parse_rfc3339
-from .._contract.token_age import MAX_TOKEN_LIFE
+from .._contract.timestamps import format_time, parse_rfc3339
+from .._contract.token_life import MAX_TOKEN_LIFE
 from .registries import host_of
 
 # With less of it left, nobody pulls with a token, and whoever renews it does nothing else.
@@ -47,7 +47,7 @@ class Authorization:
             "registry": self.registry,
             "username": self.username,
             "password": self.password,
-            "expires_at": format_rfc3339(self.expires_at),
+            "expires_at": format_time(self.expires_at),
             "requested": self.requested,
         }
 
@@ -117,7 +117,7 @@ def _expiry(entry: dict, now: datetime) -> datetime:
     if expires_at <= now + _MIN_TOKEN_LIFE:
         raise MalformedAnswer(
             f"AWS ECR answered with a token that {'expired' if expires_at <= now else 'is about to expire'} at "
-            f"{format_rfc3339(expires_at)}; the clock of this machine says {format_rfc3339(now)}, check it"
+            f"{format_time(expires_at)}; the clock of this machine says {format_time(now)}, check it"
         )
     # Whatever is said of a time beyond, nobody may take the token for a living one then.
     return min(expires_at, now + MAX_TOKEN_LIFE)

@@ -18,7 +18,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field
 
-from .._contract.resources import GROUP, ResourceError
+from .._contract.errors import ResourceError
+from .._contract.kinds import GROUP
 from .access import UNPRINTABLE, Access, Keys, KubernetesObject, SecretKeys, check_role_arn, is_printable
 from .keys import KeyFormError, decode_keys
 

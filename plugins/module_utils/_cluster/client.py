@@ -22,7 +22,7 @@ from functools import lru_cache
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies
 
-from .._contract.resources import GROUP, KINDS
+from .._contract.kinds import GROUP, KINDS
 
 try:
     import urllib3

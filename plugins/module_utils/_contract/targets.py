@@ -2,29 +2,29 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Which namespaces and service accounts a custom resource selects.
 
-Pure. A list names things literally or by globs, where C(*) stands for any characters, or none, and C(?) for one.
-The targets of the cluster kind are the literal names, whether such a namespace exists or not, and of those that
-exist what a glob or the label selector matches; less what is excluded.
+A list names things literally or by globs, where C(*) stands for any characters, or none, and C(?) for one. The targets
+of the cluster kind are the literal names, whether such a namespace exists or not, and of those that exist what a glob
+or the label selector matches; less what is excluded.
+
+parse() refuses what is malformed, by its field; readable() is for whoever only has to know which events matter: there,
+what parse() would refuse, an entry of a list or a whole selector, matches nothing.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any, Protocol
 
-# The module, not its names: whoever imports the one from the other may do so in either order.
-from . import resources as _resources
+from .errors import ResourceError
+from .grammar import is_glob, is_label_key, is_label_value, is_namespace_pattern, is_object_pattern
 
-_PART = r"[a-z0-9*?]([-a-z0-9*?]*[a-z0-9*?])?"
-_NAMESPACE = re.compile(_PART)
-_OBJECT = re.compile(rf"{_PART}(\.{_PART})*")
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
-_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_TAKES_VALUES = {"In": True, "NotIn": True, "Exists": False, "DoesNotExist": False}
+# How kubectl and the API server write a condition, by its operator.
+_FORMS = {"In": "{key} in ({values})", "NotIn": "{key} notin ({values})", "Exists": "{key}", "DoesNotExist": "!{key}"}
+_TAKES_VALUES = ("In", "NotIn")
 
 
 @dataclass(frozen=True)
@@ -35,50 +35,68 @@ class Names:
     globs: tuple[str, ...] = ()
 
     @classmethod
-    def of_namespaces(cls, value: object, path: str) -> Names:
+    def of_namespaces(cls, value: object, path: str = "spec.namespaces") -> Names:
         """Return a list of namespaces as a resource holds it, empty for None; raise ResourceError with path."""
-        return cls._parse(value, path, "namespace", _NAMESPACE, 63)
+        return cls._parse(value, path, "namespace", is_namespace_pattern)
 
     @classmethod
     def of_service_accounts(cls, value: object, path: str = "spec.serviceAccounts") -> Names:
-        """Return a list of service accounts as a resource holds it; see of_namespaces."""
-        return cls._parse(value, path, "service account", _OBJECT, 253)
+        """Return a list of service accounts as a resource holds it, empty for None; raise ResourceError with path."""
+        return cls._parse(value, path, "service account", is_object_pattern)
 
     @classmethod
-    def _parse(cls, value: object, path: str, what: str, form: re.Pattern, longest: int) -> Names:
+    def readable_namespaces(cls, value: object) -> Names:
+        """Return the namespaces in a list, without the entries that of_namespaces() would refuse."""
+        return cls._of(filter(is_namespace_pattern, value if isinstance(value, list) else ()))
+
+    @classmethod
+    def readable_service_accounts(cls, value: object) -> Names:
+        """Return the service accounts in a list, without the entries that of_service_accounts() would refuse."""
+        return cls._of(filter(is_object_pattern, value if isinstance(value, list) else ()))
+
+    @classmethod
+    def _parse(cls, value: object, path: str, what: str, is_pattern: Callable[[object], bool]) -> Names:
         if value is None:
             return cls()
         if not isinstance(value, list):
-            raise _resources.ResourceError(path, f"must be a list of {what}s, by name or glob")
-        for each in value:
-            if not (isinstance(each, str) and len(each) <= longest and form.fullmatch(each)):
-                raise _resources.ResourceError(
+            raise ResourceError(path, f"must be a list of {what}s, by name or glob")
+        for name in value:
+            if not is_pattern(name):
+                raise ResourceError(
                     path,
-                    f"{each!r} is neither the name of a {what} (lower case letters, digits, '-') nor a glob of such, "
+                    f"{name!r} is neither the name of a {what} (lower case letters, digits, '-') nor a glob of such, "
                     "in which * stands for any characters and ? for one",
                 )
-        unique = dict.fromkeys(value)
-        return cls(tuple(each for each in unique if not is_glob(each)), tuple(each for each in unique if is_glob(each)))
+        return cls._of(value)
+
+    @classmethod
+    def _of(cls, names: Iterable[str]) -> Names:
+        unique = dict.fromkeys(names)
+        literals = tuple(name for name in unique if not is_glob(name))
+        return cls(literals, tuple(name for name in unique if is_glob(name)))
 
     def __bool__(self) -> bool:
         return bool(self.literals or self.globs)
 
+    @cached_property
+    def _literals(self) -> frozenset[str]:
+        return frozenset(self.literals)
+
+    def names_literally(self, name: str) -> bool:
+        """Return whether name is in the list as it is."""
+        return name in self._literals
+
     def matches(self, name: str) -> bool:
         """Return whether name is in the list, or a glob of it matches."""
-        return name in self.literals or bool(self.globs and _expression(self.globs).match(name))
+        return name in self._literals or bool(self.globs and _expression(self.globs).match(name))
 
-    def of(self, existing: Iterable[str]) -> list[str]:
+    def select(self, existing: Iterable[str]) -> list[str]:
         """Return, sorted, which of the existing names match."""
         return sorted(filter(self.matches, existing))
 
 
-def is_glob(text: str) -> bool:
-    """Return whether a name of a list is a glob."""
-    return "*" in text or "?" in text
-
-
-@lru_cache(maxsize=256)
-def _expression(globs: tuple[str, ...]) -> re.Pattern:
+@lru_cache(maxsize=1024)
+def _expression(globs: tuple[str, ...]) -> re.Pattern[str]:
     """Many globs are one expression, in which fnmatch sees to it that no number of stars is slow."""
     return re.compile("|".join(map(fnmatch.translate, globs)))
 
@@ -91,6 +109,12 @@ class Requirement:
     operator: str
     values: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """Return it in the syntax of kubectl -l."""
+        if self.operator == "In" and len(self.values) == 1:
+            return f"{self.key}={self.values[0]}"
+        return _FORMS[self.operator].format(key=self.key, values=",".join(self.values))
+
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Return whether labels fulfil it; without the label NotIn is fulfilled too."""
         if self.operator == "In":
@@ -100,79 +124,128 @@ class Requirement:
         return (self.key in labels) == (self.operator == "Exists")
 
 
+class Labelled(Protocol):
+    """A namespace that exists."""
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+
+
 @dataclass(frozen=True)
 class Targets:
-    """The namespaces that a resource of the cluster kind selects; selector is None where it has none."""
+    """The namespaces that a custom resource serves; selector is None where it has none, or one that cannot be read."""
 
-    names: Names
-    selector: tuple[Requirement, ...] | None
-    excluded: Names
+    names: Names = Names()
+    selector: tuple[Requirement, ...] | None = None
+    excluded: Names = Names()
 
     @classmethod
-    def parse(cls, spec: Mapping) -> Targets:
-        """Return what the spec of a resource selects; raise ResourceError naming the field to mend."""
+    def only(cls, *names: str) -> Targets:
+        """Return just these namespaces."""
+        return cls(Names(names))
+
+    @classmethod
+    def parse(cls, spec: Mapping[str, Any]) -> Targets:
+        """Return what the spec of a cluster resource selects; raise ResourceError naming the field to change."""
         names = Names.of_namespaces(spec.get("namespaces"), "spec.namespaces")
         selector = spec.get("namespaceSelector")
-        requirements = None if selector is None else _requirements(selector, "spec.namespaceSelector")
+        requirements = None if selector is None else parse_selector(selector, "spec.namespaceSelector")
         if not names and requirements is None:
-            raise _resources.ResourceError(
+            raise ResourceError(
                 "spec.namespaces", "must list at least one namespace, unless spec.namespaceSelector is there"
             )
         excluded = Names.of_namespaces(spec.get("excludeNamespaces"), "spec.excludeNamespaces")
         return cls(names, requirements, excluded)
+
+    @classmethod
+    def readable(cls, spec: Mapping[str, Any]) -> Targets:
+        """Return what the spec of a cluster resource selects, as far as it can be read."""
+        try:
+            selector = spec.get("namespaceSelector")
+            requirements = None if selector is None else parse_selector(selector, "spec.namespaceSelector")
+        except ResourceError:
+            requirements = None  # without one of its conditions the rest would select too much
+        return cls(
+            Names.readable_namespaces(spec.get("namespaces")),
+            requirements,
+            Names.readable_namespaces(spec.get("excludeNamespaces")),
+        )
 
     @property
     def needs_namespaces(self) -> bool:
         """Whether the answer depends on which namespaces exist."""
         return bool(self.names.globs) or self.selector is not None
 
-    def of(self, existing: Mapping[str, Mapping[str, str]]) -> list[str]:
+    def matches(self, name: str, labels: Mapping[str, str] | None) -> bool:
+        """Return whether a namespace is a target; labels is None where it does not exist.
+
+        One that is named literally is a target all the same: it is waited for.
+        """
+        if self.excluded.matches(name):
+            return False
+        if labels is None:
+            return self.names.names_literally(name)
+        is_selected = self.selector is not None and all(condition.matches(labels) for condition in self.selector)
+        return is_selected or self.names.matches(name)
+
+    def select(self, existing: Mapping[str, Mapping[str, str] | None]) -> list[str]:
         """Return the targets: literal names in their order, then, sorted, what else matches.
 
         existing are the labels of the namespaces that exist, by name; it may be empty if it is not needed.
         """
-        matched = sorted(name for name, labels in existing.items() if self._matches(name, labels or {}))
-        return [name for name in dict.fromkeys((*self.names.literals, *matched)) if not self.excluded.matches(name)]
+        matched = sorted(name for name, labels in existing.items() if self.matches(name, labels or {}))
+        literals = (name for name in self.names.literals if not self.excluded.matches(name))
+        return list(dict.fromkeys((*literals, *matched)))
 
-    def _matches(self, name: str, labels: Mapping[str, str]) -> bool:
-        selected = self.selector is not None and all(each.matches(labels) for each in self.selector)
-        return selected or self.names.matches(name)
+    def among(self, existing: Mapping[str, Labelled]) -> list[str]:
+        """Return the targets, sorted; existing are the namespaces that exist, by name."""
+        candidates: Iterable[str] = self.names.literals
+        if self.needs_namespaces:
+            candidates = {*candidates, *existing}
+        found = ((name, existing.get(name)) for name in candidates)
+        return sorted(name for name, namespace in found if self.matches(name, namespace.labels if namespace else None))
 
 
-def _requirements(selector: object, path: str) -> tuple[Requirement, ...]:
-    """A field that is misspelt would select every namespace, so nothing is passed over."""
+def parse_selector(selector: object, path: str) -> tuple[Requirement, ...]:
+    """Return the conditions of a label selector with matchLabels and matchExpressions; raise ResourceError with path.
+
+    A field that is misspelt would select everything, so no key is passed over.
+    """
     if not isinstance(selector, dict):
-        raise _resources.ResourceError(path, "must be a label selector: matchLabels, matchExpressions or both")
+        raise ResourceError(path, "must be a label selector: matchLabels, matchExpressions or both")
     for name in selector:
         if name not in ("matchLabels", "matchExpressions"):
-            raise _resources.ResourceError(path, f"{name!r} is neither matchLabels nor matchExpressions")
+            raise ResourceError(path, f"{name!r} is no part of a label selector; use matchLabels and matchExpressions")
     labels, expressions = selector.get("matchLabels"), selector.get("matchExpressions")
     if not isinstance(labels, (dict, type(None))):
-        raise _resources.ResourceError(f"{path}.matchLabels", "must give labels their values")
+        raise ResourceError(f"{path}.matchLabels", "must give labels their values")
     if not isinstance(expressions, (list, type(None))):
-        raise _resources.ResourceError(f"{path}.matchExpressions", "must be a list of key, operator and values")
+        raise ResourceError(f"{path}.matchExpressions", "must be a list of key, operator and values")
     return (
         *(_requirement(key, "In", [value], f"{path}.matchLabels") for key, value in (labels or {}).items()),
-        *(_expression_of(each, f"{path}.matchExpressions") for each in expressions or []),
+        *(_requirement_of(expression, f"{path}.matchExpressions") for expression in expressions or []),
     )
 
 
-def _expression_of(expression: object, path: str) -> Requirement:
+def _requirement_of(expression: object, path: str) -> Requirement:
     if not isinstance(expression, dict) or not expression.keys() <= {"key", "operator", "values"}:
-        raise _resources.ResourceError(path, "must be a list of key, operator and values")
+        raise ResourceError(path, "must be a list of key, operator and values")
     return _requirement(expression.get("key"), expression.get("operator"), expression.get("values"), path)
 
 
 def _requirement(key: object, operator: object, values: object, path: str) -> Requirement:
-    if not (isinstance(key, str) and _LABEL_KEY.fullmatch(key)):
-        raise _resources.ResourceError(path, f"{key!r} cannot be the key of a label")
-    if not (isinstance(operator, str) and operator in _TAKES_VALUES):
-        raise _resources.ResourceError(path, f"{key}: operator {operator!r} is none of {', '.join(_TAKES_VALUES)}")
+    if not (isinstance(key, str) and is_label_key(key)):
+        raise ResourceError(path, f"{key!r} cannot be the key of a label")
+    if not (isinstance(operator, str) and operator in _FORMS):
+        raise ResourceError(path, f"{key}: operator {operator!r} is none of {', '.join(_FORMS)}")
     values = [] if values is None else values
-    if not isinstance(values, list) or bool(values) != _TAKES_VALUES[operator]:
-        need = "needs a list of values" if _TAKES_VALUES[operator] else "takes no values"
-        raise _resources.ResourceError(path, f"{key}: operator {operator} {need}")
+    takes_values = operator in _TAKES_VALUES
+    if not isinstance(values, list) or bool(values) != takes_values:
+        need = "needs a list of values" if takes_values else "takes no values"
+        raise ResourceError(path, f"{key}: operator {operator} {need}")
     for value in values:
-        if not (isinstance(value, str) and _LABEL_VALUE.fullmatch(value)):
-            raise _resources.ResourceError(path, f"{key}: {value!r} cannot be the value of a label")
+        if not isinstance(value, str):
+            raise ResourceError(path, f"{key}: {value!r} is no text; put it in quotes")
+        if not is_label_value(value):
+            raise ResourceError(path, f"{key}: {value!r} cannot be the value of a label")
     return Requirement(key, operator, tuple(values))

@@ -18,8 +18,8 @@ from datetime import datetime, timezone
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
 from .._cluster.client import Cluster, KubernetesError, connect
-from .._contract.resources import FINALIZER, POLICIES
-from .._contract.timestamps import format_rfc3339
+from .._contract.kinds import FINALIZER, POLICIES
+from .._contract.timestamps import format_time
 from .._reconcile import prune
 from .._reconcile.merged_secret import MergedServing
 from .._reconcile.outcomes import Outcome, Step
@@ -203,7 +203,7 @@ def _result(name: str, done: Done, diff_mode: bool) -> dict:
 
 def _earliest(moments: Iterable[datetime | None]) -> str | None:
     first = min(filter(None, moments), default=None)
-    return format_rfc3339(first) if first else None
+    return format_time(first) if first else None
 
 
 def _message(name: str, done: Done, failures: list[Outcome | Step]) -> str:

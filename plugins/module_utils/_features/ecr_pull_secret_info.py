@@ -16,12 +16,26 @@ from datetime import datetime, timedelta, timezone
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
 from .._cluster.client import Cluster, KubernetesError, connect
-from .._contract.resources import CLUSTER_KIND, LEGACY_KIND, MANAGED_BY_LABEL, check_secret_name
+from .._contract.grammar import check_secret_name
+from .._contract.kinds import CLUSTER_KIND, LEGACY_KIND
+from .._contract.ownership import (
+    IDENTITY,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    OWNER_LABEL,
+    PLACE,
+    SHARED,
+    SHARED_ANNOTATION,
+    annotations_of,
+    is_of_group,
+    place_of,
+)
 from .._contract.targets import Names
-from .._contract.timestamps import format_rfc3339
+from .._contract.timestamps import format_time
 from .._reconcile.request import PLAYBOOK
-from .._secret import merge, pull_secret, shared_entries
+from .._secret import merge, pull_secret
 from .._secret.pull_secret import Held, Owner, Wanted
+from .._secret.shared_entries import shared_entries
 from .runtime import Feature
 
 ARGUMENT_SPEC = {
@@ -34,8 +48,8 @@ ARGUMENT_SPEC = {
 A_YEAR = 365 * 24 * 3600
 # Our own Secrets have both labels, or with no custom resource the first; somebody's Secret that we share the second.
 _OURS = (
-    {"label_selector": f"{MANAGED_BY_LABEL}={pull_secret.MANAGED_BY}"},
-    {"label_selector": pull_secret.OWNER_LABEL},
+    {"label_selector": f"{MANAGED_BY_LABEL}={MANAGED_BY}"},
+    {"label_selector": OWNER_LABEL},
 )
 
 
@@ -57,7 +71,7 @@ class Finding:
         """Return what the metadata of a Secret tells."""
         owners, is_marked = _owners(metadata), _is_marked(metadata)
         own, shared = [_own_part(metadata, each) for each in owners], _shared_parts(metadata)
-        if not (own or shared) and pull_secret.PLACE in pull_secret.annotations_of(metadata):
+        if not (own or shared) and PLACE in annotations_of(metadata):
             own = [_own_part(metadata, None)]  # a copy: nobody renews it, but it has a life
         # Whoever else is an owner has nothing in it besides.
         written = sorted(own, key=lambda each: not each.is_intact)[:1]
@@ -89,8 +103,8 @@ class Finding:
             "held_by": "" if self.is_managed else _holder(self.metadata),
             "owners": [_owner_as_dict(each) for each in self.owners],
             "requested": sorted({entry for each in self.parts for entry in each.entries}),
-            "expires_at": format_rfc3339(expires_at) if expires_at else None,
-            "renew_after": format_rfc3339(renew_after) if renew_after else None,
+            "expires_at": format_time(expires_at) if expires_at else None,
+            "renew_after": format_time(renew_after) if renew_after else None,
             "expires_in": seconds,
             "expired": seconds is not None and seconds <= 0,
         }
@@ -101,10 +115,10 @@ def _owners(metadata: Mapping) -> list[Owner | None]:
     referred = [
         Owner(each["apiVersion"], each["kind"], _namespace_of(each, metadata), each["name"], each["uid"], 0)
         for each in metadata.get("ownerReferences") or []
-        if pull_secret.is_of_group(each)
+        if is_of_group(each)
     ]
-    uid = (metadata.get("labels") or {}).get(pull_secret.OWNER_LABEL)
-    is_known = uid in (None, shared_entries.SHARED, *(each.uid for each in referred))
+    uid = (metadata.get("labels") or {}).get(OWNER_LABEL)
+    is_known = uid in (None, SHARED, *(each.uid for each in referred))
     labelled = [] if is_known else [_known_by_uid(uid)]
     return [each for each in (*referred, *labelled) or (None,) if pull_secret.is_ours(metadata, each)]
 
@@ -121,29 +135,27 @@ def _namespace_of(reference: Mapping, metadata: Mapping) -> str:
 def _own_part(metadata: Mapping, owner: Owner | None) -> Held:
     """Whatever identity it is for will do, but for a custom resource it has one."""
     unknown = "unknown" if owner else ""
-    identity = pull_secret.annotations_of(metadata).get(pull_secret.IDENTITY, unknown)
+    identity = annotations_of(metadata).get(IDENTITY, unknown)
     return Held.of(metadata, Wanted(metadata["name"], owner, identity))
 
 
 def _shared_parts(metadata: Mapping) -> dict[str, Held]:
     """Return what stands in a shared Secret by the UID of who put it there, or PLAYBOOK."""
-    wanted = {
-        uid: Wanted(metadata["name"], None, mark.identity) for uid, mark in shared_entries.marks(metadata).items()
-    }
+    wanted = {uid: Wanted(metadata["name"], None, mark.identity) for uid, mark in shared_entries(metadata).items()}
     held = {uid: merge.held(metadata, each, uid) for uid, each in wanted.items()}
     return {uid: each for uid, each in held.items() if each}
 
 
 def _is_marked(metadata: Mapping) -> bool:
     """Return whether a Secret has any of our marks; those of kube-ecr-secrets-operator have none."""
-    labels, annotations = metadata.get("labels") or {}, pull_secret.annotations_of(metadata)
-    is_labelled = labels.get(MANAGED_BY_LABEL) == pull_secret.MANAGED_BY or pull_secret.OWNER_LABEL in labels
-    return is_labelled or pull_secret.PLACE in annotations or shared_entries.ANNOTATION in annotations
+    labels, annotations = metadata.get("labels") or {}, annotations_of(metadata)
+    is_labelled = labels.get(MANAGED_BY_LABEL) == MANAGED_BY or OWNER_LABEL in labels
+    return is_labelled or PLACE in annotations or SHARED_ANNOTATION in annotations
 
 
 def _holder(metadata: Mapping) -> str:
-    place = pull_secret.annotations_of(metadata).get(pull_secret.PLACE)
-    if place not in (None, pull_secret.place_of(metadata)):
+    place = annotations_of(metadata).get(PLACE)
+    if place not in (None, place_of(metadata)):
         return f"is a copy of {place}"
     if place is None and _is_marked(metadata):
         return "is a copy of a Secret of kube_ecr.secrets"

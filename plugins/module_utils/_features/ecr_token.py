@@ -13,7 +13,7 @@ from .._aws.access import check_external_id, check_role_arn, check_session_name
 from .._aws.authorizations import MalformedAnswer, from_answer
 from .._aws.client import SESSION_NAME, AWSError, Calls, Credentials, connect, get_authorization_tokens, partitions
 from .._aws.registries import PUBLIC_HOSTS, RegistryError, host_of, token_call
-from .._contract.resources import check_region, check_registries
+from .._contract.grammar import check_region, check_registries
 from .runtime import Feature
 
 # The options that say who asks, without the names that AWS' own tools give them: what the lookup plugin returns.

@@ -17,7 +17,7 @@ from .._aws import identity as _identity
 from .._aws.access import Access, Keys, KubernetesObject
 from .._aws.identity import CredentialsError, Identity, WebIdentity
 from .._cluster.client import Cluster, KubernetesError
-from .._contract.resources import ResourceError
+from .._contract.errors import ResourceError
 
 PARALLEL = 16
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html: the client ID of the provider.

@@ -10,25 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .._aws.registries import entry_of
-from .._contract.resources import (
-    CLUSTER_KIND,
-    DELETION_POLICIES,
-    FINALIZER,
-    LEGACY_KIND,
-    POLICIES,
-    ResourceError,
-    check_region,
-    check_registries,
-    check_secret_name,
+from .._contract.durations import check_interval
+from .._contract.errors import ResourceError
+from .._contract.grammar import check_region, check_registries, check_secret_name
+from .._contract.kinds import CLUSTER_KIND, DELETION_POLICIES, FINALIZER, LEGACY_KIND, POLICIES
+from .._contract.resource import (
     check_template,
     is_cluster_scoped,
     is_suspended,
-    nudge_of,
+    reconcile_request_of,
     reference,
     spec_of,
 )
 from .._contract.targets import Names, Targets
-from .._contract.token_age import check_interval
 
 
 def item(resource: dict, existing: Mapping[str, Mapping[str, str]] | None) -> dict:
@@ -61,7 +55,7 @@ def item(resource: dict, existing: Mapping[str, Mapping[str, str]] | None) -> di
         "existing_secret_policy": "Fail",
         "deletion_policy": "Delete",
         "refresh_interval": None,
-        "nudge": nudge_of(resource),
+        "nudge": reconcile_request_of(resource),
         "suspended": is_suspended(resource),
         "has_finalizer": FINALIZER in finalizers,
         "error": None,
@@ -135,7 +129,7 @@ def _namespaces(resource: dict, existing: Mapping[str, Mapping[str, str]] | None
     targets = Targets.parse(spec_of(resource))
     if targets.needs_namespaces and existing is None:
         return None
-    return targets.of(existing or {})
+    return targets.select(existing or {})
 
 
 def _entries(resource: dict) -> list[str]:

@@ -14,10 +14,11 @@ from datetime import datetime
 from itertools import chain, product
 
 from .._cluster.client import Cluster, KubernetesError
+from .._contract.ownership import OWNER_LABEL
 from .._contract.targets import Names
 from .._reconcile.request import wanted_of
 from .._secret import image_pull_secrets, merge, pull_secret
-from .._secret.pull_secret import OWNER_LABEL, Held
+from .._secret.pull_secret import Held
 from .._secret.shared_entries import SHARED
 
 # Each UID has 36 characters, and the path of a request has its limits with the API server and proxies.

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from .._contract.ownership import MANAGED_BY, MANAGED_BY_LABEL, SharedEntry, entries_of
 from .._secret import docker_config, merge, pull_secret
 from .._secret.pull_secret import Held, Logins
-from .._secret.shared_entries import Mark, marks
+from .._secret.shared_entries import entries_patch, shared_entries
 from .own_secret import Serving, Written
 
 
@@ -22,13 +23,13 @@ class MergedServing(Serving):
 
     def is_ours(self, current: dict) -> bool:
         """See Serving."""
-        return super().is_ours(current) or self.request.key in merge.told_by(current["metadata"])
+        return super().is_ours(current) or self.request.key in entries_of(current["metadata"])
 
     def expiry(self, current: dict) -> datetime | None:
         """See Serving."""
         if super().is_ours(current):
             return super().expiry(current)
-        until = marks(current["metadata"])[self.request.key].expires_at
+        until = shared_entries(current["metadata"])[self.request.key].expires_at
         usable = docker_config.registries(merge.held_logins(current, self.request.key))
         return until if until and until > self.now and usable else None
 
@@ -52,7 +53,7 @@ class MergedServing(Serving):
         wanted, key = self.request.wanted, self.request.key
         names = tuple(docker_config.registries(logins.config))
         times = (logins.expires_at, logins.renew_after)
-        mark = Mark(names, *times, wanted.identity, logins.entries, nudge=logins.nudge)
+        mark = SharedEntry(names, *times, wanted.identity, logins.entries, reconcile_request=logins.nudge)
         if current is None:
             manifest = merge.manifest(
                 namespace, wanted.name, key, logins.config, mark, wanted.labels, wanted.annotations
@@ -68,11 +69,11 @@ class MergedServing(Serving):
         merged = self.cluster.patch_object("Secret", namespace, wanted.name, patch, dry_run=self.dry_run)
         return Written(False, pull_secret.content(merged))
 
-    def _opened(self, current: dict, mark: Mark) -> dict:
+    def _opened(self, current: dict, mark: SharedEntry) -> dict:
         """Make a Secret that is the resource's own one that others may share, which we made."""
         metadata, owner = current["metadata"], self.request.wanted.owner
         patch = pull_secret.released(metadata, owner)
-        made = merge.marked(metadata, {self.request.key: {**mark.as_dict(), "created": True}})
-        patch["metadata"]["labels"].update({pull_secret.MANAGED_BY_LABEL: pull_secret.MANAGED_BY, **made["labels"]})
+        made = entries_patch(metadata, {self.request.key: {**mark.as_dict(), "created": True}})
+        patch["metadata"]["labels"].update({MANAGED_BY_LABEL: MANAGED_BY, **made["labels"]})
         patch["metadata"]["annotations"].update(made["annotations"])
         return self.cluster.patch_object("Secret", metadata["namespace"], metadata["name"], patch, dry_run=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._cluster.client import CONFLICT_ATTEMPTS, KubernetesError
-from .._contract.timestamps import format_rfc3339
+from .._contract.timestamps import format_time
 
 
 @dataclass(frozen=True, order=True)
@@ -47,7 +47,7 @@ class Outcome:
             "state": self.state,
             "reason": self.reason,
             "msg": self.message,
-            "expires_at": format_rfc3339(self.expires_at) if self.expires_at else None,
+            "expires_at": format_time(self.expires_at) if self.expires_at else None,
         }
 
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from .._cluster.client import Cluster, KubernetesError
-from .._contract.token_age import due_at, issued_at
+from .._contract.token_life import due_at, issued_at
 from .._secret import merge, pull_secret
 from .._secret.pull_secret import Held, Logins
+from .._secret.shared_entries import entries_patch
 from .outcomes import CONFLICT_ATTEMPTS, Outcome, refused
 from .request import Request
 
@@ -238,7 +239,7 @@ class Serving:
         """Take away what another form of us holds in a Secret that is now to be the resource's own."""
         metadata, owner = current["metadata"], self.request.wanted.owner
         former = pull_secret.predecessor(metadata, owner)
-        changes = merge.marked(metadata, {}) if merge.sharers(metadata) == {self.request.key} else {}
+        changes = entries_patch(metadata, {}) if merge.sharers(metadata) == {self.request.key} else {}
         if not (former or changes):
             return current
         if owner:

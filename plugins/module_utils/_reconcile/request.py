@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .._aws.authorizations import Authorization, from_options
-from .._contract.resources import check_namespaces, check_secret_name, check_template
+from .._contract.grammar import check_namespaces, check_secret_name
+from .._contract.resource import check_template
 from .._contract.targets import Names
 from .._secret.pull_secret import Held, Logins, Owner, Wanted
 from .outcomes import Place

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._cluster.client import Cluster, KubernetesError
-from .._secret import image_pull_secrets, pull_secret
-from .._secret.shared_entries import SHARED, told_by
+from .._contract.ownership import OWNER_LABEL, SHARED, entries_of
+from .._secret import image_pull_secrets
 from .outcomes import Place, Step, failed_step, stepwise
 from .request import Request
 
@@ -28,15 +28,13 @@ class Attaching:
     def marked_accounts(self) -> list[Place] | None:
         """Return the service accounts of the cluster that we gave something, None without the right to list them."""
         try:
-            found = list(
-                self.cluster.list_metadata("serviceaccounts", label_selector=f"{pull_secret.OWNER_LABEL}={SHARED}")
-            )
+            found = list(self.cluster.list_metadata("serviceaccounts", label_selector=f"{OWNER_LABEL}={SHARED}"))
         except KubernetesError as error:
             if error.status == 403:
                 return None
             raise
         key = self.request.account_key
-        return [Place(each["namespace"], each["name"]) for each in found if key in told_by(each)]
+        return [Place(each["namespace"], each["name"]) for each in found if key in entries_of(each)]
 
     def accounts_in(self, namespace: str) -> list[Place] | Step:
         """Return the service accounts of a namespace that the request names: those that it spells out, and those that
@@ -49,7 +47,7 @@ class Attaching:
             found = [each["metadata"]["name"] for each in self.cluster.list_service_accounts(namespace)]
         except KubernetesError as error:
             return failed_step(Place(namespace, "*"), error)
-        return [Place(namespace, name) for name in names.of(found)]
+        return [Place(namespace, name) for name in names.select(found)]
 
     def attach(self, place: Place) -> Step | None:
         """Bring one service account to what is wanted; return what was done, None if there was nothing to do."""

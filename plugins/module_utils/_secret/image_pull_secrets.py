@@ -11,21 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .pull_secret import OWNER_LABEL
-from .shared_entries import SHARED, Mark, marked, named_by_others, told_by
-
-
-def is_sound(account: Mapping, uid: str, secret_name: str) -> bool:
-    """Return whether our entry stands in a service account, and is marked.
-
-    This takes the object, not its metadata: the API server has no field managers for one that was created bare, as
-    every service account C(default) is, until somebody applies it
-    (https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/skipnonapplied.go).
-    """
-    metadata = account["metadata"]
-    is_marked = Mark.of(told_by(metadata).get(uid)).names == (secret_name,)
-    is_found = (metadata.get("labels") or {}).get(OWNER_LABEL) == SHARED
-    return is_marked and is_found and any(_name(each) == secret_name for each in _entries(account))
+from .._contract.ownership import SharedEntry, entries_of
+from .shared_entries import entries_patch, named_by_others
 
 
 def patch(account: Mapping, uid: str, secret_name: str | None) -> dict | None:
@@ -38,23 +25,23 @@ def add_patch(account: Mapping, uid: str, secret_name: str) -> dict | None:
 
     None if that changes nothing, or the entry is somebody's own.
     """
-    told, entries = told_by(account["metadata"]), _entries(account)
-    mine, others = Mark.of(told.get(uid)).names, named_by_others(told, uid)
+    told, entries = entries_of(account["metadata"]), _entries(account)
+    mine, others = SharedEntry.from_dict(told.get(uid)).names, named_by_others(told, uid)
     is_there = any(_name(each) == secret_name for each in entries)
     is_ours = not is_there or secret_name in mine or secret_name in others
     left = _without(entries, set(mine) - {secret_name} - others)
     if not is_there:
         left.append({"name": secret_name})
-    told = {**told, uid: Mark((secret_name,)).as_dict()} if is_ours else _others(told, uid)
+    told = {**told, uid: SharedEntry((secret_name,)).as_dict()} if is_ours else _others(told, uid)
     return _patch(account, told, left)
 
 
 def remove_patch(account: Mapping, uid: str) -> dict | None:
     """Return the patch that takes out what we gave a service account for the UID, None if that is nothing."""
-    told = told_by(account["metadata"])
+    told = entries_of(account["metadata"])
     if uid not in told:
         return None
-    gone = set(Mark.of(told[uid]).names) - named_by_others(told, uid)
+    gone = set(SharedEntry.from_dict(told[uid]).names) - named_by_others(told, uid)
     return _patch(account, _others(told, uid), _without(_entries(account), gone))
 
 
@@ -64,7 +51,7 @@ def _others(told: Mapping[str, object], uid: str) -> dict[str, object]:
 
 def _patch(account: Mapping, told: Mapping[str, object], entries: list[dict]) -> dict | None:
     metadata = account["metadata"]
-    marks = marked(metadata, told)
+    marks = entries_patch(metadata, told)
     if not marks and entries == _entries(account):
         return None
     changes: dict = {"metadata": {"resourceVersion": metadata["resourceVersion"], **marks}}

@@ -15,20 +15,23 @@ from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 
-from . import docker_config, pull_secret
-from .pull_secret import MANAGED_BY, MANAGED_BY_LABEL, OWNER_LABEL, Held, Logins, Wanted
-from .shared_entries import (
-    ANNOTATION,
+from .._contract.ownership import (
+    DATA_KEY,
     EDITED,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    OWNER_LABEL,
     SHARED,
-    Mark,
-    annotation,
-    edited,
-    manages,
-    marked,
-    named_by_others,
-    told_by,
+    SHARED_ANNOTATION,
+    SharedEntry,
+    entries_of,
+    has_written_login,
+    is_entry_intact,
+    shared_annotation,
 )
+from . import docker_config, pull_secret
+from .pull_secret import Held, Logins, Wanted
+from .shared_entries import edited_mark, entries_patch, named_by_others
 
 _UNREADABLE = "not a docker config"
 
@@ -39,16 +42,9 @@ class Undo(Enum):
     DELETE = "delete"
 
 
-def is_sound(metadata: Mapping, uid: str) -> bool:
-    """Return whether the metadata of a Secret tells that our part in it stands as we wrote it."""
-    told, label = told_by(metadata), (metadata.get("labels") or {}).get(OWNER_LABEL)
-    is_told = uid in told and not edited(told[uid]) and label == SHARED
-    return is_told and manages(metadata, "data", docker_config.DATA_KEY)
-
-
 def sharers(metadata: Mapping) -> set[str]:
     """Return who has put something into a Secret that is shared, by UID."""
-    return set(told_by(metadata))
+    return set(entries_of(metadata))
 
 
 def conflict(metadata: Mapping, uid: str) -> tuple[str, str] | None:
@@ -91,7 +87,7 @@ def manifest(
     name: str,
     uid: str,
     config_text: str,
-    mark: Mark,
+    mark: SharedEntry,
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> dict:
@@ -108,26 +104,26 @@ def manifest(
         "metadata": {
             **place,
             "labels": {**(labels or {}), MANAGED_BY_LABEL: MANAGED_BY, OWNER_LABEL: SHARED},
-            "annotations": {**(annotations or {}), ANNOTATION: annotation(place, {uid: told})},
+            "annotations": {**(annotations or {}), SHARED_ANNOTATION: shared_annotation(place, {uid: told})},
         },
         "data": _data(config_text),
     }
 
 
-def merge_patch(secret: Mapping, uid: str, config_text: str, mark: Mark) -> dict | None:
+def merge_patch(secret: Mapping, uid: str, config_text: str, mark: SharedEntry) -> dict | None:
     """Return the patch that puts the logins of a docker config JSON into a Secret, None if all is there and sound.
 
     Hosts that our old mark names and the new one does not are taken out; one that both name, and that there is no new
     login for, stays as it is. Whether the Secret was made by us stays as it was. Raises ContentError (see obstacle).
     """
     metadata, before = secret["metadata"], docker_config.stored(secret.get("data"))
-    told, ours = told_by(metadata), docker_config.logins(config_text)
-    was = Mark.of(told.get(uid))
+    told, ours = entries_of(metadata), docker_config.logins(config_text)
+    was = SharedEntry.from_dict(told.get(uid))
     kept = set(was.names).intersection(mark.names, docker_config.logins(before))
     gone = set(was.names) - kept - ours.keys() - named_by_others(told, uid)
     text = docker_config.with_logins(docker_config.without_logins(before, gone), ours)
     is_tracked = bool(text.strip() and metadata.get("managedFields"))
-    if text == before and is_tracked and not manages(metadata, "data", docker_config.DATA_KEY):
+    if text == before and is_tracked and not has_written_login(metadata):
         # The API server counts a field as ours only when we change it, so it gets another text of the same meaning.
         text = before[:-1] if before.endswith("\n") else f"{before}\n"
     mark = replace(mark, names=tuple(sorted(kept.union(ours))), created=was.created)
@@ -141,10 +137,10 @@ def unmerge_patch(secret: Mapping, uid: str, *, keep_logins: bool = False) -> di
     What another one names too stays. A Secret that we made, and that nobody else put anything into, is to be deleted.
     With keep_logins only the marks go.
     """
-    metadata, told = secret["metadata"], told_by(secret["metadata"])
+    metadata, told = secret["metadata"], entries_of(secret["metadata"])
     if uid not in told:
         return None
-    mark = Mark.of(told[uid])
+    mark = SharedEntry.from_dict(told[uid])
     gone = [] if keep_logins else set(mark.names) - named_by_others(told, uid)
     try:
         before = docker_config.stored(secret.get("data"))
@@ -157,7 +153,7 @@ def unmerge_patch(secret: Mapping, uid: str, *, keep_logins: bool = False) -> di
         return Undo.DELETE
     if mark.created and others:  # whoever goes last deletes it
         heir = min(others)
-        others[heir] = {**Mark.of(others[heir]).as_dict(), **edited(others[heir]), "created": True}
+        others[heir] = {**SharedEntry.from_dict(others[heir]).as_dict(), **edited_mark(others[heir]), "created": True}
     patch = _patch(secret, others, before, text)
     if patch and is_last_maker:
         patch["metadata"].setdefault("labels", {})[MANAGED_BY_LABEL] = None
@@ -169,36 +165,36 @@ def held_logins(secret: Mapping, uid: str) -> str:
 
     They can be written elsewhere only if the Secret is sound: else they may be anybody's.
     """
-    names = Mark.of(told_by(secret["metadata"]).get(uid)).names
+    names = SharedEntry.from_dict(entries_of(secret["metadata"]).get(uid)).names
     return docker_config.selected(pull_secret.content(secret), names)
 
 
 def logins_of(secret: Mapping, uid: str, now: datetime) -> Logins | None:
     """Return held_logins with their life, None if they do not live or one that our mark names is missing."""
-    mark, config = Mark.of(told_by(secret["metadata"]).get(uid)), held_logins(secret, uid)
+    mark, config = SharedEntry.from_dict(entries_of(secret["metadata"]).get(uid)), held_logins(secret, uid)
     is_complete = set(mark.names) == set(docker_config.registries(config)) != set()
     if not (is_complete and mark.renew_after and mark.expires_at and mark.expires_at > now):
         return None
-    return Logins(config, mark.registries, mark.expires_at, mark.renew_after, mark.nudge)
+    return Logins(config, mark.registries, mark.expires_at, mark.renew_after, mark.reconcile_request)
 
 
 def held(metadata: Mapping, wanted: Wanted, uid: str) -> Held | None:
     """Return what the metadata of a Secret tells of our part in it, None if we have none."""
-    told = told_by(metadata)
+    told = entries_of(metadata)
     if uid not in told:
         return None
-    mark = Mark.of(told[uid])
+    mark = SharedEntry.from_dict(told[uid])
     return Held(
         namespace=metadata["namespace"],
         name=metadata["name"],
         version=metadata["resourceVersion"],
-        is_intact=is_sound(metadata, uid) and mark.identity == wanted.identity,
+        is_intact=is_entry_intact(metadata, uid) and mark.identity == wanted.identity,
         has_shape=metadata["name"] == wanted.name,
         entries=mark.registries,
         expires_at=mark.expires_at,
         renew_after=mark.renew_after,
         is_shared=True,
-        nudge=mark.nudge,
+        nudge=mark.reconcile_request,
     )
 
 
@@ -209,7 +205,7 @@ def is_only_ours(secret: Mapping, uid: str) -> bool:
 
 def _holds_nothing(secret: Mapping, text: str) -> bool:
     is_claimed = bool(secret["metadata"].get("ownerReferences"))
-    return not is_claimed and set(secret.get("data") or {}) <= {docker_config.DATA_KEY} and docker_config.is_empty(text)
+    return not is_claimed and set(secret.get("data") or {}) <= {DATA_KEY} and docker_config.is_empty(text)
 
 
 def _others(secret: Mapping, uid: str, *, is_rewritten: bool) -> dict[str, object]:
@@ -219,15 +215,15 @@ def _others(secret: Mapping, uid: str, *, is_rewritten: bool) -> dict[str, objec
     be gone: then their marks say so.
     """
     metadata = secret["metadata"]
-    is_edited = metadata.get("managedFields") and not manages(metadata, "data", docker_config.DATA_KEY)
-    marks = {other: each for other, each in told_by(metadata).items() if other != uid}
+    is_edited = metadata.get("managedFields") and not has_written_login(metadata)
+    marks = {other: each for other, each in entries_of(metadata).items() if other != uid}
     if not (is_rewritten and is_edited):
         return marks
     return {other: {**each, **EDITED} if isinstance(each, dict) else each for other, each in marks.items()}
 
 
 def _patch(secret: Mapping, told: Mapping[str, object], before: str, text: str) -> dict | None:
-    metadata = marked(secret["metadata"], told)
+    metadata = entries_patch(secret["metadata"], told)
     if not metadata and text == before:
         return None
     patch: dict = {"metadata": {"resourceVersion": secret["metadata"]["resourceVersion"], **metadata}}
@@ -237,7 +233,7 @@ def _patch(secret: Mapping, told: Mapping[str, object], before: str, text: str) 
 
 
 def _data(text: str) -> dict[str, str]:
-    return {docker_config.DATA_KEY: base64.b64encode(text.encode()).decode()}
+    return {DATA_KEY: base64.b64encode(text.encode()).decode()}
 
 
 def _hosts(config_text: str) -> tuple[str, ...]:

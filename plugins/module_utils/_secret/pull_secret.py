@@ -22,24 +22,36 @@ from datetime import datetime, timedelta
 
 from .._aws.authorizations import Authorization
 from .._aws.registries import answers
-from .._contract.resources import CLUSTER_KIND, EXPIRY, GROUP, LEGACY_KIND, MANAGED_BY_LABEL, RECONCILE_AT
-from .._contract.timestamps import format_rfc3339, parse_rfc3339
-from .._contract.token_age import CLOCK_TOLERANCE, MAX_TOKEN_LIFE, due_at, issued_at
+from .._contract.kinds import CLUSTER_KIND, LEGACY_KIND, RECONCILE_AT
+from .._contract.ownership import (
+    ANNOTATIONS,
+    DATA_KEY,
+    EXPIRY,
+    FIELD_MANAGER,
+    FINGERPRINT,
+    IDENTITY,
+    LABELS,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    OPTIONAL_ANNOTATIONS,
+    OWNER_LABEL,
+    PLACE,
+    REGISTRIES,
+    RELEASED_MANAGER,
+    RENEW_AFTER,
+    annotations_of,
+    applied_fields,
+    applied_names,
+    has_applied_all,
+    is_of_group,
+    manager_of,
+    owner_of,
+    owner_uids,
+    place_of,
+)
+from .._contract.timestamps import format_time, parse_time
+from .._contract.token_life import CLOCK_TOLERANCE, MAX_TOKEN_LIFE, due_at, issued_at
 from . import docker_config
-
-MANAGED_BY = "kube-ecr-secrets"
-# The field manager of what a resource leaves behind.
-RELEASED = f"{MANAGED_BY}/released"
-OWNER_LABEL = f"{GROUP}/owner"
-RENEW_AFTER = f"{GROUP}/renew-after"
-FINGERPRINT = f"{GROUP}/fingerprint"
-IDENTITY = f"{GROUP}/identity"
-REGISTRIES = f"{GROUP}/registries"
-PLACE = f"{GROUP}/secret"
-LABELS = (MANAGED_BY_LABEL, OWNER_LABEL)
-ANNOTATIONS = (EXPIRY, RENEW_AFTER, FINGERPRINT, IDENTITY, REGISTRIES, PLACE, RECONCILE_AT)
-# Not on each Secret.
-_OPTIONAL = {IDENTITY, RECONCILE_AT}
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,7 @@ class Logins:
     def held_in(cls, secret: Mapping, now: datetime) -> Logins | None:
         """Return the logins that an owned Secret holds as we wrote them, None if it holds none that live."""
         held, config = annotations_of(secret["metadata"]), content(secret)
-        expires_at, renew_after = moment(held.get(EXPIRY)), moment(held.get(RENEW_AFTER))
+        expires_at, renew_after = parse_time(held.get(EXPIRY)), parse_time(held.get(RENEW_AFTER))
         is_intact = held.get(FINGERPRINT) == docker_config.fingerprint(config)
         if not (is_intact and renew_after and expires_at and expires_at > now):
             return None
@@ -146,7 +158,7 @@ class Wanted:
     @property
     def manager(self) -> str:
         """The field manager that writes it."""
-        return f"{MANAGED_BY}/{self.owner.uid}" if self.owner else MANAGED_BY
+        return manager_of(self.owner.uid) if self.owner else FIELD_MANAGER
 
     def manifest(self, namespace: str, logins: Logins, version: str | None) -> dict:
         """Return the object to apply; version is the resourceVersion of the Secret that is known, if there is one."""
@@ -165,7 +177,7 @@ class Wanted:
             "kind": "Secret",
             "type": docker_config.SECRET_TYPE,
             "metadata": metadata,
-            "data": {docker_config.DATA_KEY: base64.b64encode(logins.config.encode()).decode()},
+            "data": {DATA_KEY: base64.b64encode(logins.config.encode()).decode()},
         }
 
     def _labels(self) -> dict[str, str]:
@@ -174,8 +186,8 @@ class Wanted:
 
     def _marks(self, namespace: str, logins: Logins) -> dict[str, str]:
         marks = {
-            EXPIRY: format_rfc3339(logins.expires_at),
-            RENEW_AFTER: format_rfc3339(logins.renew_after),
+            EXPIRY: format_time(logins.expires_at),
+            RENEW_AFTER: format_time(logins.renew_after),
             FINGERPRINT: docker_config.fingerprint(logins.config),
             REGISTRIES: json.dumps(list(logins.entries)),
             PLACE: f"{namespace}/{self.name}",
@@ -185,13 +197,13 @@ class Wanted:
 
     def is_shape_of(self, metadata: Mapping) -> bool:
         """Return whether a Secret has the labels and annotations that are wanted, and none that we set once besides."""
-        fields = _managed(metadata, self.manager)
+        fields = applied_fields(metadata, self.manager)
         labels, annotations = metadata.get("labels") or {}, annotations_of(metadata)
         return (
             metadata["name"] == self.name
-            and _names(fields, "labels") == self._labels().keys()
+            and applied_names(fields, "labels") == self._labels().keys()
             and all(labels.get(name) == value for name, value in self._labels().items())
-            and _names(fields, "annotations") - set(ANNOTATIONS) == self.annotations.keys()
+            and applied_names(fields, "annotations") - set(ANNOTATIONS) == self.annotations.keys()
             and all(annotations.get(name) == value for name, value in self.annotations.items())
         )
 
@@ -226,8 +238,8 @@ class Held:
             is_intact=_is_intact(metadata, wanted) and held.get(IDENTITY, "") == wanted.identity,
             has_shape=wanted.is_shape_of(metadata),
             entries=entries_in(held.get(REGISTRIES)),
-            expires_at=moment(held.get(EXPIRY)),
-            renew_after=moment(held.get(RENEW_AFTER)),
+            expires_at=parse_time(held.get(EXPIRY)),
+            renew_after=parse_time(held.get(RENEW_AFTER)),
             nudge=held.get(RECONCILE_AT, ""),
         )
 
@@ -259,51 +271,29 @@ class Held:
     def as_dict(self) -> dict:
         """Return the form in which the inventory hands it to the module."""
         moments = {name: getattr(self, name) for name in ("expires_at", "renew_after")}
-        texts = {name: format_rfc3339(value) if value else None for name, value in moments.items()}
+        texts = {name: format_time(value) if value else None for name, value in moments.items()}
         return {**asdict(self), **texts, "entries": list(self.entries)}
 
     @classmethod
     def from_dict(cls, held: Mapping) -> Held:
         """Return what as_dict() made a dictionary of."""
-        moments = {name: moment(held[name]) for name in ("expires_at", "renew_after")}
+        moments = {name: parse_time(held[name]) for name in ("expires_at", "renew_after")}
         return cls(**{**held, **moments, "entries": tuple(held["entries"])})
 
 
 def _is_intact(metadata: Mapping, wanted: Wanted) -> bool:
-    fields = _managed(metadata, wanted.manager)
-    annotations = set(ANNOTATIONS) - _OPTIONAL | ({IDENTITY} if wanted.identity else set())
-    labels = set(LABELS) if wanted.owner else {MANAGED_BY_LABEL}
-    return (
-        is_marked(metadata, wanted.owner)
-        and f"f:{docker_config.DATA_KEY}" in (fields.get("f:data") or {})
-        and labels <= _names(fields, "labels")
-        and annotations <= _names(fields, "annotations")
-    )
-
-
-def _managed(metadata: Mapping, manager: str) -> Mapping:
-    """Return the fields that a manager has applied and nobody changed since."""
-    for each in metadata.get("managedFields") or []:
-        if each.get("manager") == manager and each.get("operation") == "Apply":
-            return each.get("fieldsV1") or {}
-    return {}
-
-
-def _names(fields: Mapping, kind: str) -> set[str]:
-    owned = (fields.get("f:metadata") or {}).get(f"f:{kind}") or {}
-    return {name[2:] for name in owned if name.startswith("f:")}
+    labels = LABELS if wanted.owner else (MANAGED_BY_LABEL,)
+    without = OPTIONAL_ANNOTATIONS - ({IDENTITY} if wanted.identity else set())
+    return is_marked(metadata, wanted.owner) and has_applied_all(metadata, wanted.manager, labels, without=without)
 
 
 def is_marked(metadata: Mapping, owner: Owner | None) -> bool:
-    """Return whether a Secret is ours beyond doubt: by owner reference and labels, and it stands where we put it.
-
-    A copy of it that somebody made elsewhere has all of that but the place.
-    """
+    """Return whether a Secret belongs to the owner beyond doubt, or for None was written by a playbook where it is."""
+    if owner:
+        return owner_of(metadata) == owner.uid
     labels = metadata.get("labels") or {}
-    if labels.get(MANAGED_BY_LABEL) != MANAGED_BY or labels.get(OWNER_LABEL) != (owner.uid if owner else None):
-        return False
-    is_referred = not owner or owner.uid in _references(metadata)
-    return is_referred and annotations_of(metadata).get(PLACE) == place_of(metadata)
+    is_ownerless = labels.get(MANAGED_BY_LABEL) == MANAGED_BY and OWNER_LABEL not in labels
+    return is_ownerless and annotations_of(metadata).get(PLACE) == place_of(metadata)
 
 
 def is_ours(metadata: Mapping, owner: Owner | None) -> bool:
@@ -315,7 +305,7 @@ def is_ours(metadata: Mapping, owner: Owner | None) -> bool:
     if place not in (None, place_of(metadata)):
         return False
     if owner:
-        return owner.uid in _references(metadata) or (labels.get(OWNER_LABEL) == owner.uid and place is not None)
+        return owner.uid in owner_uids(metadata) or (labels.get(OWNER_LABEL) == owner.uid and place is not None)
     is_owned = OWNER_LABEL in labels or any(is_of_group(each) for each in metadata.get("ownerReferences") or [])
     return labels.get(MANAGED_BY_LABEL) == MANAGED_BY and not is_owned
 
@@ -386,7 +376,7 @@ def disowned(metadata: Mapping, manager: str) -> dict:
     """
     fields = metadata.get("managedFields") or []
     is_ours = [(each.get("manager"), each.get("operation")) == (manager, "Apply") for each in fields]
-    theirs = {"manager": RELEASED, "operation": "Update"}
+    theirs = {"manager": RELEASED_MANAGER, "operation": "Update"}
     told = [{**each, **theirs} if ours else each for each, ours in zip(fields, is_ours)]
     return {"managedFields": told} if any(is_ours) else {}
 
@@ -398,7 +388,7 @@ def empty(name: str, namespace: str) -> dict:
         "kind": "Secret",
         "type": docker_config.SECRET_TYPE,
         "metadata": {"name": name, "namespace": namespace},
-        "stringData": {docker_config.DATA_KEY: docker_config.render([])},
+        "stringData": {DATA_KEY: docker_config.render([])},
     }
 
 
@@ -413,37 +403,11 @@ def holder(metadata: Mapping) -> str:
     return f"is managed by {manager}" if manager else "was not made by kube_ecr.secrets"
 
 
-def _references(metadata: Mapping) -> set[str]:
-    return {each["uid"] for each in metadata.get("ownerReferences") or []}
-
-
-def is_of_group(reference: Mapping) -> bool:
-    return reference["apiVersion"].partition("/")[0] == GROUP
-
-
-def place_of(metadata: Mapping) -> str:
-    """Return where an object stands, as NAMESPACE/NAME."""
-    return f"{metadata['namespace']}/{metadata['name']}"
-
-
 def valid_until(secret: Mapping, now: datetime) -> datetime | None:
     """Return when the token in a Secret dies, or None if it is dead, or there is no usable login in it."""
-    expiry = moment(annotations_of(secret["metadata"]).get(EXPIRY))
+    expiry = parse_time(annotations_of(secret["metadata"]).get(EXPIRY))
     usable = expiry is not None and expiry > now and docker_config.registries(content(secret))
     return expiry if usable else None
-
-
-def annotations_of(metadata: Mapping) -> Mapping[str, str]:
-    """Return the annotations in the metadata of an object."""
-    return metadata.get("annotations") or {}
-
-
-def moment(text: str | None) -> datetime | None:
-    """Return the time that an annotation tells, or None if it tells none."""
-    try:
-        return parse_rfc3339(text or "")
-    except (ValueError, OverflowError):  # an offset may lead out of the years 1 to 9999
-        return None
 
 
 def entries_in(text: str | None) -> tuple[str, ...]:
@@ -458,7 +422,7 @@ def entries_in(text: str | None) -> tuple[str, ...]:
 def content(secret: Mapping) -> str:
     """Return the docker config JSON in a Secret, or an empty text where there is none that can be read."""
     try:
-        return base64.b64decode((secret.get("data") or {})[docker_config.DATA_KEY]).decode()
+        return base64.b64decode((secret.get("data") or {})[DATA_KEY]).decode()
     except (KeyError, TypeError, binascii.Error, UnicodeDecodeError):
         return ""
 
@@ -467,6 +431,6 @@ def describe(config: str, expires_at: datetime | None) -> dict:
     """Return what a diff may show of a docker config: hosts, expiry and a fingerprint, never its data."""
     return {
         "registries": docker_config.registries(config),
-        "expires_at": format_rfc3339(expires_at) if expires_at else None,
+        "expires_at": format_time(expires_at) if expires_at else None,
         "fingerprint": docker_config.fingerprint(config),
     }

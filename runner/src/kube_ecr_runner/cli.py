@@ -32,10 +32,10 @@ from kube_ecr_runner.cluster.sources import NAMESPACES, Source, resources_of
 from kube_ecr_runner.config import selectors, watches
 from kube_ecr_runner.config.options import PROGRAM, parse
 from kube_ecr_runner.config.watches import Watch, WatchesError
+from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
 from kube_ecr_runner.controller.loop import Controller, Inbox, Stop
 from kube_ecr_runner.controller.one_pass import serve_once
 from kube_ecr_runner.log import configure, fields
-from kube_ecr_runner.model.resource import NAMESPACED_KIND
 from kube_ecr_runner.runs.environment import EnvironmentVariableError, check_environment
 from kube_ecr_runner.runs.run import Run, Settings, run_batch
 from kube_ecr_runner.runs.run_directory import TemporaryDirectoryError, check_tmpdir, remove_abandoned

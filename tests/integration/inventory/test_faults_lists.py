@@ -19,7 +19,7 @@ from urllib3.util import retry
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client as _kube
 from kube_ecr_runner.cluster import client as kube
 from kube_ecr_runner.cluster import sources
-from kube_ecr_runner.model.resource import NAMESPACED_KIND
+from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
 from tests.support.aws.endpoint import Principal
 from tests.support.cluster.api_proxy import Answer, APIProxy, How, status
 from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret

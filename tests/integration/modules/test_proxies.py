@@ -13,7 +13,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import c
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_token import FEATURE
 from kube_ecr_runner.cluster import client as kube
 from kube_ecr_runner.cluster import sources
-from kube_ecr_runner.model.resource import NAMESPACED_KIND
+from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.http_proxy import HTTPProxy
 from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret

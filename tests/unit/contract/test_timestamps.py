@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.timestamps import format_rfc3339, parse_rfc3339
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.timestamps import format_time, parse_rfc3339
 
 
 @pytest.mark.parametrize("text", ["2026-01-31T12:00:00Z", "2026-01-31T12:00:00z", "2026-01-31T14:30:00+02:30"])
@@ -16,7 +16,7 @@ def test_one_moment_in_every_spelling(text: str) -> None:
 
 def test_written_in_utc_and_whole_seconds() -> None:
     moment = datetime(2026, 1, 31, 14, 30, 0, 999999, tzinfo=timezone(timedelta(hours=2, minutes=30)))
-    assert format_rfc3339(moment) == "2026-01-31T12:00:00Z"
+    assert format_time(moment) == "2026-01-31T12:00:00Z"
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-01-31", "2026-01-31T12:00:00"])

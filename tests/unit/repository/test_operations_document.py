@@ -15,7 +15,11 @@ from kube_ecr_runner.telemetry.metrics import Metrics
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 RUNNER = sorted((ROOT / "runner" / "src").rglob("*.py"))
-PLUGINS = [*(ROOT / "plugins").glob("module_utils/**/*.py"), *(ROOT / "plugins").glob("plugin_utils/_*.py"), *(ROOT / "plugins").glob("[il]*/*.py")]
+PLUGINS = [
+    *(ROOT / "plugins").glob("module_utils/**/*.py"),
+    *(ROOT / "plugins").glob("plugin_utils/_*.py"),
+    *(ROOT / "plugins").glob("[il]*/*.py"),
+]
 # Words in CamelCase that are no reasons: kinds, fields, policies, states; of watches only the text is told.
 _WORDS = """
     Accept AccessKeyId Adopt All Apply Authorization AWSECRCredential AWSECRImagePullSecret BearerToken Broken

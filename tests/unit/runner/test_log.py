@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
+from kube_ecr_runner.contract.kinds import CLUSTER_KIND
 from kube_ecr_runner.log import FORMATS, fields
-from kube_ecr_runner.model.resource import CLUSTER_KIND, Key
+from kube_ecr_runner.model.resource import Key
 
 
 def line(form: str, message: str, name: str = "kube_ecr_runner.x", **values: object) -> str:

@@ -30,8 +30,9 @@ from urllib3.util.retry import Retry
 from urllib3.util.ssl_ import create_urllib3_context
 
 from kube_ecr_runner.cluster.sources import Source
-from kube_ecr_runner.model.resource import PLURALS, Key, Resource, api_version
-from kube_ecr_runner.model.times import format_micro_time
+from kube_ecr_runner.contract.kinds import KINDS, api_version
+from kube_ecr_runner.contract.timestamps import format_micro_time
+from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.reporting.status import Event
 
 FIELD_MANAGER = "kube-ecr-runner"
@@ -208,7 +209,7 @@ class Cluster:
         metadata = {"name": key.name, "uid": resource.uid} | ({"namespace": key.namespace} if key.namespace else {})
         body = {"apiVersion": api_version(key.kind), "kind": key.kind, "metadata": metadata, "status": status}
         scope = f"/namespaces/{quote(key.namespace)}" if key.namespace else ""
-        path = f"/apis/{api_version(key.kind)}{scope}/{PLURALS[key.kind]}/{quote(key.name)}/status"
+        path = f"/apis/{api_version(key.kind)}{scope}/{KINDS[key.kind].plural}/{quote(key.name)}/status"
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         try:
             self._call(

@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from kube_ecr_runner.cluster.client import KubernetesError
+from kube_ecr_runner.contract.timestamps import format_micro_time
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.model.times import format_micro_time
 
 _log = logging.getLogger(__name__)
 

@@ -11,16 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote
 
-from kube_ecr_runner.model.marks import GROUP
-from kube_ecr_runner.model.resource import (
-    LEGACY_KIND,
-    PLURALS,
-    ReferenceKind,
-    Resource,
-    api_version,
-    parse_namespace,
-    parse_referenced,
-)
+from kube_ecr_runner.contract.kinds import GROUP, KINDS, LEGACY_KIND, api_version
+from kube_ecr_runner.model.resource import ReferenceKind, Resource, parse_namespace, parse_referenced
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,7 @@ def resources_of(kind: str, namespace: str = "", labels: str = "") -> Source:
 
     With a namespace, a Role in it is enough.
     """
-    plural = PLURALS[kind]
+    plural = KINDS[kind].plural
     return Source(
         name=_named(f"{plural}.{GROUP}", namespace),
         path=_collection(f"/apis/{api_version(kind)}", namespace, plural),

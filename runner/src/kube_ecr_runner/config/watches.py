@@ -17,9 +17,9 @@ from pathlib import Path
 import yaml
 
 from kube_ecr_runner.config import selectors
-from kube_ecr_runner.model.marks import GROUP
+from kube_ecr_runner.contract.durations import parse_duration
+from kube_ecr_runner.contract.kinds import GROUP, KINDS
 from kube_ecr_runner.model.playbook import CARRY_ON, RECONCILE, Play
-from kube_ecr_runner.model.resource import PLURALS, VERSIONS
 
 _NAMING = ("version", "group", "kind")
 _KEYS = (*_NAMING, "playbook", "role", "vars", "reconcilePeriod", "manageStatus", "selector")
@@ -57,8 +57,6 @@ _OWN_VARIABLES = frozenset(
         "pull_secrets",
     }
 )
-_PART_OF_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 MIN_PERIOD = timedelta(seconds=10)
 MAX_PERIOD = timedelta(days=365)
 
@@ -138,8 +136,8 @@ def _entry(entry: object, where: str, folder: Path) -> Watch:
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise WatchesError(f"{where}: key '{key}' is missing or no text")
     _must_be(where, "group", entry["group"], (GROUP,))
-    _must_be(where, "kind", entry["kind"], tuple(PLURALS))
-    _must_be(where, "version", entry["version"], (VERSIONS[entry["kind"]],))
+    _must_be(where, "kind", entry["kind"], tuple(KINDS))
+    _must_be(where, "version", entry["version"], (KINDS[entry["kind"]].version,))
     return Watch(
         kind=entry["kind"],
         play=_play(entry, where, folder),
@@ -197,14 +195,13 @@ def _variables(variables: object, where: str) -> str:
 
 def _period(text: object, where: str) -> timedelta:
     """Return the length of time in a text in the form of Go: https://pkg.go.dev/time#ParseDuration."""
-    trouble = f"{where}: reconcilePeriod {text!r} is no length of time such as 1h30m, 90s, or 0s for none"
-    if not isinstance(text, str) or not re.fullmatch(rf"0|({_PART_OF_DURATION.pattern})+", text):
-        raise WatchesError(trouble)
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART_OF_DURATION.findall(text))
-    if 0 < seconds < MIN_PERIOD.total_seconds() or seconds > MAX_PERIOD.total_seconds():
+    period = parse_duration(text)
+    if period is None:
+        raise WatchesError(f"{where}: reconcilePeriod {text!r} is no length of time such as 1h30m, 90s, or 0s for none")
+    if timedelta(0) < period < MIN_PERIOD or period > MAX_PERIOD:
         least, most = MIN_PERIOD.seconds, MAX_PERIOD.days * 24
         raise WatchesError(f"{where}: reconcilePeriod '{text}' must be 0s, or at least {least}s and at most {most}h")
-    return timedelta(seconds=seconds)
+    return period
 
 
 def _is_true(value: object, where: str) -> bool:
@@ -217,4 +214,4 @@ def _selector(selector: object, where: str) -> str:
     try:
         return selectors.text_of(selector)
     except selectors.SelectorError as error:
-        raise WatchesError(f"{where}: selector: {error}") from None
+        raise WatchesError(f"{where}: {error}") from None

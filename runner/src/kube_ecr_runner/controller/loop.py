@@ -23,6 +23,7 @@ from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.cluster.watch_manager import Change, Following, Watcher
 from kube_ecr_runner.config.watches import Watch
+from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller import schedule
 from kube_ecr_runner.controller.triggers import (
     Sight,
@@ -39,7 +40,6 @@ from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.model.result import Result
-from kube_ecr_runner.model.times import parse_time
 from kube_ecr_runner.reporting.event_series import EventWriter
 from kube_ecr_runner.reporting.status import Event, condition_of, events_of, status_of
 from kube_ecr_runner.reporting.suspension import changes_at, event_of, is_told, suspended_status

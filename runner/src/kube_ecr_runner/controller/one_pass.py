@@ -18,13 +18,13 @@ from random import Random
 from kube_ecr_runner.cluster.client import Cluster, KubernetesError
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.config.watches import Watch
+from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller import schedule
 from kube_ecr_runner.controller.loop import Writer
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Namespace, Resource
 from kube_ecr_runner.model.result import Result
-from kube_ecr_runner.model.times import parse_time
 from kube_ecr_runner.reporting import preview
 from kube_ecr_runner.reporting.status import cause_of, events_of, status_of
 from kube_ecr_runner.reporting.suspension import suspended_status

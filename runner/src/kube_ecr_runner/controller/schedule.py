@@ -10,9 +10,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from random import Random
 
+from kube_ecr_runner.contract.timestamps import next_second, parse_time
 from kube_ecr_runner.model.resource import Resource
 from kube_ecr_runner.model.result import WRITTEN, Result
-from kube_ecr_runner.model.times import next_second, parse_time
 
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
 MAX_TOKEN_LIFE = timedelta(hours=12)

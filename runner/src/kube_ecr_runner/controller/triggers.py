@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.model.resource import MAX_FAILURES, Namespace, Reference, Referenced, ReferenceKind, Resource
 from kube_ecr_runner.model.result import OBSTACLES
-from kube_ecr_runner.model.times import parse_time
 
 PENDING_REASONS = frozenset({"NamespaceNotFound", "NamespaceTerminating"})
 

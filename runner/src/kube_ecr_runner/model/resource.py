@@ -8,33 +8,17 @@ read is simply absent here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Self
 
-from kube_ecr_runner.model.marks import GROUP, RECONCILE_AT, owner_of, sound_for, template_of
-from kube_ecr_runner.model.targets import Names, Targets
-from kube_ecr_runner.model.times import parse_time
-
-NAMESPACED_KIND = "AWSECRImagePullSecret"
-CLUSTER_KIND = "ClusterAWSECRImagePullSecret"
-# The deprecated form of the cluster kind.
-LEGACY_KIND = "AWSECRCredential"
-PLURALS = {
-    NAMESPACED_KIND: "awsecrimagepullsecrets",
-    CLUSTER_KIND: "clusterawsecrimagepullsecrets",
-    LEGACY_KIND: "awsecrcredentials",
-}
-VERSIONS = {NAMESPACED_KIND: "v1alpha2", CLUSTER_KIND: "v1alpha2", LEGACY_KIND: "v1alpha1"}
-
-# Set by whoever may edit the namespace: which AWS identities of the runner its resources may use.
-ALLOWED_ANNOTATION = f"{GROUP}/allowed-aws-identities"
-# Any new value of the annotation asks for a new token now. As the collection does, we look at its beginning only.
-MAX_NUDGE = 256
-# Keeps a resource that is deleted until a run has undone what the API server does not undo by itself.
-FINALIZER = f"{GROUP}/undo"
+from kube_ecr_runner.contract.grammar import is_object_name
+from kube_ecr_runner.contract.kinds import ALLOWED_ANNOTATION, FINALIZER, MAX_RECONCILE_REQUEST, RECONCILE_AT
+from kube_ecr_runner.contract.ownership import intact_for, owner_of, template_of
+from kube_ecr_runner.contract.reading import list_in, mapping_in, mappings_in, number_in, text_in
+from kube_ecr_runner.contract.targets import Names, Targets
+from kube_ecr_runner.contract.timestamps import parse_time
 
 MAX_FAILURES = 20
 
@@ -58,13 +42,6 @@ _REFERENCES: dict[str, ReferenceKind] = {
     "serviceAccountRef": "ServiceAccount",
 }
 _OTHER_WAYS_IN = frozenset({"accessKeyId", "secretAccessKey", *_REFERENCES})
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
-_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-
-
-def api_version(kind: str) -> str:
-    """Return group and version of a kind of custom resource."""
-    return f"{GROUP}/{VERSIONS[kind]}"
 
 
 @dataclass(frozen=True, order=True)
@@ -150,24 +127,24 @@ class Resource:
     @classmethod
     def parse(cls, item: Mapping) -> Self:
         """Return the resource in an object of the API server."""
-        metadata, spec = _mapping(item, "metadata"), _mapping(item, "spec")
-        key = Key(_text(item, "kind"), _text(metadata, "namespace"), _text(metadata, "name"))
-        access, status = _mapping(spec, "awsAccess"), _mapping(item, "status")
-        deleting, finalizers = "deletionTimestamp" in metadata, metadata.get("finalizers")
+        metadata, spec = mapping_in(item, "metadata"), mapping_in(item, "spec")
+        key = Key(text_in(item, "kind"), text_in(metadata, "namespace"), text_in(metadata, "name"))
+        access, status = mapping_in(spec, "awsAccess"), mapping_in(item, "status")
+        deleting, finalizers = "deletionTimestamp" in metadata, list_in(metadata, "finalizers")
         return cls(
             key=key,
-            uid=_text(metadata, "uid"),
-            generation=_number(metadata, "generation"),
-            secret_name=_text(spec, "secretName"),
-            targets=Targets.of(key.namespace) if key.namespace else Targets.parse(spec),
-            accounts=Names.of_service_accounts(spec.get("serviceAccounts")),
-            template=frozenset(_template(_mapping(spec, "secretTemplate"))),
+            uid=text_in(metadata, "uid"),
+            generation=number_in(metadata, "generation"),
+            secret_name=text_in(spec, "secretName"),
+            targets=Targets.only(key.namespace) if key.namespace else Targets.readable(spec),
+            accounts=Names.readable_service_accounts(spec.get("serviceAccounts")),
+            template=frozenset(_template(mapping_in(spec, "secretTemplate"))),
             deleting=deleting,
-            undo=deleting and isinstance(finalizers, list) and FINALIZER in finalizers,
+            undo=deleting and FINALIZER in finalizers,
             suspended=spec.get("suspend") is True and not deleting,
             references=frozenset(_references(access, key.namespace)),
             uses_own_identity=not access.keys() & _OTHER_WAYS_IN,
-            nudge=_text(_mapping(metadata, "annotations"), RECONCILE_AT)[:MAX_NUDGE],
+            nudge=text_in(mapping_in(metadata, "annotations"), RECONCILE_AT)[:MAX_RECONCILE_REQUEST],
             status={name: status[name] for name in STATUS_FIELDS if name in status},
         )
 
@@ -180,7 +157,7 @@ class Resource:
     def watched(self) -> set[tuple[ReferenceKind, str]]:
         """Kind and name of what is worth a watch; an empty name stands for all of that kind."""
         watched = {(each.kind, each.name) for each in self.references}
-        if _OBJECT_NAME.fullmatch(self.secret_name):
+        if is_object_name(self.secret_name):
             watched.add(("Secret", self.secret_name))
         accounts = {""} if self.accounts.globs else self.accounts.literals
         return watched | {("ServiceAccount", each) for each in accounts}
@@ -188,29 +165,28 @@ class Resource:
 
 def parse_namespace(item: Mapping) -> Namespace:
     """Return the namespace in an object of the API server, of which only the metadata matters."""
-    metadata = _mapping(item, "metadata")
+    metadata = mapping_in(item, "metadata")
     return Namespace(
-        name=_text(metadata, "name"),
-        uid=_text(metadata, "uid"),
+        name=text_in(metadata, "name"),
+        uid=text_in(metadata, "uid"),
         created_at=parse_time(metadata.get("creationTimestamp")),
         terminating="deletionTimestamp" in metadata,
-        allowed_identities=_text(_mapping(metadata, "annotations"), ALLOWED_ANNOTATION),
-        labels=dict(_mapping(metadata, "labels")),
+        allowed_identities=text_in(mapping_in(metadata, "annotations"), ALLOWED_ANNOTATION),
+        labels=dict(mapping_in(metadata, "labels")),
     )
 
 
 def parse_referenced(kind: ReferenceKind, item: Mapping) -> Referenced:
     """Return the object of that kind in an object of the API server: of a Secret, only the metadata is looked at."""
-    metadata = _mapping(item, "metadata")
-    managers = metadata.get("managedFields")
-    times = [each.get("time") for each in managers if isinstance(each, Mapping)] if isinstance(managers, list) else []
+    metadata = mapping_in(item, "metadata")
+    times = (entry.get("time") for entry in mappings_in(metadata, "managedFields"))
     moments = filter(None, map(parse_time, [metadata.get("creationTimestamp"), *times]))
     return Referenced(
-        reference=Reference(kind, _text(metadata, "namespace"), _text(metadata, "name")),
-        version=_text(metadata, "resourceVersion"),
+        reference=Reference(kind, text_in(metadata, "namespace"), text_in(metadata, "name")),
+        version=text_in(metadata, "resourceVersion"),
         changed_at=max(moments, default=None),
         owner=owner_of(metadata) if kind == "Secret" else "",
-        sound=sound_for(metadata) if kind == "Secret" else frozenset(),
+        sound=intact_for(metadata) if kind == "Secret" else frozenset(),
         template=template_of(metadata) if kind == "Secret" else frozenset(),
         pull_secrets=frozenset(_pull_secrets(item)) if kind == "ServiceAccount" else frozenset(),
     )
@@ -218,35 +194,19 @@ def parse_referenced(kind: ReferenceKind, item: Mapping) -> Referenced:
 
 def _template(template: Mapping) -> Iterator[tuple[str, str]]:
     for kind in ("labels", "annotations"):
-        yield from ((kind, name) for name in _mapping(template, kind))
+        yield from ((kind, name) for name in mapping_in(template, kind))
 
 
 def _pull_secrets(account: Mapping) -> Iterator[str]:
-    entries = account.get("imagePullSecrets")
-    for each in entries if isinstance(entries, list) else ():
-        if isinstance(each, Mapping) and isinstance(each.get("name"), str):
-            yield each["name"]
+    for entry in mappings_in(account, "imagePullSecrets"):
+        if isinstance(entry.get("name"), str):
+            yield entry["name"]
 
 
 def _references(access: Mapping, own_namespace: str) -> Iterator[Reference]:
     """A namespaced resource refers to its own namespace only, whatever it says."""
     for field_name, kind in _REFERENCES.items():
-        reference = _mapping(access, field_name)
-        namespace, name = own_namespace or _text(reference, "namespace"), _text(reference, "name")
-        if namespace and _OBJECT_NAME.fullmatch(name):
+        reference = mapping_in(access, field_name)
+        namespace, name = own_namespace or text_in(reference, "namespace"), text_in(reference, "name")
+        if namespace and is_object_name(name):
             yield Reference(kind, namespace, name)
-
-
-def _mapping(item: Mapping, name: str) -> Mapping:
-    value = item.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(item: Mapping, name: str) -> str:
-    value = item.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _number(item: Mapping, name: str) -> int:
-    value = item.get(name)
-    return value if isinstance(value, int) else 0

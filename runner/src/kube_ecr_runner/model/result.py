@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Self
 
+from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.times import parse_time
 
 TASK = "Write the pull secrets"
 _ITEM_EVENTS = frozenset({"runner_item_on_ok", "runner_item_on_failed"})

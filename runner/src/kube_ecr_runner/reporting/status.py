@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from kube_ecr_runner.contract.timestamps import format_time, parse_time
 from kube_ecr_runner.model.resource import MAX_FAILURES, STATUS_FIELDS, Resource
 from kube_ecr_runner.model.result import OBSTACLES, Origin, Outcome, Problem, Result, Step
-from kube_ecr_runner.model.times import format_time, parse_time
 
 MAX_NAMES = 10
 _PENDING_WORDS = {"NamespaceNotFound": "does not exist yet", "NamespaceTerminating": "is being deleted"}

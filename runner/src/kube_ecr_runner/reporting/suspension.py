@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from kube_ecr_runner.contract.timestamps import format_time, parse_time
 from kube_ecr_runner.model.resource import STATUS_FIELDS, Resource
-from kube_ecr_runner.model.times import format_time, parse_time
 from kube_ecr_runner.reporting.status import Event, condition_of, new_condition
 
 REASON = "Suspended"

@@ -22,7 +22,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.identity imp
     resolve,
     session_name,
 )
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resources import ResourceError
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.errors import ResourceError
 
 KEY_ID, SECRET, TOKEN = "AKIAIOSFODNN7EXAMPLE", "canary/secret+key", "canary-token"
 EXTERNAL_ID = "canary-external-id"

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import SharedEntry
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pull_secret_info import Finding
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import merge
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins, Owner, Wanted
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.shared_entries import Mark
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -45,7 +45,7 @@ def shared(*uids: str, place: str = "team-a/ecr-login", **more: object) -> dict:
     told: dict = {"place": place}
     for number, uid in enumerate(uids):
         life = NOW + (12 - number) * HOUR
-        told[uid] = Mark((HOST,), life, life - 6 * HOUR, "id", (f"region-{number}",)).as_dict()
+        told[uid] = SharedEntry((HOST,), life, life - 6 * HOUR, "id", (f"region-{number}",)).as_dict()
     owning = {"manager": "kube-ecr-secrets", "operation": "Update", "fieldsV1": {"f:data": {"f:.dockerconfigjson": {}}}}
     return {
         "namespace": "team-a",
@@ -243,7 +243,7 @@ def test_a_shared_secret_in_which_a_playbook_s_marks_are_left_is_told_by_its_own
 
 
 def test_what_we_made_to_be_shared_is_ours() -> None:
-    mark = Mark((HOST,), NOW + HOUR, NOW, "id", (HOST,))
+    mark = SharedEntry((HOST,), NOW + HOUR, NOW, "id", (HOST,))
     metadata = merge.manifest("team-a", "ecr-login", "uid-1", '{"auths":{}}', mark)["metadata"]
     found = told({**metadata, "resourceVersion": "7"})
     assert (found["managed"], found["shared"], found["held_by"]) == (True, True, "")

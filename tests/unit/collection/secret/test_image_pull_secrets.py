@@ -151,23 +151,6 @@ def test_labels_of_others_stay() -> None:
     assert after["metadata"]["labels"] == {"team": "a", LABEL: "somebody"}
 
 
-@pytest.mark.parametrize(
-    ("found", "sound"),
-    [
-        (account("ecr", marks=OURS), True),
-        (account("a", "ecr", None, marks=BOTH), True),
-        (account("a", marks=OURS), False),
-        (account(marks=OURS), False),
-        (account("ecr"), False),
-        (account("ecr", marks=by(u2="ecr")), False),
-        (account("ecr", "old", marks=by(u1="old")), False),
-        (account("ecr", marks=OURS, labels={LABEL: "x"}), False),
-    ],
-)
-def test_sound_is_what_is_there_and_marked(found: dict, sound: bool) -> None:
-    assert image_pull_secrets.is_sound(found, "u1", "ecr") is sound
-
-
 def test_a_copy_that_somebody_made_holds_nothing_of_ours() -> None:
     copy = account("ecr", marks=OURS, namespace="team-b")
     assert image_pull_secrets.patch(copy, "u1", "ecr") is None

@@ -10,17 +10,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import SharedEntry, is_entry_intact
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, merge
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.merge import Undo
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held, Logins, Wanted
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.shared_entries import Mark, marks
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.shared_entries import shared_entries
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LABEL, SHARED, MANAGED = "aws.zakariaamine.com/owner", "aws.zakariaamine.com/shared", "app.kubernetes.io/managed-by"
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 PUBLIC = "public.ecr.aws"
-MARK = Mark((HOST,), NOW + 12 * HOUR, NOW + 6 * HOUR, "id-1", ("eu-west-1",))
+MARK = SharedEntry((HOST,), NOW + 12 * HOUR, NOW + 6 * HOUR, "id-1", ("eu-west-1",))
 FOREIGN = {"auths": {"ghcr.io": {"auth": "Zm9yZWlnbg=="}}, "credHelpers": {"gcr.io": "gcloud"}}
 
 
@@ -64,7 +65,7 @@ def patched(target: dict, patch: dict | Undo | None) -> dict:
     return target
 
 
-def merged(before: dict, uid: str = "u1", text: str | None = None, mark: Mark = MARK) -> dict:
+def merged(before: dict, uid: str = "u1", text: str | None = None, mark: SharedEntry = MARK) -> dict:
     return patched(before, merge.merge_patch(before, uid, text or config(), mark))
 
 
@@ -103,7 +104,7 @@ def test_our_logins_and_marks_are_put_into_somebody_s_secret(labels: dict | None
             "created": False,
         },
     }
-    assert marks(after["metadata"]) == {"u1": MARK}
+    assert shared_entries(after["metadata"]) == {"u1": MARK}
     assert merge.merge_patch(after, "u1", config(), MARK) is None
     assert "password" not in json.dumps(after["metadata"])
 
@@ -117,12 +118,12 @@ def test_a_new_token_takes_the_old_one_s_place() -> None:
     later = replace(MARK, expires_at=NOW + 20 * HOUR, renew_after=NOW + 14 * HOUR)
     after = merged(merged(secret()), "u1", config(password="newer"), later)
     assert content(after) == with_ours(password="newer")
-    assert marks(after["metadata"]) == {"u1": later}
+    assert shared_entries(after["metadata"]) == {"u1": later}
 
 
 def test_what_the_logins_were_got_for_is_told_where_something_was() -> None:
-    after = merged(secret(), mark=replace(MARK, nudge="1"))
-    assert marks(after["metadata"]) == {"u1": replace(MARK, nudge="1")}
+    after = merged(secret(), mark=replace(MARK, reconcile_request="1"))
+    assert shared_entries(after["metadata"]) == {"u1": replace(MARK, reconcile_request="1")}
     assert merge.held(after["metadata"], WANTED, "u1").nudge == "1"
     assert merge.logins_of(after, "u1", NOW).nudge == "1"
 
@@ -135,10 +136,10 @@ def test_what_the_logins_were_got_for_is_told_where_something_was() -> None:
         pytest.param(config(), replace(MARK, names=("x.example",)), [HOST], (HOST,), id="names are what was written"),
     ],
 )
-def test_hosts_that_are_wanted_no_more_are_taken_out(new: str, mark: Mark, left: list, names: tuple) -> None:
+def test_hosts_that_are_wanted_no_more_are_taken_out(new: str, mark: SharedEntry, left: list, names: tuple) -> None:
     after = merged(merged(secret()), "u1", new, mark)
     assert content(after) == with_ours(*left)
-    assert marks(after["metadata"])["u1"].names == names
+    assert shared_entries(after["metadata"])["u1"].names == names
 
 
 def test_a_login_that_is_written_is_not_taken_out_first() -> None:
@@ -148,7 +149,7 @@ def test_a_login_that_is_written_is_not_taken_out_first() -> None:
 
 
 def test_nothing_put_into_nothing_writes_no_data() -> None:
-    patch = merge.merge_patch(secret("", **owning("kubectl")), "u1", '{"auths":{}}', Mark(()))
+    patch = merge.merge_patch(secret("", **owning("kubectl")), "u1", '{"auths":{}}', SharedEntry(()))
     assert patch is not None
     assert "data" not in patch
 
@@ -156,14 +157,17 @@ def test_nothing_put_into_nothing_writes_no_data() -> None:
 def test_a_host_that_is_kept_must_be_there() -> None:
     before = merged(secret())
     before["data"] = secret()["data"]
-    assert marks(merged(before, "u1", config(PUBLIC))["metadata"])["u1"].names == (PUBLIC,)
+    assert shared_entries(merged(before, "u1", config(PUBLIC))["metadata"])["u1"].names == (PUBLIC,)
 
 
 def test_a_host_that_another_resource_names_too_stays() -> None:
     both = merged(merged(secret()), "u2")
     left = merged(both, "u1", config(PUBLIC), replace(MARK, names=(PUBLIC,)))
     assert content(left) == with_ours(HOST, PUBLIC)
-    assert {uid: mark.names for uid, mark in marks(left["metadata"]).items()} == {"u1": (PUBLIC,), "u2": (HOST,)}
+    assert {uid: mark.names for uid, mark in shared_entries(left["metadata"]).items()} == {
+        "u1": (PUBLIC,),
+        "u2": (HOST,),
+    }
     assert content(patched(both, merge.unmerge_patch(both, "u1"))) == with_ours()
 
 
@@ -172,7 +176,7 @@ def test_a_field_that_somebody_else_wrote_is_won_back_by_another_text(times: int
     sound = merged(secret())
     for _ in range(times):
         sound["metadata"] = {**sound["metadata"], **owning("kubectl")}
-        assert not merge.is_sound(sound["metadata"], "u1")
+        assert not is_entry_intact(sound["metadata"], "u1")
         patch = merge.merge_patch(sound, "u1", config(), MARK)
         assert patch is not None
         assert set(patch["metadata"]) == {"resourceVersion"}
@@ -193,13 +197,13 @@ def test_marks_that_were_lost_are_set_again() -> None:
         patch = merge.merge_patch(before, "u1", config(), MARK)
         assert patch is not None
         assert "data" not in patch
-        assert marks(patched(before, patch)["metadata"]) == {"u1": MARK}
+        assert shared_entries(patched(before, patch)["metadata"]) == {"u1": MARK}
 
 
 def test_a_copy_that_somebody_made_is_not_ours() -> None:
     copy = merged(secret(with_ours(PUBLIC)))
     copy["metadata"]["namespace"] = "team-b"
-    assert not merge.is_sound(copy["metadata"], "u1")
+    assert not is_entry_intact(copy["metadata"], "u1")
     assert merge.unmerge_patch(copy, "u1") is None
 
 
@@ -225,9 +229,9 @@ def test_after_an_edit_the_next_write_of_one_leaves_the_others_to_look_again() -
         ):
             after = patched(both, patch)
             after["metadata"].update(owning())
-            assert merge.is_sound(after["metadata"], "u2") is is_sound
+            assert is_entry_intact(after["metadata"], "u2") is is_sound
             mended = merged(after, uid="u2", text=config(PUBLIC), mark=replace(MARK, names=(PUBLIC,)))
-            assert merge.is_sound(mended["metadata"], "u2")
+            assert is_entry_intact(mended["metadata"], "u2")
 
 
 @pytest.mark.parametrize("labels", [None, {"team": "a"}])
@@ -280,14 +284,14 @@ def test_what_we_made_is_deleted_if_nobody_added_to_it(before: dict, deleted: bo
     assert merge.is_only_ours(before, "u1") is deleted
     if isinstance(undo, dict):
         after = patched(before, undo)
-        assert "u1" not in marks(after["metadata"])
+        assert "u1" not in shared_entries(after["metadata"])
         ours = after["metadata"]["labels"].get(MANAGED) == "kube-ecr-secrets"
-        assert ours is bool(marks(after["metadata"]))
+        assert ours is bool(shared_entries(after["metadata"]))
 
 
 def test_the_last_one_deletes_what_the_first_one_made() -> None:
     both = merged(made("u1"), "u2", config(PUBLIC), replace(MARK, names=(PUBLIC,)))
-    assert not marks(both["metadata"])["u2"].created
+    assert not shared_entries(both["metadata"])["u2"].created
     left = patched(both, merge.unmerge_patch(both, "u1"))
     assert content(left) == {"auths": {PUBLIC: entry()}}
     assert merge.unmerge_patch(left, "u2") is Undo.DELETE
@@ -313,7 +317,7 @@ def test_marks_go_from_a_secret_that_somebody_broke_and_its_data_stays() -> None
     patch = merge.unmerge_patch(before, "u1")
     assert isinstance(patch, dict)
     assert "data" not in patch
-    assert marks(patched(before, patch)["metadata"]) == {}
+    assert shared_entries(patched(before, patch)["metadata"]) == {}
 
 
 def test_what_is_made_has_marks_labels_and_no_owner() -> None:
@@ -322,7 +326,7 @@ def test_what_is_made_has_marks_labels_and_no_owner() -> None:
     assert metadata["labels"] == {"team": "a", MANAGED: "kube-ecr-secrets", LABEL: "shared"}
     assert metadata["annotations"]["note"] == "b"
     assert "ownerReferences" not in metadata
-    assert marks(metadata) == {"u1": replace(MARK, created=True)}
+    assert shared_entries(metadata) == {"u1": replace(MARK, created=True)}
     assert (manifest["type"], content(manifest)) == ("kubernetes.io/dockerconfigjson", {"auths": {HOST: entry()}})
     assert merge.merge_patch(made(), "u1", config(), MARK) is None
 
@@ -349,22 +353,7 @@ MINE, FOUND = {SHARED: json.dumps({"place": "team-a/shared", "u1": {"names": [HO
     ],
 )
 def test_drift_shows_in_the_metadata(found: dict, sound: bool) -> None:
-    assert merge.is_sound(found["metadata"], "u1") is sound
-
-
-@pytest.mark.parametrize(
-    ("mark", "fresh"),
-    [
-        (MARK, True),
-        (replace(MARK, renew_after=NOW), False),
-        (replace(MARK, renew_after=None), False),
-        (replace(MARK, identity="id-2"), False),
-        (replace(MARK, registries=("eu-west-1", PUBLIC)), False),
-        (replace(MARK, registries=()), False),
-    ],
-)
-def test_fresh_is_what_is_for_the_same_and_young(mark: Mark, fresh: bool) -> None:
-    assert mark.is_fresh("id-1", ["eu-west-1"], NOW) is fresh
+    assert is_entry_intact(found["metadata"], "u1") is sound
 
 
 @pytest.mark.parametrize(
@@ -382,7 +371,7 @@ def test_fresh_is_what_is_for_the_same_and_young(mark: Mark, fresh: bool) -> Non
     ids=repr,
 )
 def test_what_is_odd_in_a_mark_counts_as_not_said(told: object) -> None:
-    assert Mark.of(told) == Mark(())
+    assert SharedEntry.from_dict(told) == SharedEntry(())
 
 
 CONTROLLER = {"apiVersion": "x.io/v1", "kind": "ExternalSecret", "name": "web", "uid": "u9", "controller": True}
@@ -429,7 +418,7 @@ def test_the_logins_that_we_hold_can_be_read_back() -> None:
         pytest.param(merged(secret(with_ours(PUBLIC))), NOW, True, id="living"),
         pytest.param(merged(secret()), NOW + 12 * HOUR, False, id="dead"),
         pytest.param(merged(secret(), mark=replace(MARK, renew_after=None)), NOW, False, id="nobody knows how old"),
-        pytest.param(merged(secret(), mark=Mark((HOST,))), NOW, False, id="nobody knows how long"),
+        pytest.param(merged(secret(), mark=SharedEntry((HOST,))), NOW, False, id="nobody knows how long"),
         pytest.param(with_content(merged(secret()), "{}"), NOW, False, id="taken out"),
         pytest.param(with_content(merged(secret(), "u1", config(HOST, PUBLIC)), config()), NOW, False, id="in part"),
         pytest.param(merged(secret(), "u1", '{"auths":{}}'), NOW, False, id="none"),

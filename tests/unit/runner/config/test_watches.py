@@ -47,7 +47,7 @@ def test_playbook_is_a_name_or_a_file_beside_the_watches(written: str, playbook:
         ),
         (
             "selector: {matchExpressions: [{key: a, operator: DoesNotExist}, {key: b, operator: In, values: [z]}]}",
-            {"selector": "!a,b in (z)"},
+            {"selector": "!a,b=z"},
         ),
         ("vars: {b: '{{ 1 }}', a: [1, null]}", {"play": Play("a.b.c", variables='{"a": [1, null], "b": "{{ 1 }}"}')}),
         ("vars: {}", {}),
@@ -96,26 +96,26 @@ def test_further_keys_of_operator_sdk_are_taken(written: str, expected: dict) ->
         (f"{PLAIN}  reconcilePeriod: 1s\n", "reconcilePeriod '1s' must be 0s, or at least 10s and at most 8760h"),
         (f"{PLAIN}  reconcilePeriod: 9000h\n", "reconcilePeriod '9000h' must be 0s, or at least 10s and at most 8760h"),
         (f"{PLAIN}  manageStatus: 'no'\n", "manageStatus must be true or false, without quotes"),
-        (f"{PLAIN}  selector: tier=x\n", "selector: it must be a mapping with the keys matchLabels, matchExpressions"),
+        (f"{PLAIN}  selector: tier=x\n", "selector: must be a label selector: matchLabels, matchExpressions or both"),
         (f"{PLAIN}  selector: {{}}\n", "selector: it selects everything"),
-        (f"{PLAIN}  selector: {{matchLabel: {{}}}}\n", "selector: it has the key 'matchLabel'; supported are"),
+        (f"{PLAIN}  selector: {{matchLabel: {{}}}}\n", "selector: 'matchLabel' is no part of a label selector"),
         (
             f"{PLAIN}  selector: {{matchLabels: {{a: 1}}}}\n",
-            "matchLabels: the value of a must be a text; put 1 in quot",
+            "selector.matchLabels: a: 1 is no text; put it in quotes",
         ),
-        (f"{PLAIN}  selector: {{matchLabels: {{a: 'b,c'}}}}\n", "the value of a cannot be 'b,c'"),
-        (f"{PLAIN}  selector: {{matchLabels: {{'a b': c}}}}\n", "matchLabels: 'a b' is no name of a label"),
+        (f"{PLAIN}  selector: {{matchLabels: {{a: 'b,c'}}}}\n", "a: 'b,c' cannot be the value of a label"),
+        (f"{PLAIN}  selector: {{matchLabels: {{'a b': c}}}}\n", "matchLabels: 'a b' cannot be the key of a label"),
         (
             f"{PLAIN}  selector: {{matchExpressions: [{{key: a, operator: In}}]}}\n",
-            "matchExpressions[0]: operator In takes a list of values",
+            "selector.matchExpressions: a: operator In needs a list of values",
         ),
         (
             f"{PLAIN}  selector: {{matchExpressions: [{{key: a, operator: Exists, values: [b]}}]}}\n",
-            "matchExpressions[0]: operator Exists takes no values",
+            "selector.matchExpressions: a: operator Exists takes no values",
         ),
         (
             f"{PLAIN}  selector: {{matchExpressions: [{{key: a, operator: Is}}]}}\n",
-            "matchExpressions[0]: operator must be one of In, NotIn, Exists, DoesNotExist",
+            "selector.matchExpressions: a: operator 'Is' is none of In, NotIn, Exists, DoesNotExist",
         ),
     ],
 )

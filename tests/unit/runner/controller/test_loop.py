@@ -17,20 +17,13 @@ from kube_ecr_runner.cluster.client import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, objects_named, resources_of
 from kube_ecr_runner.config.watches import Watch as Entry
+from kube_ecr_runner.contract.kinds import CLUSTER_KIND, NAMESPACED_KIND
+from kube_ecr_runner.contract.targets import Names, Targets
 from kube_ecr_runner.controller import loop as controller
 from kube_ecr_runner.controller.loop import Controller, Inbox, Stop
 from kube_ecr_runner.model.playbook import Play
-from kube_ecr_runner.model.resource import (
-    CLUSTER_KIND,
-    NAMESPACED_KIND,
-    Key,
-    Namespace,
-    Reference,
-    Referenced,
-    Resource,
-)
+from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result, Step
-from kube_ecr_runner.model.targets import Names, Targets
 from kube_ecr_runner.reporting.status import Event, condition_of
 from kube_ecr_runner.runs.run import Summary
 from kube_ecr_runner.telemetry.health import Health
@@ -49,7 +42,7 @@ Action = Callable[[], None]
 
 
 def resource(generation: int = 1, uid: str = "u", status: Mapping | None = None, key: Key = KEY) -> Resource:
-    return Resource(key, uid, generation, "ecr-login", Targets.of("ns1", "ns2"), status=status or {})
+    return Resource(key, uid, generation, "ecr-login", Targets.only("ns1", "ns2"), status=status or {})
 
 
 def namespaces(*names: str) -> Listed:
@@ -280,7 +273,7 @@ def test_resources_of_each_namespace_have_watches_of_their_own() -> None:
     """A list of one namespace says nothing of another, nor do the Secrets in it."""
     sources = tuple(resources_of(NAMESPACED_KIND, name) for name in ("ns1", "ns2"))
     one, other = (resource(key=Key(NAMESPACED_KIND, name, "app")) for name in ("ns1", "ns2"))
-    one, other = replace(one, targets=Targets.of("ns1")), replace(other, targets=Targets.of("ns2"))
+    one, other = replace(one, targets=Targets.only("ns1")), replace(other, targets=Targets.only("ns2"))
     logins = [objects_named("Secret", "ecr-login", name) for name in ("ns1", "ns2")]
     lab = Lab(sources=sources, present={each: (login(each.namespace),) for each in logins})
     lab.answer = lambda key: served(key, generation=len(lab.runs))
@@ -748,7 +741,9 @@ def test_secret_that_is_not_as_it_was_written_is_put_right_at_once(message: List
 
 def test_only_the_resource_whose_secret_it_is_is_due() -> None:
     lab = Lab(present={LOGINS: (*SOUND, login("ns1", owner="v"))}, answer=lambda key: served(key, uid="v"))
-    other = replace(resource(uid="v", key=Key(NAMESPACED_KIND, "ns3", "a"), status=ready()), targets=Targets.of("ns3"))
+    other = replace(
+        resource(uid="v", key=Key(NAMESPACED_KIND, "ns3", "a"), status=ready()), targets=Targets.only("ns3")
+    )
     lab.present[LOGINS] = (*SOUND, login("ns3", owner="v"))
     lab.serve(
         [resource(status=ready()), other],
@@ -894,7 +889,7 @@ def selecting(key: Key = KEY, total: int = 1) -> Resource:
 )
 def test_namespace_that_comes_to_a_selector_or_leaves_it_is_served_at_once(messages: list, runs: int) -> None:
     lab = Lab()
-    other = replace(resource(status=ready(), key=Key(NAMESPACED_KIND, "ns9", "a")), targets=Targets.of("ns9"))
+    other = replace(resource(status=ready(), key=Key(NAMESPACED_KIND, "ns9", "a")), targets=Targets.only("ns9"))
     lab.steps = [lambda: lab.put(*messages)]
     for kind, source in SOURCES.items():
         lab.put(Listed(source, tuple(each for each in (selecting(), other) if each.key.kind == kind)))

@@ -14,9 +14,10 @@ import pytest
 from kube_ecr_runner.cluster.client import KubernetesError
 from kube_ecr_runner.cluster.sources import Source, resources_of
 from kube_ecr_runner.config.watches import Watch
+from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
 from kube_ecr_runner.controller.one_pass import MAX_UNANSWERED, serve_once
 from kube_ecr_runner.model.playbook import Play
-from kube_ecr_runner.model.resource import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND, Key, Resource
+from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result
 from kube_ecr_runner.reporting.status import Event
 from kube_ecr_runner.runs.run import Summary

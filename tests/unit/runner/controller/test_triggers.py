@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kube_ecr_runner.contract.targets import Names, Targets
 from kube_ecr_runner.controller.triggers import (
     Sight,
     is_disturbed,
@@ -18,12 +19,11 @@ from kube_ecr_runner.controller.triggers import (
     waits_for,
 )
 from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
-from kube_ecr_runner.model.targets import Names, Targets
 
 REFRESHED = "2026-01-31T12:00:00Z"
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BEFORE, AFTER = datetime(2026, 1, 31, 11, tzinfo=UTC), datetime(2026, 1, 31, 13, tzinfo=UTC)
-NAMED = Targets.of("ns1", "ns2")
+NAMED = Targets.only("ns1", "ns2")
 SELECTED = Targets.parse({"namespaceSelector": {"matchLabels": {"ecr": "yes"}}, "excludeNamespaces": ["kube-*"]})
 MATCHED = Targets.parse({"namespaces": ["ns*"]})
 
@@ -105,7 +105,7 @@ ALIVE = {name: a_namespace(name) for name in ("ns1", "ns2", "ns3")} | {
     "going": a_namespace("going", terminating=True),
     "bare": a_namespace("bare", ecr="no"),
 }
-TARGETS = Targets.of("ns1", "ns2", "going", "later")
+TARGETS = Targets.only("ns1", "ns2", "going", "later")
 
 
 def a_secret(

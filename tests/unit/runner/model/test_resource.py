@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kube_ecr_runner.contract.kinds import api_version
+from kube_ecr_runner.contract.targets import Targets
 from kube_ecr_runner.model.resource import (
     Key,
     Namespace,
     Reference,
     Referenced,
     Resource,
-    api_version,
     parse_namespace,
     parse_referenced,
 )
-from kube_ecr_runner.model.targets import Targets
 
 CANARY = "AKIACANARYCANARY1234"
 REFRESHED = "2026-01-31T12:00:00Z"
@@ -41,13 +41,13 @@ def test_cluster_resource_targets_what_it_lists_once() -> None:
     resource = Resource.parse(an_object())
     assert resource.key == Key("ClusterAWSECRImagePullSecret", "", "shared")
     assert (resource.uid, resource.generation, resource.secret_name) == ("u-1", 3, "ecr-login")
-    assert resource.targets == Targets.of("ns1", "ns2")
+    assert resource.targets == Targets.only("ns1", "ns2")
 
 
 def test_namespaced_resource_targets_its_own_namespace_only() -> None:
     item = an_object(namespace="team-a") | {"kind": "AWSECRImagePullSecret"}
     item["spec"] |= {"namespaceSelector": {}, "excludeNamespaces": ["*"]}
-    assert Resource.parse(item).targets == Targets.of("team-a")
+    assert Resource.parse(item).targets == Targets.only("team-a")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_nudge_is_a_value_that_the_status_does_not_tell_of(value: object, handle
 def test_cluster_scoped_resource_selects_namespaces(kind: str) -> None:
     item = an_object() | {"kind": kind}
     item["spec"] |= {"namespaceSelector": {"matchLabels": {"ecr": "yes"}}, "excludeNamespaces": ["kube-*"]}
-    assert Resource.parse(item).targets == Targets.parse(item["spec"])
+    assert Resource.parse(item).targets == Targets.readable(item["spec"])
     assert Resource.parse(item).targets.selector
 
 
@@ -254,10 +254,10 @@ def test_secret_says_whose_it_is() -> None:
     metadata = {
         "namespace": "a",
         "name": "login",
-        "labels": {"aws.zakariaamine.com/owner": "u"},
+        "labels": {"app.kubernetes.io/managed-by": "kube-ecr-secrets", "aws.zakariaamine.com/owner": "u"},
         "annotations": {
             "aws.zakariaamine.com/secret": "a/login",
-            "aws.zakariaamine.com/shared": '{"v": {"names": []}}',
+            "aws.zakariaamine.com/shared": '{"place": "a/login", "v": {"names": []}}',
         },
         "ownerReferences": [{"uid": "u"}],
         "managedFields": [{"manager": "kube-ecr-secrets", "fieldsV1": {"f:data": {"f:.dockerconfigjson": {}}}}],

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kube_ecr_runner.contract.targets import Targets
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result, Step
-from kube_ecr_runner.model.targets import Targets
 from kube_ecr_runner.reporting.status import Event, condition_of, events_of, names_of, status_of
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -47,7 +47,7 @@ def result(*outcomes: Outcome, problem: Problem | None = None, generation: int =
 
 
 def resource(*namespaces: str, status: dict | None = None) -> Resource:
-    return Resource(KEY, "u", 1, "ecr-login", Targets.of(*namespaces), status=status or {})
+    return Resource(KEY, "u", 1, "ecr-login", Targets.only(*namespaces), status=status or {})
 
 
 def status(*outcomes: Outcome, problem: Problem | None = None, before: dict | None = None) -> dict:

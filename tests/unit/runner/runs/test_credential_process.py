@@ -147,7 +147,9 @@ def test_runner_that_is_gone_is_told(pid: str, tmp_path: Path) -> None:
 
 def test_wait_has_an_end(tmp_path: Path) -> None:
     (tmp_path / "config").write_text(f"[default]\ncredential_process = sleep {SECONDS * 2}\n")
-    hasty = "import sys; from kube_ecr_runner.runs import credential_process as program; program.DEADLINE_SECONDS = 0.2; "
+    hasty = (
+        "import sys; from kube_ecr_runner.runs import credential_process as program; program.DEADLINE_SECONDS = 0.2; "
+    )
     program = [sys.executable, "-P", "-c", f"{hasty} sys.exit(program.main(sys.argv[1:]))"]
     with (
         a_runner({"AWS_CONFIG_FILE": "config"}, tmp_path) as pid,

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kube_ecr_runner.contract.kinds import CLUSTER_KIND
 from kube_ecr_runner.model.aws_calls import Call
-from kube_ecr_runner.model.resource import CLUSTER_KIND, Key
+from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Origin, Problem, Result
 from kube_ecr_runner.telemetry.metrics import MAX_WORDS, Metrics
 

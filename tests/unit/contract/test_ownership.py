@@ -1,4 +1,4 @@
-"""What metadata says of the resources that wrote a Secret."""
+"""Whose a Secret is, and for whom it is intact, by its metadata alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from copy import deepcopy
 
 import pytest
 
-from kube_ecr_runner.model.marks import owner_of, sound_for, template_of
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import (
+    intact_for,
+    owner_of,
+    template_of,
+)
 
 UID = "11111111-2222-3333-4444-555555555555"
 OTHER = "99999999-2222-3333-4444-555555555555"
@@ -57,9 +61,9 @@ def changed(*path: object, to: object = None) -> dict:
     return metadata
 
 
-def test_secret_as_it_was_written_belongs_to_its_resource_and_is_sound_for_it() -> None:
+def test_secret_as_it_was_written_belongs_to_its_resource_and_is_intact_for_it() -> None:
     assert owner_of(OWNED) == UID
-    assert sound_for(OWNED) == {UID}
+    assert intact_for(OWNED) == {UID}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +75,8 @@ def test_secret_as_it_was_written_belongs_to_its_resource_and_is_sound_for_it() 
         pytest.param(changed("ownerReferences", 0, "uid", to=OTHER), id="another's owner reference"),
         pytest.param(changed("labels", f"{GROUP}/owner"), id="no label"),
         pytest.param(changed("labels", f"{GROUP}/owner", to=OTHER), id="another's label"),
+        pytest.param(changed("labels", "app.kubernetes.io/managed-by", to="Helm"), id="managed by another"),
+        pytest.param(changed("labels", "app.kubernetes.io/managed-by"), id="managed by nobody"),
         pytest.param(changed("annotations", PLACE), id="of the Go operator"),
         pytest.param(changed("namespace", to="b"), id="a copy in another namespace"),
         pytest.param(changed("name", to="b"), id="a copy of another name"),
@@ -78,7 +84,7 @@ def test_secret_as_it_was_written_belongs_to_its_resource_and_is_sound_for_it() 
 )
 def test_secret_that_lacks_a_mark_belongs_to_nobody(metadata: dict) -> None:
     assert owner_of(metadata) == ""
-    assert sound_for(metadata) == frozenset()
+    assert intact_for(metadata) == frozenset()
 
 
 WRITTEN = ("managedFields", 1, "fieldsV1")
@@ -102,19 +108,22 @@ WRITTEN = ("managedFields", 1, "fieldsV1")
         ),
     ],
 )
-def test_secret_that_was_edited_is_ours_and_not_sound(metadata: dict) -> None:
+def test_secret_that_was_edited_is_ours_and_not_intact(metadata: dict) -> None:
     assert owner_of(metadata) == UID
-    assert sound_for(metadata) == frozenset()
+    assert intact_for(metadata) == frozenset()
 
 
-def test_what_others_add_leaves_a_secret_sound() -> None:
+def test_what_others_add_leaves_a_secret_intact() -> None:
     metadata = changed("labels", "team", to="x")
     metadata["annotations"]["note"] = "x"
     metadata["ownerReferences"].append({"uid": OTHER})
-    assert sound_for(metadata) == {UID}
+    assert intact_for(metadata) == {UID}
 
 
 def shared(told: object, fields_v1: object, manager: str = "kube-ecr-secrets") -> dict:
+    """Return metadata of a shared Secret; told gets the place where it is, unless it says another or is no mapping."""
+    if isinstance(told, dict):
+        told = {"place": "a/login", **told}
     text = told if isinstance(told, str) else json.dumps(told)
     return {
         "name": "login",
@@ -129,8 +138,9 @@ def shared(told: object, fields_v1: object, manager: str = "kube-ecr-secrets") -
     ("metadata", "uids"),
     [
         (shared({UID: {"names": ["host"]}, OTHER: {"names": []}}, CONTENT), {UID, OTHER}),
-        (shared({UID: {}, "place": "a/login"}, CONTENT, f"kube-ecr-secrets/{OTHER}"), {UID}),
+        (shared({UID: {}}, CONTENT, f"kube-ecr-secrets/{OTHER}"), {UID}),
         (shared({UID: {}, "place": "b/login"}, CONTENT), set()),
+        (shared(json.dumps({UID: {}}), CONTENT), set()),
         (shared({UID: {}}, CONTENT, "kubectl-edit"), set()),
         (shared({UID: {"edited": True}, OTHER: {"edited": 1}}, CONTENT), {OTHER}),
         (shared({UID: {}}, CONTENT) | {"labels": {}}, set()),
@@ -142,8 +152,8 @@ def shared(told: object, fields_v1: object, manager: str = "kube-ecr-secrets") -
         (shared([UID], CONTENT), set()),
     ],
 )
-def test_shared_secret_is_sound_for_those_who_put_their_logins_in(metadata: dict, uids: set[str]) -> None:
-    assert sound_for(metadata) == uids
+def test_shared_secret_is_intact_for_those_who_put_their_logins_in(metadata: dict, uids: set[str]) -> None:
+    assert intact_for(metadata) == uids
     assert owner_of(metadata) == ""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import resources as _resources
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.grammar import check_region
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resource import is_selected, reference
 
 SHARED = {"kind": "ClusterAWSECRImagePullSecret", "metadata": {"name": "shared"}}
 APP = {"kind": "AWSECRImagePullSecret", "metadata": {"name": "shared", "namespace": "team-a"}}
@@ -14,7 +15,7 @@ APP = {"kind": "AWSECRImagePullSecret", "metadata": {"name": "shared", "namespac
     "region", ["eu-west-1", "us-gov-west-1", "cn-north-1", "us-iso-east-1", "eusc-de-east-1", "ap-southeast-7"]
 )
 def test_regions_of_every_partition_pass(region: str) -> None:
-    assert _resources.check_region(region) == region
+    assert check_region(region) == region
 
 
 @pytest.mark.parametrize(
@@ -32,5 +33,5 @@ def test_regions_of_every_partition_pass(region: str) -> None:
     ],
 )
 def test_options_pick_resources(names: list[str], namespaces: list[str], picked: set[str]) -> None:
-    found = [each for each in (SHARED, APP) if _resources.is_selected(each, names, namespaces)]
-    assert {_resources.reference(each).partition("/")[2] for each in found} == picked
+    found = [each for each in (SHARED, APP) if is_selected(each, names, namespaces)]
+    assert {reference(each).partition("/")[2] for each in found} == picked

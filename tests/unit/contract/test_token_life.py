@@ -6,12 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resources import ResourceError
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.token_age import (
-    check_interval,
-    due_at,
-    issued_at,
-)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.durations import check_interval
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.errors import ResourceError
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.token_life import due_at, issued_at
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOURS = timedelta(hours=1)

@@ -1,0 +1,23 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The roots of the exception trees: what was asked for cannot be done, and a call that came to nothing."""
+
+from __future__ import annotations
+
+
+class SpecError(ValueError):
+    """What was asked for cannot be done as it is written; the text names what to change."""
+
+
+class ResourceError(SpecError):
+    """A custom resource or an option asks for something that cannot be done; field is the path of what to change."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.field = path
+
+
+class ApiError(Exception):
+    """A call to the API server or to AWS failed; reason is a word in CamelCase, the text is for a person."""
+
+    reason: str = "Unknown"

@@ -1,0 +1,247 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whose a Secret is, and whether it is intact: what its metadata alone says of the custom resources that wrote it.
+
+A Secret is a resource's own by owner reference, labels and an annotation that names the place where it was written, so
+that a copy elsewhere is nobody's. A shared object (policy Merge, or a service account) is somebody else's: an
+annotation says what each resource put in, by UID, and where the object is.
+
+Each resource applies with a field manager of its own, and whoever changes a field takes it away from that manager. So
+an edit shows in the metadata, and what a Secret holds need not be read.
+https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+
+Objects may be malformed in any way: what cannot be read counts as absent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .kinds import GROUP, RECONCILE_AT
+from .reading import mapping_in, mappings_in, text_in
+from .timestamps import format_time, parse_time
+
+Metadata = Mapping[str, Any]
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "kube-ecr-secrets"
+# The field manager of shared objects, and the beginning of that of each resource: kube-ecr-secrets/UID. All resources
+# write to shared objects as one, so that the second takes nothing away from the first.
+FIELD_MANAGER = MANAGED_BY
+# The field manager of what a resource leaves behind.
+RELEASED_MANAGER = f"{FIELD_MANAGER}/released"
+
+# On a Secret of a resource the UID of the resource, on a shared object SHARED.
+OWNER_LABEL = f"{GROUP}/owner"
+SHARED = "shared"
+LABELS = (MANAGED_BY_LABEL, OWNER_LABEL)
+
+EXPIRY = "expiry"
+RENEW_AFTER = f"{GROUP}/renew-after"
+FINGERPRINT = f"{GROUP}/fingerprint"
+IDENTITY = f"{GROUP}/identity"
+REGISTRIES = f"{GROUP}/registries"
+# Where the Secret was written, as NAMESPACE/NAME.
+PLACE = f"{GROUP}/secret"
+ANNOTATIONS = (EXPIRY, RENEW_AFTER, FINGERPRINT, IDENTITY, REGISTRIES, PLACE, RECONCILE_AT)
+# Not on each Secret: a playbook without a resource has no identity to note.
+OPTIONAL_ANNOTATIONS = frozenset({IDENTITY, RECONCILE_AT})
+
+# On a shared object: a JSON object of entries by UID, and _PLACE.
+SHARED_ANNOTATION = f"{GROUP}/shared"
+_PLACE = "place"
+# In an entry of a resource: somebody edited the object since that resource wrote it.
+EDITED = {"edited": True}
+
+# The key of a Secret of type kubernetes.io/dockerconfigjson.
+DATA_KEY = ".dockerconfigjson"
+
+
+def manager_of(uid: str) -> str:
+    """Return the field manager of the resource of a UID."""
+    return f"{FIELD_MANAGER}/{uid}"
+
+
+def place_of(metadata: Metadata) -> str:
+    """Return where an object is, as NAMESPACE/NAME."""
+    return f"{metadata.get('namespace')}/{metadata.get('name')}"
+
+
+def annotations_of(metadata: Metadata) -> Mapping[str, Any]:
+    """Return the annotations in the metadata of an object."""
+    return mapping_in(metadata, "annotations")
+
+
+def owner_uids(metadata: Metadata) -> set[str]:
+    """Return the UIDs in the owner references of an object."""
+    return {text_in(reference, "uid") for reference in mappings_in(metadata, "ownerReferences")} - {""}
+
+
+def is_of_group(reference: Mapping[str, Any]) -> bool:
+    """Return whether an owner reference is to a custom resource of ours."""
+    return text_in(reference, "apiVersion").partition("/")[0] == GROUP
+
+
+def owner_of(metadata: Metadata) -> str:
+    """Return the UID of the resource that a Secret belongs to beyond doubt, empty if it belongs to none.
+
+    A copy of the Secret that somebody made elsewhere has all marks but the place.
+    """
+    labels = mapping_in(metadata, "labels")
+    uid = text_in(labels, OWNER_LABEL)
+    is_marked = labels.get(MANAGED_BY_LABEL) == MANAGED_BY and annotations_of(metadata).get(PLACE) == place_of(metadata)
+    return uid if is_marked and uid in owner_uids(metadata) else ""
+
+
+def applied_fields(metadata: Metadata, manager: str) -> Mapping[str, Any]:
+    """Return the fields that a manager has applied and nobody changed since, in the form fieldsV1."""
+    for entry in mappings_in(metadata, "managedFields"):
+        if entry.get("manager") == manager and entry.get("operation") == "Apply":
+            return mapping_in(entry, "fieldsV1")
+    return {}
+
+
+def applied_names(fields: Mapping[str, Any], kind: str) -> set[str]:
+    """Return the names of the labels or annotations (which of them kind says) in such fields."""
+    names = mapping_in(mapping_in(fields, "f:metadata"), f"f:{kind}")
+    return {name[2:] for name in names if name.startswith("f:")}
+
+
+def has_applied_all(
+    metadata: Metadata, manager: str, labels: Iterable[str] = LABELS, *, without: Iterable[str] = (RECONCILE_AT,)
+) -> bool:
+    """Return whether the login and our labels and annotations are all as a manager applied them.
+
+    without are the annotations that the Secret need not have.
+    """
+    fields = applied_fields(metadata, manager)
+    has_login = f"f:{DATA_KEY}" in mapping_in(fields, "f:data")
+    annotations = set(ANNOTATIONS).difference(without)
+    has_annotations = annotations <= applied_names(fields, "annotations")
+    return has_login and set(labels) <= applied_names(fields, "labels") and has_annotations
+
+
+def intact_for(metadata: Metadata) -> frozenset[str]:
+    """Return the UIDs of the resources whose logins are in a Secret as they were written."""
+    owner = owner_of(metadata)
+    if owner and has_applied_all(metadata, manager_of(owner)):
+        return frozenset([owner])
+    return frozenset(uid for uid in entries_of(metadata) if is_entry_intact(metadata, uid))
+
+
+def template_of(metadata: Metadata) -> frozenset[tuple[str, str]]:
+    """Return the labels and annotations beside our own that are in a Secret as its owner applied them.
+
+    Each is a pair of its kind (labels or annotations) and its name.
+    """
+    owner = owner_of(metadata)
+    if not owner:
+        return frozenset()
+    fields, own = applied_fields(metadata, manager_of(owner)), {"labels": LABELS, "annotations": ANNOTATIONS}
+    return frozenset((kind, name) for kind in own for name in applied_names(fields, kind) - set(own[kind]))
+
+
+# Shared objects
+
+
+@dataclass(frozen=True)
+class SharedEntry:
+    """What one resource put into a shared object: registry hosts (Secret) or names of Secrets (ServiceAccount).
+
+    The rest is for Secrets: the life of the logins, the identity and registries that they are for (as texts), whether
+    this resource created the Secret, and the reconcile request that the logins answer.
+    """
+
+    names: tuple[str, ...]
+    expires_at: datetime | None = None
+    renew_after: datetime | None = None
+    identity: str = ""
+    registries: tuple[str, ...] = ()
+    created: bool = False
+    reconcile_request: str = ""
+
+    @classmethod
+    def from_dict(cls, entry: object) -> SharedEntry:
+        """Return the entry in a part of the annotation; what is malformed in it counts as absent."""
+        entry = entry if isinstance(entry, dict) else {}
+        return cls(
+            _texts(entry.get("names")),
+            parse_time(entry.get("expiry")),
+            parse_time(entry.get("renewAfter")),
+            text_in(entry, "identity"),
+            _texts(entry.get("registries")),
+            entry.get("created") is True,
+            text_in(entry, "reconcileAt"),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the part of the annotation that holds it."""
+        if self.expires_at is None:
+            return {"names": list(self.names)}
+        return {
+            "names": list(self.names),
+            "expiry": format_time(self.expires_at),
+            "renewAfter": format_time(self.renew_after) if self.renew_after else None,
+            "identity": self.identity,
+            "registries": list(self.registries),
+            "created": self.created,
+            **({"reconcileAt": self.reconcile_request} if self.reconcile_request else {}),
+        }
+
+
+def entries_of(metadata: Metadata) -> dict[str, Any]:
+    """Return the entries on a shared object by UID, as they are: those of others are written back untouched.
+
+    An annotation without this object's place, or with that of another, counts as none: it came along when somebody
+    copied the object.
+    """
+    try:
+        entries = json.loads(text_in(annotations_of(metadata), SHARED_ANNOTATION) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(entries, dict) or entries.pop(_PLACE, None) != place_of(metadata):
+        return {}
+    return entries
+
+
+def shared_annotation(metadata: Metadata, entries: Mapping[str, Any]) -> str:
+    """Return the annotation that holds these entries of an object."""
+    return json.dumps({_PLACE: place_of(metadata), **entries}, sort_keys=True, separators=(",", ":"))
+
+
+def is_edited(entry: object) -> bool:
+    """Return whether an entry says that somebody edited the object since that resource wrote it.
+
+    Another resource has written the Secret since, so its field managers look as if all of it was ours.
+    """
+    return isinstance(entry, dict) and entry.get("edited") is True
+
+
+def is_entry_intact(metadata: Metadata, uid: str) -> bool:
+    """Return whether what the resource of a UID put into a shared Secret is as it was written.
+
+    Without the label the Secret would not be found, so its entry does not count.
+    """
+    entries = entries_of(metadata)
+    is_found = mapping_in(metadata, "labels").get(OWNER_LABEL) == SHARED
+    return uid in entries and not is_edited(entries[uid]) and is_found and has_written_login(metadata)
+
+
+def has_written_login(metadata: Metadata) -> bool:
+    """Return whether nobody has changed the login in a shared Secret since one of ours wrote it.
+
+    The resource that creates a shared Secret does so with its own field manager.
+    """
+    return any(
+        text_in(entry, "manager").partition("/")[0] == FIELD_MANAGER
+        and f"f:{DATA_KEY}" in mapping_in(mapping_in(entry, "fieldsV1"), "f:data")
+        for entry in mappings_in(metadata, "managedFields")
+    )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(value) if isinstance(value, list) and all(isinstance(text, str) for text in value) else ()

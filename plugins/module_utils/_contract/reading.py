@@ -1,0 +1,40 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tolerant reading of objects that came as JSON: a part of another type counts as absent.
+
+For whoever must take any object, however malformed, and leaves it to others to refuse it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def mapping_in(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the mapping of that name in an object, an empty one where there is none."""
+    value = item.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def list_in(item: Mapping[str, Any], name: str) -> list[Any]:
+    """Return the list of that name in an object, an empty one where there is none."""
+    value = item.get(name)
+    return value if isinstance(value, list) else []
+
+
+def mappings_in(item: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the mappings in the list of that name in an object."""
+    yield from (value for value in list_in(item, name) if isinstance(value, Mapping))
+
+
+def text_in(item: Mapping[str, Any], name: str) -> str:
+    """Return the text of that name in an object, an empty one where there is none."""
+    value = item.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def number_in(item: Mapping[str, Any], name: str) -> int:
+    """Return the whole number of that name in an object, 0 where there is none."""
+    value = item.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
