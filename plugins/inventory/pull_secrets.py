@@ -122,7 +122,8 @@ label_selector: tier=production
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -131,41 +132,33 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.identity import CredentialsError, Identity
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import Cluster, KubernetesError, connect
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.kinds import (
-    CLUSTER_KIND,
-    FINALIZER,
-    KINDS,
-    LEGACY_KIND,
-    NAMESPACED_KIND,
-)
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resource import (
-    is_selected,
-    is_suspended,
-    namespace_in,
-    reference,
-    spec_of,
-)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import Cluster, connect
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import reasons
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resource import namespace_in
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import missing_libraries
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import (
-    identities as _credentials,
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import resources as sources
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.hosts import (
+    GROUP,
+    SUSPENDED_GROUP,
+    Host,
+    hosts_of,
 )
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import (
-    items as _items,
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.identities import Settings, resolve_all
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.item import (
+    finalizer_error,
+    item_of,
+    needs_namespaces,
+    superseded,
+    with_error,
 )
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import (
-    observe as _survey,
-)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.observe import namespaces_of, observe
 from ansible_collections.kube_ecr.secrets.plugins.plugin_utils import _standby
 
-GROUP = "aws_identities"
-INVALID = "invalid"
-ABSENT = "absent"
-SUSPENDED = "suspended"
-SUSPENDED_GROUP = "suspended_pull_secrets"
-# https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
 # Of so few resources each is read for itself: a list of all in a large cluster would take longer.
 MAX_READS = 10
+# https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -223,7 +216,7 @@ class InventoryModule(BaseInventoryPlugin):
         except (OSError, ValueError):
             names = None
         # An empty list would pick every resource.
-        if not isinstance(names, list) or not names or not all(map(_is_reference, names)):
+        if not isinstance(names, list) or not names or not all(map(sources.is_reference, names)):
             raise AnsibleParserError(f"{path}: must hold a JSON list of names with their kinds, with one at least")
         return names
 
@@ -235,50 +228,64 @@ class InventoryModule(BaseInventoryPlugin):
         """Return the namespaces to look into, none for all: of a shard, those that a run is for."""
         namespaces = set(self.get_option("namespaces"))
         if namespaces and self.get_option("names_file"):
-            namespaces &= {namespace_in(each) for each in names}
+            namespaces &= {namespace_in(name) for name in names}
         return sorted(namespaces)
-
-    def _selected(self, resources: list[dict], names: list[str], namespaces: list[str]) -> list[dict]:
-        selected = [each for each in resources if is_selected(each, names, namespaces)]
-        return sorted((each for each in selected if not _is_gone(each)), key=reference)
 
     def _populate(self, cluster: Cluster) -> None:
         for group in (GROUP, SUSPENDED_GROUP):
             self.inventory.add_group(group)
-        selector = self.get_option("label_selector")
         names = self._names()
         namespaces = self._namespaces(names)
         if self.get_option("names_file") and len(names) <= MAX_READS:
-            listed = list(_named(cluster, names))
+            listed = list(sources.named(cluster, names))
         else:
-            listed = [each for kind in KINDS for each in _listed(cluster, kind, namespaces, selector)]
-        resources = self._selected(listed, names, namespaces)
-        settings = _credentials.Settings(
-            tuple(self.get_option("allowed_aws_identities")), self.get_option("aws_endpoint_url")
-        )
-        existing = _existing(cluster, resources)
-        active = [each for each in resources if not is_suspended(each)]
-        identities = dict(zip(map(_uid, active), _credentials.identities(cluster, active, settings)))
-        items = [_told(each, identities.get(_uid(each)), existing, self._own_namespace()) for each in resources]
-        self._tell_suspended(items)
-        for resource, told in zip(resources, items):
-            told["error"] = told["error"] or _items.superseded(resource, listed)
-        _survey.complete(cluster, items, datetime.now(timezone.utc), namespaces)
-        for told in items:
-            told["connection"] = self._connection()
-        salt = secrets.token_bytes(16)
-        hosts: dict[str, list[dict]] = {}
-        regions: dict[str, str] = {}
-        for resource, told in zip(resources, items):
-            host = _host_of(told) or identities[_uid(resource)].label(salt)
-            hosts.setdefault(host, []).append(told)
-            if not _host_of(told):
-                regions.setdefault(host, spec_of(resource)["awsAccess"]["region"])
-        for host, pull_secrets in hosts.items():
-            self._add_host(host, pull_secrets, regions.get(host))
+            listed = sources.listed(cluster, namespaces, self.get_option("label_selector"))
+        resources = sources.selected(listed, names, namespaces)
+        items = self._items(cluster, resources)
+        identities = self._identities(cluster, resources, items)
+        items = [_identified(item, identities.get(item.owner.uid)) for item in items]
+        self._show_suspended(items)
+        items = [
+            item if item.error else replace(item, error=superseded(resource, listed))
+            for resource, item in zip(resources, items)
+        ]
+        observed = observe(cluster, items, datetime.now(timezone.utc), namespaces)
+        connection = self._connection()
+        items = [replace(item, observed=found, connection=connection) for item, found in zip(items, observed)]
+        for host in hosts_of(items, identities, secrets.token_bytes(16)):
+            self._add_host(host)
 
-    def _tell_suspended(self, items: list[dict]) -> None:
-        names = [each["reference"] for each in items if each["suspended"]]
+    def _items(self, cluster: Cluster, resources: list[dict]) -> list[Item]:
+        """A list of names needs no right to list namespaces."""
+        existing: Mapping[str, Mapping[str, str]] | None = None
+        unlisted: KubernetesError | None = None
+        if any(map(needs_namespaces, resources)):
+            try:
+                existing = namespaces_of(cluster)
+            except KubernetesError as error:
+                unlisted = error
+        items = []
+        for resource in resources:
+            item = item_of(resource, existing)
+            trouble = finalizer_error(item, self._own_namespace())
+            if trouble:
+                item = with_error(replace(item, namespaces=None), reasons.INVALID_RESOURCE, str(trouble))
+            if unlisted and needs_namespaces(resource):
+                item = with_error(item, unlisted.reason, str(unlisted))
+            items.append(item)
+        return items
+
+    def _identities(
+        self, cluster: Cluster, resources: list[dict], items: list[Item]
+    ) -> dict[str, Identity | Exception]:
+        """Return the identities of resources, or why there is none, by UID: what is suspended needs none."""
+        settings = Settings(tuple(self.get_option("allowed_aws_identities")), self.get_option("aws_endpoint_url"))
+        served = [(resource, item) for resource, item in zip(resources, items) if item.region and not item.suspended]
+        resolved = resolve_all(cluster, [(resource, item.region) for resource, item in served], settings)
+        return {item.owner.uid: identity for (_resource, item), identity in zip(served, resolved)}
+
+    def _show_suspended(self, items: list[Item]) -> None:
+        names = [item.reference for item in items if item.suspended]
         if names:
             self.display.v(f"{SUSPENDED_GROUP}: nothing is done for {', '.join(names)} (spec.suspend)")
 
@@ -288,108 +295,26 @@ class InventoryModule(BaseInventoryPlugin):
             _NAMESPACE_FILE.read_text(encoding="ascii").strip() if _NAMESPACE_FILE.exists() else ""
         )
 
-    def _add_host(self, host: str, pull_secrets: list[dict], region: str | None) -> None:
-        """Any resource of an identity can stand for it: the first is where its credentials are looked up."""
-        self.inventory.add_host(host, group=SUSPENDED_GROUP if host == SUSPENDED else GROUP)
-        due = [each for each in pull_secrets if each["due"]]
+    def _add_host(self, host: Host) -> None:
+        self.inventory.add_host(host.name, group=host.group)
         variables = {
             "ansible_connection": "local",
             "kubernetes_connection": self._connection(),
-            "pull_secrets": wrap_var(pull_secrets),
+            "pull_secrets": wrap_var([item.as_dict() for item in host.items]),
         }
-        if region and due:
-            variables["aws_region"] = region
-            variables["aws_registries"] = wrap_var(sorted({entry for each in due for entry in each["registries"]}))
+        login = host.login_variables()
+        if login:
+            variables.update({name: wrap_var(value) for name, value in login.items()})
             variables["aws_endpoint_url"] = self.get_option("aws_endpoint_url")
-            variables["aws_credentials"] = wrap_var(pull_secrets[0]["owner"])
             variables["allowed_aws_identities"] = self.get_option("allowed_aws_identities")
         for name, value in variables.items():
-            self.inventory.set_variable(host, name, value)
+            self.inventory.set_variable(host.name, name, value)
 
 
-def _is_reference(name: object) -> bool:
-    return isinstance(name, str) and name.partition("/")[0] in KINDS and name.count("/") in (1, 2)
-
-
-def _named(cluster: Cluster, references: list[str]) -> Iterator[dict]:
-    """Yield the resources of these references that are there, and what may have taken the place of a legacy one."""
-    wanted = {tuple(each.split("/")): None for each in references}
-    for kind, *where, name in list(wanted):
-        if kind == LEGACY_KIND:
-            wanted.setdefault((CLUSTER_KIND, *where, name))
-    for kind, *where, name in wanted:
-        try:
-            yield cluster.read_resource(kind, *(where or [""]), name)
-        except KubernetesError as error:
-            if error.status != 404:
-                raise
-
-
-def _listed(cluster: Cluster, kind: str, namespaces: list[str], label_selector: str | None) -> list[dict]:
-    """Only who comes from kube-ecr-secrets-operator has the legacy kind; in namespaces there is but one kind."""
-    if namespaces:
-        within = namespaces if kind == NAMESPACED_KIND else []
-        return [each for namespace in within for each in cluster.list_resources(kind, label_selector, namespace)]
-    try:
-        return list(cluster.list_resources(kind, label_selector))
-    except KubernetesError as error:
-        if kind == LEGACY_KIND and error.status in (403, 404):
-            return []
-        raise
-
-
-def _uid(resource: dict) -> str:
-    return resource["metadata"]["uid"]
-
-
-def _host_of(told: dict) -> str | None:
-    """Return the host of what no AWS identity serves, None for the rest."""
-    if told["suspended"]:
-        return SUSPENDED
-    return ABSENT if told["state"] == "absent" else INVALID if told["error"] else None
-
-
-def _is_gone(resource: dict) -> bool:
-    """Kubernetes itself sees to the rest of a resource that is being deleted with nothing for us to undo."""
-    metadata = resource["metadata"]
-    return "deletionTimestamp" in metadata and FINALIZER not in metadata.get("finalizers", ())
-
-
-def _existing(cluster: Cluster, resources: list[dict]) -> Mapping[str, Mapping[str, str]] | KubernetesError | None:
-    """A list of names needs no right to list namespaces."""
-    if not any(map(_items.needs_namespaces, resources)):
-        return None
-    try:
-        return _survey.namespaces(cluster)
-    except KubernetesError as error:
-        return error
-
-
-def _told(
-    resource: dict,
-    identity: Identity | Exception | None,
-    existing: Mapping[str, Mapping[str, str]] | KubernetesError | None,
-    own_namespace: str,
-) -> dict:
-    """Return what the play is told; the identity is salted with the resource's UID, to be compared over the years.
-
-    It is None for what is suspended, which needs none.
-    """
-    unlisted = existing if isinstance(existing, KubernetesError) and _items.needs_namespaces(resource) else None
-    told = _items.item(resource, None if isinstance(existing, KubernetesError) else existing)
-    trouble = _items.finalizer_trouble(told, own_namespace)
-    if trouble:
-        told["namespaces"] = None
-    error = trouble or unlisted
+def _identified(item: Item, identity: Identity | Exception | None) -> Item:
+    """Return an item with its identity, salted with the resource's UID, to be compared over the years."""
     if isinstance(identity, Identity):
-        told["identity"] = identity.digest(told["owner"]["uid"].encode())
-    else:
-        error = error or identity
-    if error and not told["error"]:
-        told["error"] = {"reason": _reason(error), "msg": str(error)}
-    return told
-
-
-def _reason(error: Exception) -> str:
-    is_named = isinstance(error, (CredentialsError, KubernetesError))
-    return error.reason if is_named else "InvalidResource"
+        return replace(item, identity=identity.digest(item.owner.uid.encode()))
+    if isinstance(identity, (CredentialsError, KubernetesError)):
+        return with_error(item, identity.reason, str(identity))
+    return with_error(item, reasons.INVALID_RESOURCE, str(identity)) if identity else item

@@ -84,10 +84,11 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.identity import CredentialsError
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import KubernetesError, connect
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import connect
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.errors import ResourceError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resource import reference
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import identities as _credentials
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.identities import Settings, credentials
 
 
 class LookupModule(LookupBase):
@@ -117,4 +118,4 @@ def _find(connection_and_term: str, allowed: tuple[str, ...], _pid: int) -> dict
     metadata = resource["metadata"]
     if (metadata["uid"], metadata.get("generation", 0)) != (term["uid"], int(term["generation"])):
         raise AnsibleLookupError(f"{reference(resource)} was edited or made again meanwhile; run again")
-    return _credentials.credentials(cluster, resource, _credentials.Settings(allowed))
+    return credentials(cluster, resource, Settings(allowed))

@@ -22,7 +22,7 @@ from typing import NoReturn
 from ansible.plugins import loader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.client import load_ahead
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.session import load_ahead
 
 _COLLECTION = "kube_ecr.secrets"
 _PR_SET_PDEATHSIG = 1

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from .._contract.errors import ResourceError
-from .._contract.grammar import check_namespaces, check_region, check_secret_name
+from .._contract.grammar import check_namespaces, check_secret_name
 from .._contract.resource import is_cluster_scoped, spec_of
 from .keys import KeyFormError, decode_keys
 
@@ -60,9 +60,11 @@ class SecretKeys:
 
 @dataclass(frozen=True)
 class Access:
-    """What spec.awsAccess says. source is None for the identity of the runner or controller itself."""
+    """How spec.awsAccess says that AWS is reached; its region is in the item.
 
-    region: str
+    source is None for the identity of the runner or controller itself.
+    """
+
     source: Keys | SecretKeys | KubernetesObject | None
     role_arn: str | None
     external_id: str | None = field(repr=False)
@@ -86,7 +88,6 @@ def parse(resource: dict) -> Access:
     access = spec_of(resource).get("awsAccess")
     if not isinstance(access, dict):
         raise ResourceError("spec.awsAccess", "is missing; it says how to reach AWS")
-    region = check_region(access.get("region"), "spec.awsAccess.region")
     source = _source(access, resource)
     role_arn = _optional(access, "roleArn", check_role_arn)
     external_id = _optional(access, "externalId", check_external_id)
@@ -94,9 +95,7 @@ def parse(resource: dict) -> Access:
         raise ResourceError("spec.awsAccess.externalId", "needs roleArn beside it")
     namespace = resource["metadata"].get("namespace")
     is_guarded = source is None and not is_cluster_scoped(resource)
-    return Access(
-        region, source, role_arn, external_id, KubernetesObject("Namespace", "", namespace) if is_guarded else None
-    )
+    return Access(source, role_arn, external_id, KubernetesObject("Namespace", "", namespace) if is_guarded else None)
 
 
 def _optional(access: dict, name: str, check) -> str | None:

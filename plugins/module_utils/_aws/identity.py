@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field
 
+from .._contract import reasons
 from .._contract.errors import ResourceError
 from .._contract.kinds import GROUP
 from .access import UNPRINTABLE, Access, Keys, KubernetesObject, SecretKeys, check_role_arn, is_printable
@@ -83,11 +84,12 @@ def session_name(resource: dict) -> str:
 
 def resolve(
     access: Access,
+    region: str,
     objects: Mapping[KubernetesObject, dict | None],
     allowed: Iterable[str] = (),
     endpoint_url: str | None = None,
 ) -> Identity:
-    """Return the identity that a resource uses.
+    """Return the identity that a resource uses; region is where it calls AWS.
 
     objects holds those that access needs, None for one that does not exist. allowed are the patterns of AWS
     identities of the runner that namespaced resources may use anywhere; endpoint_url overrides AWS' own.
@@ -104,12 +106,12 @@ def resolve(
             role_arn = None
             if external_id:
                 raise CredentialsError(
-                    "InvalidServiceAccount",
+                    reasons.INVALID_SERVICE_ACCOUNT,
                     f"spec.awsAccess.externalId: {source.account} assumes the role with its token, and AWS takes no "
                     "external ID there; remove it",
                 )
     uses_sts = isinstance(source, WebIdentity) or role_arn is not None
-    return Identity(source, role_arn, external_id, access.region if uses_sts else None, endpoint_url)
+    return Identity(source, role_arn, external_id, region if uses_sts else None, endpoint_url)
 
 
 def _check_allowed(access: Access, namespace: dict | None, allowed: Iterable[str]) -> None:
@@ -121,7 +123,7 @@ def _check_allowed(access: Access, namespace: dict | None, allowed: Iterable[str
     name = access.tenant.name if access.tenant else ""
     what = f"to assume {wanted} from" if access.role_arn else "to use"
     raise CredentialsError(
-        "IdentityNotAllowed",
+        reasons.IDENTITY_NOT_ALLOWED,
         f"spec.awsAccess: resources of namespace {name} are not allowed {what} the AWS identity of the runner itself; "
         "name credentialsSecretRef or serviceAccountRef, or have an administrator allow it: kubectl annotate "
         f"namespace {name} {ALLOWED_ANNOTATION}={wanted}, or for all namespaces by the runner's option "
@@ -142,23 +144,25 @@ def annotations_of(item: dict | None) -> dict:
 
 def _web_role(account: KubernetesObject, item: dict | None, role_arn: str | None) -> str:
     if item is None:
-        raise CredentialsError("ServiceAccountNotFound", f"{account} does not exist")
+        raise CredentialsError(reasons.SERVICE_ACCOUNT_NOT_FOUND, f"{account} does not exist")
     annotated = annotations_of(item).get(ROLE_ANNOTATION)
     if not annotated and not role_arn:
         raise CredentialsError(
-            "InvalidServiceAccount",
+            reasons.INVALID_SERVICE_ACCOUNT,
             f"{account} has no annotation {ROLE_ANNOTATION}, and the resource no roleArn; one of them has to name the "
             "IAM role that it assumes",
         )
     try:
         return check_role_arn(annotated or role_arn, f"annotation {ROLE_ANNOTATION} of {account}")
     except ResourceError as error:
-        raise CredentialsError("InvalidServiceAccount", str(error)) from None
+        raise CredentialsError(reasons.INVALID_SERVICE_ACCOUNT, str(error)) from None
 
 
 def _keys_in(keys: SecretKeys, item: dict | None) -> Keys:
     if item is None:
-        raise CredentialsError("CredentialsSecretNotFound", f"{keys.secret} does not exist; it should hold AWS keys")
+        raise CredentialsError(
+            reasons.CREDENTIALS_SECRET_NOT_FOUND, f"{keys.secret} does not exist; it should hold AWS keys"
+        )
     data = item.get("data") or {}
     access_key = _value(keys, data, keys.access_key)
     secret_key = _value(keys, data, keys.secret_key)
@@ -186,4 +190,4 @@ def _value(keys: SecretKeys, data: dict, name: str) -> str:
 
 
 def _unusable(keys: SecretKeys, name: str, text: str) -> CredentialsError:
-    return CredentialsError("InvalidCredentialsSecret", f"{keys.secret}: key {name} {text}")
+    return CredentialsError(reasons.INVALID_CREDENTIALS_SECRET, f"{keys.secret}: key {name} {text}")

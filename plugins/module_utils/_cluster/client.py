@@ -1,6 +1,6 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The Kubernetes backend: the few calls that the collection makes, and their errors worded for a person.
+"""The few calls that the collection makes to the Kubernetes API.
 
 The options, their environment variables and the order in which they are looked at are kubernetes.core's, and
 connections are those of the official client. Above that stand plain HTTP calls: kubernetes.core's dynamic
@@ -8,42 +8,35 @@ client asks the API server for all that it serves (discovery, which fails when a
 keeps the answer in a file in /tmp, and the official client's API classes take 0.7 s to import for models that
 are not needed here.
 
-What always holds: every call has time-outs and bounded retries; client keys that a kubeconfig holds inline
-are on disk, where the TLS library wants them, no longer than it takes to read them.
+What always holds: every call has time-outs and bounded retries.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import getproxies
+from urllib.parse import quote, urlencode
 
+from .._contract import reasons
 from .._contract.kinds import GROUP, KINDS
+from .._contract.ownership import FIELD_MANAGER
+from .connection import Connection
+from .errors import KubernetesError, refusal, unreachable
 
 try:
     import urllib3
-    import yaml
-    from kubernetes.client.rest import RESTClientObject
-    from kubernetes.config import ConfigException, kube_config
     from urllib3._collections import HTTPHeaderDict
-    from urllib3.util.retry import Retry
 except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
-    RESTClientObject, Retry = None, object
+    urllib3 = None
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
 
-FIELD_MANAGER = "kube-ecr-secrets"
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 15
 PAGE = 500
 LIST_ATTEMPTS = 3
-# The most of what an API server that is busy asks for (Retry-After) before it is asked again, in seconds.
-RETRY_AFTER_LIMIT = 5
 CONFLICT_ATTEMPTS = 4
 # The least that the API server grants: the token is used at once.
 TOKEN_SECONDS = 600
@@ -55,41 +48,11 @@ _MERGE = "application/merge-patch+json"
 _METADATA_LIST = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
-class KubernetesError(Exception):
-    """A call to the API server came to nothing.
-
-    status is the HTTP status, 0 when there was no answer; reason a word in CamelCase (that of the API
-    server's Status where it sent one); the message says which call failed, and why, for a person.
-    """
-
-    def __init__(self, call: str, status: int, reason: str, text: str) -> None:
-        super().__init__(f"{call}: {reason}: {text}")
-        self.status = status
-        self.reason = reason
-        self.text = text
-
-
-class _Retry(Retry):
-    """Retries with jitter, and soon; urllib3 1.26, which botocore demands on Python 3.9, has no jitter of its own."""
-
-    def get_backoff_time(self):
-        """Return seconds."""
-        return super().get_backoff_time() * random.uniform(0.5, 1.0)  # noqa: S311 - a spread, no secret
-
-    def get_retry_after(self, response):
-        """Return seconds, or None."""
-        seconds = super().get_retry_after(response)
-        return seconds and min(seconds, RETRY_AFTER_LIMIT)
-
-
 class Cluster:
     """One API server; connect() gives it. Its methods may be called from any thread."""
 
-    def __init__(self, configuration, headers: dict) -> None:
-        """Take the official client's Configuration, and headers to send with every request."""
-        self._configuration = configuration
-        self._headers = headers
-        self._pool = _pool(configuration)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def read_object(self, kind: str, namespace: str, name: str) -> dict | None:
         """Return a Secret, ServiceAccount or (with an empty namespace) Namespace, None where there is none.
@@ -166,7 +129,7 @@ class Cluster:
             try:
                 metadata = self.read_resource(kind, namespace, name)["metadata"]
                 if metadata["uid"] != resource["uid"]:
-                    raise KubernetesError(f"get {what}", 404, "NotFound", "another resource has its name now")
+                    raise KubernetesError(f"get {what}", 404, reasons.NOT_FOUND, "another resource has its name now")
                 before = metadata.get("finalizers") or []
                 after = [*(each for each in before if each != finalizer), *([finalizer] if is_wanted else [])]
                 if (finalizer in before) != is_wanted:
@@ -237,15 +200,15 @@ class Cluster:
         except ValueError:
             found = None
         if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
-            text = f"{self._configuration.host} did not answer with an object in JSON"
-            raise KubernetesError(f"{verb} {what}", 0, "MalformedAnswer", text)
+            text = f"{self._connection.host} did not answer with an object in JSON"
+            raise KubernetesError(f"{verb} {what}", 0, reasons.MALFORMED_ANSWER, text)
         return found
 
     def _send(self, verb: str, path: str, what: str, query, body, content: str, accept: str = _JSON):
         """Make one request; verb is the one of RBAC, content the media type of the body."""
-        call, host = f"{verb} {what}", self._configuration.host
+        call, host = f"{verb} {what}", self._connection.host
         try:
-            answer = self._pool.request(
+            answer = self._connection.pool.request(
                 _METHODS.get(verb, "GET"),
                 f"{host}{path}?{urlencode(query or {})}",
                 body=json.dumps(body) if body else None,
@@ -254,32 +217,22 @@ class Cluster:
                 redirect=False,
             )
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise KubernetesError(call, 0, "Unreachable", _unreachable(error, host)) from None
+            raise KubernetesError(call, 0, reasons.UNREACHABLE, unreachable(error, host)) from None
         if answer.status >= 300:
-            raise _refusal(call, answer.status, answer.data)
+            raise refusal(call, answer.status, answer.data)
         return answer
 
     def _request_headers(self, accept: str, content: str | None):
         headers = HTTPHeaderDict(Accept=accept)
         if content:
             headers["Content-Type"] = content
-        for name, value in self._headers.items():
+        for name, value in self._connection.headers.items():
             for each in value if isinstance(value, list) else [value]:
                 headers.add(name, each)
-        token = self._token()
+        token = self._connection.token()
         if token:
             headers["Authorization"] = token
         return headers
-
-    def _token(self) -> str:
-        """Asked for each request: the official client renews what a service account or an exec plugin gave."""
-        try:
-            token = next((each["value"] for each in self._configuration.auth_settings().values()), "")
-        except (ConfigException, OSError):
-            # The file is just being written: what stood there lives on for a while.
-            token = next(iter(self._configuration.api_key.values()), "")
-        # What was read from a file may end in a newline.
-        return (token or "").strip()
 
 
 def _core_path(plural: str, namespace: str, name: str) -> str:
@@ -324,95 +277,4 @@ def connect(params: dict) -> Cluster:
 
 @lru_cache(maxsize=8)
 def _connect(params_json: str, _pid: int) -> Cluster:
-    try:
-        configuration, headers = _configure(json.loads(params_json))
-        _use_proxy_of_environment(configuration, getproxies())
-        configuration.retries = _Retry(
-            total=3,
-            backoff_factor=0.2,
-            status_forcelist=(429, 500, 502, 503, 504),
-            allowed_methods=None,
-            raise_on_status=False,
-        )
-        # Namespaces are served in parallel over this one pool.
-        configuration.connection_pool_maxsize = 16
-        return Cluster(configuration, headers)
-    except OSError as error:  # a certificate or key that cannot be read
-        raise _no_cluster(str(error)) from None
-    finally:
-        # The library's own clean-up comes at interpreter exit, which a forked worker never sees.
-        kube_config._cleanup_temp_files()
-
-
-def _configure(params: dict) -> tuple:
-    """Return the official client's Configuration, and the headers for impersonation."""
-    try:
-        # kubernetes.core has no public function that stops short of discovery.
-        configuration = core_client._create_configuration(core_client._create_auth_spec(**params))
-        return configuration, core_client._create_headers(**params)
-    except yaml.YAMLError:  # its text quotes the file, which may hold a token
-        raise _no_cluster("it is not valid YAML") from None
-    except (ConfigException, OSError, ValueError, TypeError) as error:
-        raise _no_cluster(str(error)) from None
-
-
-def _use_proxy_of_environment(configuration, proxies: Mapping[str, str]) -> None:
-    """Go by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, which versions of the official client read all, in part or not.
-
-    A proxy that an option or a kubeconfig names is used whatever NO_PROXY says, as kubectl does.
-    """
-    if configuration.proxy and configuration.proxy not in proxies.values():
-        if configuration.no_proxy == proxies.get("no"):
-            configuration.no_proxy = None
-        return
-    configuration.proxy = proxies.get(urlsplit(configuration.host).scheme) or proxies.get("all")
-    configuration.no_proxy = configuration.no_proxy or proxies.get("no")
-
-
-def _no_cluster(text: str) -> KubernetesError:
-    return KubernetesError("read the kubeconfig", 0, "NoCluster", _first_line(text))
-
-
-def _pool(configuration):
-    """Return the official client's connection pool, with certificates and keys read, so that no file need stay."""
-    pool = RESTClientObject(configuration).pool_manager
-    settings = pool.connection_pool_kw
-    names = ("ca_certs", "ca_cert_data", "cert_file", "key_file")
-    authority, authority_data, certificate, key = (settings.pop(name, None) for name in names)
-    context = urllib3.util.ssl_.create_urllib3_context(cert_reqs=settings["cert_reqs"])
-    if authority or authority_data:
-        context.load_verify_locations(cafile=authority, cadata=authority_data)
-    else:
-        context.load_default_certs()
-    if certificate:
-        context.load_cert_chain(certificate, key)
-    settings["ssl_context"] = context
-    return pool
-
-
-def _refusal(call: str, status: int, body: bytes) -> KubernetesError:
-    """Word an answer that is no success; one that is no Status (a proxy's HTML, say) is not quoted."""
-    try:
-        told = json.loads(body)
-        reason, text = str(told.get("reason") or ""), str(told["message"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        reason, text = "", f"the server answered with HTTP status {status}"
-    return KubernetesError(call, status, reason or f"HTTP{status}", _first_line(text))
-
-
-def _unreachable(error: Exception, host: str) -> str:
-    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
-        error = error.reason
-    if isinstance(error, urllib3.exceptions.SSLError):
-        return f"the TLS connection to {host} failed; check ca_cert and validate_certs"
-    if isinstance(error, ValueError):
-        return "the token cannot be sent; is it one?"
-    # A refused connection is a NewConnectionError, which urllib3 derives from a time-out.
-    refused = isinstance(error, urllib3.exceptions.NewConnectionError)
-    if not refused and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
-        return f"{host} did not answer in time"
-    return f"no connection to {host}; check kubeconfig, host and network"
-
-
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0][:500]
+    return Cluster(Connection.load(json.loads(params_json)))

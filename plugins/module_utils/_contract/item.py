@@ -100,7 +100,8 @@ class Item:
     """One custom resource, as the play is told of it.
 
     namespaces are its targets, None where it cannot be told which they are. identity tells AWS identities apart and is
-    salted with the UID, empty where there is none. labels and annotations are those of spec.secretTemplate.
+    salted with the UID, empty where there is none. region is that of the caller of AWS, empty where it cannot be read.
+    registries are the logins that the Secrets are to hold. labels and annotations are those of spec.secretTemplate.
     refresh_interval is None where the life of the token decides. error says why the resource cannot be served.
     connection are the options by which the module reaches the cluster.
     """
@@ -112,6 +113,7 @@ class Item:
     has_finalizer: bool = False
     reconcile_request: str = ""
     identity: str = ""
+    region: str = ""
     registries: tuple[LoginRequest, ...] = ()
     secret_name: str = ""
     namespaces: tuple[str, ...] | None = None
@@ -140,6 +142,7 @@ class Item:
             "has_finalizer": self.has_finalizer,
             "reconcile_request": self.reconcile_request,
             "identity": self.identity,
+            "region": self.region,
             "registries": list(map(str, self.registries)),
             "secret_name": self.secret_name,
             "namespaces": None if self.namespaces is None else list(self.namespaces),
@@ -166,6 +169,7 @@ class Item:
             has_finalizer=item["has_finalizer"],
             reconcile_request=item["reconcile_request"],
             identity=item["identity"],
+            region=item["region"],
             registries=tuple(map(LoginRequest.parse, item["registries"])),
             secret_name=item["secret_name"],
             namespaces=None if namespaces is None else tuple(namespaces),

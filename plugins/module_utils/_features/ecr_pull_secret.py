@@ -18,6 +18,7 @@ from datetime import datetime, timezone
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
 from .._cluster.client import Cluster, KubernetesError, connect
+from .._contract.item import Item
 from .._contract.kinds import FINALIZER, POLICIES
 from .._contract.timestamps import format_time
 from .._reconcile import prune
@@ -97,7 +98,7 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
     now = datetime.now(timezone.utc)
     name = params["secret_name"] or (params["resource"] or {}).get("secret_name", "")
     try:
-        request = Request.of_item(params["resource"]) if params["resource"] else Request.of_options(params)
+        request = Request.of_item(_item(params["resource"])) if params["resource"] else Request.of_options(params)
         supply = Supply.of(params, request, now)
     except ValueError as invalid:
         return _result(name, Done(error={"reason": "InvalidOption", "msg": str(invalid)}), diff_mode)
@@ -106,6 +107,17 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
     except KubernetesError as error:
         done = Done(error={"reason": error.reason, "msg": str(error)})
     return _result(name, done, diff_mode)
+
+
+def _item(resource: dict) -> Item:
+    """Return the item in the option resource. Raises ValueError if it is none."""
+    try:
+        return Item.from_dict(resource)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            "resource: is not an item of the variable pull_secrets, as the inventory plugin "
+            f"kube_ecr.secrets.pull_secrets makes it ({type(error).__name__}: {error})"
+        ) from None
 
 
 def _connection(params: dict) -> dict:

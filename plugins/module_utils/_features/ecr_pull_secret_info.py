@@ -15,7 +15,9 @@ from datetime import datetime, timedelta, timezone
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
-from .._cluster.client import Cluster, KubernetesError, connect
+from .._cluster.client import Cluster, connect
+from .._cluster.errors import KubernetesError
+from .._contract import reasons
 from .._contract.grammar import check_secret_name
 from .._contract.kinds import CLUSTER_KIND, LEGACY_KIND
 from .._contract.ownership import (
@@ -179,7 +181,7 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
         name, namespaces, seconds = _checked(params)
         found = [Finding.of(each) for each in _listed(connect(params), name, namespaces)]
     except ValueError as invalid:
-        return _failure("InvalidOption", str(invalid))
+        return _failure(reasons.INVALID_OPTION, str(invalid))
     except KubernetesError as error:
         return _failure(error.reason, str(error))
     now = datetime.now(timezone.utc)

@@ -11,8 +11,11 @@ from ansible.module_utils.basic import env_fallback
 
 from .._aws.access import check_external_id, check_role_arn, check_session_name
 from .._aws.authorizations import MalformedAnswer, from_answer
-from .._aws.client import SESSION_NAME, AWSError, Calls, Credentials, connect, get_authorization_tokens, partitions
+from .._aws.client import connect, get_authorization_tokens
+from .._aws.errors import AWSError
 from .._aws.registries import PUBLIC_HOSTS, RegistryError, host_of, token_call
+from .._aws.session import SESSION_NAME, Calls, Credentials, partitions
+from .._contract import reasons
 from .._contract.grammar import check_region, check_registries
 from .runtime import Feature
 
@@ -65,7 +68,7 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
     except AWSError as error:
         result = _result([], [_error(None, error.reason, str(error))])
     except ValueError as error:
-        result = _result([], [_error(None, "InvalidOption", str(error))])
+        result = _result([], [_error(None, reasons.INVALID_OPTION, str(error))])
     return {**result, "calls": calls.told()}
 
 
@@ -96,7 +99,7 @@ def _authorize(session, entries: list[str]) -> dict:
         try:
             calls[entry] = session.reached(token_call(entry, session.region or "", partitions()))
         except RegistryError as error:
-            errors.append(_error(entry, "InvalidRegistry", f"registries: {error}"))
+            errors.append(_error(entry, reasons.INVALID_REGISTRY, f"registries: {error}"))
     answers = get_authorization_tokens(session, dict.fromkeys(calls.values()))
     now = datetime.now(timezone.utc)
     authorizations = []
@@ -108,7 +111,7 @@ def _authorize(session, entries: list[str]) -> dict:
         try:
             authorizations.append(from_answer(answer, entry, now).as_dict())
         except MalformedAnswer as error:
-            errors.append(_error(entry, "MalformedAnswer", str(error)))
+            errors.append(_error(entry, reasons.MALFORMED_ANSWER, str(error)))
     return _result(authorizations, errors)
 
 

@@ -8,16 +8,18 @@ so that nothing is resolved that is not allowed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
-from .._aws import access as _access
-from .._aws import identity as _identity
 from .._aws.access import Access, Keys, KubernetesObject
-from .._aws.identity import CredentialsError, Identity, WebIdentity
-from .._cluster.client import Cluster, KubernetesError
-from .._contract.errors import ResourceError
+from .._aws.access import parse as parse_access
+from .._aws.identity import CredentialsError, Identity, WebIdentity, session_name
+from .._aws.identity import resolve as resolve_identity
+from .._cluster.client import Cluster
+from .._cluster.errors import KubernetesError
+from .._contract.errors import SpecError
 
 PARALLEL = 16
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html: the client ID of the provider.
@@ -32,27 +34,27 @@ class Settings:
     endpoint_url: str | None = None
 
 
-def identities(
-    cluster: Cluster, resources: Iterable[dict], settings: Settings
-) -> list[Identity | ResourceError | CredentialsError | KubernetesError]:
-    """Return for each custom resource the identity that it uses, or why it has none.
+def resolve_all(
+    cluster: Cluster, resources: Iterable[tuple[Mapping[str, Any], str]], settings: Settings
+) -> list[Identity | SpecError | CredentialsError | KubernetesError]:
+    """Return for each custom resource, given with its region, the identity that it uses, or why it has none.
 
     What resources refer to is read once each, and side by side.
     """
-    accesses = [_parsed(resource) for resource in resources]
-    needed = {need: None for access in accesses if isinstance(access, Access) for need in access.needs()}
+    accesses = [(_access_of(resource), region) for resource, region in resources]
+    needed = {need: None for access, _region in accesses if isinstance(access, Access) for need in access.needs()}
     if needed:
         with ThreadPoolExecutor(min(PARALLEL, len(needed))) as pool:
             objects = dict(zip(needed, pool.map(lambda need: _read(cluster, need), needed)))
     else:
         objects = {}
-    return [_resolved(access, objects, settings) for access in accesses]
+    return [_resolved(access, region, objects, settings) for access, region in accesses]
 
 
-def _parsed(resource: dict) -> Access | ResourceError:
+def _access_of(resource: Mapping[str, Any]) -> Access | SpecError:
     try:
-        return _access.parse(resource)
-    except ResourceError as error:
+        return parse_access(resource)
+    except SpecError as error:
         return error
 
 
@@ -64,32 +66,35 @@ def _read(cluster: Cluster, need: KubernetesObject) -> dict | KubernetesError | 
 
 
 def _resolved(
-    access: Access | ResourceError, objects: dict[KubernetesObject, dict | KubernetesError | None], settings: Settings
-) -> Identity | ResourceError | CredentialsError | KubernetesError:
-    if isinstance(access, ResourceError):
+    access: Access | SpecError,
+    region: str,
+    objects: Mapping[KubernetesObject, dict | KubernetesError | None],
+    settings: Settings,
+) -> Identity | SpecError | CredentialsError | KubernetesError:
+    if isinstance(access, SpecError):
         return access
     for need in access.needs():
         if isinstance(objects[need], KubernetesError):
             return objects[need]
     try:
-        return _identity.resolve(access, objects, settings.allowed, settings.endpoint_url)
+        return resolve_identity(access, region, objects, settings.allowed, settings.endpoint_url)
     except CredentialsError as error:
         return error
 
 
-def credentials(cluster: Cluster, resource: dict, settings: Settings) -> dict[str, str]:
+def credentials(cluster: Cluster, resource: Mapping[str, Any], settings: Settings) -> dict[str, str]:
     """Return the options of ecr_token that make it call AWS as the identity of a custom resource does.
 
-    Raises ResourceError, CredentialsError or KubernetesError.
+    The region is an option of its own. Raises SpecError, CredentialsError or KubernetesError.
     """
-    (identity,) = identities(cluster, [resource], settings)
+    (identity,) = resolve_all(cluster, [(resource, "")], settings)
     if isinstance(identity, Exception):
         raise identity
     options = {
         **_source_options(cluster, identity.source),
         "role_arn": identity.role_arn,
         "external_id": identity.external_id if identity.role_arn else None,
-        "role_session_name": _identity.session_name(resource),
+        "role_session_name": session_name(resource),
     }
     return {name: value for name, value in options.items() if value is not None}
 

@@ -1,6 +1,6 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What already stands in the cluster for the resources of a batch: looked up once, for all of them.
+"""What the cluster holds for the items of a batch: looked up once, for all of them.
 
 By it the inventory knows which resources want a new token at all, and the play what is to be written, removed or left.
 Of Secrets the metadata is asked for and nothing else. What cannot be listed for want of a right is not known (None):
@@ -9,78 +9,92 @@ then the play looks at each target itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from itertools import chain, product
 
-from .._cluster.client import Cluster, KubernetesError
-from .._contract.ownership import OWNER_LABEL
-from .._contract.targets import Names
+from .._cluster.client import Cluster
+from .._cluster.errors import KubernetesError
+from .._contract.item import Item, NamespacedName, Observed
+from .._contract.ownership import OWNER_LABEL, SHARED, entries_of, owner_of
 from .._reconcile.request import wanted_of
-from .._secret import image_pull_secrets, merge, pull_secret
-from .._secret.pull_secret import Held
-from .._secret.shared_entries import SHARED
+from .._secret import image_pull_secrets, merge
+from .._secret.pull_secret import Held, Wanted
 
 # Each UID has 36 characters, and the path of a request has its limits with the API server and proxies.
 UIDS_A_CALL = 50
 
 
-def namespaces(cluster: Cluster) -> dict[str, Mapping[str, str]]:
+def namespaces_of(cluster: Cluster) -> dict[str, Mapping[str, str]]:
     """Return the labels of the namespaces of the cluster by name. Raises KubernetesError."""
-    return {each["name"]: each.get("labels") or {} for each in cluster.list_metadata("namespaces")}
+    return {metadata["name"]: metadata.get("labels") or {} for metadata in cluster.list_metadata("namespaces")}
 
 
-def complete(cluster: Cluster, items: list[dict], now: datetime, namespaces: Collection[str] = ()) -> None:
-    """Fill in what stands for items of the inventory: secrets, sibling, due and accounts. Raises KubernetesError.
+def observe(cluster: Cluster, items: list[Item], now: datetime, namespaces: Collection[str] = ()) -> list[Observed]:
+    """Return what the cluster holds for each item. Raises KubernetesError.
 
     namespaces are those outside which no item has anything, and nothing is looked up; without any, it is the cluster.
     """
     places = namespaces or ("",)
     secrets = _secrets(cluster, items, places) if items else []
-    needy = [each for each in items if each["service_accounts"] or each["has_finalizer"]]
+    by_uid = None if secrets is None else _by_uid(secrets)
+    needy = [item for item in items if item.service_accounts or item.has_finalizer]
     accounts = _unless_forbidden(lambda: chain(*map(cluster.list_service_accounts, places))) if needy else []
-    for item in items:
-        held = None if secrets is None else _held(item, secrets)
-        sibling = _sibling(item, held or [], now)
-        item["secrets"] = None if held is None else [each.as_dict() for each in held]
-        item["sibling"] = {"namespace": sibling.namespace, "name": sibling.name} if sibling else None
-        item["due"] = bool(
-            item["namespaces"]
-            and item["state"] == "present"
-            and not item["suspended"]
-            and not item["error"]
-            and not (sibling and sibling.is_fresh(now, wanted_of(item)))
-        )
-        item["accounts"] = None if accounts is None else _accounts(item, accounts)
+    return [_observed(item, by_uid, accounts, now) for item in items]
 
 
-def _secrets(cluster: Cluster, items: Iterable[dict], places: Collection[str]) -> list[dict] | None:
+def _observed(
+    item: Item, by_uid: Mapping[str, list[dict]] | None, accounts: list[dict] | None, now: datetime
+) -> Observed:
+    wanted = wanted_of(item)
+    held = None if by_uid is None else _held(wanted, by_uid.get(item.owner.uid, ()))
+    source = source_secret(wanted, held or (), now)
+    is_served = item.namespaces and not (item.is_absent or item.suspended or item.error)
+    return Observed(
+        secrets=None if held is None else tuple(secret.as_dict() for secret in held),
+        source_secret=NamespacedName(source.namespace, source.name) if source else None,
+        accounts=None if accounts is None else tuple(_accounts(item, accounts)),
+        is_due=bool(is_served and not (source and source.is_fresh(now, wanted))),
+    )
+
+
+def _secrets(cluster: Cluster, items: Iterable[Item], places: Collection[str]) -> list[dict] | None:
     """Return the metadata of the Secrets that have our label; without the right to list all, of those of the names.
 
     places are the namespaces to look into, an empty one for all.
     """
-    owners = [SHARED, *(item["owner"]["uid"] for item in items)]
+    owners = [SHARED, *(item.owner.uid for item in items)]
     chunks = [owners[start : start + UIDS_A_CALL] for start in range(0, len(owners), UIDS_A_CALL)]
     found = _unless_forbidden(
         lambda: (
-            each
+            metadata
             for chunk, place in product(chunks, places)
-            for each in cluster.list_metadata("secrets", f"{OWNER_LABEL} in ({','.join(chunk)})", namespace=place)
+            for metadata in cluster.list_metadata("secrets", f"{OWNER_LABEL} in ({','.join(chunk)})", namespace=place)
         )
     )
     if found is not None:
         return found
-    names = sorted({item["secret_name"] for item in items if item["secret_name"]})
+    names = sorted({item.secret_name for item in items if item.secret_name})
     return _unless_forbidden(
         lambda: (
-            each
+            metadata
             for name, place in product(names, places)
-            for each in cluster.list_metadata("secrets", field_selector=f"metadata.name={name}", namespace=place)
+            for metadata in cluster.list_metadata("secrets", field_selector=f"metadata.name={name}", namespace=place)
         )
     )
 
 
-def _unless_forbidden(listed) -> list[dict] | None:
+def _by_uid(secrets: Iterable[dict]) -> Mapping[str, list[dict]]:
+    """Return the Secrets by the UIDs of the resources that they belong to, or that have an entry on them."""
+    by_uid: dict[str, list[dict]] = defaultdict(list)
+    for metadata in secrets:
+        for uid in {owner_of(metadata) or None, *entries_of(metadata)} - {None}:
+            by_uid[uid].append(metadata)
+    return by_uid
+
+
+def _unless_forbidden(listed: Callable[[], Iterable[dict]]) -> list[dict] | None:
     try:
         return list(listed())
     except KubernetesError as error:
@@ -89,33 +103,29 @@ def _unless_forbidden(listed) -> list[dict] | None:
         raise
 
 
-def _held(item: dict, secrets: Iterable[dict]) -> list[Held]:
-    wanted = wanted_of(item)
+def _held(wanted: Wanted, secrets: Iterable[dict]) -> list[Held]:
+    uid = wanted.owner.uid if wanted.owner else ""
     found = []
     for metadata in secrets:
-        if pull_secret.is_marked(metadata, wanted.owner):
-            found.append(Held.of(metadata, wanted))
-        else:
-            shared = merge.held(metadata, wanted, wanted.owner.uid)
-            found += [shared] if shared else []
+        # A Secret that is its own has what others put in besides, so that counts first.
+        held = Held.of(metadata, wanted) if owner_of(metadata) == uid else merge.held(metadata, wanted, uid)
+        if held:
+            found.append(held)
     return found
 
 
-def _sibling(item: dict, held: Iterable[Held], now: datetime) -> Held | None:
-    """Return the Secret from which others can have their logins: of those that have all, the one to last longest."""
-    wanted = wanted_of(item)
-    able = [each for each in held if each.lives(now) and set(wanted.entries) <= set(each.entries)]
-    return max(able, key=lambda each: (each.is_fresh(now, wanted), each.renew_after, each.namespace), default=None)
+def source_secret(wanted: Wanted, held: Iterable[Held], now: datetime) -> Held | None:
+    """Return the Secret that others can be copied from: of those that have all logins, the one to last longest."""
+    able = [secret for secret in held if secret.lives(now) and set(wanted.entries) <= set(secret.entries)]
+    order = lambda secret: (secret.is_fresh(now, wanted), secret.renew_after, secret.namespace)  # noqa: E731
+    return max(able, key=order, default=None)
 
 
-def _accounts(item: dict, accounts: Iterable[dict]) -> list[dict]:
-    """Return the service accounts that are not as the resource wants them."""
-    targets = set(item["namespaces"] or ()) if item["state"] == "present" else set()
-    names, found = Names.of_service_accounts(item["service_accounts"]), []
+def _accounts(item: Item, accounts: Iterable[dict]) -> Iterable[NamespacedName]:
+    """Yield the service accounts that are not as the resource wants them."""
+    targets = set(item.namespaces or ()) if not item.is_absent else set()
     for account in accounts:
-        metadata = account["metadata"]
-        is_wanted = metadata["namespace"] in targets and names.matches(metadata["name"])
-        name = item["secret_name"] if is_wanted else None
-        if image_pull_secrets.patch(account, item["owner"]["uid"], name):
-            found.append({"namespace": metadata["namespace"], "name": metadata["name"]})
-    return found
+        namespace, name = account["metadata"]["namespace"], account["metadata"]["name"]
+        is_wanted = namespace in targets and item.service_accounts.matches(name)
+        if image_pull_secrets.patch(account, item.owner.uid, item.secret_name if is_wanted else None):
+            yield NamespacedName(namespace, name)

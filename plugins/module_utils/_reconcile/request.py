@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from .._aws.authorizations import Authorization, from_options
 from .._contract.grammar import check_namespaces, check_secret_name
+from .._contract.item import Item, NamespacedName
 from .._contract.resource import check_template
 from .._contract.targets import Names
 from .._secret.pull_secret import Held, Logins, Owner, Wanted
@@ -99,42 +100,43 @@ class Request:
         )
 
     @classmethod
-    def of_item(cls, item: Mapping) -> Request:
+    def of_item(cls, item: Item) -> Request:
         """Return what an item of the inventory asks for."""
-        wanted = wanted_of(item)
-        secrets = item["secrets"]
-        accounts = item["accounts"]
-        held = None if secrets is None else [Held.from_dict(each) for each in secrets]
+        observed = item.observed
+        held = None if observed.secrets is None else [Held.from_dict(secret) for secret in observed.secrets]
         # What is suspended counts as not understood: nothing is written, and nothing removed, but all can be undone.
-        is_idle = item["namespaces"] is None or (item["suspended"] and item["state"] != "absent")
+        is_idle = item.suspended and not item.is_absent
         return cls(
-            wanted,
-            namespaces=None if is_idle else tuple(item["namespaces"]),
-            service_accounts=Names.of_service_accounts(item["service_accounts"]),
-            policy=item["existing_secret_policy"],
-            is_absent=item["state"] == "absent",
-            is_orphaned=item["deletion_policy"] == "Orphan",
-            is_due=item["due"],
-            known=None if held is None else {Place(each.namespace, each.name): each for each in held},
-            sibling=Place(**item["sibling"]) if item["sibling"] else None,
-            accounts=None if accounts is None else tuple(Place(**each) for each in accounts),
-            has_finalizer=item["has_finalizer"],
-            error=item["error"],
+            wanted_of(item),
+            namespaces=None if is_idle else item.namespaces,
+            service_accounts=item.service_accounts,
+            policy=item.existing_secret_policy,
+            is_absent=item.is_absent,
+            is_orphaned=item.deletion_policy == "Orphan",
+            is_due=observed.is_due,
+            known=None if held is None else {Place(secret.namespace, secret.name): secret for secret in held},
+            sibling=_place(observed.source_secret),
+            accounts=None if observed.accounts is None else tuple(map(_place, observed.accounts)),
+            has_finalizer=item.has_finalizer,
+            error=item.error.as_dict() if item.error else None,
         )
 
 
-def wanted_of(item: Mapping) -> Wanted:
+def _place(name: NamespacedName | None) -> Place | None:
+    return Place(name.namespace, name.name) if name else None
+
+
+def wanted_of(item: Item) -> Wanted:
     """Return the Secret that an item of the inventory asks for."""
-    seconds = item["refresh_interval"]
     return Wanted(
-        name=item["secret_name"],
-        owner=Owner(**item["owner"]),
-        identity=item["identity"],
-        entries=tuple(sorted(item["registries"])),
-        labels=item["labels"],
-        annotations=item["annotations"],
-        refresh_interval=None if seconds is None else timedelta(seconds=seconds),
-        nudge=item["nudge"],
+        name=item.secret_name,
+        owner=Owner(**item.owner.as_dict()),
+        identity=item.identity,
+        entries=tuple(sorted(map(str, item.registries))),
+        labels=item.labels,
+        annotations=item.annotations,
+        refresh_interval=item.refresh_interval,
+        nudge=item.reconcile_request,
     )
 
 

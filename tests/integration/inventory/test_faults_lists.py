@@ -16,7 +16,9 @@ from kubernetes.client import Configuration
 from kubernetes.config import incluster_config
 from urllib3.util import retry
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client as _kube
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.connection import RETRY_AFTER_LIMIT
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
 from kube_ecr_runner.cluster import client as kube
 from kube_ecr_runner.cluster import sources
 from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
@@ -49,12 +51,12 @@ def lists(
     (own,) = cluster.namespaces("own")
     for name in NAMES:
         cluster.create(pull_secret(name, principal, namespace=own))
-    monkeypatch.setattr(_kube, "READ_TIMEOUT", 0.3)
+    monkeypatch.setattr(client, "READ_TIMEOUT", 0.3)
     monkeypatch.setitem(kube.Cluster._send.__kwdefaults__, "timeout", urllib3.Timeout(connect=5, read=0.3))
-    for each in (_kube, kube):
+    for each in (client, kube):
         monkeypatch.setattr(each, "PAGE", 2)
     if request.param == "module":
-        return lambda: list(_kube.connect({"kubeconfig": str(proxy.kubeconfig)}).list_resources(NAMESPACED))
+        return lambda: list(client.connect({"kubeconfig": str(proxy.kubeconfig)}).list_resources(NAMESPACED))
     source = sources.resources_of(NAMESPACED_KIND)
     pages = kube.Cluster.connect(str(proxy.kubeconfig), None).list_pages
     return lambda: [each for page in pages(source) for each in page["items"]]
@@ -80,7 +82,7 @@ def test_a_fault_that_passes_costs_no_object(
     assert names(lists()) == NAMES
     assert proxy.count("GET", LIST) == 2 + times
     assert proxy.count("GET", f"{LIST}.*limit=2") == 2 + times
-    assert max(pauses, default=0) <= _kube.RETRY_AFTER_LIMIT
+    assert max(pauses, default=0) <= RETRY_AFTER_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_a_fault_that_stays_is_an_error(
     proxy: APIProxy, lists: Lists, fault: Answer | How, reason: str, words: str
 ) -> None:
     proxy.fault(fault, "GET", "continue=")
-    with pytest.raises((kube.KubernetesError, _kube.KubernetesError), match=words) as caught:
+    with pytest.raises((kube.KubernetesError, KubernetesError), match=words) as caught:
         lists()
     assert caught.value.reason == reason
     assert "canary" not in str(caught.value)
@@ -145,9 +147,9 @@ def pod(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(kube, "RELOAD_SECONDS", 0.0)
     # kubernetes.core leaves what it read there.
     monkeypatch.setattr(Configuration, "_default", None)
-    _kube._connect.cache_clear()
+    client._connect.cache_clear()
     yield own, token
-    _kube._connect.cache_clear()
+    client._connect.cache_clear()
 
 
 def test_the_token_of_a_pod_may_end_in_a_newline_be_gone_for_a_moment_and_be_another(
@@ -156,7 +158,7 @@ def test_the_token_of_a_pod_may_end_in_a_newline_be_gone_for_a_moment_and_be_ano
     own, token = pod
     good = token.read_text().strip()
     source = sources.objects_named("ServiceAccount", "", own)
-    runner, module = kube.Cluster.connect(None, None), _kube.connect({})
+    runner, module = kube.Cluster.connect(None, None), client.connect({})
 
     def listed() -> list[list[str]]:
         return [names(next(runner.list_pages(source))["items"]), names(list(module.list_service_accounts(own)))]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client as _kube
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.own_secret import Serving
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins, Wanted
@@ -162,9 +163,9 @@ def test_a_secret_that_appears_between_read_and_write_is_not_overwritten(cluster
     now = datetime.now(UTC)
     logins = Logins.of([Authorization(HOST, "AWS", CANARY, now + timedelta(hours=12), HOST)], now)
     request = Request(Wanted("ecr-login", None, entries=(HOST,)), (namespace,))
-    backend = _kube.connect({"kubeconfig": cluster.kubeconfig})
+    backend = client.connect({"kubeconfig": cluster.kubeconfig})
     serving = Serving(backend, request, logins, None, None, now, dry_run=False)
-    with pytest.raises(_kube.KubernetesError) as refusal:
+    with pytest.raises(KubernetesError) as refusal:
         serving.write(namespace, None, None, logins)
     assert refusal.value.status == 409
     assert cluster.secret(namespace) == before

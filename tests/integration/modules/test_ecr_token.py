@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import client as _aws
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import session
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_token import FEATURE
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
@@ -333,12 +333,12 @@ def test_what_is_no_answer_of_aws_is_an_error(aws: AWSEndpoint, principal: Princ
 def test_a_call_that_is_never_answered_ends(
     aws: AWSEndpoint, principal: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_aws, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(session, "READ_TIMEOUT", 0.1)
     aws.hang()
     options = dict.fromkeys(FEATURE.argument_spec) | keys(principal, endpoint_url=aws.url)
     result = FEATURE.run(options | {"role_session_name": "test"}, False, False)
     assert result["errors"][0]["reason"] == "TimedOut"
-    assert aws.count("GetAuthorizationToken") == _aws.ATTEMPTS
+    assert aws.count("GetAuthorizationToken") == session.ATTEMPTS
 
 
 @pytest.mark.parametrize(

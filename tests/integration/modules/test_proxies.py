@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client as _kube
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_token import FEATURE
 from kube_ecr_runner.cluster import client as kube
 from kube_ecr_runner.cluster import sources
@@ -40,8 +40,8 @@ def list_as_runner(kubeconfig: Path) -> list[dict]:
 
 
 def list_as_module(kubeconfig: Path) -> list[dict]:
-    _kube._connect.cache_clear()  # which does not look at the environment
-    return list(_kube.connect({"kubeconfig": str(kubeconfig)}).list_resources(NAMESPACED))
+    client._connect.cache_clear()  # which does not look at the environment
+    return list(client.connect({"kubeconfig": str(kubeconfig)}).list_resources(NAMESPACED))
 
 
 @pytest.mark.parametrize("list_resources", [list_as_runner, list_as_module])

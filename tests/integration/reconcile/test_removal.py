@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client as _kube
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
 from tests.support.cluster.placement import (
@@ -260,14 +261,14 @@ def test_a_finalizer_is_set_and_taken_away_only_on_the_resource_that_was_read(
     """The calls by themselves: for one that was deleted and made again, and for one that is gone."""
     cluster.apply(placed("app", principal, ["default"]))
     metadata = cluster.resource("ClusterAWSECRImagePullSecret", "app")["metadata"]
-    api = _kube.connect({"kubeconfig": cluster.kubeconfig})
+    api = client.connect({"kubeconfig": cluster.kubeconfig})
     owner = {"kind": "ClusterAWSECRImagePullSecret", "namespace": "", "name": "app", "uid": metadata["uid"]}
     for _twice in range(2):
         api.set_finalizer(owner, FINALIZER, is_wanted=True)
         assert finalizers(cluster, "app") == [FINALIZER]
     for changes in ({"uid": "another"}, {"name": "gone"}):
         other = {**owner, **changes}
-        with pytest.raises(_kube.KubernetesError) as refusal:
+        with pytest.raises(KubernetesError) as refusal:
             api.set_finalizer(other, FINALIZER, is_wanted=True)
         assert refusal.value.status == 404
         api.set_finalizer(other, FINALIZER, is_wanted=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client as _kube
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import Place
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
@@ -144,11 +145,11 @@ def test_a_service_account_that_changes_between_read_and_write_loses_nothing(
     """The moment cannot be hit from outside, so somebody writes when it has been read; once, and then each time."""
     (team,) = cluster.namespaces("team")
     make_account(cluster, team, "builder", {"name": "z"})
-    api = _kube.connect({"kubeconfig": cluster.kubeconfig})
+    api = client.connect({"kubeconfig": cluster.kubeconfig})
     stale = api.read_object("ServiceAccount", team, "builder")
     assert stale is not None
     cluster.kubectl("annotate", "serviceaccount", "builder", "-n", team, "example.com/x=1")
-    with pytest.raises(_kube.KubernetesError) as refusal:
+    with pytest.raises(KubernetesError) as refusal:
         api.patch_object(
             "ServiceAccount", team, "builder", image_pull_secrets.patch(stale, "u", "s") or {}, dry_run=False
         )

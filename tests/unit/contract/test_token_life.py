@@ -1,4 +1,4 @@
-"""How old a token may become, and which texts of spec.refreshInterval say so."""
+"""How old a token may become."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.durations import check_interval
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.errors import ResourceError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.token_life import due_at, issued_at
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -38,37 +36,3 @@ def test_times_at_the_ends_of_the_calendar_raise_nothing(at: datetime) -> None:
     for expires_at, renew_after in ((at, NOW), (NOW, at), (at, at)):
         issued_at(expires_at, renew_after)
         due_at(expires_at, renew_after, 12 * HOURS)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("1m", 60), ("60s", 60), ("90m", 5400), ("1h30m", 5400), ("0h5m", 300), ("12h", 43200)]
-)
-def test_durations_are_those_of_go(text: str, seconds: int) -> None:
-    assert check_interval(text, "spec.refreshInterval") == timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "6",
-        "6 h",
-        "6H",
-        "-6h",
-        "1.5h",
-        "30m1h",
-        "1d",
-        "59s",
-        "12h1s",
-        "99999h",
-        "100000h",
-        "6h\n",
-        "{{ 6 }}h",
-        6,
-        True,
-    ],
-    ids=repr,
-)
-def test_what_is_no_duration_is_refused_by_name(text: object) -> None:
-    with pytest.raises(ResourceError, match=r"^spec.refreshInterval: .* is not a duration such as 6h, 90m or 1h30m"):
-        check_interval(text, "spec.refreshInterval")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import client as _aws
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.errors import ALIASES
 from kube_ecr_runner.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parents[3]
@@ -29,7 +29,7 @@ _WORDS = """
     Version Warning
 """
 # What AWS calls something that we give another name.
-OTHERS = {*re.findall(r"\w+", _WORDS), *(_aws._ALIASES.keys() - set(_aws._ALIASES.values()))}
+OTHERS = {*re.findall(r"\w+", _WORDS), *(ALIASES.keys() - set(ALIASES.values()))}
 
 
 def constants(paths: list[Path]) -> Iterator[str]:

@@ -161,7 +161,7 @@ class Result:
             accounts=accounts,
             removed=removed,
             is_undo=item.get("state") == "absent",
-            nudge=_text(item.get("nudge")),
+            nudge=_text(item.get("reconcile_request")),
         )
         return replace(result, problem=_problem(answer, item, result))
 

@@ -7,8 +7,9 @@ from base64 import b64encode
 import pytest
 from botocore import exceptions as botocore_exceptions
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import client as _aws
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import client, errors
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.registries import TokenCall
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.session import Calls, Credentials, Session
 
 CANARY = "canary-key"
 ROLE = "arn:aws:iam::111122223333:role/path/reader"
@@ -71,8 +72,8 @@ def test_an_answer_of_aws(error: botocore_exceptions.ClientError, reason: str, w
     assert CANARY not in str(told)
 
 
-def raised(error: Exception, remedy: str = "") -> _aws.AWSError:
-    with pytest.raises(_aws.AWSError) as caught, _aws._told(CALL, " in eu-west-1", remedy):
+def raised(error: Exception, remedy: str = "") -> errors.AWSError:
+    with pytest.raises(errors.AWSError) as caught, errors.translated(CALL, " in eu-west-1", remedy):
         raise error
     return caught.value
 
@@ -112,19 +113,19 @@ def test_an_endpoint_of_the_environment_is_not_used_with_explicit_keys(monkeypat
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ambient.example")
     keys = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "secret"}
     for credentials, endpoint in (
-        (_aws.Credentials(region="eu-west-1", **keys), "https://{}.eu-west-1.amazonaws.com"),
-        (_aws.Credentials(region="eu-west-1", web_identity_token="x"), "https://{}.eu-west-1.amazonaws.com"),
-        (_aws.Credentials(region="eu-west-1"), "http://ambient.example"),
-        (_aws.Credentials(region="eu-west-1", endpoint_url="http://given.example", **keys), "http://given.example"),
+        (Credentials(region="eu-west-1", **keys), "https://{}.eu-west-1.amazonaws.com"),
+        (Credentials(region="eu-west-1", web_identity_token="x"), "https://{}.eu-west-1.amazonaws.com"),
+        (Credentials(region="eu-west-1"), "http://ambient.example"),
+        (Credentials(region="eu-west-1", endpoint_url="http://given.example", **keys), "http://given.example"),
     ):
-        session = _aws.Session(credentials, _aws.Calls())
+        session = Session(credentials, Calls())
         assert session.client("ecr").meta.endpoint_url == endpoint.format("api.ecr")
         assert session.client("sts").meta.endpoint_url == endpoint.format("sts")
 
 
 def test_the_endpoint_of_a_call_is_of_the_kind_of_its_hosts() -> None:
     keys = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "secret"}
-    session = _aws.Session(_aws.Credentials(region="eu-west-1", **keys), _aws.Calls())
+    session = Session(Credentials(region="eu-west-1", **keys), Calls())
     for call, words in (
         (TokenCall("ecr", "us-east-1"), ["us-east-1", "api.ecr.", ".amazonaws.com"]),
         (TokenCall("ecr", "us-east-1", fips=True), ["us-east-1", "ecr-fips.", ".amazonaws.com"]),
@@ -132,7 +133,7 @@ def test_the_endpoint_of_a_call_is_of_the_kind_of_its_hosts() -> None:
         (TokenCall("ecr", "cn-north-1"), ["cn-north-1", ".amazonaws.com.cn"]),
         (TokenCall("ecr-public", "us-east-1"), ["api.ecr-public.us-east-1.amazonaws.com"]),
     ):
-        url = session.client(call.service, call.region, **_aws._endpoint(call)).meta.endpoint_url
+        url = session.client(call.service, call.region, **client._endpoint(call)).meta.endpoint_url
         assert all(word in url for word in words), url
 
 
@@ -149,6 +150,6 @@ TOKEN = ".".join(["x", b64encode(b'{"iss": "https://issuer", "sub": "me", "aud":
     ],
 )
 def test_what_has_to_trust_a_web_identity_is_said(token: str, words: str) -> None:
-    told = raised(client_error("AccessDenied", "Not authorized"), _aws._trust_wanted(ROLE, token))
+    told = raised(client_error("AccessDenied", "Not authorized"), errors.trust_wanted(ROLE, token))
     assert words in str(told)
     assert "canary" not in str(told)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.client import partitions
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.registries import (
     RegistryError,
     TokenCall,
     answers,
     token_call,
 )
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.session import partitions
 
 ACCOUNT = "111122223333"
 

@@ -10,7 +10,7 @@ from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Origin, Outcome, Result, Step
 
 OWNER = {"kind": "AWSECRImagePullSecret", "namespace": "a", "name": "ecr", "uid": "u", "generation": 2}
-ITEM = {"owner": OWNER, "state": "present", "namespaces": ["a"], "nudge": "now", "error": None}
+ITEM = {"owner": OWNER, "state": "present", "namespaces": ["a"], "reconcile_request": "now", "error": None}
 NAMESPACE = {"namespace": "a", "state": "created", "reason": "", "msg": "", "expires_at": "2026-02-01T00:00:00Z"}
 ANSWER = {
     "changed": True,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import items as _items
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import observe as _survey
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.item import (
+    finalizer_error,
+    item_of,
+    needs_namespaces,
+    superseded,
+)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.observe import observe, source_secret
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, wanted_of
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -39,12 +46,14 @@ def with_access(**changes: object) -> dict:
     return resource
 
 
-def item(resource: dict) -> dict:
-    return _items.item(resource, None)
+def item(resource: dict) -> Item:
+    return item_of(resource, None)
 
 
 def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
-    assert item(cluster_resource()) == {
+    told = item(cluster_resource())
+    assert Item.from_dict(told.as_dict()) == told
+    assert told.as_dict() == {
         "reference": "ClusterAWSECRImagePullSecret/shared",
         "owner": {
             "api_version": "aws.zakariaamine.com/v1alpha2",
@@ -56,6 +65,7 @@ def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
         },
         "state": "present",
         "identity": "",
+        "region": "eu-west-1",
         "registries": ["eu-west-1"],
         "secret_name": "ecr-login",
         "namespaces": ["a", "b"],
@@ -65,10 +75,15 @@ def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
         "existing_secret_policy": "Fail",
         "deletion_policy": "Delete",
         "refresh_interval": None,
-        "nudge": "",
+        "reconcile_request": "",
         "suspended": False,
         "has_finalizer": False,
         "error": None,
+        "secrets": None,
+        "source_secret": None,
+        "accounts": None,
+        "due": False,
+        "connection": {},
     }
 
 
@@ -83,7 +98,7 @@ def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
 )
 def test_targets(resource: dict, namespaces: list[str]) -> None:
     told = item(resource)
-    assert (told["namespaces"], told["error"]) == (namespaces, None)
+    assert (told.namespaces, told.error) == (tuple(namespaces), None)
 
 
 def without_spec() -> dict:
@@ -143,28 +158,37 @@ def without_spec() -> dict:
 )
 def test_what_cannot_be_done_names_the_field_and_no_key(resource: dict, field: str) -> None:
     told = item(resource)
-    assert told["error"]["reason"] == "InvalidResource"
-    assert told["error"]["msg"].startswith(f"{field}: ")
+    assert told.error
+    assert told.error.reason == "InvalidResource"
+    assert told.error.message.startswith(f"{field}: ")
+    assert told.namespaces is None
     assert SECRET not in str(told)
     assert KEY_ID not in str(told)
+
+
+def test_policies_hold_for_the_clean_up_whatever_else_is_wrong() -> None:
+    for wrong in (with_access(region=""), cluster_resource(secretName="", awsAccess=None)):
+        wrong["spec"] |= {"deletionPolicy": "Orphan", "existingSecretPolicy": "Merge"}
+        told = item(wrong)
+        assert (told.deletion_policy, told.existing_secret_policy, bool(told.error)) == ("Orphan", "Merge", True)
 
 
 def test_hosts_of_others_are_tied_to_the_region_of_the_resource() -> None:
     """Resources of several regions share an identity, but a host that is none of AWS' says nothing of a region."""
     private, public, custom = "111122223333.dkr.ecr.us-east-1.amazonaws.com", "public.ecr.aws", "ecr.example.com:8443"
     told = item(cluster_resource(registries=[private, public, custom, private]))
-    assert told["registries"] == [private, public, f"{custom}@eu-west-1"]
-    assert item(cluster_resource(registries=[]))["registries"] == ["eu-west-1"]
+    assert list(map(str, told.registries)) == [private, public, f"{custom}@eu-west-1"]
+    assert list(map(str, item(cluster_resource(registries=[])).registries)) == ["eu-west-1"]
 
 
 def test_what_is_asked_for_beside_the_targets() -> None:
     template = {"labels": {"team": "a", "example.com/x": ""}, "annotations": {"note": "{{ 7*7 }}"}}
     spec = {"secretTemplate": template, "serviceAccounts": ["default", "build-*", "default"]}
     told = item(cluster_resource(**spec, existingSecretPolicy="Merge", deletionPolicy="Orphan"))
-    assert (told["labels"], told["annotations"]) == (template["labels"], template["annotations"])
-    assert told["service_accounts"] == ["default", "build-*"]
-    assert (told["existing_secret_policy"], told["deletion_policy"]) == ("Merge", "Orphan")
-    assert told["error"] is None
+    assert (told.labels, told.annotations) == (template["labels"], template["annotations"])
+    assert told.as_dict()["service_accounts"] == ["default", "build-*"]
+    assert (told.existing_secret_policy, told.deletion_policy) == ("Merge", "Orphan")
+    assert told.error is None
 
 
 EXISTING = {"team-a": {"tier": "prod"}, "team-b": {}, "ops": {"tier": "prod"}}
@@ -189,15 +213,15 @@ def test_targets_of_the_cluster_kind(
     spec: dict, existing: dict | None, needs: bool, namespaces: list[str] | None
 ) -> None:
     resource = cluster_resource(**spec)
-    assert _items.needs_namespaces(resource) is needs
-    assert _items.item(resource, existing)["namespaces"] == namespaces
+    assert needs_namespaces(resource) is needs
+    assert item_of(resource, existing).namespaces == (None if namespaces is None else tuple(namespaces))
 
 
 def test_one_that_is_being_deleted_is_to_be_undone() -> None:
     resource = cluster_resource()
     resource["metadata"] |= {"deletionTimestamp": "2026-01-31T12:00:00Z", "finalizers": ["other", f"{GROUP}/undo"]}
     told = item(resource)
-    assert (told["state"], told["has_finalizer"]) == ("absent", True)
+    assert (told.state, told.has_finalizer) == ("absent", True)
 
 
 @pytest.mark.parametrize(
@@ -206,18 +230,18 @@ def test_one_that_is_being_deleted_is_to_be_undone() -> None:
 )
 def test_nothing_in_the_namespace_of_the_runner_may_need_an_undo(field: str, value: object) -> None:
     told = item(namespaced_resource(**{field: value}))
-    assert _items.finalizer_trouble(told, "team-b") is None
-    assert _items.finalizer_trouble(told, "") is None
-    assert _items.finalizer_trouble(item(namespaced_resource()), "team-a") is None
-    assert f"spec.{field}: team-a is the namespace of the runner" in str(_items.finalizer_trouble(told, "team-a"))
-    assert _items.finalizer_trouble(item(cluster_resource(**{field: value})), "") is None
+    assert finalizer_error(told, "team-b") is None
+    assert finalizer_error(told, "") is None
+    assert finalizer_error(item(namespaced_resource()), "team-a") is None
+    assert f"spec.{field}: team-a is the namespace of the runner" in str(finalizer_error(told, "team-a"))
+    assert finalizer_error(item(cluster_resource(**{field: value})), "") is None
 
 
 def test_what_asks_for_a_new_token_is_told() -> None:
     resource = cluster_resource(refreshInterval="1h30m")
     resource["metadata"]["annotations"] = {f"{GROUP}/reconcile-at": "{{ 7*7 }}" + "x" * 500, "other": "y"}
     told = item(resource)
-    assert (told["refresh_interval"], told["nudge"]) == (5400, "{{ 7*7 }}" + "x" * 247)
+    assert (told.as_dict()["refresh_interval"], told.reconcile_request) == (5400, "{{ 7*7 }}" + "x" * 247)
 
 
 @pytest.mark.parametrize(
@@ -233,13 +257,13 @@ def test_what_is_suspended_is_told_unless_it_is_being_deleted(
 ) -> None:
     resource = cluster_resource(suspend=suspend)
     resource["metadata"] |= metadata
-    assert item(resource)["suspended"] is is_suspended
+    assert item(resource).suspended is is_suspended
 
 
 def test_a_suspended_successor_is_one_all_the_same() -> None:
     """Else suspending it would hand its Secrets to the resource that it took the place of."""
     legacy = cluster_resource() | {"kind": "AWSECRCredential"}
-    assert _items.superseded(legacy, [legacy, cluster_resource(suspend=True)])
+    assert superseded(legacy, [legacy, cluster_resource(suspend=True)])
 
 
 class Bare:
@@ -264,14 +288,15 @@ def test_nothing_is_asked_for_what_is_suspended_but_to_undo_it(
 ) -> None:
     """Where there is no namespace that is known, nothing is written, and nothing removed."""
     told = item(cluster_resource(suspend=suspend, serviceAccounts=["default"]))
-    _survey.complete(Bare(), [told], NOW)
-    request = Request.of_item({**told, "state": state})
+    (observed,) = observe(Bare(), [told], NOW)
+    request = Request.of_item(replace(told, state=state, observed=observed))
     assert (request.is_due, request.namespaces, request.is_understood) == (is_due, namespaces, namespaces is not None)
 
 
 def test_a_copy_is_made_of_the_secret_that_need_not_be_renewed() -> None:
     """However long another seems to last: its token is of a time to come, or older than what was asked for."""
-    told = item(cluster_resource(registries=[])) | {"nudge": "1"}
+    told = item(cluster_resource(registries=[]))
+    wanted = wanted_of(replace(told, reconcile_request="1"))
     hour = timedelta(hours=1)
 
     def held(namespace: str, ends: float, nudge: str = "1") -> Held:
@@ -279,4 +304,4 @@ def test_a_copy_is_made_of_the_secret_that_need_not_be_renewed() -> None:
         return Held(namespace, "ecr-login", "1", True, True, ("eu-west-1",), *times, nudge=nudge)
 
     choices = [held("fresh", 11), held("ahead", 30), held("old", 11.5, nudge="")]
-    assert _survey._sibling(told, choices, NOW) == choices[0]
+    assert source_secret(wanted, choices, NOW) == choices[0]

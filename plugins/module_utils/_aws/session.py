@@ -1,0 +1,194 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Credentials in use: a boto3 session that calls AWS with them, and how often it was called.
+
+What always holds: keys that are given win alone - nothing of the environment or of ~/.aws is mixed in but proxies, CA
+bundle and the choice of dual-stack or FIPS endpoints; every call ends (time-outs, bounded retries).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from .errors import reason_in, reason_of, translated
+from .registries import Partition, TokenCall
+
+try:
+    import boto3
+    import botocore.config
+    import botocore.loaders
+    import botocore.session
+except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
+    boto3 = None
+
+CONNECT_TIMEOUT = 5
+READ_TIMEOUT = 10
+ATTEMPTS = 3
+SESSION_NAME = "kube-ecr-secrets"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How to reach AWS: explicit keys, a web identity token with the role that it assumes, a profile, or else
+    boto3's own chain; and a role to assume on top of any of them. region is that of the calls to STS."""
+
+    region: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    web_identity_token: str | None = field(default=None, repr=False)
+    web_identity_role_arn: str | None = None
+    profile: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = field(default=None, repr=False)
+    role_session_name: str = SESSION_NAME
+    endpoint_url: str | None = None
+
+
+class Calls:
+    """What was asked of AWS and how it was answered, each attempt for itself; may be used in several threads.
+
+    Calls that boto3 makes by itself to find credentials (IRSA, SSO) are among them; those to the endpoints of
+    containers and instances go to no API of AWS, and are not.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def note(self, parsed_response: dict | None, exception: Exception | None, event_name: str, **_kwargs) -> None:
+        """Take botocore's event response-received.SERVICE.OPERATION, which tells of one attempt."""
+        operation = ":".join(event_name.split(".")[1:])
+        if exception is not None or parsed_response is None:
+            code = reason_of(exception)
+        else:
+            code = reason_in(parsed_response) if "Error" in parsed_response else "OK"
+        with self._lock:
+            self._counts[operation, code] += 1
+
+    def told(self) -> list[dict]:
+        """Return operation (such as ecr:GetAuthorizationToken), code (OK, or the reason) and count, sorted."""
+        with self._lock:
+            counts = sorted(self._counts.items())
+        return [{"operation": operation, "code": code, "count": count} for (operation, code), count in counts]
+
+
+class Session:
+    """Credentials in use; connect() gives it."""
+
+    def __init__(self, credentials: Credentials, calls: Calls) -> None:
+        """Nothing is called yet; what will be is noted in calls. Raises AWSError if there is no such profile."""
+        self._explicit = credentials.access_key is not None or credentials.web_identity_token is not None
+        self._endpoint_url = credentials.endpoint_url
+        self._keys = {
+            "aws_access_key_id": credentials.access_key,
+            "aws_secret_access_key": credentials.secret_key,
+            "aws_session_token": credentials.session_token,
+        }
+        botocore_session = _botocore_session(isolated=self._explicit)
+        botocore_session.register("response-received", calls.note)
+        with translated("session"):
+            self._session = boto3.session.Session(
+                botocore_session=botocore_session,
+                profile_name=credentials.profile,
+                region_name=credentials.region,
+            )
+
+    @property
+    def region(self) -> str | None:
+        """The region that was given, or else that of the environment or the profile."""
+        return self._session.region_name
+
+    def reached(self, call: TokenCall) -> TokenCall:
+        """Return the call that is made for this one: an endpoint that is given is the only one there is."""
+        return replace(call, fips=False, dual_stack=False) if self._endpoint_url else call
+
+    def client(self, service: str, region: str | None = None, **settings):
+        """Return a client of boto3 for a service, with the credentials of this session."""
+        config = botocore.config.Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            ignore_configured_endpoint_urls=self._explicit,
+            proxies={} if _is_direct(self._endpoint_url, getproxies().get("no", "")) else None,
+            **settings,
+        )
+        return self._session.client(
+            service, region_name=region, endpoint_url=self._endpoint_url, config=config, **self._keys
+        )
+
+    def assume(self, answer: dict) -> None:
+        """Go on with the temporary credentials in an answer of STS."""
+        keys = answer["Credentials"]
+        self._keys = {
+            "aws_access_key_id": keys["AccessKeyId"],
+            "aws_secret_access_key": keys["SecretAccessKey"],
+            "aws_session_token": keys["SessionToken"],
+        }
+
+
+def _is_direct(endpoint_url: str | None, no_proxy: str) -> bool:
+    """Return whether an endpoint is an address in a network that NO_PROXY names: botocore (1.44) knows names alone."""
+    try:
+        address = ipaddress.ip_address(urlsplit(endpoint_url or "").hostname or "")
+    except ValueError:
+        return False
+    return any(address in network for network in _networks(no_proxy))
+
+
+def _networks(no_proxy: str) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    for each in no_proxy.split(","):
+        try:
+            yield ipaddress.ip_network(each.strip(), strict=False)
+        except ValueError:
+            continue
+
+
+@lru_cache(maxsize=1)
+def partitions() -> tuple[Partition, ...]:
+    """Return the partitions of AWS, from botocore's data."""
+    data = _loader(None).load_data("partitions")
+    return tuple(
+        Partition(
+            each["id"], each["regionRegex"], each["outputs"]["dnsSuffix"], each["outputs"].get("dualStackDnsSuffix", "")
+        )
+        for each in data["partitions"]
+    )
+
+
+def _botocore_session(*, isolated: bool):
+    """Return a session of its own, for botocore's default one is shared, and keeps credentials.
+
+    An isolated one reads neither AWS_PROFILE nor the shared files: a profile that does not exist would otherwise
+    fail the call although keys are given (measured with botocore 1.44).
+    """
+    nothing = (None, None, None, None)
+    names = ("profile", "config_file", "credentials_file") if isolated else ()
+    session = botocore.session.Session(session_vars=dict.fromkeys(names, nothing))
+    # What older versions call by default, sts.amazonaws.com, gives sessions that newer regions refuse.
+    # https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html
+    session.set_config_variable("sts_regional_endpoints", "regional")
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+    return session
+
+
+@lru_cache(maxsize=4)
+def _loader(data_path: str | None):
+    """Return botocore's loader of models and endpoints, which keeps what it has read: 0.15 s for each session else."""
+    return botocore.loaders.create_loader(data_path)
+
+
+def load_ahead() -> None:
+    """Read what calls to STS, ECR and ECR Public need, for processes that are forked from this one."""
+    session = boto3.session.Session(
+        aws_access_key_id="-", aws_secret_access_key="-", botocore_session=_botocore_session(isolated=True)
+    )
+    for service in ("ecr", "ecr-public", "sts"):
+        session.client(service, region_name="us-east-1")

@@ -1,0 +1,64 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What became of a call to the API server, worded for a person."""
+
+from __future__ import annotations
+
+import json
+
+from .._contract import reasons
+from .._contract.errors import ApiError
+
+try:
+    import urllib3
+except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
+    urllib3 = None
+
+
+class KubernetesError(ApiError):
+    """A call to the API server came to nothing.
+
+    status is the HTTP status, 0 when there was no answer; reason a word in CamelCase (that of the API
+    server's Status where it sent one); the message says which call failed, and why, for a person.
+    """
+
+    def __init__(self, call: str, status: int, reason: str, text: str) -> None:
+        super().__init__(f"{call}: {reason}: {text}")
+        self.status = status
+        self.reason = reason
+        self.text = text
+
+
+def no_cluster(text: str) -> KubernetesError:
+    """Return the error of a kubeconfig or service account that cannot be used; text says why."""
+    return KubernetesError("read the kubeconfig", 0, reasons.NO_CLUSTER, first_line(text))
+
+
+def refusal(call: str, status: int, body: bytes) -> KubernetesError:
+    """Word an answer that is no success; one that is no Status (a proxy's HTML, say) is not quoted."""
+    try:
+        told = json.loads(body)
+        reason, text = str(told.get("reason") or ""), str(told["message"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason, text = "", f"the server answered with HTTP status {status}"
+    return KubernetesError(call, status, reason or f"HTTP{status}", first_line(text))
+
+
+def unreachable(error: Exception, host: str) -> str:
+    """Return why a request was not answered, with the remedy; the texts of urllib3 quote too much."""
+    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        error = error.reason
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return f"the TLS connection to {host} failed; check ca_cert and validate_certs"
+    if isinstance(error, ValueError):
+        return "the token cannot be sent; is it one?"
+    # A refused connection is a NewConnectionError, which urllib3 derives from a time-out.
+    refused = isinstance(error, urllib3.exceptions.NewConnectionError)
+    if not refused and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
+        return f"{host} did not answer in time"
+    return f"no connection to {host}; check kubeconfig, host and network"
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a text, cut to 500 characters."""
+    return text.strip().partition("\n")[0][:500]

@@ -1,0 +1,172 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From a custom resource to its item.
+
+Pure. No key is in an item, and its text stays data: a value that does not pass is only ever quoted in a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from .._contract import reasons
+from .._contract.durations import check_interval
+from .._contract.errors import ResourceError
+from .._contract.grammar import check_region, check_registries, check_secret_name
+from .._contract.item import ABSENT, PRESENT, Item, Owner
+from .._contract.kinds import CLUSTER_KIND, DELETION_POLICIES, LEGACY_KIND, POLICIES
+from .._contract.login_request import LoginRequest
+from .._contract.resource import (
+    check_template,
+    has_finalizer,
+    is_cluster_scoped,
+    is_deleting,
+    is_suspended,
+    reconcile_request_of,
+    reference,
+    spec_of,
+)
+from .._contract.result import ErrorResult
+from .._contract.targets import Names, Targets
+
+# The labels of the namespaces of the cluster by name, None where nobody listed them.
+Namespaces = Mapping[str, Mapping[str, str]]
+
+
+def item_of(resource: Mapping[str, Any], existing: Namespaces | None) -> Item:
+    """Return the item of a custom resource, with an error if the resource cannot be served as it is.
+
+    Fields are read in this order, and the first that cannot be used ends it: what comes after it stays at its default.
+    The targets come last, so an item with an error of its spec has none, and nothing is written or removed for it. The
+    identity, and what the cluster holds, are for others to fill in.
+    """
+    metadata, spec = resource["metadata"], spec_of(resource)
+    fields: dict[str, Any] = {}
+    try:
+        # The policies first: they hold for the clean-up of a resource, whatever else is wrong with it.
+        fields["deletion_policy"] = _choice(spec, "deletionPolicy", DELETION_POLICIES)
+        fields["existing_secret_policy"] = _choice(spec, "existingSecretPolicy", POLICIES)
+        fields["secret_name"] = check_secret_name(spec.get("secretName"), "spec.secretName")
+        fields["labels"], fields["annotations"] = _template(spec, "labels"), _template(spec, "annotations")
+        fields["refresh_interval"] = _refresh_interval(spec)
+        fields["service_accounts"] = Names.of_service_accounts(spec.get("serviceAccounts"))
+        fields["region"] = _region(spec)
+        fields["registries"] = _login_requests(spec, fields["region"])
+        fields["namespaces"] = _targets(resource, existing)
+    except ResourceError as error:
+        fields["error"] = ErrorResult(reasons.INVALID_RESOURCE, str(error))
+    return Item(
+        owner=Owner(
+            resource["apiVersion"],
+            resource["kind"],
+            metadata.get("namespace", ""),
+            metadata["name"],
+            metadata["uid"],
+            metadata.get("generation", 0),
+        ),
+        reference=reference(resource),
+        state=ABSENT if is_deleting(resource) else PRESENT,
+        suspended=is_suspended(resource),
+        has_finalizer=has_finalizer(resource),
+        reconcile_request=reconcile_request_of(resource),
+        **fields,
+    )
+
+
+def superseded(resource: Mapping[str, Any], listed: Iterable[Mapping[str, Any]]) -> ErrorResult | None:
+    """Return why a resource of the legacy kind need not be served: one of the cluster kind does all that it does.
+
+    listed are the resources of the cluster. None where it has to be served.
+    """
+    metadata, spec = resource["metadata"], spec_of(resource)
+    for other in listed if resource["kind"] == LEGACY_KIND else ():
+        successor = spec_of(other)
+        is_alike = other["kind"] == CLUSTER_KIND and other["metadata"]["name"] == metadata["name"]
+        is_same = is_alike and successor.get("secretName") == spec.get("secretName")
+        if is_same and set(spec.get("namespaces") or ()) <= set(successor.get("namespaces") or ()):
+            return ErrorResult(
+                reasons.INVALID_RESOURCE,
+                f"{reference(other)} has taken its place; delete this one: kubectl delete awsecrcredential "
+                f"{metadata['name']}",
+            )
+    return None
+
+
+def needs_namespaces(resource: Mapping[str, Any]) -> bool:
+    """Return whether the namespaces of the cluster have to be listed to tell the targets of a resource."""
+    try:
+        return is_cluster_scoped(resource) and Targets.parse(spec_of(resource)).needs_namespaces
+    except ResourceError:
+        return False
+
+
+def finalizer_error(item: Item, own_namespace: str) -> ResourceError | None:
+    """Return why an item cannot have the finalizer that it needs, None if it can, or needs none.
+
+    In the namespace of the runner it would be left behind: https://github.com/operator-framework/operator-sdk/issues/1513
+    """
+    fields = {
+        "serviceAccounts": item.service_accounts,
+        "existingSecretPolicy": item.existing_secret_policy == "Merge",
+        "deletionPolicy": item.deletion_policy == "Orphan",
+    }
+    needed = [f"spec.{name}" for name, is_set in fields.items() if is_set]
+    if not needed or item.is_absent or item.owner.namespace != (own_namespace or None):
+        return None
+    return ResourceError(
+        needed[0],
+        f"{own_namespace} is the namespace of the runner, which could not undo this when the namespace is deleted; "
+        "use a ClusterAWSECRImagePullSecret, or remove the field",
+    )
+
+
+def with_error(item: Item, reason: str, message: str) -> Item:
+    """Return an item with an error, unless it has one: the first counts."""
+    return item if item.error else replace(item, error=ErrorResult(reason, message))
+
+
+def _region(spec: Mapping[str, Any]) -> str:
+    """Return the region of the caller: here, and nowhere behind this, it is checked."""
+    access = spec.get("awsAccess")
+    if not isinstance(access, dict):
+        raise ResourceError("spec.awsAccess", "is missing; it says how to reach AWS")
+    return check_region(access.get("region"), "spec.awsAccess.region")
+
+
+def _login_requests(spec: Mapping[str, Any], region: str) -> tuple[LoginRequest, ...]:
+    hosts = check_registries(spec.get("registries") or [], "spec.registries")
+    return tuple(LoginRequest.for_host(host, region) for host in hosts) or (LoginRequest(None, region),)
+
+
+def _targets(resource: Mapping[str, Any], existing: Namespaces | None) -> tuple[str, ...] | None:
+    """A namespaced resource serves its own namespace and no other, whatever else it says."""
+    if not is_cluster_scoped(resource):
+        return (resource["metadata"]["namespace"],)
+    targets = Targets.parse(spec_of(resource))
+    if targets.needs_namespaces and existing is None:
+        return None
+    return tuple(targets.select(existing or {}))
+
+
+def _choice(spec: Mapping[str, Any], field: str, choices: tuple[str, ...]) -> str:
+    """Return what a field says, which is the first of its choices where it is absent."""
+    value = spec.get(field, choices[0])
+    if value not in choices:
+        raise ResourceError(f"spec.{field}", f"{value!r} is none of {', '.join(choices)}")
+    return value
+
+
+def _refresh_interval(spec: Mapping[str, Any]) -> timedelta | None:
+    """Return None where it is up to the token."""
+    text = spec.get("refreshInterval")
+    return None if text is None else check_interval(text, "spec.refreshInterval")
+
+
+def _template(spec: Mapping[str, Any], field: str) -> dict[str, str]:
+    template = spec.get("secretTemplate") or {}
+    if not isinstance(template, dict):
+        raise ResourceError("spec.secretTemplate", "must hold labels and annotations")
+    return check_template(template.get(field), field, f"spec.secretTemplate.{field}")
