@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from .._cluster.client import Cluster, KubernetesError
+from .._cluster.client import CONFLICT_ATTEMPTS, Cluster, KubernetesError
 from .._contract.token_life import due_at, issued_at
 from .._secret import merge, pull_secret
 from .._secret.pull_secret import Held, Logins
 from .._secret.shared_entries import entries_patch
-from .outcomes import CONFLICT_ATTEMPTS, Outcome, refused
+from .outcomes import Outcome, refused
 from .request import Request
 
 NO_LOGINS = {
@@ -59,7 +59,7 @@ class Serving:
         try:
             return self._serve(namespace)
         except KubernetesError as error:
-            return refused(namespace, error)
+            return _refusal(namespace, error)
 
     def _serve(self, namespace: str) -> Outcome:
         """A conflict means that somebody was faster, so look again."""
@@ -85,7 +85,7 @@ class Serving:
                 return self._written(namespace, current, held, logins)
             except KubernetesError as error:
                 if error.status != 409 or attempt == CONFLICT_ATTEMPTS - 1:
-                    return refused(namespace, error, current and self._valid_until(current))
+                    return _refusal(namespace, error, current and self._valid_until(current))
         raise AssertionError("unreachable")
 
     def _is_enough(self, held: Held | None) -> bool:
@@ -181,7 +181,7 @@ class Serving:
                     pull_secret.empty(name, namespace), self.request.wanted.manager, force=False, dry_run=True
                 )
             except KubernetesError as error:
-                outcome = refused(namespace, error)
+                outcome = _refusal(namespace, error)
                 if outcome.state == "pending":
                     return outcome
         error = self.error or NO_LOGINS
@@ -249,6 +249,10 @@ class Serving:
             changes["ownerReferences"] = [*others, owner.reference()]
         patch = {"metadata": {"resourceVersion": metadata["resourceVersion"], **changes}}
         return self.cluster.patch_object("Secret", metadata["namespace"], metadata["name"], patch, dry_run=False)
+
+
+def _refusal(namespace: str, error: KubernetesError, valid_until: datetime | None = None) -> Outcome:
+    return refused(namespace, error.status, error.reason, str(error), valid_until)
 
 
 def _told(held: Held | None) -> dict | None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from .._cluster.client import Cluster
 from .._secret import merge, pull_secret
-from .outcomes import Outcome, Place, Step, stepwise
+from .outcomes import Outcome, Place, Step
 from .request import Request
+from .steps import retry_on_conflict
 
 
 def places(request: Request, outcomes: list[Outcome]) -> list[Place]:
@@ -46,7 +47,7 @@ class Clearing:
 
     def clear(self, place: Place) -> Step | None:
         """Take away one Secret, or our part in it; return what was done, None if there was nothing to do."""
-        return stepwise(place, self._clear)
+        return retry_on_conflict(place, self._clear)
 
     def _clear(self, place: Place) -> Step | None:
         current = self.cluster.read_object("Secret", place.namespace, place.name)
