@@ -21,11 +21,11 @@ from .._cluster.client import Cluster, KubernetesError, connect
 from .._contract.item import Item
 from .._contract.kinds import FINALIZER, POLICIES
 from .._contract.timestamps import format_time
-from .._reconcile import prune
 from .._reconcile.merged_secret import MergedServing
 from .._reconcile.outcomes import Outcome, Step
 from .._reconcile.own_secret import Serving
 from .._reconcile.prune import Clearing
+from .._reconcile.removal import places_to_prune
 from .._reconcile.request import Request, Supply
 from .._reconcile.service_accounts import Attaching
 from .._secret import docker_config
@@ -130,12 +130,12 @@ def _carry_out(cluster: Cluster, request: Request, supply: Supply, now: datetime
     if request.needs_finalizer and not request.has_finalizer and request.namespaces and not dry_run:
         cluster.set_finalizer(asdict(owner), FINALIZER, is_wanted=True)
     sibling = _sibling(cluster, request, supply, now)
-    flavour = MergedServing if request.policy == "Merge" else Serving
+    flavour = MergedServing if request.is_merge else Serving
     serving = flavour(cluster, request, supply.logins, sibling, supply.error, now, dry_run)
     outcomes = [] if request.is_absent else _side_by_side(serving.serve, request.namespaces or ())
     served = frozenset(each.namespace for each in outcomes if each.expires_at)
     accounts = _attach(Attaching(cluster, request, served, dry_run))
-    cleared = prune.places(request, outcomes)
+    cleared = places_to_prune(request, outcomes)
     removed = _side_by_side(Clearing(cluster, request, dry_run).clear, cleared)
     done = Done(tuple(outcomes), tuple(accounts), tuple(filter(None, removed)), supply.error, supply.logins or sibling)
     is_undone = not any(each.state == "failed" for each in done.steps)
@@ -153,10 +153,12 @@ def _sibling(cluster: Cluster, request: Request, supply: Supply, now: datetime) 
     is_supplied = supply.logins is not None and set(entries) <= set(supply.logins.entries)
     if place is None or request.is_absent or is_supplied:
         return None
-    is_shared = request.policy == "Merge"
     held = [request.known_in(each) for each in request.namespaces or ()]
     if all(
-        each and each.is_shared == is_shared and each.is_fresh(now, request.wanted) and each.serves(entries, entries)
+        each
+        and each.is_shared == request.is_merge
+        and each.is_fresh(now, request.wanted)
+        and each.serves(entries, entries)
         for each in held
     ):
         return None
