@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import DATA_KEY, SharedEntry
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, merge
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins, Owner, Wanted
 
@@ -109,6 +110,8 @@ def patched(target: dict, patch: object) -> dict:
     return target
 
 
-def wanting(**changes: Any) -> Wanted:
-    """Return WANTED but for some fields."""
-    return replace(WANTED, **changes)
+def asking(request: Request, **changes: Any) -> Request:
+    """Return a request but for some fields of its own, or of the Secret that it wants."""
+    of_secret = {name: value for name, value in changes.items() if hasattr(request.wanted, name)}
+    rest = {name: value for name, value in changes.items() if name not in of_secret}
+    return replace(request, wanted=replace(request.wanted, **of_secret), **rest)

@@ -16,20 +16,19 @@ from tests.support.cluster.stored_secrets import (
     NOW,
     OTHER_UID,
     WANTED,
+    asking,
     foreign_secret,
     granted,
     own_secret,
     patched,
     shared_secret,
     shared_secret_of_ours,
-    wanting,
 )
 
 PLACE, BEFORE, ELSEWHERE = Place("team-a", "ecr-login"), Place("team-a", "old-name"), Place("team-b", "ecr-login")
 OWN, SHARED = Held.of(own_secret()["metadata"], WANTED), merge.held(shared_secret()["metadata"], WANTED, "uid-1")
 SERVED = (Outcome("team-a", "updated", expires_at=NOW + HOUR),)
 FAILED = (Outcome("team-a", "failed", "AccessDenied", "no token"),)
-NAMELESS = wanting(name="")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +61,7 @@ NAMELESS = wanting(name="")
             Request(WANTED, ("team-b", "team-a"), is_absent=True), (), [PLACE, ELSEWHERE], id="absent, nobody looked"
         ),
         pytest.param(Request(WANTED, None, is_absent=True), (), [], id="absent, no targets"),
-        pytest.param(Request(NAMELESS, ("team-a",), is_absent=True), (), [], id="absent, no name"),
+        pytest.param(asking(Request(WANTED, ("team-a",), is_absent=True), name=""), (), [], id="absent, no name"),
     ],
 )
 def test_which_places_go(asked: Request, outcomes: tuple[Outcome, ...], places: list[Place]) -> None:
@@ -98,7 +97,7 @@ def removed(request: Request, secret: dict) -> str:
             replace(UNWANTED, namespaces=("team-a",)), shared_secret(), RELEASED, id="somebody's, under our name"
         ),
         pytest.param(
-            replace(UNWANTED, namespaces=("team-a",), wanted=wanting(name="new-name")),
+            asking(UNWANTED, namespaces=("team-a",), name="new-name"),
             own_secret(),
             DELETED,
             id="of the name before",
