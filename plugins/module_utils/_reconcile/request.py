@@ -147,10 +147,14 @@ def wanted_of(item: Item) -> Wanted:
 
 @dataclass(frozen=True)
 class Supply:
-    """What there is to write: logins that were just granted, or None; and why some, or all, were not."""
+    """What there is to write: logins that were just granted, or None; and why some, or all, were not.
+
+    source are the logins of another Secret of the resource, None where nobody needs or has them.
+    """
 
     logins: Logins | None
     error: Mapping | None
+    source: Logins | None = None
 
     @classmethod
     def of(cls, params: Mapping, request: Request, now: datetime) -> Supply:
