@@ -25,7 +25,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from uuid import uuid4
 
-from kube_ecr_runner.cluster.client import Cluster, KubernetesError
+from kube_ecr_runner.cluster.client import Cluster
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.leader_election import Leadership
 from kube_ecr_runner.cluster.reflector import Stream, Troubles
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, resources_of

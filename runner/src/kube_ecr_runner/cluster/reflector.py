@@ -16,7 +16,8 @@ from typing import Protocol
 
 import urllib3
 
-from kube_ecr_runner.cluster.client import Cluster, KubernetesError
+from kube_ecr_runner.cluster.client import Cluster
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.log import fields
 

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from random import Random
 from typing import Protocol
 
-from kube_ecr_runner.cluster.client import KubernetesError
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.cluster.watch_manager import Change, Following, Watcher

@@ -15,7 +15,9 @@ import pytest
 from kubernetes.client import Configuration
 
 from kube_ecr_runner.cluster import reflector as streaming
-from kube_ecr_runner.cluster.client import Access, Cluster, KubernetesError
+from kube_ecr_runner.cluster.client import Cluster
+from kube_ecr_runner.cluster.connection import Access
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed, Listed, Pulse, Stream, Troubles
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, objects_named, resources_of
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND

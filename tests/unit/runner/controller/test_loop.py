@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from kube_ecr_runner.cluster.client import KubernetesError
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, objects_named, resources_of
 from kube_ecr_runner.config.watches import Watch as Entry

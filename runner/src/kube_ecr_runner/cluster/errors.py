@@ -1,0 +1,53 @@
+"""What is raised when a call to the API server fails, and how that is worded for a person.
+
+What always holds: no text quotes an object, nor an answer that is no Status of the API server.
+"""
+
+from __future__ import annotations
+
+import json
+
+import urllib3
+
+
+class KubernetesError(Exception):
+    """A call to the API server came to nothing.
+
+    call says what was tried; status is the HTTP status, 0 when there was no answer; reason a word in CamelCase; text
+    says why, for a person.
+    """
+
+    def __init__(self, call: str, status: int, reason: str, text: str) -> None:
+        super().__init__(f"{call}: {text}")
+        self.call = call
+        self.status = status
+        self.reason = reason
+        self.text = text
+
+
+def refusal(call: str, status: int, body: bytes) -> KubernetesError:
+    """Word an answer that is no success; one that is no Status (a proxy's HTML, say) is not quoted."""
+    try:
+        answer = json.loads(body)
+        reason, text = str(answer.get("reason") or ""), str(answer["message"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason, text = "", f"the API server answered with HTTP status {status}"
+    return KubernetesError(call, status, reason or f"HTTP{status}", clip(text.strip().partition("\n")[0], 500))
+
+
+def unreachable_because(error: Exception, url: str) -> str:
+    """Return why a request got no answer, and what to check, for a person."""
+    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        error = error.reason
+    if isinstance(error, ValueError):
+        return "the token cannot be sent; is it one?"
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return f"the TLS connection to {url} failed; check the certificates in the kubeconfig"
+    if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
+        return f"the API server {url} did not answer in time"
+    return f"no connection to the API server {url}; check that it runs, the kubeconfig and the network"
+
+
+def clip(text: str, limit: int) -> str:
+    """Return a text, cut to a length, with dots where something is missing."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
