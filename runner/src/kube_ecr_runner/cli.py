@@ -26,7 +26,6 @@ from queue import Empty, SimpleQueue
 from uuid import uuid4
 
 from kube_ecr_runner.cluster.client import Cluster
-from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.leader_election import Leadership
 from kube_ecr_runner.cluster.reflector import Stream, Troubles
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, resources_of
@@ -37,14 +36,15 @@ from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
 from kube_ecr_runner.controller.loop import Controller, Inbox, Stop
 from kube_ecr_runner.controller.one_pass import serve_once
 from kube_ecr_runner.log import configure, fields
-from kube_ecr_runner.runs.environment import EnvironmentVariableError, check_environment
+from kube_ecr_runner.model.errors import StartupError
+from kube_ecr_runner.runs.environment import check_environment
 from kube_ecr_runner.runs.run import Run, Settings, run_batch
-from kube_ecr_runner.runs.run_directory import TemporaryDirectoryError, check_tmpdir, remove_abandoned
+from kube_ecr_runner.runs.run_directory import check_tmpdir, remove_abandoned
 from kube_ecr_runner.runs.standby import StandBy, files_in_use
 from kube_ecr_runner.telemetry.health import Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
-from kube_ecr_runner.telemetry.web import Listener, ListenError
+from kube_ecr_runner.telemetry.web import Listener
 
 # How long the rest may take to end after the Lease was lost.
 HALT_SECONDS = 5.0
@@ -63,13 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cluster = Cluster.connect(options.kubeconfig, options.context, silence=options.watch_silence)
         listens = options.listen_address and not (options.once or options.dry_run)
         listener = Listener(options.listen_address, monitor) if listens else None
-    except (
-        TemporaryDirectoryError,
-        EnvironmentVariableError,
-        WatchesError,
-        KubernetesError,
-        ListenError,
-    ) as error:
+    except StartupError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
     configure(options.log_level, options.log_format)

@@ -91,7 +91,7 @@ class Cluster:
     def connect(cls, kubeconfig: str | None, context: str | None, *, silence: float = SILENCE_SECONDS) -> Cluster:
         """Return the cluster of a kubeconfig, or of the pod that this runs in if none is named.
 
-        Without both, $KUBECONFIG or ~/.kube/config is read. Nothing is sent yet. Raises KubernetesError.
+        Without both, $KUBECONFIG or ~/.kube/config is read. Nothing is sent yet. Raises NoClusterError.
         """
         load = partial(Access.load, kubeconfig, context)
         return cls(load(), load, silence=silence)

@@ -18,7 +18,7 @@ from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import ConfigException, kube_config, load_incluster_config, load_kube_config
 from urllib3.util.ssl_ import create_urllib3_context
 
-from kube_ecr_runner.cluster.errors import KubernetesError
+from kube_ecr_runner.cluster.errors import NoClusterError
 
 USER_AGENT = "kube-ecr-runner"
 
@@ -40,7 +40,7 @@ class Access:
 
     @classmethod
     def load(cls, kubeconfig: str | None, context: str | None) -> Access:
-        """See Cluster.connect()."""
+        """Return what Cluster.connect() describes. Raises NoClusterError."""
         configuration = Configuration()
         try:
             if is_in_cluster(kubeconfig, context):
@@ -100,11 +100,11 @@ def _tls(configuration: Configuration) -> ssl.SSLContext:
     return context
 
 
-def _no_cluster(text: str, kubeconfig: str | None) -> KubernetesError:
+def _no_cluster(text: str, kubeconfig: str | None) -> NoClusterError:
     read = os.environ.get("KUBECONFIG") or "~/.kube/config"
     remedy = (
         f"check {kubeconfig}"
         if kubeconfig
         else f"name a kubeconfig with --kubeconfig (without it, {read} is read), or run inside a cluster"
     )
-    return KubernetesError("find the cluster", 0, "NoCluster", f"{text.rstrip('.')}; {remedy}")
+    return NoClusterError(f"{text.rstrip('.')}; {remedy}")

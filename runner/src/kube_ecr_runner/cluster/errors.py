@@ -9,6 +9,8 @@ import json
 
 import urllib3
 
+from kube_ecr_runner.model.errors import StartupError
+
 
 class KubernetesError(Exception):
     """A call to the API server came to nothing.
@@ -23,6 +25,13 @@ class KubernetesError(Exception):
         self.status = status
         self.reason = reason
         self.text = text
+
+
+class NoClusterError(KubernetesError, StartupError):
+    """Neither a kubeconfig nor a pod says where the API server is, or what they say cannot be used."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("find the cluster", 0, "NoCluster", text)
 
 
 def refusal(call: str, status: int, body: bytes) -> KubernetesError:

@@ -19,6 +19,7 @@ import yaml
 from kube_ecr_runner.config import selectors
 from kube_ecr_runner.contract.durations import parse_duration
 from kube_ecr_runner.contract.kinds import GROUP, KINDS
+from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.model.playbook import CARRY_ON, RECONCILE, Play
 
 _NAMING = ("version", "group", "kind")
@@ -61,7 +62,7 @@ MIN_PERIOD = timedelta(seconds=10)
 MAX_PERIOD = timedelta(days=365)
 
 
-class WatchesError(ValueError):
+class WatchesError(StartupError):
     """watches.yaml cannot be used; the text says what to change, and where."""
 
 

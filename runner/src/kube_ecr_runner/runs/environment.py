@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from kube_ecr_runner.model.errors import StartupError
+
 KEY_ID, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 CONTAINER_TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 (a name)
 
@@ -41,7 +43,7 @@ _PATHS = (
 )
 
 
-class EnvironmentVariableError(ValueError):
+class EnvironmentVariableError(StartupError):
     """The runner cannot work with its environment; the text names the variable and says what to do."""
 
 

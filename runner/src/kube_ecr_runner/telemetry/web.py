@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.telemetry.metrics import CONTENT_TYPE
 from kube_ecr_runner.telemetry.monitor import Monitor
 
@@ -31,7 +32,7 @@ _ADDRESS = re.compile(r"(?P<host>|\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:\s]+):(?P<port>[0
 _log = logging.getLogger(__name__)
 
 
-class ListenError(ValueError):
+class ListenError(StartupError):
     """The port cannot be opened; the text says what to set."""
 
 
