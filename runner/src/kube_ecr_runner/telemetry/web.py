@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import re
 import socket
 import sys
 import threading
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.address import Address
 from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.telemetry.metrics import CONTENT_TYPE
 from kube_ecr_runner.telemetry.monitor import Monitor
@@ -27,7 +27,6 @@ MAX_CLIENTS = 32
 # How often it is looked whether to end.
 POLL_SECONDS = 0.1
 _PLAIN = "text/plain; charset=utf-8"
-_ADDRESS = re.compile(r"(?P<host>|\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:\s]+):(?P<port>[0-9]{1,5})", re.ASCII)
 
 _log = logging.getLogger(__name__)
 
@@ -36,33 +35,19 @@ class ListenError(StartupError):
     """The port cannot be opened; the text says what to set."""
 
 
-def parse_address(text: str) -> tuple[str, int] | None:
-    """Return host and port of :8080, 127.0.0.1:8080 or [::1]:8080, None of an empty text; an empty host is every one.
-
-    Raises ListenError.
-    """
-    if not text:
-        return None
-    found = _ADDRESS.fullmatch(text)
-    if not found or int(found["port"]) > 65535:
-        raise ListenError(f"{text!r} is no address to listen on; give :8080, 127.0.0.1:8080 or [::1]:8080")
-    return found["host"].strip("[]"), int(found["port"])
-
-
 class Listener:
     """Answers from when it is made until it is left as a context manager."""
 
-    def __init__(self, address: tuple[str, int], monitor: Monitor) -> None:
-        """Port 0 is any that is free. Raises ListenError."""
-        host, port = address
+    def __init__(self, address: Address, monitor: Monitor) -> None:
+        """Open the port. Raises ListenError."""
         try:
-            self._server = _server(host, port, _Answers(monitor))
+            self._server = _server(address, _Answers(monitor))
         except OSError as error:
             raise ListenError(
-                f"cannot listen on {_worded(host, port)}: {error.strerror or error}; set --listen-address (or "
-                "KUBE_ECR_LISTEN_ADDRESS) to one that is free, or to an empty text to do without probes and metrics"
+                f"cannot listen on {address}: {error.strerror or error}; set --listen-address (or "
+                "KUBE_ECR_LISTEN_ADDRESS) to an address that is free, or to none to do without probes and metrics"
             ) from None
-        self.address = _worded(host, self._server.server_port)
+        self.address = Address(address.host, self._server.server_port)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(POLL_SECONDS,), name="listener", daemon=True
         )
@@ -179,8 +164,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Write no access log: probes come every few seconds."""
 
 
-def _server(host: str, port: int, answers: _Answers) -> _Server:
+def _server(address: Address, answers: _Answers) -> _Server:
     """Raises OSError."""
+    host, port = address.host, address.port
     if not host and socket.has_dualstack_ipv6():
         try:
             return _Server(("::", port), socket.AF_INET6, answers)
@@ -189,9 +175,5 @@ def _server(host: str, port: int, answers: _Answers) -> _Server:
                 raise
     if not host:
         return _Server(("", port), socket.AF_INET, answers)
-    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    return _Server((str(address[0]), port), socket.AddressFamily(family), answers)
-
-
-def _worded(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    family, *_, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return _Server((str(found[0]), port), socket.AddressFamily(family), answers)

@@ -11,11 +11,12 @@ from contextlib import ExitStack
 
 import pytest
 
+from kube_ecr_runner.model.address import Address
 from kube_ecr_runner.telemetry import web
 from kube_ecr_runner.telemetry.health import LOOP_SECONDS, Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
-from kube_ecr_runner.telemetry.web import MAX_CLIENTS, Listener, ListenError, parse_address
+from kube_ecr_runner.telemetry.web import MAX_CLIENTS, Listener, ListenError
 
 SECONDS = 10.0
 
@@ -40,8 +41,8 @@ class Lab:
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     lab = Lab()
-    with Listener(("", 0), lab.monitor) as listener:
-        lab.port = int(listener.address.rpartition(":")[2])
+    with Listener(Address("", 0), lab.monitor) as listener:
+        lab.port = listener.address.port
         yield lab
 
 
@@ -99,25 +100,4 @@ def test_an_empty_host_is_every_address_of_both_families(lab: Lab) -> None:
 
 def test_port_that_is_taken_is_refused_with_what_to_set(lab: Lab) -> None:
     with pytest.raises(ListenError, match="Address already in use; set --listen-address"):
-        Listener(("127.0.0.1", lab.port), lab.monitor)
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("", None),
-        (":8080", ("", 8080)),
-        ("127.0.0.1:0", ("127.0.0.1", 0)),
-        ("[::1]:65535", ("::1", 65535)),
-        ("[fe80::1%eth0]:80", ("fe80::1%eth0", 80)),
-        ("localhost:80", ("localhost", 80)),
-    ],
-)
-def test_address(text: str, address: tuple[str, int] | None) -> None:
-    assert parse_address(text) == address
-
-
-@pytest.mark.parametrize("text", ["8080", ":", ":65536", "::1:80", "a b:80", "http://x:80", ":80\n", "[::1]"])
-def test_address_that_is_none_is_refused_with_the_forms_there_are(text: str) -> None:
-    with pytest.raises(ListenError, match=r"give :8080, 127\.0\.0\.1:8080 or"):
-        parse_address(text)
+        Listener(Address("127.0.0.1", lab.port), lab.monitor)
