@@ -36,9 +36,6 @@ READ_SECONDS = 20.0
 # Statuses and events are written by the work loop, which has other things to do than to wait.
 WRITE_SECONDS = 8.0
 WATCH_SECONDS = (240, 300)
-# The API server sends a bookmark about once a minute, so a watch that hears nothing for longer may be dead.
-# https://kubernetes.io/docs/reference/using-api/api-concepts/#watch-bookmarks
-SILENCE_SECONDS = 90.0
 # How long a kubeconfig, or a token, that was read anew after a 401 is believed to be the newest.
 RELOAD_SECONDS = 5.0
 MAX_NOTE = 1024
@@ -72,9 +69,7 @@ _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 class Cluster:
     """One API server. Its methods may be called from any thread."""
 
-    def __init__(
-        self, access: Access, reload: Callable[[], Access] | None = None, *, silence: float = SILENCE_SECONDS
-    ) -> None:
+    def __init__(self, access: Access, reload: Callable[[], Access] | None = None, *, silence: float) -> None:
         """reload gives another way there when the API server does not know who comes by this one (401).
 
         silence is for how many seconds a watch may say nothing.
@@ -88,7 +83,7 @@ class Cluster:
         self._instance = socket.gethostname()
 
     @classmethod
-    def connect(cls, kubeconfig: str | None, context: str | None, *, silence: float = SILENCE_SECONDS) -> Cluster:
+    def connect(cls, kubeconfig: str | None, context: str | None, *, silence: float) -> Cluster:
         """Return the cluster of a kubeconfig, or of the pod that this runs in if none is named.
 
         Without both, $KUBECONFIG or ~/.kube/config is read. Nothing is sent yet. Raises NoClusterError.
