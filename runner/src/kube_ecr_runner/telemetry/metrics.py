@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any, override
 
 from prometheus_client import (
     CollectorRegistry,
@@ -28,6 +29,7 @@ from prometheus_client.registry import Collector
 
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.model.aws_calls import OTHER, Call
+from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.reporting.status import condition_of
@@ -42,7 +44,7 @@ _RUN_BUCKETS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
-class Metrics:
+class Metrics(Observer):
     """The metrics of one process, in a registry of their own; its methods may be called from any thread."""
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -105,8 +107,8 @@ class Metrics:
         """Show the watches too; ages tells for each how many seconds ago the API server was last heard from."""
         self.registry.register(_Watches(ages))
 
-    def resource_known(self, key: Key, status: Mapping) -> None:
-        """The status of a resource became known, or another one."""
+    @override
+    def resource_known(self, key: Key, status: Mapping[str, Any]) -> None:
         labels = (key.kind, key.namespace, key.name)
         for gauge, field in ((self._expiry, "expiresAt"), (self._next_refresh, "nextRefreshTime")):
             moment = parse_time(status.get(field))
@@ -117,34 +119,35 @@ class Metrics:
         for gauge, kind in ((self._ready, "Ready"), (self._failing, "RefreshFailing")):
             gauge.labels(*labels).set(condition_of(status, kind).get("status") == "True")
 
+    @override
     def resource_gone(self, key: Key) -> None:
-        """A resource is not there any more."""
         for gauge in (self._expiry, self._next_refresh, self._ready, self._failing):
             _remove(gauge, (key.kind, key.namespace, key.name))
 
+    @override
     def result_arrived(self, result: Result) -> None:
-        """A run brought the result of a resource."""
         self._results.labels(*self._known("results", _word(result.cause or SUCCEEDED))).inc()
 
+    @override
     def aws_called(self, calls: Iterable[Call]) -> None:
-        """A run asked AWS."""
-        for each in calls:
-            self._calls.labels(*self._known("calls", each.operation, each.code)).inc(each.count)
+        for call in calls:
+            self._calls.labels(*self._known("calls", call.operation, call.code)).inc(call.count)
 
+    @override
     def run_ended(self, status: str, seconds: float, resources: int) -> None:
-        """A run for so many resources ended after so many seconds; status is ansible-runner's."""
         self._runs.labels(_word(status)).inc()
         self._run_duration.observe(seconds)
         self._batch.observe(resources)
 
+    @override
     def queue_changed(self, depth: int, oldest_due: datetime | None) -> None:
-        """So many resources wait for a run; the first of all is due at that time, or will be."""
         self._depth.set(depth)
         self._oldest_due = oldest_due
 
-    def leader(self, is_leader: bool) -> None:
-        """This process serves the resources, or waits to; then it has nothing to say of them."""
+    @override
+    def leads(self, is_leader: bool) -> None:
         self._leader.set(is_leader)
+        # One that waits knows nothing of resources.
         if not is_leader:
             for gauge in (self._expiry, self._next_refresh, self._ready, self._failing):
                 gauge.clear()

@@ -76,21 +76,21 @@ class _Answers:
         """Return status, type and content of the answer to a path."""
         match path.partition("?")[0]:
             case "/healthz":
-                ailments = self._monitor.health.ailments()
-                self._tell(ailments)
-                return _judged(ailments)
+                causes = self._monitor.health.unhealthy_causes()
+                self._tell(causes)
+                return _judged(causes)
             case "/readyz":
-                return _judged(self._monitor.health.obstacles())
+                return _judged(self._monitor.health.unready_causes())
             case "/metrics":
                 return HTTPStatus.OK, CONTENT_TYPE, self._monitor.metrics.text()
         return HTTPStatus.NOT_FOUND, _PLAIN, b"there are /healthz, /readyz and /metrics\n"
 
-    def _tell(self, ailments: list[str]) -> None:
+    def _tell(self, causes: list[str]) -> None:
         """Whoever restarts a container does not say what it was told."""
         with self._lock:
-            is_news, self._is_ill = bool(ailments) != self._is_ill, bool(ailments)
-        if is_news and ailments:
-            _log.error("unhealthy", extra=fields(cause="; ".join(ailments)))
+            is_news, self._is_ill = bool(causes) != self._is_ill, bool(causes)
+        if is_news and causes:
+            _log.error("unhealthy", extra=fields(cause="; ".join(causes)))
         elif is_news:
             _log.info("healthy again")
 

@@ -82,7 +82,7 @@ def test_of_watches_of_one_kind_the_oldest_is_shown_and_no_name() -> None:
 def test_a_replica_that_does_not_lead_says_nothing_of_resources() -> None:
     metrics = Metrics()
     metrics.resource_known(KEY, {"expiresAt": "2026-01-31T12:00:00Z"})
-    metrics.leader(False)
+    metrics.leads(False)
     text = metrics.text().decode()
     assert "kube_ecr_leader 0.0" in text
     assert "shared" not in text
