@@ -20,7 +20,7 @@ LOOP_SECONDS = 120.0
 WATCH_SECONDS = 360.0
 # What it takes to end all processes of a run that was stopped at its deadline.
 RUN_GRACE_SECONDS = 30.0
-_RESTART = "restart the runner (a liveness probe does), and report it with the log if it happens again"
+_RESTART = "restart the runner (a liveness probe does this), and report it with the log if it happens again"
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ def unhealthy_causes(state: HealthState, now: float) -> list[str]:
         return []
     causes = []
     if now - state.loop_at > LOOP_SECONDS:
-        causes.append(f"the work loop has not moved for {now - state.loop_at:.0f} s; {_RESTART}")
+        causes.append(f"the work loop made no progress for {now - state.loop_at:.0f} s; {_RESTART}")
     for name, watch in sorted(state.watches.items()):
         if now - watch.moved_at > WATCH_SECONDS:
-            causes.append(f"the watch of {name} has been silent for {now - watch.moved_at:.0f} s; {_RESTART}")
+            causes.append(f"the watch of {name} made no progress for {now - watch.moved_at:.0f} s; {_RESTART}")
     if state.run_overdue_at is not None and now > state.run_overdue_at:
-        text = f"run {state.run} should have been stopped {now - state.run_overdue_at:.0f} s ago at the latest"
+        text = f"run {state.run} should have been stopped {now - state.run_overdue_at:.0f} s ago"
         causes.append(f"{text}; {_RESTART}")
     return causes
 
@@ -75,7 +75,7 @@ def unready_causes(state: HealthState) -> list[str]:
 
 
 def _unlisted_cause(name: str, watch: WatchHealth | None) -> str:
-    return f"the first list of {name} is waited for" + (f": {watch.trouble}" if watch and watch.trouble else "")
+    return f"waiting for the initial list of {name}" + (f": {watch.trouble}" if watch and watch.trouble else "")
 
 
 class Health(Observer):

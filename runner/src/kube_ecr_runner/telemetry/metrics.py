@@ -57,20 +57,26 @@ class Metrics(Observer):
         self._oldest_due: datetime | None = None
         self._make_resource_metrics()
         self._make_work_metrics()
-        self._leader = self._gauge("leader", "1 if this replica serves the resources, 0 if it waits to")
+        self._leader = self._gauge("leader", "1 if this replica is the leader, else 0.")
         self._leader.set(1)
-        info = self._gauge("build_info", "Versions; the value is 1.", ("version", "ansible_core", "python"))
+        info = self._gauge(
+            "build_info",
+            "Versions of the runner, ansible-core and Python; the value is always 1.",
+            ("version", "ansible_core", "python"),
+        )
         info.labels(version("kube-ecr-runner"), version("ansible-core"), platform.python_version()).set(1)
         ProcessCollector(registry=self.registry)
 
     def _make_resource_metrics(self) -> None:
         self._expiry = self._gauge(
             "secret_expiry_timestamp_seconds",
-            "When the first token in the Secrets of a resource dies; absent while none holds a valid one.",
+            "Earliest expiry of the tokens of a resource; absent if no Secret holds a valid token.",
             _RESOURCE,
         )
         self._next_refresh = self._gauge(
-            "resource_next_refresh_timestamp_seconds", "When a resource is looked at next.", _RESOURCE
+            "resource_next_refresh_timestamp_seconds",
+            "When a resource is reconciled next, unless it changes before.",
+            _RESOURCE,
         )
         self._ready = self._gauge("resource_ready", "1 if the condition Ready is True, else 0.", _RESOURCE)
         self._failing = self._gauge(
@@ -79,16 +85,23 @@ class Metrics(Observer):
 
     def _make_work_metrics(self) -> None:
         self._results = self._counter(
-            "results", "Results of resources, by the reason of the failure, or Succeeded.", "reason"
+            "results", "Reconciliation results of resources, by reason of the failure, or Succeeded.", "reason"
         )
-        self._calls = self._counter("aws_calls", "Attempts of calls to AWS; code OK is success.", "operation", "code")
-        self._runs = self._counter("runs", "Runs of the playbook, by how they ended.", "status")
-        self._run_duration = self._histogram("run_duration_seconds", "How long runs took.", _RUN_BUCKETS)
-        self._batch = self._histogram("batch_resources", "How many resources runs were for.", _BATCH_BUCKETS)
-        self._depth = self._gauge("queue_depth", "Resources that are due and wait for a run.")
-        self._gauge("queue_oldest_wait_seconds", "For how long the first of them has waited.").set_function(
-            self._oldest_wait
+        self._calls = self._counter(
+            "aws_calls",
+            "Attempts of calls to the AWS API, by operation and error code; OK is a success.",
+            "operation",
+            "code",
         )
+        self._runs = self._counter("runs", "Playbook runs, by final status.", "status")
+        self._run_duration = self._histogram(
+            "run_duration_seconds", "Duration of playbook runs in seconds.", _RUN_BUCKETS
+        )
+        self._batch = self._histogram("batch_resources", "Number of resources in a playbook run.", _BATCH_BUCKETS)
+        self._depth = self._gauge("queue_depth", "Number of resources that are due and wait for a run.")
+        self._gauge(
+            "queue_oldest_wait_seconds", "How many seconds the oldest resource in the queue has waited."
+        ).set_function(self._oldest_wait)
 
     def _gauge(self, name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
         return Gauge(f"kube_ecr_{name}", text, labels, registry=self.registry)
@@ -176,7 +189,7 @@ class _Watches(Collector):
         """Yield the metric; of several watches the oldest counts."""
         family = GaugeMetricFamily(
             "kube_ecr_watch_age_seconds",
-            "Seconds since the API server was last heard from on a watch; of several, the oldest.",
+            "Seconds since a watch last received anything from the API server; the oldest of several watches.",
             labels=("watch",),
         )
         oldest: dict[str, float] = {}

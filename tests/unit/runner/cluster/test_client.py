@@ -303,7 +303,7 @@ def test_watch_tells_that_it_lives_and_what_it_lacks(api: ApiServer, follow: Cal
     for _ in range(2):
         api.asked.get(timeout=SECONDS)
     (told,) = health.unready_causes()
-    assert told.startswith("the first list of secrets/keys is waited for: may not list secrets; a change of Secret")
+    assert told.startswith("waiting for the initial list of secrets/keys: may not list secrets; a change of Secret")
     api.forbidden.clear()
     while not isinstance(inbox.get(timeout=SECONDS), Changed):
         pass

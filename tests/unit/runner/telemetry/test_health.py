@@ -56,9 +56,9 @@ def ended(health: Health) -> None:
     ("signs", "loop_moves", "seconds", "told"),
     [
         (lambda _: None, False, 119, []),
-        (lambda _: None, False, 121, ["the work loop has not moved for 121 s"]),
+        (lambda _: None, False, 121, ["the work loop made no progress for 121 s"]),
         (watching, True, 359, []),
-        (watching, True, 361, ["the watch of secrets/a has been silent for 361 s", "the watch of secrets/b"]),
+        (watching, True, 361, ["the watch of secrets/a made no progress for 361 s", "the watch of secrets/b"]),
         (failing, True, 359, []),
         (failing, True, 361, ["the watch of secrets/a"]),
         (ended, True, 9999, []),
@@ -102,8 +102,8 @@ def test_it_is_ready_when_all_is_listed_or_it_waits_for_its_turn() -> None:
     health.waits_for(["b", "a"])
     health.watch_failed("a", "not installed; install it")
     assert health.unready_causes() == [
-        "the first list of a is waited for: not installed; install it",
-        "the first list of b is waited for",
+        "waiting for the initial list of a: not installed; install it",
+        "waiting for the initial list of b",
     ]
     health.waits_for([])
     assert health.unready_causes() == []

@@ -55,7 +55,7 @@ def test_probes_say_what_is_wrong_and_the_log_says_it_once(lab: Lab, caplog: pyt
         for _ in range(2):
             status, _, text = lab.get("/healthz?verbose")
             assert (status, len(text.splitlines())) == (503, 1)
-            assert "the work loop has not moved for 121 s; restart the runner" in text
+            assert "the work loop made no progress for 121 s; restart the runner" in text
         lab.monitor.loop_moved()
         assert lab.get("/healthz")[0] == 200
     assert [each.message for each in caplog.records] == ["unhealthy", "healthy again"]
