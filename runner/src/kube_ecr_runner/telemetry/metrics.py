@@ -22,7 +22,6 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
     disable_created_metrics,
-    generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -34,8 +33,6 @@ from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.reporting.status import condition_of
 
-# What every Prometheus understands: https://prometheus.io/docs/instrumenting/exposition_formats/
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SUCCEEDED = "Succeeded"
 MAX_WORDS = 100
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}", re.ASCII)
@@ -111,10 +108,6 @@ class Metrics(Observer):
 
     def _histogram(self, name: str, text: str, buckets: Iterable[float]) -> Histogram:
         return Histogram(f"kube_ecr_{name}", text, buckets=tuple(buckets), registry=self.registry)
-
-    def text(self) -> bytes:
-        """Return all of them as CONTENT_TYPE says."""
-        return generate_latest(self.registry)
 
     def show_watches(self, ages: Callable[[], Mapping[str, float]]) -> None:
         """Show the watches too; ages tells for each how many seconds ago the API server was last heard from."""
