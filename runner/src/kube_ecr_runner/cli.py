@@ -158,6 +158,7 @@ def _serve(
         controller.run(watchers)
         return 0
     identity = f"{socket.gethostname()}_{uuid4()}"
+    assert settings.lease, "load_settings() refuses an election without a Lease"
     leadership = Leadership(cluster.lease(*settings.lease), identity, partial(_lost, controller))
     monitor.leads(False)
     if leadership.acquire(partial(_pause, inbox)):

@@ -265,7 +265,7 @@ class Cluster:
         return answer
 
     def _request(
-        self, access: Access, *, method: str, target: str, headers: Mapping, **options
+        self, access: Access, *, method: str, target: str, headers: dict[str, str], **options
     ) -> urllib3.BaseHTTPResponse:
         return access.pool.request(method, f"{access.url}{target}", headers=access.headers() | headers, **options)
 

@@ -61,8 +61,8 @@ class Access:
         """Return those of each request. A token that ends in a newline is no header."""
         try:
             # The official client reads the file of a service account's token once a minute.
-            auth = self._configuration.auth_settings().get("BearerToken") or {}
-            token = auth.get("value")
+            settings = self._configuration.auth_settings()
+            token = settings["BearerToken"]["value"] if "BearerToken" in settings else None
         except (ConfigException, OSError, ValueError):
             # The file is just being written: what stood there lives on for a while.
             token = self._configuration.api_key.get("BearerToken")

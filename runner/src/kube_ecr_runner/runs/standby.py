@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,9 +131,10 @@ class StandBy:
         """End all runs at once: when this returns nothing more is written, and no other begins."""
         with self._lock:
             self._is_closed = True
-            runs = (self._working, self._waiting and self._waiting.run)
-        for run in filter(None, runs):
-            run.kill()
+            runs = [self._working, self._waiting.run if self._waiting else None]
+        for run in runs:
+            if run:
+                run.kill()
 
     def close(self) -> None:
         """End the run that waits, and return when nothing of it is left; no other begins."""
@@ -177,7 +178,7 @@ class StandBy:
         _log.warning("a stand-by run ended by itself", extra=fields(cause=run.why()))
 
 
-def files_in_use(environment: dict[str, str], kubeconfig: str | None) -> object:
+def files_in_use(environment: Mapping[str, str], kubeconfig: str | None) -> object:
     """Return something that is another when a file was written that a run reads and that a variable or option names."""
     named = [environment[name] for name in _FILES if environment.get(name)]
     home = Path(environment.get("HOME") or "/")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -19,6 +19,8 @@ from kube_ecr_runner.log import fields
 from kube_ecr_runner.telemetry.monitor import Monitor
 
 SERVER = "kube-ecr-runner"
+
+_Start = Callable[[str, list[tuple[str, str]]], object]
 
 _log = logging.getLogger(__name__)
 
@@ -34,14 +36,14 @@ class Application:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        start = partial(_start, start_response)
+        start = partial(_start_as_runner, start_response)
         try:
             return self._answer(environ, start)
         except Exception as error:  # noqa: BLE001 (wsgiref would print it, and its text could hold anything)
             _log.error("no answer to a probe; please report it", extra=fields(cause=type(error).__name__))
             return _plain(start, HTTPStatus.INTERNAL_SERVER_ERROR, ["internal error, see the log"])
 
-    def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+    def _answer(self, environ: WSGIEnvironment, start: _Start) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "GET":
             return _plain(start, HTTPStatus.METHOD_NOT_ALLOWED, ["use GET"])
         match environ["PATH_INFO"]:
@@ -65,17 +67,17 @@ class Application:
             _log.info("healthy again")
 
 
-def _start(start_response: StartResponse, status: str, headers: list[tuple[str, str]]) -> object:
+def _start_as_runner(start_response: StartResponse, status: str, headers: list[tuple[str, str]]) -> object:
     # Without it, wsgiref tells its own version and that of Python.
     return start_response(status, [*headers, ("Server", SERVER)])
 
 
-def _judged(start: StartResponse, causes: list[str]) -> Iterable[bytes]:
+def _judged(start: _Start, causes: list[str]) -> Iterable[bytes]:
     if causes:
         return _plain(start, HTTPStatus.SERVICE_UNAVAILABLE, causes)
     return _plain(start, HTTPStatus.OK, ["ok"])
 
 
-def _plain(start: StartResponse, status: HTTPStatus, lines: Iterable[str]) -> Iterable[bytes]:
+def _plain(start: _Start, status: HTTPStatus, lines: Iterable[str]) -> Iterable[bytes]:
     start(f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")])
     return ["".join(f"{line}\n" for line in lines).encode()]
