@@ -49,6 +49,9 @@ from kube_ecr_runner.telemetry.web import Listener
 # How long the rest may take to end after the Lease was lost.
 HALT_SECONDS = 5.0
 
+# See proc_pid_environ(5).
+OWN_ENVIRONMENT = Path("/proc/self/environ")
+
 _log = logging.getLogger("kube_ecr_runner.cli")
 
 
@@ -58,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings(arguments)
         monitor = Monitor(Health(settings.run_timeout), Metrics())
         check_tmpdir()
-        check_environment(os.environ, Path("/proc/self/environ"))
+        check_environment(os.environ, OWN_ENVIRONMENT, is_there=OWN_ENVIRONMENT.exists())
         watched = _picked(watches.load(settings.watches), settings)
         cluster = Cluster.connect(settings.kubeconfig, settings.context, silence=settings.watch_silence)
         is_pass = settings.once or settings.dry_run

@@ -20,6 +20,7 @@ from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.runs.environment import AWS_FILE_VARIABLES
 from kube_ecr_runner.runs.processes import Reaper
 from kube_ecr_runner.runs.run import Summary
 
@@ -27,14 +28,6 @@ MAX_AGE_SECONDS = 1800.0
 # One that ends by itself will do so again, mostly.
 PAUSE_SECONDS = (5.0, 300.0)
 REAP_SECONDS = 10.0
-_FILES = (
-    "ANSIBLE_CONFIG",
-    "AWS_CA_BUNDLE",
-    "AWS_CONFIG_FILE",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-)
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 _log = logging.getLogger(__name__)
@@ -180,7 +173,7 @@ class StandBy:
 
 def files_in_use(environment: Mapping[str, str], kubeconfig: str | None) -> object:
     """Return something that is another when a file was written that a run reads and that a variable or option names."""
-    named = [environment[name] for name in _FILES if environment.get(name)]
+    named = [environment[name] for name in ("ANSIBLE_CONFIG", *AWS_FILE_VARIABLES) if environment.get(name)]
     home = Path(environment.get("HOME") or "/")
     paths = [*map(Path, named), home / ".aws" / "config", home / ".aws" / "credentials", _SERVICE_ACCOUNT / "token"]
     configs = (kubeconfig or environment.get("KUBECONFIG") or str(home / ".kube" / "config")).split(os.pathsep)
