@@ -21,9 +21,10 @@ import urllib3
 from urllib3.util.retry import Retry
 
 from kube_ecr_runner.cluster.connection import Access
-from kube_ecr_runner.cluster.errors import KubernetesError, clip, refusal, unreachable_because
+from kube_ecr_runner.cluster.errors import KubernetesError, refusal, unreachable_because
 from kube_ecr_runner.cluster.lease import Lease
 from kube_ecr_runner.cluster.sources import Source
+from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.kinds import KINDS, api_version
 from kube_ecr_runner.contract.timestamps import format_micro_time
 from kube_ecr_runner.model.resource import Key, Resource
@@ -173,7 +174,7 @@ class Cluster:
             "action": "Reconcile",
             "type": event.type,
             "reason": event.reason,
-            "note": clip(event.message, MAX_NOTE),
+            "note": _clip(event.message, MAX_NOTE),
             "regarding": regarding | ({"namespace": key.namespace} if key.namespace else {}),
         }
         self._call(
@@ -223,9 +224,9 @@ class Cluster:
         try:
             content = json.loads(answer.data)
         except ValueError:
-            raise KubernetesError(call, 0, "MalformedAnswer", "the API server did not answer in JSON") from None
+            raise KubernetesError(call, 0, reasons.MALFORMED_ANSWER, "the API server did not answer in JSON") from None
         if not isinstance(content, dict) or not isinstance(content.get("metadata"), dict):
-            raise KubernetesError(call, 0, "MalformedAnswer", "the answer of the API server is no object")
+            raise KubernetesError(call, 0, reasons.MALFORMED_ANSWER, "the answer of the API server is no object")
         return content
 
     def _send(
@@ -261,7 +262,7 @@ class Cluster:
             if answer.status >= 400:
                 raise refusal(call, answer.status, answer.data)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise KubernetesError(call, 0, "Unreachable", unreachable_because(error, self.url)) from None
+            raise KubernetesError(call, 0, reasons.UNREACHABLE, unreachable_because(error, self.url)) from None
         return answer
 
     def _request(
@@ -297,3 +298,7 @@ def _event_namespace(key: Key) -> str:
 def _selected(source: Source) -> dict[str, object]:
     selectors = {"fieldSelector": source.selector, "labelSelector": source.labels}
     return {name: selector for name, selector in selectors.items() if selector}
+
+
+def _clip(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

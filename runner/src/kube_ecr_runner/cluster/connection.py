@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
-from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import yaml
@@ -19,6 +17,7 @@ from kubernetes.config import ConfigException, kube_config, load_incluster_confi
 from urllib3.util.ssl_ import create_urllib3_context
 
 from kube_ecr_runner.cluster.errors import NoClusterError
+from kube_ecr_runner.contract.api_server import choose_proxy, first_line, is_in_pod
 
 USER_AGENT = "kube-ecr-runner"
 
@@ -29,7 +28,9 @@ class Access:
     def __init__(self, configuration: Configuration, tls: ssl.SSLContext | None = None) -> None:
         """Take the official client's Configuration, and what replaces its certificates and keys if given."""
         configuration.connection_pool_maxsize = 8
-        use_proxy_of_environment(configuration, getproxies())
+        configuration.proxy, configuration.no_proxy = choose_proxy(
+            configuration.host, configuration.proxy, configuration.no_proxy, getproxies()
+        )
         self.url = configuration.host.rstrip("/")
         self.pool = RESTClientObject(configuration).pool_manager
         self._configuration = configuration
@@ -43,7 +44,7 @@ class Access:
         """Return what Cluster.connect() describes. Raises NoClusterError."""
         configuration = Configuration()
         try:
-            if is_in_cluster(kubeconfig, context):
+            if not kubeconfig and not context and is_in_pod(os.environ):
                 load_incluster_config(configuration)
                 return cls(configuration)
             load_kube_config(kubeconfig, context, configuration, persist_config=False)
@@ -53,7 +54,7 @@ class Access:
         except (TypeError, KeyError, AttributeError):
             raise _no_cluster("the kubeconfig has not the form of one", kubeconfig) from None
         except (ConfigException, OSError, ValueError) as error:
-            raise _no_cluster(str(error).strip().partition("\n")[0], kubeconfig) from None
+            raise _no_cluster(first_line(str(error)), kubeconfig) from None
         finally:
             kube_config._cleanup_temp_files()
 
@@ -68,24 +69,6 @@ class Access:
             token = self._configuration.api_key.get("BearerToken")
         token = (token or "").strip()
         return {"Authorization": token, "User-Agent": USER_AGENT} if token else {"User-Agent": USER_AGENT}
-
-
-def is_in_cluster(kubeconfig: str | None, context: str | None) -> bool:
-    """Return whether the service account of a pod is used: no kubeconfig is named, and this runs in a pod."""
-    return not kubeconfig and not context and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
-
-
-def use_proxy_of_environment(configuration: Configuration, proxies: Mapping[str, str]) -> None:
-    """Let a Configuration go by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, which its versions read all, in part or not.
-
-    proxies is what urllib.request.getproxies() returns. A proxy that a kubeconfig names is used whatever NO_PROXY says,
-    as kubectl does.
-    """
-    if configuration.proxy and configuration.proxy not in proxies.values():
-        configuration.no_proxy = None
-        return
-    configuration.proxy = proxies.get(urlsplit(configuration.host).scheme) or proxies.get("all")
-    configuration.no_proxy = proxies.get("no")
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:

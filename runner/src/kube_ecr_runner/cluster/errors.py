@@ -5,14 +5,15 @@ What always holds: no text quotes an object, nor an answer that is no Status of 
 
 from __future__ import annotations
 
-import json
-
 import urllib3
 
+from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.api_server import describe_refusal
+from kube_ecr_runner.contract.errors import ApiError
 from kube_ecr_runner.model.errors import StartupError
 
 
-class KubernetesError(Exception):
+class KubernetesError(ApiError):
     """A call to the API server came to nothing.
 
     call says what was tried; status is the HTTP status, 0 when there was no answer; reason a word in CamelCase; text
@@ -31,17 +32,12 @@ class NoClusterError(KubernetesError, StartupError):
     """Neither a kubeconfig nor a pod says where the API server is, or what they say cannot be used."""
 
     def __init__(self, text: str) -> None:
-        super().__init__("find the cluster", 0, "NoCluster", text)
+        super().__init__("find the cluster", 0, reasons.NO_CLUSTER, text)
 
 
 def refusal(call: str, status: int, body: bytes) -> KubernetesError:
-    """Word an answer that is no success; one that is no Status (a proxy's HTML, say) is not quoted."""
-    try:
-        answer = json.loads(body)
-        reason, text = str(answer.get("reason") or ""), str(answer["message"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        reason, text = "", f"the API server answered with HTTP status {status}"
-    return KubernetesError(call, status, reason or f"HTTP{status}", clip(text.strip().partition("\n")[0], 500))
+    """Return the error of an answer that is no success."""
+    return KubernetesError(call, status, *describe_refusal(status, body))
 
 
 def unreachable_because(error: Exception, url: str) -> str:
@@ -55,8 +51,3 @@ def unreachable_because(error: Exception, url: str) -> str:
     if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
         return f"the API server {url} did not answer in time"
     return f"no connection to the API server {url}; check that it runs, the kubeconfig and the network"
-
-
-def clip(text: str, limit: int) -> str:
-    """Return a text, cut to a length, with dots where something is missing."""
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."

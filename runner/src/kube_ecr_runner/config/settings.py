@@ -28,13 +28,13 @@ from kube_ecr_runner.config.option_types import (
     lease_of,
     namespaces_of,
 )
+from kube_ecr_runner.contract.api_server import NAMESPACE_FILE
 from kube_ecr_runner.log import FORMATS, LEVELS
 from kube_ecr_runner.model.address import Address
 from kube_ecr_runner.model.errors import StartupError
 
 PROGRAM = "kube-ecr-runner"
 _PREFIX = "KUBE_ECR"
-_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class SettingsError(StartupError):
@@ -123,7 +123,7 @@ def _variables(parameter: click.Parameter) -> Sequence[str]:
 def _own_lease() -> tuple[str, str] | None:
     """Return the default of --lease; outside a pod no namespace is known, so there is none."""
     try:
-        return _NAMESPACE_FILE.read_text(encoding="ascii").strip(), PROGRAM
+        return Path(NAMESPACE_FILE).read_text(encoding="ascii").strip(), PROGRAM
     except OSError:
         return None
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from kube_ecr_runner.contract.api_server import TOKEN_FILE
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key
@@ -28,7 +29,6 @@ MAX_AGE_SECONDS = 1800.0
 # One that ends by itself will do so again, mostly.
 PAUSE_SECONDS = (5.0, 300.0)
 REAP_SECONDS = 10.0
-_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 _log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ def files_in_use(environment: Mapping[str, str], kubeconfig: str | None) -> obje
     """Return something that is another when a file was written that a run reads and that a variable or option names."""
     named = [environment[name] for name in ("ANSIBLE_CONFIG", *AWS_FILE_VARIABLES) if environment.get(name)]
     home = Path(environment.get("HOME") or "/")
-    paths = [*map(Path, named), home / ".aws" / "config", home / ".aws" / "credentials", _SERVICE_ACCOUNT / "token"]
+    paths = [*map(Path, named), home / ".aws" / "config", home / ".aws" / "credentials", Path(TOKEN_FILE)]
     configs = (kubeconfig or environment.get("KUBECONFIG") or str(home / ".kube" / "config")).split(os.pathsep)
     return tuple(_state(each) for each in (*paths, *map(Path, filter(None, configs))))
 

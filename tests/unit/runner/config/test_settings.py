@@ -188,7 +188,7 @@ def test_lease_that_is_missing_is_named_with_who_needs_it(monkeypatch: pytest.Mo
 
 def test_in_a_pod_the_lease_is_in_its_namespace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "namespace").write_text("kube-ecr\n")
-    monkeypatch.setattr(module, "_NAMESPACE_FILE", tmp_path / "namespace")
+    monkeypatch.setattr(module, "NAMESPACE_FILE", str(tmp_path / "namespace"))
     lease = ("kube-ecr", "kube-ecr-runner")
     assert load_settings([*REQUIRED, "--leader-elect"]) == Settings(WATCHES, leader_elect=True, lease=lease)
 
