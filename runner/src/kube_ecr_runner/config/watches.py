@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from kube_ecr_runner.config import selectors
 from kube_ecr_runner.contract.durations import parse_duration
 from kube_ecr_runner.contract.kinds import GROUP, KINDS
+from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.model.playbook import CARRY_ON, RECONCILE, Play
 
 _NAMING = ("version", "group", "kind")
@@ -61,7 +63,7 @@ MIN_PERIOD = timedelta(seconds=10)
 MAX_PERIOD = timedelta(days=365)
 
 
-class WatchesError(ValueError):
+class WatchesError(StartupError):
     """watches.yaml cannot be used; the text says what to change, and where."""
 
 
@@ -152,8 +154,8 @@ def _must_be(where: str, key: str, value: str, supported: tuple[str, ...]) -> No
         raise WatchesError(f"{where}: {key} '{value}' is not supported; supported: {', '.join(supported)}")
 
 
-def _play(entry: Mapping, where: str, folder: Path) -> Play:
-    playbook, role = entry.get("playbook"), entry.get("role")
+def _play(entry: Mapping[str, Any], where: str, folder: Path) -> Play:
+    playbook, role = entry.get("playbook") or "", entry.get("role") or ""
     if bool(playbook) == bool(role):
         hint = ", not both" if playbook else f", such as playbook: {RECONCILE}"
         raise WatchesError(f"{where}: needs one of the keys 'playbook' and 'role'{hint}")
@@ -179,13 +181,13 @@ def _variables(variables: object, where: str) -> str:
     """Return variables in JSON, the same for the same ones, empty for none."""
     if not isinstance(variables, dict | None):
         raise WatchesError(f"{where}: vars must be a mapping of variables to values")
-    for name in variables or {}:
+    for name, value in (variables or {}).items():
         if not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
             raise WatchesError(f"{where}: vars: {name!r} is no name of a variable (letters, digits and '_')")
         if name in _OWN_VARIABLES:
             raise WatchesError(f"{where}: vars: '{name}' is what the playbook itself sets; take another name")
         try:
-            json.dumps(variables[name], allow_nan=False)
+            json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
             raise WatchesError(
                 f"{where}: vars: '{name}' holds something that is no text, number, list or such; put it in quotes"

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from random import Random
 from typing import Protocol
 
-from kube_ecr_runner.cluster.client import KubernetesError
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.cluster.watch_manager import Change, Following, Watcher
@@ -37,6 +37,7 @@ from kube_ecr_runner.controller.triggers import (
 )
 from kube_ecr_runner.controller.work_queue import DueQueue
 from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.model.result import Result
@@ -70,34 +71,6 @@ class Writer(Protocol):
 
     def repeat_event(self, resource: Resource, name: str, count: int, now: datetime) -> bool:
         """See kube.Cluster."""
-
-
-class Observer(Protocol):
-    """Who is told how the work goes: monitor.Monitor."""
-
-    def loop_moved(self) -> None:
-        """See monitor.Monitor."""
-
-    def waits_for(self, watches: Iterable[str]) -> None:
-        """See monitor.Monitor."""
-
-    def queue_changed(self, depth: int, oldest_due: datetime | None) -> None:
-        """See monitor.Monitor."""
-
-    def resource_known(self, key: Key, status: Mapping) -> None:
-        """See monitor.Monitor."""
-
-    def resource_gone(self, key: Key) -> None:
-        """See monitor.Monitor."""
-
-    def result_arrived(self, result: Result) -> None:
-        """See monitor.Monitor."""
-
-    def run_started(self, run: str) -> None:
-        """See monitor.Monitor."""
-
-    def run_ended(self, summary: Summary, resources: int) -> None:
-        """See monitor.Monitor."""
 
 
 class Runner(Protocol):
@@ -573,7 +546,7 @@ class Controller:
         summary = ended.summary
         queue = self._queues[self._run_play or Play()]
         self._run_play = None
-        self._observer.run_ended(summary, ended.resources)
+        self._observer.run_ended(summary.status, summary.seconds, ended.resources)
         missing = [self._tracked[key] for key in summary.missing if key in self._tracked and queue.is_working(key)]
         # What was suspended after the run was started is left out by the inventory.
         for tracked in [each for each in missing if each.resource.suspended]:

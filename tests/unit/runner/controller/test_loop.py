@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from kube_ecr_runner.cluster.client import KubernetesError
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, objects_named, resources_of
 from kube_ecr_runner.config.watches import Watch as Entry
@@ -997,7 +997,7 @@ def test_what_is_measured_of_a_resource_comes_from_its_status_and_goes_with_it()
     assert values == [(until.timestamp(), 1, 0), (None, 0, 1), (None, None, None)]
     assert lab.sample("results_total", reason="X") == 1
     assert lab.monitor.metrics.registry.get_sample_value("kube_ecr_batch_resources_sum") == 1
-    assert lab.monitor.health.obstacles() == []
+    assert lab.monitor.health.unready_causes() == []
 
 
 def test_what_waits_for_a_run_is_told_with_the_time_at_which_it_was_due() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from kube_ecr_runner.cluster.client import KubernetesError
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed
 from kube_ecr_runner.cluster.sources import NAMESPACES
 from kube_ecr_runner.model.resource import Resource

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from kube_ecr_runner.cluster.client import KubernetesError
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import Source, resources_of
 from kube_ecr_runner.config.watches import Watch
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
