@@ -125,7 +125,7 @@ def test_option_goes_before_its_variable(monkeypatch: pytest.MonkeyPatch) -> Non
     assert load_settings([*REQUIRED, "--forks", "7"]) == Settings(WATCHES, forks=7)
 
 
-@pytest.mark.parametrize("option", [*{option for option, _, _ in VALUES}, *FLAGS])
+@pytest.mark.parametrize("option", [*dict.fromkeys(option for option, _, _ in VALUES), *FLAGS])
 def test_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     monkeypatch.setenv(variable(option), "")
     assert load_settings(REQUIRED) == Settings(WATCHES)
