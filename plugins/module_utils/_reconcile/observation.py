@@ -56,9 +56,7 @@ def logins_in(request: Request, secret: Mapping, now: datetime, *, is_shared: bo
     part = _part(request, secret, is_shared=is_shared)
     if part is None or not part.is_intact:
         return None
-    if is_shared and not is_own(request, secret):
-        return merge.logins_of(secret, request.key, now)
-    return Logins.held_in(secret, now)
+    return merge.logins_of(secret, request.key, now) if is_shared else Logins.held_in(secret, now)
 
 
 def valid_until(request: Request, secret: Mapping, now: datetime) -> datetime | None:
