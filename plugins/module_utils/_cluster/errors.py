@@ -45,7 +45,7 @@ def unreachable(error: Exception, host: str) -> str:
     if isinstance(error, urllib3.exceptions.SSLError):
         return f"the TLS connection to {host} failed; check ca_cert and validate_certs"
     if isinstance(error, ValueError):
-        return "the token cannot be sent; is it one?"
+        return "the bearer token contains characters that an HTTP header cannot carry"
     # A refused connection is a NewConnectionError, which urllib3 derives from a time-out.
     refused = isinstance(error, urllib3.exceptions.NewConnectionError)
     if not refused and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
