@@ -134,6 +134,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.identity imp
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import Cluster, connect
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import reasons
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.api_server import NAMESPACE_FILE
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resource import namespace_in
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import missing_libraries
@@ -157,8 +158,6 @@ from ansible_collections.kube_ecr.secrets.plugins.plugin_utils import _standby
 
 # Of so few resources each is read for itself: a list of all in a large cluster would take longer.
 MAX_READS = 10
-# https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
-_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -291,7 +290,7 @@ class InventoryModule(BaseInventoryPlugin):
     def _own_namespace(self) -> str:
         """Return the namespace that this runs in, if it runs in a pod."""
         return self.get_option("own_namespace") or (
-            _NAMESPACE_FILE.read_text(encoding="ascii").strip() if _NAMESPACE_FILE.exists() else ""
+            Path(NAMESPACE_FILE).read_text(encoding="ascii").strip() if Path(NAMESPACE_FILE).exists() else ""
         )
 
     def _add_host(self, host: Host) -> None:

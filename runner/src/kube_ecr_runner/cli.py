@@ -24,12 +24,13 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from uuid import uuid4
 
+from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.cluster.client import Cluster
 from kube_ecr_runner.cluster.leader_election import Leadership
 from kube_ecr_runner.cluster.reflector import Stream, Troubles
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, resources_of
 from kube_ecr_runner.config import selectors, watches
-from kube_ecr_runner.config.settings import PROGRAM, Settings, load_settings
+from kube_ecr_runner.config.settings import Settings, load_settings
 from kube_ecr_runner.config.watches import Watch, WatchesError
 from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
 from kube_ecr_runner.controller.loop import Controller, Inbox, Stop
@@ -59,18 +60,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the custom resources of a cluster until SIGTERM or SIGINT; return the exit code."""
     try:
         settings = load_settings(arguments)
-        monitor = Monitor(Health(settings.run_timeout), Metrics())
         check_tmpdir()
         check_environment(os.environ, OWN_ENVIRONMENT, is_there=OWN_ENVIRONMENT.exists())
         watched = _picked(watches.load(settings.watches), settings)
         cluster = Cluster.connect(settings.kubeconfig, settings.context, silence=settings.watch_silence)
-        is_pass = settings.once or settings.dry_run
-        listener = Listener(settings.listen_address, monitor) if settings.listen_address and not is_pass else None
+        monitor = Monitor(Health(settings.run_timeout), Metrics())
+        listener = _listener(settings, monitor)
     except StartupError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
     configure(settings.log_level, settings.log_format)
-    run_settings = RunSettings(
+    _log_start(settings, watched, cluster, listener)
+    for path in remove_abandoned():
+        _log.info("removed what a killed runner left behind", extra=fields(directory=path))
+    if settings.is_pass:
+        return 0 if _pass(cluster, watched, settings) else 1
+    with listener or nullcontext():
+        return _serve(cluster, watched, settings, monitor)
+
+
+def _listener(settings: Settings, monitor: Monitor) -> Listener | None:
+    """Open the port for probes and metrics, where there is to be one; nobody would probe a single pass."""
+    if settings.listen_address is None or settings.is_pass:
+        return None
+    return Listener(settings.listen_address, monitor)
+
+
+def _log_start(settings: Settings, watched: list[Watch], cluster: Cluster, listener: Listener | None) -> None:
+    values = fields(
+        version=version(PROGRAM),
+        python=platform.python_version(),
+        cluster=cluster.url,
+        playbooks=",".join(sorted({str(entry.play) for entry in watched})),
+        namespaces=",".join(settings.namespaces) or None,
+        selector=settings.selector,
+        listening=listener.address if listener else "nowhere",
+    )
+    _log.info("started", extra=values)
+
+
+def _run_settings(settings: Settings) -> RunSettings:
+    return RunSettings(
         kubeconfig=settings.kubeconfig,
         context=settings.context,
         aws_endpoint_url=settings.aws_endpoint_url,
@@ -80,27 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         timeout=settings.run_timeout,
         forks=settings.forks,
     )
-    told = fields(
-        version=version(PROGRAM),
-        python=platform.python_version(),
-        cluster=cluster.url,
-        playbooks=",".join(sorted({str(each.play) for each in watched})),
-        namespaces=",".join(settings.namespaces) or None,
-        selector=settings.selector,
-        listening=listener.address if listener else "nowhere",
-    )
-    _log.info("started", extra=told)
-    for path in remove_abandoned():
-        _log.info("removed what a killed runner left behind", extra=fields(directory=path))
-    if is_pass:
-        return 0 if _pass(cluster, watched, settings, run_settings) else 1
-    with listener or nullcontext():
-        return _serve(cluster, watched, settings, run_settings, monitor)
 
 
 def _picked(watched: list[Watch], settings: Settings) -> list[Watch]:
     """Return the watches of kinds that are served: in namespaces, cluster resources are not."""
-    picked = [each for each in watched if each.kind == NAMESPACED_KIND or not settings.namespaces]
+    picked = [entry for entry in watched if entry.kind == NAMESPACED_KIND or not settings.namespaces]
     if not picked:
         raise WatchesError(f"{settings.watches}: has no entry for {NAMESPACED_KIND}, but --namespaces picks just those")
     return picked
@@ -109,13 +123,14 @@ def _picked(watched: list[Watch], settings: Settings) -> list[Watch]:
 def _sources(watched: list[Watch], settings: Settings) -> list[Source]:
     """Return what to list and watch: a source for each kind, and for each namespace if there are any."""
     return [
-        resources_of(each.kind, namespace, selectors.joined(each.selector, settings.selector or ""))
-        for each in watched
+        resources_of(entry.kind, namespace, selectors.joined(entry.selector, settings.selector or ""))
+        for entry in watched
         for namespace in settings.namespaces or ("",)
     ]
 
 
-def _pass(cluster: Cluster, watched: list[Watch], settings: Settings, run_settings: RunSettings) -> bool:
+def _pass(cluster: Cluster, watched: list[Watch], settings: Settings) -> bool:
+    run_settings = _run_settings(settings)
     cancelled = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cancelled.set())
@@ -131,9 +146,8 @@ def _pass(cluster: Cluster, watched: list[Watch], settings: Settings, run_settin
     )
 
 
-def _serve(
-    cluster: Cluster, watched: list[Watch], settings: Settings, run_settings: RunSettings, monitor: Monitor
-) -> int:
+def _serve(cluster: Cluster, watched: list[Watch], settings: Settings, monitor: Monitor) -> int:
+    run_settings = _run_settings(settings)
     inbox: Inbox = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         # SimpleQueue.put is the one that may be called from a signal handler.

@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode
 import urllib3
 from urllib3.util.retry import Retry
 
+from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.cluster.connection import Access
 from kube_ecr_runner.cluster.errors import KubernetesError, refusal, unreachable_because
 from kube_ecr_runner.cluster.lease import Lease
@@ -30,7 +31,7 @@ from kube_ecr_runner.contract.timestamps import format_micro_time
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.reporting.status import Event
 
-FIELD_MANAGER = "kube-ecr-runner"
+FIELD_MANAGER = PROGRAM
 PAGE = 500
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0

@@ -16,10 +16,9 @@ from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import ConfigException, kube_config, load_incluster_config, load_kube_config
 from urllib3.util.ssl_ import create_urllib3_context
 
+from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.cluster.errors import NoClusterError
 from kube_ecr_runner.contract.api_server import choose_proxy, first_line, is_in_pod
-
-USER_AGENT = "kube-ecr-runner"
 
 
 class Access:
@@ -68,7 +67,7 @@ class Access:
             # The file is just being written: what stood there lives on for a while.
             token = self._configuration.api_key.get("BearerToken")
         token = (token or "").strip()
-        return {"Authorization": token, "User-Agent": USER_AGENT} if token else {"User-Agent": USER_AGENT}
+        return {"Authorization": token, "User-Agent": PROGRAM} if token else {"User-Agent": PROGRAM}
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:

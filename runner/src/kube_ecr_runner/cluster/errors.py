@@ -45,7 +45,7 @@ def unreachable_because(error: Exception, url: str) -> str:
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         error = error.reason
     if isinstance(error, ValueError):
-        return "the token cannot be sent; is it one?"
+        return "the bearer token contains characters that an HTTP header cannot carry"
     if isinstance(error, urllib3.exceptions.SSLError):
         return f"the TLS connection to {url} failed; check the certificates in the kubeconfig"
     if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.contract.grammar import is_namespace_name
 from kube_ecr_runner.model.address import Address
 
@@ -92,7 +93,7 @@ def lease_of(text: str) -> tuple[str, str] | None:
         return None
     namespace, _, name = text.partition("/")
     if not namespace or not name or "/" in name:
-        raise ValueError(f"{text!r} is not of the form NAMESPACE/NAME, such as kube-ecr/kube-ecr-runner")
+        raise ValueError(f"{text!r} is not of the form NAMESPACE/NAME, such as kube-ecr/{PROGRAM}")
     return namespace, name
 
 

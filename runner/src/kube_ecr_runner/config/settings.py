@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.config import selectors
 from kube_ecr_runner.config.option_types import (
     Flag,
@@ -33,7 +34,6 @@ from kube_ecr_runner.log import FORMATS, LEVELS
 from kube_ecr_runner.model.address import Address
 from kube_ecr_runner.model.errors import StartupError
 
-PROGRAM = "kube-ecr-runner"
 _PREFIX = "KUBE_ECR"
 
 
@@ -70,6 +70,11 @@ class Settings:
     listen_address: Address | None = Address("", 8080)  # noqa: RUF009 (frozen)
     log_level: str = "info"
     log_format: str = "text"
+
+    @property
+    def is_pass(self) -> bool:
+        """Whether the runner makes a single pass and ends."""
+        return self.once or self.dry_run
 
 
 def load_settings(arguments: Sequence[str] | None = None) -> Settings:

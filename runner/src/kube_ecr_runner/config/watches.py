@@ -88,7 +88,7 @@ def load(path: Path) -> list[Watch]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WatchesError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
-    return [_found(each, path) for each in parse(text, path.absolute())]
+    return [_found(watch, path) for watch in parse(text, path.absolute())]
 
 
 def _found(watch: Watch, path: Path) -> Watch:
@@ -99,9 +99,9 @@ def _found(watch: Watch, path: Path) -> Watch:
     role = Path(play.role)
     if not role.is_absolute():
         return watch
-    for each in (role, role.parent / "roles" / role.name):
-        if (each / "tasks").is_dir():
-            return replace(watch, play=replace(play, role=str(each)))
+    for folder in (role, role.parent / "roles" / role.name):
+        if (folder / "tasks").is_dir():
+            return replace(watch, play=replace(play, role=str(folder)))
     what = "has no folder tasks" if role.is_dir() else "is not there"
     raise WatchesError(f"{path}: the role {role} of {watch.kind} {what}")
 
@@ -120,7 +120,7 @@ def parse(text: str, path: Path) -> list[Watch]:
     for number, entry in enumerate(entries, start=1):
         where = f"{path.name}: entry {number}"
         watch = _entry(entry, where, path.parent)
-        if any(each.kind == watch.kind for each in watches):
+        if any(other.kind == watch.kind for other in watches):
             raise WatchesError(f"{where}: kind {watch.kind} was watched before; remove one of the two")
         watches.append(watch)
     return watches
@@ -134,7 +134,7 @@ def _entry(entry: object, where: str, folder: Path) -> Watch:
             raise WatchesError(f"{where}: key '{key}' is not supported: {_NOT_NEEDED[key]}; remove it")
         if key not in _KEYS:
             raise WatchesError(f"{where}: key '{key}' is not supported; supported are {', '.join(_KEYS)}")
-    for key in (*_NAMING, *(each for each in ("playbook", "role") if each in entry)):
+    for key in (*_NAMING, *(key for key in ("playbook", "role") if key in entry)):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise WatchesError(f"{where}: key '{key}' is missing or no text")
     _must_be(where, "group", entry["group"], (GROUP,))

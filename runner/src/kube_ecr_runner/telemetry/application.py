@@ -15,10 +15,9 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from prometheus_client import make_wsgi_app
 
+from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.telemetry.monitor import Monitor
-
-SERVER = "kube-ecr-runner"
 
 _Start = Callable[[str, list[tuple[str, str]]], object]
 
@@ -69,7 +68,7 @@ class Application:
 
 def _start_as_runner(start_response: StartResponse, status: str, headers: list[tuple[str, str]]) -> object:
     # Without it, wsgiref tells its own version and that of Python.
-    return start_response(status, [*headers, ("Server", SERVER)])
+    return start_response(status, [*headers, ("Server", PROGRAM)])
 
 
 def _judged(start: _Start, causes: list[str]) -> Iterable[bytes]:

@@ -26,6 +26,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.model.aws_calls import OTHER, Call
 from kube_ecr_runner.model.observer import Observer
@@ -61,7 +62,7 @@ class Metrics(Observer):
             "Versions of the runner, ansible-core and Python; the value is always 1.",
             ("version", "ansible_core", "python"),
         )
-        info.labels(version("kube-ecr-runner"), version("ansible-core"), platform.python_version()).set(1)
+        info.labels(version(PROGRAM), version("ansible-core"), platform.python_version()).set(1)
         ProcessCollector(registry=self.registry)
 
     def _make_resource_metrics(self) -> None:

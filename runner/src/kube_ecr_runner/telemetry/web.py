@@ -19,10 +19,11 @@ from wsgiref.types import WSGIApplication
 
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.address import Address
 from kube_ecr_runner.model.errors import StartupError
-from kube_ecr_runner.telemetry.application import SERVER, Application
+from kube_ecr_runner.telemetry.application import Application
 from kube_ecr_runner.telemetry.monitor import Monitor
 
 CLIENT_SECONDS = 5.0
@@ -69,7 +70,7 @@ class Listener:
 
 class _Handler(WSGIRequestHandler):
     timeout = CLIENT_SECONDS
-    server_version = SERVER
+    server_version = PROGRAM
     sys_version = ""
 
     def get_stderr(self) -> TextIO:
