@@ -1,0 +1,157 @@
+"""Changes the pure code in small ways, one at a time, and reports which changes no unit test notices.
+
+    python tests/tools/mutants.py [PATH...]     only in these files or folders, such as plugins/module_utils/_secret
+
+mutmut makes the mutants and runs the tests that execute the function at hand. It changes what lies below its working
+directory and imports it by the names that follow from there, so it gets a copy of code and tests in build/mutants.
+
+A survivor is a test that is missing, or a change that nobody can see. The latter stand in mutants.toml, with the
+reason. Fails when another survives, or when one in that file survives no more. Functions with a decorator are not
+changed, nor is what stands outside of functions: mutmut cannot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SCRATCH = ROOT / "build" / "mutants"
+EXPLAINED = Path(__file__).with_name("mutants.toml")
+
+# What is pure: values in, values out.
+PURE = (
+    "plugins/module_utils/_contract",
+    "plugins/module_utils/_reconcile/decision.py",
+    "plugins/module_utils/_secret",
+    "runner/src/kube_ecr_runner/config",
+    "runner/src/kube_ecr_runner/controller",
+    "runner/src/kube_ecr_runner/model",
+    "runner/src/kube_ecr_runner/reporting",
+)
+_TESTS = (
+    "tests/unit/contract",
+    "tests/unit/collection",
+    "tests/unit/runner/config",
+    "tests/unit/runner/controller",
+    "tests/unit/runner/model",
+    "tests/unit/runner/reporting",
+)
+# What the loop does is threads and calls: its tests take long, and are about more than one function each.
+_NOT_PURE = ("runner/src/kube_ecr_runner/controller/loop.py", "runner/src/kube_ecr_runner/controller/one_pass.py")
+# Where the packages lie in the copy: where Python looks for them.
+_PLACES = {"plugins": "ansible_collections/kube_ecr/secrets/plugins", "runner/src": "."}
+_COPIED = ("plugins", "runner/src", "runner", "tests")
+_KILLED, _SURVIVED, _UNTESTED = 1, 0, 33  # mutmut's exit codes; all others are time-outs and crashes, which are noticed
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """A mutant that no test noticed: where it is, and the lines that it takes away and puts in."""
+
+    function: str
+    change: str
+    is_untested: bool
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Report which small changes of the pure code no unit test notices.")
+    parser.add_argument("paths", nargs="*", help="only in these files or folders")
+    paths = parser.parse_args().paths
+    lay_out([path for path in paths or PURE if (ROOT / path).exists()])
+    log = SCRATCH / "mutmut.log"
+    with log.open("w") as output:
+        program = [str(Path(sys.executable).parent / "mutmut"), "run", "--max-children", str(os.cpu_count())]
+        status = subprocess.run(program, cwd=SCRATCH, stdout=output, stderr=subprocess.STDOUT).returncode
+    results = sorted((SCRATCH / "mutants").rglob("*.py.meta"))
+    if status or not results:
+        print(log.read_text(), file=sys.stderr)
+        return status or 1
+    survivors = [survivor for path in results for survivor in told(path)]
+    return judge(survivors, is_whole=not paths)
+
+
+def lay_out(chosen: list[str]) -> None:
+    """Copy code and tests to where mutmut can work, with its settings."""
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    ignored = shutil.ignore_patterns("__pycache__")
+    for source in _COPIED:
+        shutil.copytree(ROOT / source, SCRATCH / _place(source), ignore=ignored, dirs_exist_ok=True)
+    settings = {
+        "source_paths": [_place(source) for source in chosen],
+        "do_not_mutate": [_place(source) for source in _NOT_PURE],
+        "also_copy": [path.name for path in SCRATCH.iterdir()],
+        "pytest_add_cli_args_test_selection": _TESTS,
+    }
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+    # The copy goes before the installed collection, in which only kubernetes.core is looked for.
+    places = [".", str(Path(sys.prefix) / "collections")]
+    pytest = ["[tool.pytest]", 'addopts = ["--import-mode=importlib"]', f"pythonpath = {json.dumps(places)}"]
+    (SCRATCH / "pyproject.toml").write_text("\n".join(["[tool.mutmut]", *lines, *pytest]))
+
+
+def _place(source: str) -> str:
+    for folder, place in _PLACES.items():
+        if Path(source).is_relative_to(folder):
+            return str(place / Path(source).relative_to(folder))
+    return source
+
+
+def told(meta: Path) -> Iterator[Survivor]:
+    """Yield the survivors of one file, and print how many there were of what."""
+    codes: dict[str, int] = json.loads(meta.read_text())["exit_code_by_key"]
+    mutated = meta.with_suffix("")
+    sources = {
+        node.name: ast.get_source_segment(text, node) or ""
+        for text in [mutated.read_text()]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef)
+    }
+    for key, code in codes.items():
+        if code in (_SURVIVED, _UNTESTED):
+            module, _, name = key.rpartition(".")
+            before, after = sources[f"{name.rpartition('__mutmut_')[0]}__mutmut_orig"], sources[name]
+            yield Survivor(f"{module}.{_readable(name)}", _change(before, after), code == _UNTESTED)
+    counts = Counter(codes.values())
+    print(
+        f"{counts.total():5} mutants, {counts[_SURVIVED]:4} survive, {counts[_UNTESTED]:4} in code without a test: "
+        f"{mutated.relative_to(SCRATCH / 'mutants')}"
+    )
+
+
+def _readable(name: str) -> str:
+    return name.rpartition("__mutmut_")[0].removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
+
+
+def _change(before: str, after: str) -> str:
+    lines = list(difflib.unified_diff(before.splitlines()[1:], after.splitlines()[1:], lineterm="", n=0))
+    return "\n".join(f"{line[0]} {line[1:].strip()}" for line in lines[2:] if not line.startswith("@@"))
+
+
+def judge(survivors: list[Survivor], is_whole: bool) -> int:
+    """Print the survivors that nobody explained, and explanations that are out of date; return the exit status."""
+    explained = {(each["function"], each["change"].strip()) for each in tomllib.loads(EXPLAINED.read_text())["mutant"]}
+    found = {(survivor.function, survivor.change) for survivor in survivors}
+    unexplained = [each for each in survivors if (each.function, each.change) not in explained]
+    for survivor in unexplained:
+        print(f"\n{survivor.function}{' (no test executes it)' if survivor.is_untested else ''}\n{survivor.change}")
+    outdated = sorted(explained - found) if is_whole else []
+    for function, change in outdated:
+        print(f"\nsurvives no more, take it out of {EXPLAINED.name}: {function}\n{change}")
+    print(f"\n{len(survivors)} survive, {len(survivors) - len(unexplained)} of them explained in {EXPLAINED.name}")
+    return 1 if unexplained or outdated else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
