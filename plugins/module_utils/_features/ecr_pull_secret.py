@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
@@ -130,7 +130,7 @@ def _connection(params: dict) -> dict:
 def _carry_out(cluster: Cluster, request: Request, supply: Supply, now: datetime, dry_run: bool) -> Done:
     owner = request.wanted.owner
     if request.needs_finalizer and not request.has_finalizer and request.namespaces and not dry_run:
-        cluster.set_finalizer(asdict(owner), FINALIZER, is_wanted=True)
+        cluster.set_finalizer(owner.as_dict(), FINALIZER, is_wanted=True)
     supply = replace(supply, source=_source(cluster, request, supply, now))
     writer = MergedServing if request.is_merge else Serving
     serving = writer(cluster, request, supply, now, dry_run)
@@ -147,7 +147,7 @@ def _carry_out(cluster: Cluster, request: Request, supply: Supply, now: datetime
     is_left = any(held.is_shared and place not in cleared for place, held in (request.known or {}).items())
     is_finished = request.is_understood and is_undone and not is_left and not request.needs_finalizer
     if request.has_finalizer and is_finished and not dry_run:
-        cluster.set_finalizer(asdict(owner), FINALIZER, is_wanted=False)
+        cluster.set_finalizer(owner.as_dict(), FINALIZER, is_wanted=False)
     return done
 
 

@@ -19,6 +19,7 @@ from .._cluster.client import Cluster, connect
 from .._cluster.errors import KubernetesError
 from .._contract import reasons
 from .._contract.grammar import check_secret_name
+from .._contract.item import Owner
 from .._contract.kinds import CLUSTER_KIND, LEGACY_KIND
 from .._contract.ownership import (
     IDENTITY,
@@ -36,7 +37,7 @@ from .._contract.targets import Names
 from .._contract.timestamps import format_time
 from .._reconcile.request import PLAYBOOK
 from .._secret import merge, pull_secret
-from .._secret.pull_secret import Held, Owner, Wanted
+from .._secret.pull_secret import Held, Wanted
 from .._secret.shared_entries import shared_entries
 from .runtime import Feature
 

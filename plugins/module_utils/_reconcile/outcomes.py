@@ -13,14 +13,6 @@ from datetime import datetime
 from .._contract.timestamps import format_time
 
 
-@dataclass(frozen=True, order=True)
-class Place:
-    """Where a Secret or a service account is."""
-
-    namespace: str
-    name: str
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What became of one target namespace; the moments are those of the token that it holds now, if it holds one.

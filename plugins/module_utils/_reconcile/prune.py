@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._cluster.client import Cluster
+from .._contract.item import NamespacedName
 from .._secret import merge, pull_secret
-from .outcomes import Place, Step
+from .outcomes import Step
 from .removal import removal_of
 from .request import Request
 from .steps import retry_on_conflict
@@ -25,11 +26,11 @@ class Clearing:
     request: Request
     dry_run: bool
 
-    def clear(self, place: Place) -> Step | None:
+    def clear(self, place: NamespacedName) -> Step | None:
         """Take away one Secret, or our part in it; return what was done, None if there was nothing to do."""
         return retry_on_conflict(place, self._clear)
 
-    def _clear(self, place: Place) -> Step | None:
+    def _clear(self, place: NamespacedName) -> Step | None:
         current = self.cluster.read_object("Secret", place.namespace, place.name)
         removal = removal_of(self.request, current) if current else None
         if current is None or removal is None:

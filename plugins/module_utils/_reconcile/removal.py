@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from .._contract.item import NamespacedName
 from .._secret import merge, pull_secret
-from .outcomes import Outcome, Place
+from .outcomes import Outcome
 from .request import Request
 
 
-def places_to_prune(request: Request, outcomes: Iterable[Outcome]) -> list[Place]:
+def places_to_prune(request: Request, outcomes: Iterable[Outcome]) -> list[NamespacedName]:
     """Return where Secrets stand that are to go; outcomes are what became of the targets."""
     if request.is_absent:
         return _places_of_all(request)
@@ -34,11 +35,11 @@ def places_to_prune(request: Request, outcomes: Iterable[Outcome]) -> list[Place
     ]
 
 
-def _places_of_all(request: Request) -> list[Place]:
+def _places_of_all(request: Request) -> list[NamespacedName]:
     """Where nobody could list what is there, each target is looked at."""
     is_listed = request.known is not None
     targets = () if is_listed or not request.wanted.name else request.namespaces or ()
-    return sorted({*(request.known or {}), *(Place(namespace, request.wanted.name) for namespace in targets)})
+    return sorted({*(request.known or {}), *(NamespacedName(namespace, request.wanted.name) for namespace in targets)})
 
 
 def removal_of(request: Request, secret: Mapping) -> dict | merge.Undo | None:

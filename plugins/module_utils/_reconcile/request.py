@@ -17,8 +17,7 @@ from .._contract.grammar import check_namespaces, check_secret_name
 from .._contract.item import Item, NamespacedName
 from .._contract.resource import check_template
 from .._contract.targets import Names
-from .._secret.pull_secret import Held, Logins, Owner, Wanted
-from .outcomes import Place
+from .._secret.pull_secret import Held, Logins, Wanted
 
 # What stands for the owner in marks on shared objects where there is none.
 PLAYBOOK = "playbook"
@@ -41,9 +40,9 @@ class Request:
     is_orphaned: bool = False
     is_due: bool = True
     force: bool = False
-    known: Mapping[Place, Held] | None = None
-    sibling: Place | None = None
-    accounts: tuple[Place, ...] | None = None
+    known: Mapping[NamespacedName, Held] | None = None
+    sibling: NamespacedName | None = None
+    accounts: tuple[NamespacedName, ...] | None = None
     has_finalizer: bool = False
     error: Mapping | None = None
 
@@ -64,7 +63,7 @@ class Request:
 
     def known_in(self, namespace: str) -> Held | None:
         """Return the Secret of ours that stands under the name that is wanted, as far as anybody looked."""
-        return (self.known or {}).get(Place(namespace, self.wanted.name))
+        return (self.known or {}).get(NamespacedName(namespace, self.wanted.name))
 
     @property
     def is_understood(self) -> bool:
@@ -119,23 +118,19 @@ class Request:
             is_absent=item.is_absent,
             is_orphaned=item.deletion_policy == "Orphan",
             is_due=observed.is_due,
-            known=None if held is None else {Place(secret.namespace, secret.name): secret for secret in held},
-            sibling=_place(observed.source_secret),
-            accounts=None if observed.accounts is None else tuple(map(_place, observed.accounts)),
+            known=None if held is None else {NamespacedName(part.namespace, part.name): part for part in held},
+            sibling=observed.source_secret,
+            accounts=observed.accounts,
             has_finalizer=item.has_finalizer,
             error=item.error.as_dict() if item.error else None,
         )
-
-
-def _place(name: NamespacedName | None) -> Place | None:
-    return Place(name.namespace, name.name) if name else None
 
 
 def wanted_of(item: Item) -> Wanted:
     """Return the Secret that an item of the inventory asks for."""
     return Wanted(
         name=item.secret_name,
-        owner=Owner(**item.owner.as_dict()),
+        owner=item.owner,
         identity=item.identity,
         entries=tuple(sorted(map(str, item.registries))),
         labels=item.labels,

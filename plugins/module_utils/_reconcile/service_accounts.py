@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._cluster.client import Cluster, KubernetesError
+from .._contract.item import NamespacedName
 from .._contract.ownership import OWNER_LABEL, SHARED, entries_of
 from .._secret import image_pull_secrets
-from .outcomes import Place, Step
+from .outcomes import Step
 from .request import Request
 from .steps import failed_step, retry_on_conflict
 
@@ -26,7 +27,7 @@ class Attaching:
     served: frozenset[str]
     dry_run: bool
 
-    def marked_accounts(self) -> list[Place] | None:
+    def marked_accounts(self) -> list[NamespacedName] | None:
         """Return the service accounts of the cluster that we gave something, None without the right to list them."""
         try:
             found = list(self.cluster.list_metadata("serviceaccounts", label_selector=f"{OWNER_LABEL}={SHARED}"))
@@ -35,26 +36,26 @@ class Attaching:
                 return None
             raise
         key = self.request.account_key
-        return [Place(each["namespace"], each["name"]) for each in found if key in entries_of(each)]
+        return [NamespacedName(each["namespace"], each["name"]) for each in found if key in entries_of(each)]
 
-    def accounts_in(self, namespace: str) -> list[Place] | Step:
+    def accounts_in(self, namespace: str) -> list[NamespacedName] | Step:
         """Return the service accounts of a namespace that the request names: those that it spells out, and those that
         there are. A Step says why they cannot be listed.
         """
         names = self.request.service_accounts
         if not names.globs:
-            return [Place(namespace, name) for name in names.literals]
+            return [NamespacedName(namespace, name) for name in names.literals]
         try:
             found = [each["metadata"]["name"] for each in self.cluster.list_service_accounts(namespace)]
         except KubernetesError as error:
-            return failed_step(Place(namespace, "*"), error)
-        return [Place(namespace, name) for name in names.select(found)]
+            return failed_step(NamespacedName(namespace, "*"), error)
+        return [NamespacedName(namespace, name) for name in names.select(found)]
 
-    def attach(self, place: Place) -> Step | None:
+    def attach(self, place: NamespacedName) -> Step | None:
         """Bring one service account to what is wanted; return what was done, None if there was nothing to do."""
         return retry_on_conflict(place, self._attach)
 
-    def _attach(self, place: Place) -> Step | None:
+    def _attach(self, place: NamespacedName) -> Step | None:
         account = self.cluster.read_object("ServiceAccount", place.namespace, place.name)
         if account is None:
             return None

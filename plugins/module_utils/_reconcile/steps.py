@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._cluster.client import CONFLICT_ATTEMPTS, KubernetesError
-from .outcomes import Place, Step, is_terminating
+from .._contract.item import NamespacedName
+from .outcomes import Step, is_terminating
 
 
-def retry_on_conflict(place: Place, act: Callable[[Place], Step | None]) -> Step | None:
+def retry_on_conflict(place: NamespacedName, act: Callable[[NamespacedName], Step | None]) -> Step | None:
     """Return what an act on an object comes to, None where nothing was to be done; never raises.
 
     act reads the object, and changes it as it was read. A conflict means that somebody was faster, so it is done again.
@@ -27,6 +28,6 @@ def retry_on_conflict(place: Place, act: Callable[[Place], Step | None]) -> Step
     raise AssertionError("unreachable")
 
 
-def failed_step(place: Place, error: KubernetesError) -> Step:
+def failed_step(place: NamespacedName, error: KubernetesError) -> Step:
     """Return what a refusal comes to."""
     return Step(place.namespace, place.name, "failed", error.reason, str(error))

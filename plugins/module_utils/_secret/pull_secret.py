@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 
 from .._aws.authorizations import Authorization
 from .._aws.registries import answers
+from .._contract.item import Owner
 from .._contract.kinds import CLUSTER_KIND, LEGACY_KIND, RECONCILE_AT
 from .._contract.ownership import (
     ANNOTATIONS,
@@ -52,25 +53,6 @@ from .._contract.ownership import (
 from .._contract.timestamps import format_time, parse_time
 from .._contract.token_life import CLOCK_TOLERANCE, MAX_TOKEN_LIFE, due_at, issued_at
 from . import docker_config
-
-
-@dataclass(frozen=True)
-class Owner:
-    """The custom resource that a Secret is written for; namespace is empty for a cluster-scoped one."""
-
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
-    uid: str
-    generation: int
-
-    def __str__(self) -> str:
-        return "/".join(filter(None, (self.kind, self.namespace, self.name)))
-
-    def reference(self) -> dict[str, str]:
-        """Return the owner reference to it."""
-        return {"apiVersion": self.api_version, "kind": self.kind, "name": self.name, "uid": self.uid}
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Owner
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import DATA_KEY, SharedEntry
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, merge
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins, Owner, Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins, Wanted
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Owner
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import SharedEntry
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pull_secret_info import Finding
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import merge
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins, Owner, Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins, Wanted
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile import decision as decision_module
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.decision import (
     NO_LOGINS,
@@ -29,7 +30,6 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.observ
     as_listed,
     as_read,
 )
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import Place
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, Supply
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins
@@ -74,7 +74,7 @@ def listed(request: Request, secret: dict | None) -> tuple[Request, Observation]
     part = as_read(request, "team-a", secret, NOW).part if secret else None
     if part is None and secret:  # in the form of another policy
         part = as_read(replace(request, policy="Fail" if request.is_merge else "Merge"), "team-a", secret, NOW).part
-    known = replace(request, known={Place("team-a", "ecr-login"): part} if part else {})
+    known = replace(request, known={NamespacedName("team-a", "ecr-login"): part} if part else {})
     return known, as_listed(known, "team-a")
 
 
@@ -407,7 +407,7 @@ def test_the_best_logins(
 
 # Is another Secret to be read, to copy from?
 
-SOURCED = replace(OWN, sibling=Place("team-z", "ecr-login"))
+SOURCED = replace(OWN, sibling=NamespacedName("team-z", "ecr-login"))
 
 
 @pytest.mark.parametrize(

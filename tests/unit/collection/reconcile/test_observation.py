@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.observation import (
     Observation,
     as_listed,
@@ -14,7 +15,6 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.observ
     logins_in,
     valid_until,
 )
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import Place
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
 from tests.support.cluster.stored_secrets import (
     HOST,
@@ -104,7 +104,9 @@ def test_what_was_read() -> None:
 
 def test_what_was_listed_is_the_secret_of_the_wanted_name() -> None:
     part = as_read(OWN, "team-a", own_secret(), NOW).part
-    known = replace(OWN, known={Place("team-a", "ecr-login"): part, Place("team-b", "old-name"): part})
+    known = replace(
+        OWN, known={NamespacedName("team-a", "ecr-login"): part, NamespacedName("team-b", "old-name"): part}
+    )
     assert as_listed(known, "team-a") == Observation("team-a", part)
     assert as_listed(known, "team-b") == as_listed(OWN, "team-b") == Observation("team-b")
 

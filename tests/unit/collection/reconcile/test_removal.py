@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import Outcome, Place
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import Outcome
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.removal import places_to_prune, removal_of
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import merge
@@ -25,7 +26,8 @@ from tests.support.cluster.stored_secrets import (
     shared_secret_of_ours,
 )
 
-PLACE, BEFORE, ELSEWHERE = Place("team-a", "ecr-login"), Place("team-a", "old-name"), Place("team-b", "ecr-login")
+PLACE, BEFORE = NamespacedName("team-a", "ecr-login"), NamespacedName("team-a", "old-name")
+ELSEWHERE = NamespacedName("team-b", "ecr-login")
 OWN, SHARED = Held.of(own_secret()["metadata"], WANTED), merge.held(shared_secret()["metadata"], WANTED, "uid-1")
 SERVED = (Outcome("team-a", "updated", expires_at=NOW + HOUR),)
 FAILED = (Outcome("team-a", "failed", "AccessDenied", "no token"),)
@@ -64,7 +66,7 @@ FAILED = (Outcome("team-a", "failed", "AccessDenied", "no token"),)
         pytest.param(asking(Request(WANTED, ("team-a",), is_absent=True), name=""), (), [], id="absent, no name"),
     ],
 )
-def test_which_places_go(asked: Request, outcomes: tuple[Outcome, ...], places: list[Place]) -> None:
+def test_which_places_go(asked: Request, outcomes: tuple[Outcome, ...], places: list[NamespacedName]) -> None:
     assert places_to_prune(asked, outcomes) == places
 
 

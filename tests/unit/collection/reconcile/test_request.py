@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item, NamespacedName, Observed
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Owner as ContractOwner
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.login_request import LoginRequest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import Place
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, Supply
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held, Wanted
@@ -104,8 +102,9 @@ def test_an_option_that_does_not_pass_is_named(given: dict, words: str) -> None:
 
 
 ACCOUNTS = Names(("default",))
+PLACE, SOURCE, BUILDER = NamespacedName("team-a", "ecr-login"), NamespacedName("b", "s"), NamespacedName("b", "ci")
 ITEM = Item(
-    owner=ContractOwner(**OWNER.__dict__),
+    owner=OWNER,
     reference="ClusterAWSECRImagePullSecret/ecr",
     identity="id-1",
     registries=(LoginRequest(HOST, None),),
@@ -151,15 +150,19 @@ def seen(**changes: Any) -> dict[str, Observed]:
         pytest.param(seen(secrets=()), asking(SERVED, known={}), id="looked at, and none is there"),
         pytest.param(
             seen(secrets=(HELD.as_dict(),)),
-            asking(SERVED, known={Place("team-a", "ecr-login"): HELD}),
+            asking(SERVED, known={PLACE: HELD}),
             id="one is there",
         ),
         pytest.param(
-            seen(source_secret=NamespacedName("b", "s")), asking(SERVED, sibling=Place("b", "s")), id="one to copy from"
+            seen(source_secret=SOURCE),
+            asking(SERVED, sibling=SOURCE),
+            id="one to copy from",
         ),
         pytest.param(seen(accounts=()), asking(SERVED, accounts=()), id="all service accounts are as they should be"),
         pytest.param(
-            seen(accounts=(NamespacedName("b", "ci"),)), asking(SERVED, accounts=(Place("b", "ci"),)), id="one is not"
+            seen(accounts=(BUILDER,)),
+            asking(SERVED, accounts=(BUILDER,)),
+            id="one is not",
         ),
         pytest.param({"has_finalizer": True}, asking(SERVED, has_finalizer=True), id="finalizer"),
         pytest.param(
@@ -208,7 +211,7 @@ def test_marks_name_the_owner_or_a_playbook() -> None:
 
 
 def test_only_a_secret_of_the_wanted_name_is_known_in_a_namespace() -> None:
-    known = {Place("team-a", "ecr-login"): HELD, Place("team-b", "old-name"): HELD}
+    known = {PLACE: HELD, NamespacedName("team-b", "old-name"): HELD}
     asked = replace(SERVED, known=known)
     assert [asked.known_in(namespace) for namespace in ("team-a", "team-b", "team-c")] == [HELD, None, None]
     assert SERVED.known_in("team-a") is None

@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Owner
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, pull_secret
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held, Logins, Owner, Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held, Logins, Wanted
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
