@@ -1,7 +1,7 @@
 """Keeps the links to lines in docs/architecture.md right: each `[name](path#L12)` points at the line that defines name.
 
-    python tests/tools/line_links.py            write the numbers of the lines anew
-    python tests/tools/line_links.py --check    fail if one is wrong
+python tests/tools/line_links.py            write the numbers of the lines anew
+python tests/tools/line_links.py --check    fail if one is wrong
 """
 
 from __future__ import annotations

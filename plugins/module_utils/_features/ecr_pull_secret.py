@@ -31,7 +31,7 @@ from .._reconcile.removal import places_to_prune
 from .._reconcile.request import Request, Supply
 from .._reconcile.service_accounts import Attaching
 from .._secret import docker_config
-from .._secret.pull_secret import Logins
+from .._secret.logins import Logins
 from .runtime import Feature
 
 PARALLEL = 16

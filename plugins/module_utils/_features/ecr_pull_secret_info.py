@@ -36,8 +36,9 @@ from .._contract.ownership import (
 from .._contract.targets import Names
 from .._contract.timestamps import format_time
 from .._reconcile.request import PLAYBOOK
-from .._secret import merge, pull_secret
-from .._secret.pull_secret import Held, Wanted
+from .._secret import conflicts, merge
+from .._secret.desired import Wanted
+from .._secret.observed import Held
 from .._secret.shared_entries import shared_entries
 from .runtime import Feature
 
@@ -123,7 +124,7 @@ def _owners(metadata: Mapping) -> list[Owner | None]:
     uid = (metadata.get("labels") or {}).get(OWNER_LABEL)
     is_known = uid in (None, SHARED, *(each.uid for each in referred))
     labelled = [] if is_known else [_known_by_uid(uid)]
-    return [each for each in (*referred, *labelled) or (None,) if pull_secret.is_ours(metadata, each)]
+    return [each for each in (*referred, *labelled) or (None,) if conflicts.is_ours(metadata, each)]
 
 
 def _known_by_uid(uid: str) -> Owner:
@@ -162,7 +163,7 @@ def _holder(metadata: Mapping) -> str:
         return f"is a copy of {place}"
     if place is None and _is_marked(metadata):
         return "is a copy of a Secret of kube_ecr.secrets"
-    return pull_secret.holder(metadata)
+    return conflicts.holder(metadata)
 
 
 def _owner_as_dict(owner: Owner) -> dict:

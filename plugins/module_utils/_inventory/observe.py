@@ -20,7 +20,8 @@ from .._contract.item import Item, NamespacedName, Observed
 from .._contract.ownership import OWNER_LABEL, SHARED, entries_of, owner_of
 from .._reconcile.request import wanted_of
 from .._secret import image_pull_secrets, merge
-from .._secret.pull_secret import Held, Wanted
+from .._secret.desired import Wanted
+from .._secret.observed import Held
 
 # Each UID has 36 characters, and the path of a request has its limits with the API server and proxies.
 UIDS_A_CALL = 50

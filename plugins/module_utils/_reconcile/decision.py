@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional, Union
 
-from .._secret import merge, pull_secret
-from .._secret.pull_secret import Held, Logins
+from .._secret import conflicts, merge
+from .._secret.logins import Logins
+from .._secret.observed import Held
 from .observation import Observation, is_own, valid_until
 from .request import Request, Supply
 
@@ -178,7 +179,7 @@ def held_by_others(case: Case) -> Decision | None:
     secret, request = case.observed.secret, case.request
     if secret is None or merge.is_only_ours(secret, request.key):
         return None
-    return _blocked(case, pull_secret.obstacle(secret, request.wanted.owner, request.policy))
+    return _blocked(case, conflicts.obstacle(secret, request.wanted.owner, request.policy))
 
 
 def unmergeable(case: Case) -> Decision | None:
@@ -192,7 +193,7 @@ def unmergeable(case: Case) -> Decision | None:
 def unwritable(case: Case) -> Decision | None:
     """Type and immutability cannot be changed, and to delete a Secret takes away what pods pull with."""
     secret = case.observed.secret
-    return _blocked(case, pull_secret.unfit(secret)) if secret else None
+    return _blocked(case, conflicts.unfit(secret)) if secret else None
 
 
 def _blocked(case: Case, found: tuple[str, str] | None) -> Fail | None:

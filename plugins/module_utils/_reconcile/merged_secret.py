@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._contract.ownership import MANAGED_BY, MANAGED_BY_LABEL, SharedEntry
-from .._secret import docker_config, merge, pull_secret
-from .._secret.pull_secret import Logins
+from .._secret import docker_config, merge, release
+from .._secret.logins import Logins
 from .._secret.shared_entries import entries_patch
 from .observation import Observation, is_own
 from .own_secret import Serving, Written
@@ -30,10 +30,10 @@ class MergedServing(Serving):
             secret = self._opened(secret, mark)
         patch = merge.merge_patch(secret, self.request.key, logins.config, mark)
         if patch is None:
-            return Written(False, pull_secret.content(secret)) if is_closed else None
+            return Written(False, docker_config.content(secret)) if is_closed else None
         name = self.request.wanted.name
         merged = self.cluster.patch_object("Secret", observed.namespace, name, patch, dry_run=self.dry_run)
-        return Written(False, pull_secret.content(merged))
+        return Written(False, docker_config.content(merged))
 
     def _mark(self, logins: Logins) -> SharedEntry:
         names = tuple(docker_config.registries(logins.config))
@@ -52,7 +52,7 @@ class MergedServing(Serving):
     def _opened(self, secret: Mapping, mark: SharedEntry) -> Mapping:
         """Make a Secret that is the resource's own one that others may share, which we made."""
         metadata, owner = secret["metadata"], self.request.wanted.owner
-        patch = pull_secret.released(metadata, owner)
+        patch = release.released(metadata, owner)
         made = entries_patch(metadata, {self.request.key: {**mark.as_dict(), "created": True}})
         patch["metadata"]["labels"].update({MANAGED_BY_LABEL: MANAGED_BY, **made["labels"]})
         patch["metadata"]["annotations"].update(made["annotations"])

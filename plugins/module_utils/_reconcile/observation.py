@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .._secret import docker_config, merge, pull_secret
-from .._secret.pull_secret import Held, Logins
+from .._secret import conflicts, docker_config, merge
+from .._secret.logins import Logins, usable_until
+from .._secret.observed import Held
 from .._secret.shared_entries import shared_entries
 from .request import Request
 
@@ -65,7 +66,7 @@ def valid_until(request: Request, secret: Mapping, now: datetime) -> datetime | 
     A Secret of others does not count, whatever is in it.
     """
     if is_own(request, secret):
-        return pull_secret.valid_until(secret, now)
+        return usable_until(secret, now)
     entry = shared_entries(secret["metadata"]).get(request.key) if request.is_merge else None
     if entry is None or entry.expires_at is None or entry.expires_at <= now:
         return None
@@ -75,7 +76,7 @@ def valid_until(request: Request, secret: Mapping, now: datetime) -> datetime | 
 
 def is_own(request: Request, secret: Mapping) -> bool:
     """Return whether a Secret was written for the request as its own one, whatever its policy is now."""
-    return pull_secret.is_ours(secret["metadata"], request.wanted.owner)
+    return conflicts.is_ours(secret["metadata"], request.wanted.owner)
 
 
 def _part(request: Request, secret: Mapping, *, is_shared: bool) -> Held | None:

@@ -14,8 +14,9 @@ from datetime import datetime
 
 from .._cluster.client import CONFLICT_ATTEMPTS, Cluster, KubernetesError
 from .._contract.token_life import due_at, issued_at
-from .._secret import merge, pull_secret
-from .._secret.pull_secret import Held, Logins
+from .._secret import conflicts, desired, docker_config, merge
+from .._secret.logins import Logins
+from .._secret.observed import Held
 from .._secret.shared_entries import entries_patch
 from .decision import Decision, Fail, Leave, LeaveUnrenewed, ProbeNamespace, Read, Write, decide
 from .observation import Observation, as_listed, as_read, valid_until
@@ -88,7 +89,7 @@ class Serving:
             "created" if written.is_new else "updated",
             **self._times(logins),
             before=self._described(observed),
-            after=pull_secret.describe(written.config, logins.expires_at),
+            after=docker_config.describe(written.config, logins.expires_at),
         )
         return _lacking(outcome, decision.shortfall)
 
@@ -99,7 +100,7 @@ class Serving:
             return self._carry_out(self._decide(observed), observed)
         wanted = self.request.wanted
         try:
-            empty = pull_secret.empty(wanted.name, namespace)
+            empty = desired.empty(wanted.name, namespace)
             self.cluster.apply_secret(empty, wanted.manager, force=False, dry_run=True)
         except KubernetesError as error:
             outcome = _refusal(namespace, error)
@@ -118,7 +119,7 @@ class Serving:
     def _described(self, observed: Observation) -> dict | None:
         """Return what a diff may show of a Secret before it was written; its metadata alone may have been listed."""
         if observed.secret:
-            return pull_secret.describe(pull_secret.content(observed.secret), self._valid_until(observed))
+            return docker_config.describe(docker_config.content(observed.secret), self._valid_until(observed))
         part = observed.part
         if part is None:
             return None
@@ -141,7 +142,7 @@ class Serving:
     def _freed(self, secret: Mapping) -> Mapping:
         """Take away what another form of us holds in a Secret that is now to be the resource's own."""
         metadata, owner = secret["metadata"], self.request.wanted.owner
-        former = pull_secret.predecessor(metadata, owner)
+        former = conflicts.predecessor(metadata, owner)
         changes = entries_patch(metadata, {}) if merge.sharers(metadata) == {self.request.key} else {}
         if not (former or changes):
             return secret

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .._cluster.client import Cluster
 from .._contract.item import NamespacedName
-from .._secret import merge, pull_secret
+from .._secret import docker_config, merge
 from .outcomes import Step
 from .removal import removal_of
 from .request import Request
@@ -35,11 +35,11 @@ class Clearing:
         removal = removal_of(self.request, current) if current else None
         if current is None or removal is None:
             return None
-        before = pull_secret.describe(pull_secret.content(current), None)
+        before = docker_config.describe(docker_config.content(current), None)
         if removal is merge.Undo.DELETE:
             version = current["metadata"]["resourceVersion"]
             self.cluster.delete_secret(place.namespace, place.name, version, dry_run=self.dry_run)
             return Step(place.namespace, place.name, "deleted", before=before, after={})
         after = self.cluster.patch_object("Secret", place.namespace, place.name, removal, dry_run=self.dry_run)
-        after = pull_secret.describe(pull_secret.content(after), None)
+        after = docker_config.describe(docker_config.content(after), None)
         return Step(place.namespace, place.name, "released", before=before, after=after)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .._contract.item import NamespacedName
-from .._secret import merge, pull_secret
+from .._secret import conflicts, merge, release
 from .outcomes import Outcome
 from .request import Request
 
@@ -48,16 +48,16 @@ def removal_of(request: Request, secret: Mapping) -> dict | merge.Undo | None:
     None if there is nothing of ours in it, or what is there is wanted.
     """
     metadata, owner = secret["metadata"], request.wanted.owner
-    is_own = pull_secret.is_marked(metadata, owner)
+    is_own = conflicts.is_marked(metadata, owner)
     is_wanted = request.is_target(metadata["namespace"]) and metadata["name"] == request.wanted.name
     if is_wanted and (is_own or merge.is_only_ours(secret, request.key)):
         return None  # it was shared, and is or will be the resource's own: what logs in there is wanted
     if not is_own:
         patch = merge.unmerge_patch(secret, request.key, keep_logins=request.is_orphaned)
     elif request.is_orphaned and owner:
-        patch = pull_secret.released(metadata, owner)
+        patch = release.released(metadata, owner)
     else:
         return merge.Undo.DELETE
     if isinstance(patch, dict):
-        patch["metadata"].update(pull_secret.disowned(metadata, request.wanted.manager))
+        patch["metadata"].update(release.disowned(metadata, request.wanted.manager))
     return patch

@@ -17,7 +17,9 @@ from .._contract.grammar import check_namespaces, check_secret_name
 from .._contract.item import Item, NamespacedName
 from .._contract.resource import check_template
 from .._contract.targets import Names
-from .._secret.pull_secret import Held, Logins, Wanted
+from .._secret.desired import Wanted
+from .._secret.logins import Logins
+from .._secret.observed import Held
 
 # What stands for the owner in marks on shared objects where there is none.
 PLAYBOOK = "playbook"

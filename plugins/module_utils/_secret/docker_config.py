@@ -11,15 +11,18 @@ content of somebody else's Secret can be anything; but never changed where it co
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from .._aws.authorizations import Authorization
+from .._contract.ownership import DATA_KEY
+from .._contract.timestamps import format_time
 
 SECRET_TYPE = "kubernetes.io/dockerconfigjson"
-DATA_KEY = ".dockerconfigjson"
 # What kubelet takes for the bare host too, since it strips the scheme, and /v1 or /v2 before a slash
 # (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/credentialprovider/keyring.go).
 _KEY_OF_HOST = re.compile(r"(?:https?://)?(?P<host>[^/]+)(?:/(?:v[12]/)?)?")
@@ -71,6 +74,23 @@ def _is_complete(entry: object) -> bool:
 def fingerprint(config: str) -> str:
     """Return 12 hex digits that tell two docker configs apart and reveal nothing of either."""
     return hashlib.sha256(config.encode()).hexdigest()[:12]
+
+
+def content(secret: Mapping) -> str:
+    """Return the docker config JSON in a Secret, or an empty text where there is none that can be read."""
+    try:
+        return base64.b64decode((secret.get("data") or {})[DATA_KEY]).decode()
+    except (KeyError, TypeError, binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def describe(config: str, expires_at: datetime | None) -> dict:
+    """Return what a diff may show of a docker config: hosts, expiry and a fingerprint, never its data."""
+    return {
+        "registries": registries(config),
+        "expires_at": format_time(expires_at) if expires_at else None,
+        "fingerprint": fingerprint(config),
+    }
 
 
 def stored(data: Mapping[str, str] | None) -> str:

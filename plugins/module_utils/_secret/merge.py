@@ -29,8 +29,10 @@ from .._contract.ownership import (
     is_entry_intact,
     shared_annotation,
 )
-from . import docker_config, pull_secret
-from .pull_secret import Held, Logins, Wanted
+from . import conflicts, docker_config
+from .desired import Wanted
+from .logins import Logins
+from .observed import Held
 from .shared_entries import edited_mark, entries_patch, named_by_others
 
 _UNREADABLE = "not a docker config"
@@ -63,13 +65,13 @@ def obstacle(secret: Mapping) -> tuple[str, str] | None:
     """Return why nothing can be put into an existing Secret (reason, message), or None if it can."""
     metadata = secret["metadata"]
     label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
-    if pull_secret.is_held(metadata):
+    if conflicts.is_held(metadata):
         holders = ", ".join(f"{each['kind']}/{each['name']}" for each in metadata["ownerReferences"])
         return "SecretConflict", (
             f"{label} is looked after by {holders}, which would undo any change; it was left as it is. "
             "Delete it there, or choose another name for the pull secret"
         )
-    unfit = pull_secret.unfit(secret)
+    unfit = conflicts.unfit(secret)
     if unfit:
         return unfit
     try:
@@ -166,7 +168,7 @@ def held_logins(secret: Mapping, uid: str) -> str:
     They can be written elsewhere only if the Secret is sound: else they may be anybody's.
     """
     names = SharedEntry.from_dict(entries_of(secret["metadata"]).get(uid)).names
-    return docker_config.selected(pull_secret.content(secret), names)
+    return docker_config.selected(docker_config.content(secret), names)
 
 
 def logins_of(secret: Mapping, uid: str, now: datetime) -> Logins | None:

@@ -13,7 +13,8 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors i
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.observation import Observation
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.own_secret import Serving
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, Supply
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins, Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
 from tests.support.harness.ansible import Ansible, Run

@@ -11,7 +11,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.service_accounts import Attaching
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import image_pull_secrets
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
 from tests.support.cluster.placement import (

@@ -14,7 +14,8 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item im
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import SharedEntry
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pull_secret_info import Finding
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import merge
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins, Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -16,7 +16,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.item i
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.observe import observe, source_secret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, wanted_of
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import Held
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 GROUP = "aws.zakariaamine.com"

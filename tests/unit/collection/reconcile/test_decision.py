@@ -32,7 +32,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.observ
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, Supply
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 from tests.support.cluster.stored_secrets import (
     GROUP,
     HOST,

@@ -11,7 +11,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcom
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.removal import places_to_prune, removal_of
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import merge
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import Held
 from tests.support.cluster.stored_secrets import (
     HOUR,
     NOW,

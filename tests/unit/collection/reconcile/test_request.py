@@ -14,7 +14,8 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, Supply
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held, Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import Held
 from tests.support.cluster.stored_secrets import HOST, HOUR, NOW, OWNER, PUBLIC, WANTED, asking, own_secret
 
 LATER = "2026-02-01T00:00:00Z"

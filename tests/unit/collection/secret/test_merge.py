@@ -12,8 +12,10 @@ import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import SharedEntry, is_entry_intact
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, merge
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.merge import Undo
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held, Logins, Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import Held
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.shared_entries import shared_entries
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -13,8 +13,10 @@ import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Owner
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, pull_secret
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held, Logins, Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import conflicts, docker_config, release
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins, usable_until
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import Held
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
@@ -320,7 +322,7 @@ def edited(*edits: Callable[[dict], None]) -> dict:
 def test_obstacles_say_who_holds_the_secret(
     secret: dict, owner: Owner | None, policy: str, reason: str | None, words: str
 ) -> None:
-    found = pull_secret.obstacle(secret, owner, policy)
+    found = conflicts.obstacle(secret, owner, policy)
     assert (found[0] if found else None) == reason
     if found:
         assert "secrets/ecr-login in namespace team-a" in found[1]
@@ -339,12 +341,12 @@ def test_obstacles_say_who_holds_the_secret(
     ],
 )
 def test_only_what_is_ours_beyond_doubt_may_be_removed(edit: Callable[[dict], None], is_marked: bool) -> None:
-    assert pull_secret.is_marked(edited(edit)["metadata"], OWNER) is is_marked
+    assert conflicts.is_marked(edited(edit)["metadata"], OWNER) is is_marked
 
 
 def test_a_released_secret_is_nobodys_and_keeps_the_rest() -> None:
     secret = edited(put("ownerReferences", [OURS, OTHER_KIND]))
-    metadata = pull_secret.released(secret["metadata"], OWNER)["metadata"]
+    metadata = release.released(secret["metadata"], OWNER)["metadata"]
     assert (metadata["ownerReferences"], metadata["resourceVersion"]) == ([OTHER_KIND], "7")
     assert metadata["labels"] == {"app.kubernetes.io/managed-by": None, f"{GROUP}/owner": None}
     assert set(metadata["annotations"]) == set(secret["metadata"]["annotations"]) - {"note"} | {f"{GROUP}/reconcile-at"}
@@ -355,11 +357,11 @@ def test_what_is_disowned_is_told_to_be_written_by_nobody_of_ours() -> None:
     mine, theirs = (
         {"manager": each, "operation": "Apply", "fieldsV1": {}} for each in ("kube-ecr-secrets/u", "theirs")
     )
-    (first, second) = pull_secret.disowned({"managedFields": [mine, theirs]}, "kube-ecr-secrets/u")["managedFields"]
+    (first, second) = release.disowned({"managedFields": [mine, theirs]}, "kube-ecr-secrets/u")["managedFields"]
     assert first == {"manager": "kube-ecr-secrets/released", "operation": "Update", "fieldsV1": {}}
     assert second == theirs
-    assert pull_secret.disowned({"managedFields": [theirs]}, "kube-ecr-secrets/u") == {}
-    assert pull_secret.disowned({}, "kube-ecr-secrets/u") == {}
+    assert release.disowned({"managedFields": [theirs]}, "kube-ecr-secrets/u") == {}
+    assert release.disowned({}, "kube-ecr-secrets/u") == {}
 
 
 @pytest.mark.parametrize(
@@ -372,11 +374,11 @@ def test_what_is_disowned_is_told_to_be_written_by_nobody_of_ours() -> None:
     ],
 )
 def test_a_token_is_valid_until_its_expiry_if_there_is_a_login(secret: dict, valid: datetime | None) -> None:
-    assert pull_secret.valid_until(secret, NOW) == valid
+    assert usable_until(secret, NOW) == valid
 
 
 def test_a_diff_shows_hosts_expiry_and_a_fingerprint_only() -> None:
-    shown = pull_secret.describe(logins(password="canary").config, NOW)
+    shown = docker_config.describe(logins(password="canary").config, NOW)
     assert set(shown) == {"registries", "expires_at", "fingerprint"}
     assert "canary" not in str(shown)
     assert "canary" not in repr(logins(password="canary"))

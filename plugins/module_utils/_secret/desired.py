@@ -1,0 +1,122 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The pull secret that a request wants in each of its target namespaces, and the object that is applied for it.
+
+Pure. It is written by server-side apply, each resource with a field manager of its own: by these managers the API
+server itself settles which of two resources comes first
+(https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from .._contract.item import Owner
+from .._contract.kinds import RECONCILE_AT
+from .._contract.ownership import (
+    ANNOTATIONS,
+    DATA_KEY,
+    EXPIRY,
+    FIELD_MANAGER,
+    FINGERPRINT,
+    IDENTITY,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    OWNER_LABEL,
+    PLACE,
+    REGISTRIES,
+    RENEW_AFTER,
+    annotations_of,
+    applied_fields,
+    applied_names,
+    manager_of,
+)
+from .._contract.timestamps import format_time
+from . import docker_config
+from .logins import Logins
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The Secret that every target namespace should have, but for what logs in.
+
+    identity is what tells the AWS identity apart that its tokens come from, empty where nobody said; entries (see
+    registries) are the logins that it should hold. refresh_interval is how old a token may be when it is renewed, None
+    for half of its life; nudge is what the resource is annotated with to have its token renewed at once.
+    """
+
+    name: str
+    owner: Owner | None
+    identity: str = ""
+    entries: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    refresh_interval: timedelta | None = None
+    nudge: str = ""
+
+    @property
+    def manager(self) -> str:
+        """The field manager that writes it."""
+        return manager_of(self.owner.uid) if self.owner else FIELD_MANAGER
+
+    def manifest(self, namespace: str, logins: Logins, version: str | None) -> dict:
+        """Return the object to apply; version is the resourceVersion of the Secret that is known, if there is one."""
+        metadata = {
+            "name": self.name,
+            "namespace": namespace,
+            "labels": self._labels(),
+            "annotations": {**self.annotations, **self._marks(namespace, logins)},
+        }
+        if version:
+            metadata["resourceVersion"] = version
+        if self.owner:
+            metadata["ownerReferences"] = [self.owner.reference()]
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": docker_config.SECRET_TYPE,
+            "metadata": metadata,
+            "data": {DATA_KEY: base64.b64encode(logins.config.encode()).decode()},
+        }
+
+    def _labels(self) -> dict[str, str]:
+        owner = {OWNER_LABEL: self.owner.uid} if self.owner else {}
+        return {**self.labels, MANAGED_BY_LABEL: MANAGED_BY, **owner}
+
+    def _marks(self, namespace: str, logins: Logins) -> dict[str, str]:
+        marks = {
+            EXPIRY: format_time(logins.expires_at),
+            RENEW_AFTER: format_time(logins.renew_after),
+            FINGERPRINT: docker_config.fingerprint(logins.config),
+            REGISTRIES: json.dumps(list(logins.entries)),
+            PLACE: f"{namespace}/{self.name}",
+        }
+        optional = {IDENTITY: self.identity, RECONCILE_AT: logins.nudge}
+        return {**marks, **{name: value for name, value in optional.items() if value}}
+
+    def is_shape_of(self, metadata: Mapping) -> bool:
+        """Return whether a Secret has the labels and annotations that are wanted, and none that we set once besides."""
+        fields = applied_fields(metadata, self.manager)
+        labels, annotations = metadata.get("labels") or {}, annotations_of(metadata)
+        return (
+            metadata["name"] == self.name
+            and applied_names(fields, "labels") == self._labels().keys()
+            and all(labels.get(name) == value for name, value in self._labels().items())
+            and applied_names(fields, "annotations") - set(ANNOTATIONS) == self.annotations.keys()
+            and all(annotations.get(name) == value for name, value in self.annotations.items())
+        )
+
+
+def empty(name: str, namespace: str) -> dict:
+    """Return a pull secret without any login, for asking the API server whether one could be made at all."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": docker_config.SECRET_TYPE,
+        "metadata": {"name": name, "namespace": namespace},
+        "stringData": {DATA_KEY: docker_config.render([])},
+    }

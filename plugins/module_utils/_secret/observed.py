@@ -1,0 +1,111 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A pull secret of ours in the cluster, as far as its metadata tells: whether it is intact, and whether it is fresh.
+
+Pure. Whether somebody edited it shows in the metadata alone: each resource applies with a field manager of its own, and
+whoever changes a field takes it away from that one
+(https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from .._contract.kinds import RECONCILE_AT
+from .._contract.ownership import (
+    EXPIRY,
+    IDENTITY,
+    LABELS,
+    MANAGED_BY_LABEL,
+    OPTIONAL_ANNOTATIONS,
+    REGISTRIES,
+    RENEW_AFTER,
+    annotations_of,
+    has_applied_all,
+)
+from .._contract.timestamps import format_time, parse_time
+from .._contract.token_life import CLOCK_TOLERANCE, due_at, issued_at
+from .conflicts import is_marked
+from .desired import Wanted
+from .logins import entries_in
+
+
+@dataclass(frozen=True)
+class Held:
+    """A Secret of ours that stands in the cluster, as far as its metadata tells.
+
+    is_intact says that nobody edited it since it was written, for the identity that is wanted; has_shape that it has
+    the name, labels and annotations that are wanted; is_shared that other things than ours may be in it (see merge).
+    """
+
+    namespace: str
+    name: str
+    version: str
+    is_intact: bool
+    has_shape: bool
+    entries: tuple[str, ...]
+    expires_at: datetime | None
+    renew_after: datetime | None
+    is_shared: bool = False
+    nudge: str = ""
+
+    @classmethod
+    def of(cls, metadata: Mapping, wanted: Wanted) -> Held:
+        """Return what the metadata of a Secret of ours tells."""
+        held = annotations_of(metadata)
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            version=metadata["resourceVersion"],
+            is_intact=_is_intact(metadata, wanted) and held.get(IDENTITY, "") == wanted.identity,
+            has_shape=wanted.is_shape_of(metadata),
+            entries=entries_in(held.get(REGISTRIES)),
+            expires_at=parse_time(held.get(EXPIRY)),
+            renew_after=parse_time(held.get(RENEW_AFTER)),
+            nudge=held.get(RECONCILE_AT, ""),
+        )
+
+    def lives(self, now: datetime) -> bool:
+        """Return whether it holds logins of the wanted identity that can be used, and copied."""
+        return self.is_intact and bool(self.expires_at and self.renew_after and self.expires_at > now)
+
+    def is_fresh(self, now: datetime, wanted: Wanted) -> bool:
+        """Return whether its logins live, and are young enough, so that nobody need ask for new ones."""
+        if not (self.lives(now) and self.expires_at and self.renew_after) or self.is_ahead(now):
+            return False
+        return due_at(self.expires_at, self.renew_after, wanted.refresh_interval) > now and self.answers(wanted.nudge)
+
+    def answers(self, nudge: str) -> bool:
+        """Return whether its logins were granted after the resource was annotated so, or need not have been."""
+        return nudge in ("", self.nudge)
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Return whether its logins are told to be of a time to come: the clock was set back, so nobody knows their
+        age.
+        """
+        times = (self.expires_at, self.renew_after)
+        return all(times) and issued_at(*times) > now + CLOCK_TOLERANCE
+
+    def serves(self, wanted: Iterable[str], available: Iterable[str]) -> bool:
+        """Return whether it is as it should be but for its age: no login that is not wanted, all that can be had."""
+        return self.is_intact and self.has_shape and set(available) <= set(self.entries) <= set(wanted)
+
+    def as_dict(self) -> dict:
+        """Return the form in which the inventory hands it to the module."""
+        moments = {name: getattr(self, name) for name in ("expires_at", "renew_after")}
+        texts = {name: format_time(value) if value else None for name, value in moments.items()}
+        return {**asdict(self), **texts, "entries": list(self.entries)}
+
+    @classmethod
+    def from_dict(cls, held: Mapping) -> Held:
+        """Return what as_dict() made a dictionary of."""
+        moments = {name: parse_time(held[name]) for name in ("expires_at", "renew_after")}
+        return cls(**{**held, **moments, "entries": tuple(held["entries"])})
+
+
+def _is_intact(metadata: Mapping, wanted: Wanted) -> bool:
+    labels = LABELS if wanted.owner else (MANAGED_BY_LABEL,)
+    without = OPTIONAL_ANNOTATIONS - ({IDENTITY} if wanted.identity else set())
+    return is_marked(metadata, wanted.owner) and has_applied_all(metadata, wanted.manager, labels, without=without)
