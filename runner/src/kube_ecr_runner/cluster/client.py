@@ -32,8 +32,8 @@ from urllib3.util.ssl_ import create_urllib3_context
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.contract.kinds import KINDS, api_version
 from kube_ecr_runner.contract.timestamps import format_micro_time
+from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.reporting.status import Event
 
 FIELD_MANAGER = "kube-ecr-runner"
 PAGE = 500

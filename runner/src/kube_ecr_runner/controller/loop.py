@@ -26,7 +26,6 @@ from kube_ecr_runner.config.watches import Watch
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller import schedule
 from kube_ecr_runner.controller.triggers import (
-    Sight,
     has_failed_in,
     is_disturbed,
     is_moved,
@@ -37,13 +36,16 @@ from kube_ecr_runner.controller.triggers import (
 )
 from kube_ecr_runner.controller.work_queue import DueQueue
 from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.conditions import condition_of
+from kube_ecr_runner.model.event import Event
+from kube_ecr_runner.model.initial_list import InitialList
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.model.run import TIMEOUT, RunSummary
 from kube_ecr_runner.reporting.event_series import EventWriter
-from kube_ecr_runner.reporting.status import Event, condition_of, events_of, status_of
+from kube_ecr_runner.reporting.status import events_of, status_of
 from kube_ecr_runner.reporting.suspension import changes_at, event_of, is_told, suspended_status
-from kube_ecr_runner.runs.run import TIMEOUT, Summary
 
 # A clock that was set is noticed after this many seconds, for due times are times of day.
 MAX_SLEEP_SECONDS = 30.0
@@ -96,7 +98,7 @@ class Observer(Protocol):
     def run_started(self, run: str) -> None:
         """See monitor.Monitor."""
 
-    def run_ended(self, summary: Summary, resources: int) -> None:
+    def run_ended(self, summary: RunSummary, resources: int) -> None:
         """See monitor.Monitor."""
 
 
@@ -105,7 +107,7 @@ class Runner(Protocol):
 
     def run(
         self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
-    ) -> Summary:
+    ) -> RunSummary:
         """See standby.StandBy."""
 
     def tend(self, play: Play) -> None:
@@ -129,7 +131,7 @@ class Stop:
 class _RunEnded:
     run: str
     resources: int
-    summary: Summary
+    summary: RunSummary
 
 
 Message = Listed | Changed | Result | _RunEnded | Stop
@@ -418,7 +420,7 @@ class Controller:
 
     def _objects_listed(self, source: Source, objects: Iterable[Referenced]) -> None:
         seen = self._following.listed(source, objects)
-        if not isinstance(seen, Sight):
+        if not isinstance(seen, InitialList):
             self._objects_changed(seen)
             return
         self._renew(self._affected_at_first_sight(seen.found))

@@ -25,15 +25,15 @@ from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Namespace, Resource
 from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.model.run import RunSummary
 from kube_ecr_runner.reporting import preview
 from kube_ecr_runner.reporting.status import cause_of, events_of, status_of
 from kube_ecr_runner.reporting.suspension import suspended_status
-from kube_ecr_runner.runs.run import Summary
 
 MAX_UNANSWERED = 3
 
 # Runs a play for resources, see batch.run_batch.
-RunBatch = Callable[[list[Key], Play, Callable[[Result], None], threading.Event], Summary]
+RunBatch = Callable[[list[Key], Play, Callable[[Result], None], threading.Event], RunSummary]
 # Takes what became of a resource, see Teller.tell.
 Tell = Callable[[Resource, Result], str | None]
 

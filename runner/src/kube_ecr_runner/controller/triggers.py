@@ -7,32 +7,16 @@ the opposite. All this only hastens what the next run would find by itself.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from kube_ecr_runner.contract.timestamps import parse_time
-from kube_ecr_runner.model.resource import MAX_FAILURES, Namespace, Reference, Referenced, ReferenceKind, Resource
+from kube_ecr_runner.model.initial_list import InitialList
+from kube_ecr_runner.model.resource import MAX_FAILURES, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.model.result import OBSTACLES
 
 PENDING_REASONS = frozenset({"NamespaceNotFound", "NamespaceTerminating"})
 
 Namespaces = Mapping[str, Namespace]
-
-
-class Sight:
-    """All that was seen in the first list of a source, by what it is looked up by: before, nothing was known of it."""
-
-    def __init__(self, kind: ReferenceKind, name: str, objects: Iterable[Referenced]) -> None:
-        """name is what all objects are called, empty if they have any name."""
-        self.kind = kind
-        self.name = name
-        self.found: dict[Reference, Referenced] = {}
-        self.by_namespace: dict[str, list[Reference]] = defaultdict(list)
-        self.by_owner: dict[str, list[Reference]] = defaultdict(list)
-        for each in objects:
-            self.found[each.reference] = each
-            self.by_namespace[each.reference.namespace].append(each.reference)
-            self.by_owner[each.owner].append(each.reference)
 
 
 # Namespaces
@@ -149,7 +133,7 @@ def is_disturbed(
     return _is_sound(resource, before) or was_obstacle or is_in_other_hands
 
 
-def unsettled(resource: Resource, sight: Sight, namespaces: Namespaces) -> set[Reference]:
+def unsettled(resource: Resource, sight: InitialList, namespaces: Namespaces) -> set[Reference]:
     """Return the objects that a run has something to do about, at first sight of them.
 
     That is what a runner that was down must find out. Where the status names a failure, it is known already; but

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kube_ecr_runner.reporting.status import Event
+from kube_ecr_runner.model.event import Event
 
 # The API server keeps an event for an hour after it was last written (--event-ttl).
 SERIES_LIFE = timedelta(hours=1)

@@ -28,9 +28,9 @@ from prometheus_client.registry import Collector
 
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.model.aws_calls import OTHER, Call
+from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
-from kube_ecr_runner.reporting.status import condition_of
 
 # What every Prometheus understands: https://prometheus.io/docs/instrumenting/exposition_formats/
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -8,7 +8,7 @@ from datetime import datetime
 from kube_ecr_runner.model.aws_calls import Call
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
-from kube_ecr_runner.runs.run import Summary
+from kube_ecr_runner.model.run import RunSummary
 from kube_ecr_runner.telemetry.health import Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 
@@ -58,7 +58,7 @@ class Monitor:
         """A run began."""
         self.health.run_started(run)
 
-    def run_ended(self, summary: Summary, resources: int) -> None:
+    def run_ended(self, summary: RunSummary, resources: int) -> None:
         """The run is over; it was for so many resources."""
         self.health.run_ended()
         self.metrics.run_ended(summary.status, summary.seconds, resources)

@@ -19,8 +19,8 @@ from kube_ecr_runner.cluster.client import Access, Cluster, KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed, Listed, Pulse, Stream, Troubles
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, objects_named, resources_of
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
+from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import Key, Reference, Referenced, Resource
-from kube_ecr_runner.reporting.status import Event
 from kube_ecr_runner.telemetry.health import Health
 
 KEYS = objects_named("Secret", "keys")

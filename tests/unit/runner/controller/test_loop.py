@@ -21,11 +21,12 @@ from kube_ecr_runner.contract.kinds import CLUSTER_KIND, NAMESPACED_KIND
 from kube_ecr_runner.contract.targets import Names, Targets
 from kube_ecr_runner.controller import loop as controller
 from kube_ecr_runner.controller.loop import Controller, Inbox, Stop
+from kube_ecr_runner.model.conditions import condition_of
+from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result, Step
-from kube_ecr_runner.reporting.status import Event, condition_of
-from kube_ecr_runner.runs.run import Summary
+from kube_ecr_runner.model.run import RunSummary
 from kube_ecr_runner.telemetry.health import Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
@@ -144,7 +145,7 @@ class Lab:
 
     def run(
         self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
-    ) -> Summary:
+    ) -> RunSummary:
         self.runs.append(keys)
         self.played.append(play.playbook)
         self.during_run()
@@ -152,7 +153,7 @@ class Lab:
         for result in results.values():
             if result:
                 deliver(result)
-        return Summary("successful", 0, 0.0, "no reason", [key for key, result in results.items() if not result])
+        return RunSummary("successful", 0, 0.0, "no reason", [key for key, result in results.items() if not result])
 
     def put(self, *messages: Listed | Changed) -> None:
         for each in messages:

@@ -10,9 +10,9 @@ import pytest
 from kube_ecr_runner.cluster.client import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed
 from kube_ecr_runner.cluster.sources import NAMESPACES
+from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Resource
 from kube_ecr_runner.model.result import Result
-from kube_ecr_runner.reporting.status import condition_of
 from tests.unit.runner.controller.test_loop import (
     KEY,
     KEYS,

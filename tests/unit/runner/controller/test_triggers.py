@@ -9,7 +9,6 @@ import pytest
 
 from kube_ecr_runner.contract.targets import Names, Targets
 from kube_ecr_runner.controller.triggers import (
-    Sight,
     is_disturbed,
     is_moved,
     is_older,
@@ -18,6 +17,7 @@ from kube_ecr_runner.controller.triggers import (
     unsettled,
     waits_for,
 )
+from kube_ecr_runner.model.initial_list import InitialList
 from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
 
 REFRESHED = "2026-01-31T12:00:00Z"
@@ -248,12 +248,12 @@ def test_without_the_right_to_list_namespaces_named_ones_count_as_there() -> Non
     assert is_disturbed(resource, None, other, {})
 
 
-def seen(*objects: Referenced, name: str = "login") -> Sight:
-    return Sight("Secret", name, objects)
+def seen(*objects: Referenced, name: str = "login") -> InitialList:
+    return InitialList("Secret", name, objects)
 
 
-def accounts_seen(*objects: Referenced) -> Sight:
-    return Sight("ServiceAccount", "", objects)
+def accounts_seen(*objects: Referenced) -> InitialList:
+    return InitialList("ServiceAccount", "", objects)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def accounts_seen(*objects: Referenced) -> Sight:
         pytest.param(accounts_seen(), [], id="no account"),
     ],
 )
-def test_at_first_sight_what_a_runner_missed_is_found(sight: Sight, places: list[str]) -> None:
+def test_at_first_sight_what_a_runner_missed_is_found(sight: InitialList, places: list[str]) -> None:
     assert sorted(each.namespace for each in unsettled(a_resource(TARGETS), sight, ALIVE)) == places
     known = a_resource(TARGETS, *(failure(name, "X") for name in places))
     assert unsettled(known, sight, ALIVE) == set()

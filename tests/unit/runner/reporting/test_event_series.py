@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.reporting.event_series import MAX_SERIES, EventWriter
-from kube_ecr_runner.reporting.status import Event
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 FAILS = Event("Warning", "GetAWSAuthTokenFailed", "no")
