@@ -25,6 +25,7 @@ from kube_ecr_runner.cluster.watch_manager import Change, Following, Watcher
 from kube_ecr_runner.config.watches import Watch
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller import schedule
+from kube_ecr_runner.controller.settlement import History, Settlement, settle
 from kube_ecr_runner.controller.triggers import (
     has_failed_in,
     is_disturbed,
@@ -36,7 +37,6 @@ from kube_ecr_runner.controller.triggers import (
 )
 from kube_ecr_runner.controller.work_queue import DueQueue
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.initial_list import InitialList
 from kube_ecr_runner.model.playbook import Play
@@ -44,7 +44,6 @@ from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import TIMEOUT, RunSummary
 from kube_ecr_runner.reporting.event_series import EventWriter
-from kube_ecr_runner.reporting.status import events_of, status_of
 from kube_ecr_runner.reporting.suspension import changes_at, event_of, is_told, suspended_status
 
 # A clock that was set is noticed after this many seconds, for due times are times of day.
@@ -623,44 +622,44 @@ class Controller:
         self._observer.result_arrived(result)
         if tracked is None or tracked.resource.uid != result.uid:
             return
-        queue = self._queue_of(result.key)
-        if result.generation < tracked.resource.generation:
-            # Edited since the run read it: what it did is no news any more.
-            queue.finish(result.key, now)
-            if tracked.resource.suspended:
-                self._keep(tracked, result, now)
+        history = History(tracked.failures, parse_time(tracked.resource.status.get("expiresAt")))
+        settlement = settle(
+            tracked.resource,
+            result,
+            history,
+            now=now,
+            random=self._random,
+            period=self._watched[result.key.kind].period,
+            namespaces=self._namespaces,
+        )
+        if settlement.is_outdated:
+            self._finish_outdated(tracked, settlement)
             return
-        tracked.served_generation = result.generation
-        tracked.failures = tracked.failures + 1 if schedule.has_failed(result) else 0
-        before = tracked.resource
-        planned = parse_time(before.status.get("nextRefreshTime"))
-        watch = self._watched[result.key.kind]
-        dies_at = parse_time(before.status.get("expiresAt"))
-        due = schedule.next_due(result, tracked.failures, planned, now, self._random, dies_at)
-        due = schedule.within(due, watch.period, now, self._random)
-        if not queue.finish(result.key, due, has_hung=has_hung):
+        tracked.served_generation, tracked.failures = result.generation, settlement.failures
+        if not self._queue_of(result.key).finish(result.key, settlement.due, has_hung=has_hung):
             return
         if tracked.doubts:
             self._doubtful.mark(result.key, now + SETTLE_DELAY)
-        if result.is_undo and result.succeeded:
-            _log.info("undone", extra=fields(resource=result.key, run=self._run))
-            return
-        targets = () if result.outcomes else before.targets.among(self._namespaces)
-        status = status_of(before, result, now, due, targets)
-        tracked.resource = replace(before, status=status)
-        self._observer.resource_known(result.key, status)
-        if status != before.status or tracked.unwritten:
-            self._write_status(tracked, now)
-        # After the status, so that whoever reads the line and then asks the API server finds the same.
-        _log_result(before, result, status, self._run)
-        self._tell(tracked, events_of(before, result), now)
+        self._carry_out(tracked, settlement, now)
 
-    def _keep(self, tracked: _Tracked, result: Result, now: datetime) -> None:
-        """Remember what a run did that was on its way when its resource was suspended: that stands from now on."""
-        targets = () if result.outcomes else tracked.resource.targets.among(self._namespaces)
-        status = status_of(tracked.resource, result, now, now, targets)
-        tracked.resource = replace(tracked.resource, status=status)
-        self._mark_suspended(tracked)
+    def _finish_outdated(self, tracked: _Tracked, settlement: Settlement) -> None:
+        """Edited since the run read it: what that did is no news any more, but for a resource that is suspended now."""
+        self._queue_of(tracked.resource.key).finish(tracked.resource.key, settlement.due)
+        if settlement.status is not None:
+            tracked.resource = replace(tracked.resource, status=settlement.status)
+            self._mark_suspended(tracked)
+
+    def _carry_out(self, tracked: _Tracked, settlement: Settlement, now: datetime) -> None:
+        before = tracked.resource
+        if settlement.status is not None:
+            tracked.resource = replace(before, status=settlement.status)
+            self._observer.resource_known(before.key, settlement.status)
+            if settlement.status != before.status or tracked.unwritten:
+                self._write_status(tracked, now)
+        # After the status, so that whoever reads the line and then asks the API server finds the same.
+        if line := settlement.log:
+            _log.log(line.level, line.message, extra=fields(resource=before.key, run=self._run, **line.fields))
+        self._tell(tracked, settlement.events, now)
 
     def _is_told(self, tracked: _Tracked) -> bool:
         return self._watched[tracked.resource.key.kind].is_told
@@ -684,7 +683,7 @@ class Controller:
             if tracked.unwritten:
                 self._write_status(tracked, now)
 
-    def _tell(self, tracked: _Tracked, events: list[Event], now: datetime) -> None:
+    def _tell(self, tracked: _Tracked, events: Iterable[Event], now: datetime) -> None:
         """Write events; one that is told again is counted, and a cause that stays is told so."""
         resource = tracked.resource
         for event in events if self._is_told(tracked) else ():
@@ -719,27 +718,3 @@ def _edition(resource: Resource) -> tuple[int, bool, str]:
 
 def _is_of(key: Key, source: Source) -> bool:
     return key.kind == source.kind and source.namespace in ("", key.namespace)
-
-
-def _log_result(resource: Resource, result: Result, status: Mapping, run: str) -> None:
-    """Say what became of a resource when it is something else than before, and when its Secrets were written."""
-    ready, failing = condition_of(status, "Ready"), condition_of(status, "RefreshFailing")
-    ready_before, failing_before = (condition_of(resource.status, each["type"]) for each in (ready, failing))
-    served, served_before = (each.get("namespacesReady") for each in (status, resource.status))
-    is_new_state = ready["status"] != ready_before.get("status") or served != served_before
-    is_new_cause = any(failing[each] != failing_before.get(each) for each in ("status", "reason", "message"))
-    told: dict[str, object] = {
-        "resource": resource.key,
-        "run": run,
-        "namespaces": f"{served}/{status.get('namespacesTotal')}",
-        "expires": status.get("expiresAt"),
-        "next": status.get("nextRefreshTime"),
-    }
-    if failing["status"] == "True":
-        if is_new_state or is_new_cause:
-            told |= {"ready": ready["status"], "reason": failing["reason"], "cause": failing["message"]}
-            _log.warning("refresh fails", extra=fields(**told))
-    elif is_new_state or failing_before.get("status") == "True":
-        _log.info("ready" if ready["status"] == "True" else "waiting", extra=fields(**told))
-    elif result.changed:
-        _log.info("refreshed", extra=fields(**told))
