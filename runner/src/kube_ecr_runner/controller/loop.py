@@ -13,12 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from queue import Empty, SimpleQueue
 from random import Random
 from typing import Protocol
 
-from kube_ecr_runner.cluster.client import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.cluster.watch_manager import Change, Following, Watcher
@@ -26,6 +24,7 @@ from kube_ecr_runner.config.watches import Watch
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller import schedule
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
+from kube_ecr_runner.controller.status_writer import StatusApi, StatusWriter
 from kube_ecr_runner.controller.triggers import (
     has_failed_in,
     is_disturbed,
@@ -37,18 +36,15 @@ from kube_ecr_runner.controller.triggers import (
 )
 from kube_ecr_runner.controller.work_queue import DueQueue
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.initial_list import InitialList
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import TIMEOUT, RunSummary
-from kube_ecr_runner.reporting.event_series import EventWriter
 from kube_ecr_runner.reporting.suspension import changes_at, event_of, is_told, suspended_status
 
 # A clock that was set is noticed after this many seconds, for due times are times of day.
 MAX_SLEEP_SECONDS = 30.0
-REWRITE_DELAY = timedelta(seconds=10)
 # How long after a result the watches may still have to tell what the run did.
 SETTLE_DELAY = timedelta(seconds=2)
 # Part of the batching window: when nothing new came for so long, nothing more will, mostly.
@@ -58,19 +54,6 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 STOP_SECONDS = 20.0
 
 _log = logging.getLogger(__name__)
-
-
-class Writer(Protocol):
-    """Where statuses and events go: kube.Cluster."""
-
-    def apply_status(self, resource: Resource, status: Mapping) -> bool:
-        """See kube.Cluster."""
-
-    def create_event(self, resource: Resource, event: Event, now: datetime) -> str:
-        """See kube.Cluster."""
-
-    def repeat_event(self, resource: Resource, name: str, count: int, now: datetime) -> bool:
-        """See kube.Cluster."""
 
 
 class Observer(Protocol):
@@ -148,7 +131,6 @@ class _Tracked:
     resource: Resource
     failures: int = 0
     served_generation: int | None = None
-    unwritten: bool = False
     was_suspended: bool = False
     doubts: dict[Reference, bool] = field(default_factory=dict)
 
@@ -160,7 +142,7 @@ class Controller:
         self,
         watched: Iterable[Watch],
         sources: Iterable[Source],
-        writer: Writer,
+        writer: StatusApi,
         runner: Runner,
         inbox: Inbox,
         follow: Callable[[Source], Watcher],
@@ -178,7 +160,6 @@ class Controller:
         """
         self._watched = {each.kind: each for each in watched}
         self._sources = frozenset(sources)
-        self._writer = writer
         self._runner = runner
         self._inbox = inbox
         self._observer = observer
@@ -186,6 +167,8 @@ class Controller:
         self._batch_size = batch_size
         self._random = random
         self._clock = clock
+        managed = frozenset(each.kind for each in self._watched.values() if each.is_told)
+        self._writer = StatusWriter(writer, managed, lambda: observer.loop_moved(), clock)
         self._queues = {each.play: DueQueue() for each in self._watched.values()}
         self._tracked: dict[Key, _Tracked] = {}
         # When to look at the doubts about resources.
@@ -202,15 +185,9 @@ class Controller:
         self._run = ""
         self._run_play: Play | None = None
         self._run_counts: Counter[str] = Counter()
-        self._events = EventWriter()
         self._cancelled = threading.Event()
-        self._halted = threading.Event()
         self._last_news = datetime.min.replace(tzinfo=UTC)
-        self._rewrite_at: datetime | None = None
         self._stop: Stop | None = None
-        self._is_down = False
-        self._was_down = False
-        self._last_trouble = ""
         self._seen_at = clock()
 
     def run(self, watchers: Iterable[Watcher]) -> None:
@@ -227,7 +204,7 @@ class Controller:
                 if not all(each.is_alive() for each in [*watchers, *self._following.watchers()]):
                     raise RuntimeError("a watch died; see above")
                 self._notice_clock()
-                self._rewrite()
+                self._writer.retry((each.resource for each in self._tracked.values()), self._clock())
                 self._settle()
                 self._tell_suspended()
                 self._start_run()
@@ -244,11 +221,11 @@ class Controller:
     @property
     def is_halted(self) -> bool:
         """Whether halt() was called."""
-        return self._halted.is_set()
+        return self._writer.is_halted
 
     def halt(self, cause: str) -> None:
         """End run(), and write nothing more from now on. May be called from any thread."""
-        self._halted.set()
+        self._writer.halt()
         self._runner.kill()
         self._inbox.put(Stop(cause))
 
@@ -269,7 +246,7 @@ class Controller:
 
     def _seconds_to_wait(self) -> float:
         told_at = None if self._unlisted else self._suspended.next_due()
-        moments = [each for each in (self._rewrite_at, self._doubtful.next_due(), told_at) if each]
+        moments = [each for each in (self._writer.retry_at, self._doubtful.next_due(), told_at) if each]
         if self._run_play is None and not self._unlisted:
             moments += [begin for queue in self._queues.values() if (begin := self._begin_at(queue))]
         if not moments:
@@ -369,7 +346,7 @@ class Controller:
     def _forget(self, key: Key) -> None:
         tracked = self._tracked.pop(key, None)
         if tracked:
-            self._events.forget(tracked.resource.uid)
+            self._writer.forget(tracked.resource)
             self._observer.resource_gone(key)
             self._queue_of(key).forget(key)
             self._doubtful.forget(key)
@@ -484,7 +461,7 @@ class Controller:
         if now > before - CLOCK_TOLERANCE or self._unlisted:
             return
         _log.warning("the clock was set back", extra=fields(seconds=int((before - now).total_seconds())))
-        self._rewrite_at = self._rewrite_at and now
+        self._writer.hasten(now)
         for key in self._tracked:
             self._queue_of(key).mark(key, now)
             self._mark_suspended(self._tracked[key])
@@ -504,13 +481,12 @@ class Controller:
             if was_suspended != resource.suspended and not resource.deleting:
                 event = event_of(resource, now)
                 _log.info(event.reason.lower(), extra=fields(resource=key))
-                self._tell(tracked, [event], now)
+                self._writer.tell(resource, [event], now)
             if not resource.suspended:
                 continue
             tracked.resource = replace(resource, status=suspended_status(resource, now))
             self._observer.resource_known(key, tracked.resource.status)
-            if tracked.resource.status != resource.status or tracked.unwritten:
-                self._write_status(tracked, now)
+            self._writer.publish(resource, tracked.resource.status, now)
             if changes := changes_at(tracked.resource.status, now):
                 self._suspended.mark(key, changes)
 
@@ -654,61 +630,7 @@ class Controller:
         if settlement.status is not None:
             tracked.resource = replace(before, status=settlement.status)
             self._observer.resource_known(before.key, settlement.status)
-            if settlement.status != before.status or tracked.unwritten:
-                self._write_status(tracked, now)
-        # After the status, so that whoever reads the line and then asks the API server finds the same.
-        if line := settlement.log:
-            _log.log(line.level, line.message, extra=fields(resource=before.key, run=self._run, **line.fields))
-        self._tell(tracked, settlement.events, now)
-
-    def _is_told(self, tracked: _Tracked) -> bool:
-        return self._watched[tracked.resource.key.kind].is_told
-
-    def _write_status(self, tracked: _Tracked, now: datetime) -> None:
-        resource = tracked.resource
-        if not self._is_told(tracked):
-            return
-        tracked.unwritten = not self._write(partial(self._writer.apply_status, resource, resource.status))
-        if tracked.unwritten:
-            self._rewrite_at = self._rewrite_at or now + REWRITE_DELAY
-
-    def _rewrite(self) -> None:
-        """Write the statuses that could not be written; while the API server is down, one attempt must do."""
-        now = self._clock()
-        if self._rewrite_at is None or now < self._rewrite_at:
-            return
-        self._rewrite_at = None
-        self._is_down = False
-        for tracked in self._tracked.values():
-            if tracked.unwritten:
-                self._write_status(tracked, now)
-
-    def _tell(self, tracked: _Tracked, events: Iterable[Event], now: datetime) -> None:
-        """Write events; one that is told again is counted, and a cause that stays is told so."""
-        resource = tracked.resource
-        for event in events if self._is_told(tracked) else ():
-            create = partial(self._writer.create_event, resource, event, now)
-            repeat = partial(self._writer.repeat_event, resource, now=now)
-            self._write(partial(self._events.tell, resource.uid, event, now, create, repeat))
-
-    def _write(self, write: Callable[[], object]) -> bool:
-        """Return whether it was written; nothing is tried while the API server is known to be down."""
-        if self._is_down or self._halted.is_set():
-            return False
-        self._observer.loop_moved()
-        try:
-            write()
-        except KubernetesError as error:
-            self._is_down = error.status in (0, 429) or error.status >= 500
-            self._was_down |= self._is_down
-            self._rewrite_at = self._rewrite_at or (self._clock() + REWRITE_DELAY if self._is_down else None)
-            if error.text != self._last_trouble:
-                self._last_trouble = error.text
-                _log.warning("cannot write to the API server", extra=fields(cause=error))
-            return False
-        if self._was_down:  # the next outage is another one, though its cause be the same
-            self._was_down, self._last_trouble = False, ""
-        return True
+        self._writer.carry_out(before, settlement, self._run, now)
 
 
 def _edition(resource: Resource) -> tuple[int, bool, str]:

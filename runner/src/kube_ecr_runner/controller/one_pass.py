@@ -18,8 +18,8 @@ from random import Random
 from kube_ecr_runner.cluster.client import Cluster, KubernetesError
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.config.watches import Watch
-from kube_ecr_runner.controller.loop import Writer
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
+from kube_ecr_runner.controller.status_writer import Outage, StatusApi
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Namespace, Resource
@@ -108,14 +108,13 @@ class Teller:
     """Writes statuses and events of the results of a pass."""
 
     def __init__(
-        self, writer: Writer, watched: Iterable[Watch], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, api: StatusApi, watched: Iterable[Watch], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        self._writer = writer
-        self._watched = {each.kind: each for each in watched}
+        self._api = api
+        self._managed = frozenset(each.kind for each in watched if each.is_told)
         self._clock = clock
-        # How many writes in a row had no answer, and the last of them.
-        self._unanswered = 0
-        self._outage: KubernetesError | None = None
+        # Each attempt takes its time: when the API server is down, a few must do.
+        self._outage = Outage(MAX_UNANSWERED, lambda error: error.status == 0)
 
     def tell(self, resource: Resource, settlement: Settlement) -> str | None:
         """Write what became of a resource.
@@ -123,16 +122,17 @@ class Teller:
         Returns why its status could not be written, an empty text if it was, None if the resource is gone.
         """
         status, now = settlement.status, self._clock()
-        if status is None or settlement.is_outdated or not self._watched[resource.key.kind].is_told:
+        if status is None or settlement.is_outdated or resource.key.kind not in self._managed:
             return ""
+        write = partial(self._api.apply_status, resource, status)
         try:
-            if status != resource.status and not self._write(partial(self._writer.apply_status, resource, status)):
+            if status != resource.status and not self._outage.attempt(write):
                 return None
         except KubernetesError as error:
             return str(error)
         try:
             for event in settlement.events:
-                self._write(partial(self._writer.create_event, resource, event, now))
+                self._outage.attempt(partial(self._api.create_event, resource, event, now))
         except KubernetesError as error:
             # Nobody is served worse for an event that is not told.
             _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
@@ -140,25 +140,14 @@ class Teller:
 
     def tell_suspended(self, resources: Iterable[Resource]) -> None:
         """Write until when the tokens of suspended resources live; what cannot be written makes none less served."""
-        for each in resources:
-            status = suspended_status(each, self._clock())
+        for resource in resources:
+            status = suspended_status(resource, self._clock())
+            if resource.key.kind not in self._managed or status == resource.status:
+                continue
             try:
-                if self._watched[each.key.kind].is_told and status != each.status:
-                    self._write(partial(self._writer.apply_status, each, status))
+                self._outage.attempt(partial(self._api.apply_status, resource, status))
             except KubernetesError as error:
-                _log.warning("cannot write to the API server", extra=fields(resource=each.key, cause=error))
-
-    def _write[T](self, write: Callable[[], T]) -> T:
-        """Each attempt takes its time: when the API server is down, a few must do. Raises KubernetesError."""
-        if self._outage and self._unanswered >= MAX_UNANSWERED:
-            raise self._outage
-        try:
-            written = write()
-        except KubernetesError as error:
-            self._unanswered, self._outage = (self._unanswered + 1, error) if error.status == 0 else (0, None)
-            raise
-        self._unanswered, self._outage = 0, None
-        return written
+                _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
 
 
 class Pass:
