@@ -148,6 +148,7 @@ def test_status_that_could_not_be_written_is_written_later_as_it_is_then() -> No
 def test_status_that_could_not_be_written_is_written_even_if_it_is_the_same_again() -> None:
     api = Api(error=FORBIDDEN)
     api.publish(A)
+    assert api.writer.retry_at == NOW + RETRY_DELAY
     api.error = None
     api.publish(replace(A, status=STATUS))
     assert len(api.written) == 2
@@ -231,8 +232,12 @@ def test_each_trouble_is_logged_once_and_each_outage_anew(caplog: pytest.LogCapt
 def test_trouble_that_is_no_outage_is_not_logged_again_when_another_write_succeeds(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Where events may not be written, the statuses between them are no news."""
-    api = Api()
+    """Where events may not be written, the statuses between them are no news, also after an outage."""
+    api = Api(error=DOWN)
+    api.publish(A)
+    api.error = None
+    api.retry(A, seconds=10)
+    caplog.clear()
     for _ in range(3):
         api.error = FORBIDDEN
         api.writer.tell(A, [EVENT], NOW)
