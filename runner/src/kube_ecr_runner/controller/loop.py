@@ -23,6 +23,7 @@ from kube_ecr_runner.cluster.watch_manager import Change, Following, Watcher
 from kube_ecr_runner.config.watches import Watch
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller import schedule
+from kube_ecr_runner.controller.batching import Batch, Batcher
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
 from kube_ecr_runner.controller.status_writer import StatusApi, StatusWriter
 from kube_ecr_runner.controller.triggers import (
@@ -34,7 +35,7 @@ from kube_ecr_runner.controller.triggers import (
     is_settled,
     unsettled,
 )
-from kube_ecr_runner.controller.work_queue import DueQueue
+from kube_ecr_runner.controller.work_queue import DueTimes
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.initial_list import InitialList
 from kube_ecr_runner.model.playbook import Play
@@ -47,8 +48,6 @@ from kube_ecr_runner.reporting.suspension import changes_at, event_of, is_told, 
 MAX_SLEEP_SECONDS = 30.0
 # How long after a result the watches may still have to tell what the run did.
 SETTLE_DELAY = timedelta(seconds=2)
-# Part of the batching window: when nothing new came for so long, nothing more will, mostly.
-QUIET = 1 / 20
 # A clock that was set back by less does no harm.
 CLOCK_TOLERANCE = timedelta(minutes=5)
 STOP_SECONDS = 20.0
@@ -163,18 +162,16 @@ class Controller:
         self._runner = runner
         self._inbox = inbox
         self._observer = observer
-        self._window = window
-        self._batch_size = batch_size
         self._random = random
         self._clock = clock
         managed = frozenset(each.kind for each in self._watched.values() if each.is_told)
         self._writer = StatusWriter(writer, managed, lambda: observer.loop_moved(), clock)
-        self._queues = {each.play: DueQueue() for each in self._watched.values()}
+        self._batcher = Batcher({each.kind: each.play for each in self._watched.values()}, window, batch_size)
         self._tracked: dict[Key, _Tracked] = {}
         # When to look at the doubts about resources.
-        self._doubtful = DueQueue()
+        self._doubtful = DueTimes()
         # When to tell something of resources that are suspended, or were.
-        self._suspended = DueQueue()
+        self._suspended = DueTimes()
         self._namespaces: dict[str, Namespace] = {}
         self._following = Following(follow)
         self._names_changed = False
@@ -186,7 +183,6 @@ class Controller:
         self._run_play: Play | None = None
         self._run_counts: Counter[str] = Counter()
         self._cancelled = threading.Event()
-        self._last_news = datetime.min.replace(tzinfo=UTC)
         self._stop: Stop | None = None
         self._seen_at = clock()
 
@@ -245,10 +241,10 @@ class Controller:
             timeout = None
 
     def _seconds_to_wait(self) -> float:
-        told_at = None if self._unlisted else self._suspended.next_due()
-        moments = [each for each in (self._writer.retry_at, self._doubtful.next_due(), told_at) if each]
+        told_at = None if self._unlisted else self._suspended.earliest()
+        moments = [each for each in (self._writer.retry_at, self._doubtful.earliest(), told_at) if each]
         if self._run_play is None and not self._unlisted:
-            moments += [begin for queue in self._queues.values() if (begin := self._begin_at(queue))]
+            moments += filter(None, [self._batcher.next_start()])
         if not moments:
             return MAX_SLEEP_SECONDS
         return min(max((min(moments) - self._clock()).total_seconds(), 0.0), MAX_SLEEP_SECONDS)
@@ -288,8 +284,8 @@ class Controller:
         if not self._unlisted:
             for tracked in self._tracked.values():
                 self._enqueue(tracked.resource)
-            waiting = sum(queue.count_due(self._clock()) for queue in self._queues.values())
-            counts = fields(resources=len(self._tracked), due=waiting, namespaces=len(self._namespaces))
+            due = self._batcher.count_due(self._clock())
+            counts = fields(resources=len(self._tracked), due=due, namespaces=len(self._namespaces))
             _log.info("watching", extra=counts)
 
     def _resources_listed(self, source: Source, resources: Iterable[Resource]) -> None:
@@ -320,7 +316,7 @@ class Controller:
             self._mark_suspended(tracked)
             is_news = tracked.served_generation != resource.generation or tracked.resource.is_nudged
             if is_news and not self._unlisted:
-                self._is_news(key)
+                self._batcher.enqueue_now(key, self._clock())
 
     def _enqueue(self, resource: Resource) -> None:
         is_urgent = resource.undo or resource.is_nudged or is_outdated(resource, self._namespaces)
@@ -328,33 +324,25 @@ class Controller:
         if due:
             period = self._watched[resource.key.kind].period
             due = schedule.within(due, period, self._clock(), self._random)
-            self._queue_of(resource.key).mark(resource.key, due)
+            self._batcher.enqueue(resource.key, due)
         else:
-            self._is_news(resource.key)
-
-    def _is_news(self, key: Key) -> None:
-        """Make a resource due at once, before those that are due by the clock."""
-        self._last_news = self._clock()
-        self._queue_of(key).mark(key, self._last_news, is_news=True)
+            self._batcher.enqueue_now(resource.key, self._clock())
 
     def _renew(self, found: Iterable[_Tracked]) -> None:
         """Make resources due at once: what their way into AWS rests on is not what it was."""
         for tracked in found:
             tracked.failures = 0
-            self._is_news(tracked.resource.key)
+            self._batcher.enqueue_now(tracked.resource.key, self._clock())
 
     def _forget(self, key: Key) -> None:
         tracked = self._tracked.pop(key, None)
         if tracked:
             self._writer.forget(tracked.resource)
             self._observer.resource_gone(key)
-            self._queue_of(key).forget(key)
-            self._doubtful.forget(key)
-            self._suspended.forget(key)
+            self._batcher.forget(key)
+            self._doubtful.discard(key)
+            self._suspended.discard(key)
             self._names_changed = True
-
-    def _queue_of(self, key: Key) -> DueQueue:
-        return self._queues[self._watched[key.kind].play]
 
     def _namespaces_listed(self, listed: dict[str, Namespace]) -> None:
         for name in self._namespaces.keys() - listed.keys():
@@ -370,9 +358,9 @@ class Controller:
         if self._unlisted:
             return
         for key, tracked in self._tracked.items():
-            queue = self._queue_of(key)
-            if is_moved(tracked.resource, before, None if is_gone else namespace, is_working=queue.is_working(key)):
-                self._is_news(key)
+            is_working = self._batcher.is_working(key)
+            if is_moved(tracked.resource, before, None if is_gone else namespace, is_working=is_working):
+                self._batcher.enqueue_now(key, self._clock())
         is_same = before is not None and before.uid == namespace.uid and not is_gone and not namespace.terminating
         if is_same and before.allowed_identities != namespace.allowed_identities:
             self._renew(self._using_own_identity_in(namespace.name))
@@ -409,7 +397,7 @@ class Controller:
         return [
             each
             for each in self._referring_to(found)
-            if self._queue_of(each.resource.key).is_working(each.resource.key)
+            if self._batcher.is_working(each.resource.key)
             or any(is_older(each.resource, found[item]) for item in each.resource.references if item in found)
         ]
 
@@ -433,17 +421,16 @@ class Controller:
         key = tracked.resource.key
         if not objects:
             return
-        if self._queue_of(key).is_working(key):
+        if self._batcher.is_working(key):
             tracked.doubts |= dict.fromkeys(objects, is_news)
         else:
             _log.debug("to be put right", extra=fields(resource=key, objects=len(objects), first=min(objects)))
-            self._is_news(key)
+            self._batcher.enqueue_now(key, self._clock())
 
     def _settle(self) -> None:
         """Look at the doubts that were there when a run ended: by now the watches have told what it did."""
         now = self._clock()
-        for key in self._doubtful.take(now, len(self._doubtful)):
-            self._doubtful.forget(key)
+        for key in self._doubtful.pop(now):
             tracked = self._tracked[key]
             doubts, tracked.doubts = tracked.doubts, {}
             for each, is_news in doubts.items():
@@ -463,18 +450,17 @@ class Controller:
         _log.warning("the clock was set back", extra=fields(seconds=int((before - now).total_seconds())))
         self._writer.hasten(now)
         for key in self._tracked:
-            self._queue_of(key).mark(key, now)
+            self._batcher.enqueue(key, now)
             self._mark_suspended(self._tracked[key])
 
     def _mark_suspended(self, tracked: _Tracked) -> None:
         if tracked.resource.suspended or tracked.was_suspended:
-            self._suspended.mark(tracked.resource.key, self._clock())
+            self._suspended.add(tracked.resource.key, self._clock())
 
     def _tell_suspended(self) -> None:
         """Tell what became suspended or is so no more, and that the tokens of what is suspended are dead."""
         now = self._clock()
-        for key in self._suspended.take(now, len(self._suspended)) if not self._unlisted else ():
-            self._suspended.forget(key)
+        for key in self._suspended.pop(now) if not self._unlisted else ():
             tracked = self._tracked[key]
             resource, was_suspended = tracked.resource, tracked.was_suspended
             tracked.was_suspended = resource.suspended
@@ -488,51 +474,27 @@ class Controller:
             self._observer.resource_known(key, tracked.resource.status)
             self._writer.publish(resource, tracked.resource.status, now)
             if changes := changes_at(tracked.resource.status, now):
-                self._suspended.mark(key, changes)
-
-    def _take(self, queue: DueQueue, now: datetime) -> list[Key]:
-        """Return what is due, but for what is suspended: that is due when it goes on, whatever happened meanwhile."""
-        keys = queue.take(now, self._batch_size)
-        resting = {key for key in keys if self._tracked[key].resource.suspended}
-        for key in resting:
-            queue.forget(key)
-        return [key for key in keys if key not in resting]
+                self._suspended.add(key, changes)
 
     # Runs
 
     def _start_run(self) -> None:
         if self._run_play is not None or self._unlisted or self._stop:
             return
-        now = self._clock()
-        for play, queue in sorted(self._queues.items(), key=lambda item: item[1].next_due() or now):
-            begin = self._begin_at(queue)
-            is_time = begin and (begin <= now or queue.count_due(now) >= self._batch_size)
-            if is_time and (keys := self._take(queue, now)):
-                self._start(play, keys)
-                return
+        batch = self._batcher.next_batch(self._clock(), lambda key: self._tracked[key].resource.suspended)
+        if batch:
+            self._start(batch)
 
     def _tend(self) -> None:
         """Have the next run ready; but while one works, which needs the processor, only if the next is due by now."""
-        now = self._clock()
-        if self._run_play is None or any(queue.count_due(now) for queue in self._queues.values()):
-            self._runner.tend(self._next_play())
-
-    def _begin_at(self, queue: DueQueue) -> datetime | None:
-        """Wait for the batching window, but not much longer than news keep coming."""
-        due = queue.next_due()
-        return due and min(due + self._window, max(due, self._last_news + self._window * QUIET))
-
-    def _next_play(self) -> Play:
-        """Return the play that a run is most likely needed for next."""
-        return min(self._queues, key=lambda each: self._queues[each].next_due() or datetime.max.replace(tzinfo=UTC))
+        if self._run_play is None or self._batcher.count_due(self._clock()):
+            self._runner.tend(self._batcher.next_play())
 
     def _tell_queue(self) -> None:
-        now = self._clock()
-        dues = filter(None, (queue.next_due() for queue in self._queues.values()))
-        depth = sum(queue.count_due(now) for queue in self._queues.values())
-        self._observer.queue_changed(depth, min(dues, default=None))
+        self._observer.queue_changed(self._batcher.count_due(self._clock()), self._batcher.next_due())
 
-    def _start(self, play: Play, keys: list[Key]) -> None:
+    def _start(self, batch: Batch) -> None:
+        play, keys = batch.play, batch.keys
         self._runs += 1
         self._run_play = play
         self._run_counts = Counter()
@@ -548,19 +510,20 @@ class Controller:
 
     def _run_ended(self, ended: _RunEnded) -> None:
         summary = ended.summary
-        queue = self._queues[self._run_play or Play()]
         self._run_play = None
         self._observer.run_ended(summary, ended.resources)
-        missing = [self._tracked[key] for key in summary.missing if key in self._tracked and queue.is_working(key)]
+        missing = [
+            self._tracked[key] for key in summary.missing if key in self._tracked and self._batcher.is_working(key)
+        ]
         # What was suspended after the run was started is left out by the inventory.
         for tracked in [each for each in missing if each.resource.suspended]:
-            queue.forget(tracked.resource.key)
+            self._batcher.forget(tracked.resource.key)
             missing.remove(tracked)
         self._log_run(ended, missing)
         if self._stop is None:
             for tracked in missing:
-                has_hung = summary.status == TIMEOUT
-                self._result_arrived(Result.of_failed_run(tracked.resource, summary.error), has_hung=has_hung)
+                has_timed_out = summary.status == TIMEOUT
+                self._result_arrived(Result.of_failed_run(tracked.resource, summary.error), has_timed_out=has_timed_out)
         self._run = ""
 
     def _log_run(self, ended: _RunEnded, missing: list[_Tracked]) -> None:
@@ -591,7 +554,7 @@ class Controller:
 
     # Results
 
-    def _result_arrived(self, result: Result, *, has_hung: bool = False) -> None:
+    def _result_arrived(self, result: Result, *, has_timed_out: bool = False) -> None:
         tracked = self._tracked.get(result.key)
         now = self._clock()
         self._run_counts.update(changed=int(result.has_acted), failed=int(not result.succeeded))
@@ -612,15 +575,15 @@ class Controller:
             self._finish_outdated(tracked, settlement)
             return
         tracked.served_generation, tracked.failures = result.generation, settlement.failures
-        if not self._queue_of(result.key).finish(result.key, settlement.due, has_hung=has_hung):
+        if not self._batcher.finish(result.key, settlement.due, has_timed_out=has_timed_out):
             return
         if tracked.doubts:
-            self._doubtful.mark(result.key, now + SETTLE_DELAY)
+            self._doubtful.add(result.key, now + SETTLE_DELAY)
         self._carry_out(tracked, settlement, now)
 
     def _finish_outdated(self, tracked: _Tracked, settlement: Settlement) -> None:
         """Edited since the run read it: what that did is no news any more, but for a resource that is suspended now."""
-        self._queue_of(tracked.resource.key).finish(tracked.resource.key, settlement.due)
+        self._batcher.finish(tracked.resource.key, settlement.due)
         if settlement.status is not None:
             tracked.resource = replace(tracked.resource, status=settlement.status)
             self._mark_suspended(tracked)

@@ -199,8 +199,7 @@ class Lab:
 
     def is_alive(self) -> bool:
         """Asked once in each turn of the loop, after what was in the inbox has been handled."""
-        queues = [*self.controller._queues.values(), self.controller._suspended]
-        due = any(queue.count_due(self.now) for queue in queues)
+        due = self.controller._batcher.count_due(self.now) or self.controller._suspended.count(self.now)
         if self.controller._run_play is None and self.inbox.empty():
             if self.steps or due:
                 if not due:
