@@ -8,14 +8,11 @@ length of the batching window.
 from __future__ import annotations
 
 import logging
-import threading
-from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 from random import Random
-from typing import Protocol
 
 from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
@@ -23,7 +20,9 @@ from kube_ecr_runner.cluster.watch_manager import Change, Following, Watcher
 from kube_ecr_runner.config.watches import Watch
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller import schedule
-from kube_ecr_runner.controller.batching import Batch, Batcher
+from kube_ecr_runner.controller.batching import Batcher
+from kube_ecr_runner.controller.observer import Observer
+from kube_ecr_runner.controller.run_supervisor import RunEnded, Runner, RunSupervisor
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
 from kube_ecr_runner.controller.status_writer import StatusApi, StatusWriter
 from kube_ecr_runner.controller.triggers import (
@@ -38,10 +37,9 @@ from kube_ecr_runner.controller.triggers import (
 from kube_ecr_runner.controller.work_queue import DueTimes
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.initial_list import InitialList
-from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.model.result import Result
-from kube_ecr_runner.model.run import TIMEOUT, RunSummary
+from kube_ecr_runner.model.run import RunSummary
 from kube_ecr_runner.reporting.suspension import changes_at, event_of, is_told, suspended_status
 
 # A clock that was set is noticed after this many seconds, for due times are times of day.
@@ -55,52 +53,6 @@ STOP_SECONDS = 20.0
 _log = logging.getLogger(__name__)
 
 
-class Observer(Protocol):
-    """Who is told how the work goes: monitor.Monitor."""
-
-    def loop_moved(self) -> None:
-        """See monitor.Monitor."""
-
-    def waits_for(self, watches: Iterable[str]) -> None:
-        """See monitor.Monitor."""
-
-    def queue_changed(self, depth: int, oldest_due: datetime | None) -> None:
-        """See monitor.Monitor."""
-
-    def resource_known(self, key: Key, status: Mapping) -> None:
-        """See monitor.Monitor."""
-
-    def resource_gone(self, key: Key) -> None:
-        """See monitor.Monitor."""
-
-    def result_arrived(self, result: Result) -> None:
-        """See monitor.Monitor."""
-
-    def run_started(self, run: str) -> None:
-        """See monitor.Monitor."""
-
-    def run_ended(self, summary: RunSummary, resources: int) -> None:
-        """See monitor.Monitor."""
-
-
-class Runner(Protocol):
-    """What runs plays: standby.StandBy."""
-
-    def run(
-        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
-    ) -> RunSummary:
-        """See standby.StandBy."""
-
-    def tend(self, play: Play) -> None:
-        """See standby.StandBy."""
-
-    def kill(self) -> None:
-        """See standby.StandBy."""
-
-    def close(self) -> None:
-        """See standby.StandBy."""
-
-
 @dataclass(frozen=True)
 class Stop:
     """Put into the inbox to end run()."""
@@ -108,14 +60,7 @@ class Stop:
     signal: str
 
 
-@dataclass(frozen=True)
-class _RunEnded:
-    run: str
-    resources: int
-    summary: RunSummary
-
-
-Message = Listed | Changed | Result | _RunEnded | Stop
+Message = Listed | Changed | Result | RunEnded | Stop
 Inbox = SimpleQueue[Message]
 
 
@@ -159,7 +104,7 @@ class Controller:
         """
         self._watched = {each.kind: each for each in watched}
         self._sources = frozenset(sources)
-        self._runner = runner
+        self._supervisor = RunSupervisor(runner, inbox.put, observer, random)
         self._inbox = inbox
         self._observer = observer
         self._random = random
@@ -176,13 +121,6 @@ class Controller:
         self._following = Following(follow)
         self._names_changed = False
         self._unlisted = {*self._sources, NAMESPACES}
-        self._process = f"{random.getrandbits(24):06x}"
-        self._runs = 0
-        # Name and play of the run that works, and how many of its results changed something or failed.
-        self._run = ""
-        self._run_play: Play | None = None
-        self._run_counts: Counter[str] = Counter()
-        self._cancelled = threading.Event()
         self._stop: Stop | None = None
         self._seen_at = clock()
 
@@ -207,10 +145,10 @@ class Controller:
                 self._tell_queue()
             _log.info("stopping", extra=fields(signal=self._stop.signal))
         finally:
-            self._cancelled.set()
+            self._supervisor.cancel()
             for each in [*watchers, *self._following.watchers()]:
                 each.stop()
-            self._runner.close()
+            self._supervisor.close()
             self._drain()
         _log.info("stopped")
 
@@ -222,7 +160,7 @@ class Controller:
     def halt(self, cause: str) -> None:
         """End run(), and write nothing more from now on. May be called from any thread."""
         self._writer.halt()
-        self._runner.kill()
+        self._supervisor.kill()
         self._inbox.put(Stop(cause))
 
     # What comes in
@@ -243,7 +181,7 @@ class Controller:
     def _seconds_to_wait(self) -> float:
         told_at = None if self._unlisted else self._suspended.earliest()
         moments = [each for each in (self._writer.retry_at, self._doubtful.earliest(), told_at) if each]
-        if self._run_play is None and not self._unlisted:
+        if not self._supervisor.is_running and not self._unlisted:
             moments += filter(None, [self._batcher.next_start()])
         if not moments:
             return MAX_SLEEP_SECONDS
@@ -270,7 +208,7 @@ class Controller:
                 self._objects_changed(self._following.changed(source, item, is_gone))
             case Result():
                 self._result_arrived(message)
-            case _RunEnded():
+            case RunEnded():
                 self._run_ended(message)
             case Stop():
                 self._stop = message
@@ -479,77 +417,44 @@ class Controller:
     # Runs
 
     def _start_run(self) -> None:
-        if self._run_play is not None or self._unlisted or self._stop:
+        if self._supervisor.is_running or self._unlisted or self._stop:
             return
         batch = self._batcher.next_batch(self._clock(), lambda key: self._tracked[key].resource.suspended)
         if batch:
-            self._start(batch)
+            self._supervisor.start(batch)
 
     def _tend(self) -> None:
         """Have the next run ready; but while one works, which needs the processor, only if the next is due by now."""
-        if self._run_play is None or self._batcher.count_due(self._clock()):
-            self._runner.tend(self._batcher.next_play())
+        if not self._supervisor.is_running or self._batcher.count_due(self._clock()):
+            self._supervisor.prepare(self._batcher.next_play())
 
     def _tell_queue(self) -> None:
         self._observer.queue_changed(self._batcher.count_due(self._clock()), self._batcher.next_due())
 
-    def _start(self, batch: Batch) -> None:
-        play, keys = batch.play, batch.keys
-        self._runs += 1
-        self._run_play = play
-        self._run_counts = Counter()
-        self._run = run = f"{self._process}-{self._runs}"
-        _log.debug("run started", extra=fields(run=run, resources=len(keys), names=" ".join(map(str, keys))))
-        self._observer.run_started(run)
+    def _run_ended(self, ended: RunEnded) -> None:
+        unanswered = self._unanswered(ended.summary)
+        for result in self._supervisor.end(ended, unanswered, is_stopping=self._stop is not None):
+            self._result_arrived(result, has_timed_out=ended.has_timed_out)
 
-        def work() -> None:
-            summary = self._runner.run(keys, play, self._inbox.put, self._cancelled)
-            self._inbox.put(_RunEnded(run, len(keys), summary))
-
-        threading.Thread(target=work, name=f"run {run}", daemon=True).start()
-
-    def _run_ended(self, ended: _RunEnded) -> None:
-        summary = ended.summary
-        self._run_play = None
-        self._observer.run_ended(summary, ended.resources)
-        missing = [
-            self._tracked[key] for key in summary.missing if key in self._tracked and self._batcher.is_working(key)
-        ]
+    def _unanswered(self, summary: RunSummary) -> list[Resource]:
+        """Return the resources that a run was to serve, and had no result for."""
+        found = [self._tracked[key].resource for key in summary.missing if key in self._tracked]
+        working = [resource for resource in found if self._batcher.is_working(resource.key)]
         # What was suspended after the run was started is left out by the inventory.
-        for tracked in [each for each in missing if each.resource.suspended]:
-            self._batcher.forget(tracked.resource.key)
-            missing.remove(tracked)
-        self._log_run(ended, missing)
-        if self._stop is None:
-            for tracked in missing:
-                has_timed_out = summary.status == TIMEOUT
-                self._result_arrived(Result.of_failed_run(tracked.resource, summary.error), has_timed_out=has_timed_out)
-        self._run = ""
-
-    def _log_run(self, ended: _RunEnded, missing: list[_Tracked]) -> None:
-        """A run that found nothing to do is nothing that whoever runs the cluster wants to know."""
-        changed, failed = (self._run_counts[each] for each in ("changed", "failed"))
-        told = fields(
-            run=ended.run,
-            resources=ended.resources,
-            changed=changed or None,
-            failed=failed or None,
-            without_result=len(missing) or None,
-            seconds=round(ended.summary.seconds, 1),
-            cause=ended.summary.error if missing else None,
-        )
-        is_worth = logging.INFO if changed or failed else logging.DEBUG
-        _log.log(logging.WARNING if missing and not self._stop else is_worth, "run ended", extra=told)
+        for resource in working:
+            if resource.suspended:
+                self._batcher.forget(resource.key)
+        return [resource for resource in working if not resource.suspended]
 
     def _drain(self) -> None:
         """Wait for the run to end, so that what it brought is told and nothing of it is left."""
         deadline = self._clock() + timedelta(seconds=STOP_SECONDS)
-        while self._run_play is not None and self._clock() < deadline:
+        while self._supervisor.is_running and self._clock() < deadline:
             try:
                 message = self._inbox.get(timeout=1.0)
             except Empty:
                 continue
-            if isinstance(message, Result | _RunEnded):
+            if isinstance(message, Result | RunEnded):
                 self._handle(message)
 
     # Results
@@ -557,8 +462,7 @@ class Controller:
     def _result_arrived(self, result: Result, *, has_timed_out: bool = False) -> None:
         tracked = self._tracked.get(result.key)
         now = self._clock()
-        self._run_counts.update(changed=int(result.has_acted), failed=int(not result.succeeded))
-        self._observer.result_arrived(result)
+        self._supervisor.count(result)
         if tracked is None or tracked.resource.uid != result.uid:
             return
         history = History(tracked.failures, parse_time(tracked.resource.status.get("expiresAt")))
@@ -593,7 +497,7 @@ class Controller:
         if settlement.status is not None:
             tracked.resource = replace(before, status=settlement.status)
             self._observer.resource_known(before.key, settlement.status)
-        self._writer.carry_out(before, settlement, self._run, now)
+        self._writer.carry_out(before, settlement, self._supervisor.name, now)
 
 
 def _edition(resource: Resource) -> tuple[int, bool, str]:

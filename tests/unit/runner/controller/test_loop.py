@@ -200,7 +200,7 @@ class Lab:
     def is_alive(self) -> bool:
         """Asked once in each turn of the loop, after what was in the inbox has been handled."""
         due = self.controller._batcher.count_due(self.now) or self.controller._suspended.count(self.now)
-        if self.controller._run_play is None and self.inbox.empty():
+        if not self.controller._supervisor.is_running and self.inbox.empty():
             if self.steps or due:
                 if not due:
                     self.steps.pop(0)()
