@@ -118,7 +118,7 @@ class StatusWriter:
         for event in events if resource.key.kind in self._managed else ():
             create = partial(self._api.create_event, resource, event, now)
             repeat = partial(self._api.repeat_event, resource, now=now)
-            self._attempt(partial(self._events.tell, resource.uid, event, now, create, repeat))
+            self._attempt(partial(self._events.tell, resource.key, event, now, create, repeat))
 
     def retry(self, resources: Iterable[Resource], now: datetime) -> None:
         """Write those statuses that could not be written, if it is time to; resources are all that there are."""
@@ -134,10 +134,10 @@ class StatusWriter:
         """Have what waits for another attempt be tried now: the clock was set back, and the time is of the old one."""
         self.retry_at = self.retry_at and now
 
-    def forget(self, resource: Resource) -> None:
+    def forget(self, key: Key) -> None:
         """Drop what is known of a resource that is gone."""
-        self._events.forget(resource.uid)
-        self._unwritten.discard(resource.key)
+        self._events.forget(key)
+        self._unwritten.discard(key)
 
     def _write_status(self, resource: Resource, now: datetime) -> None:
         if resource.key.kind not in self._managed:

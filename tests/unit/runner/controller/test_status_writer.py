@@ -126,7 +126,7 @@ def test_event_that_is_told_again_is_counted_until_its_resource_is_gone() -> Non
         api.writer.tell(A, [EVENT], api.now)
         api.now += timedelta(minutes=2)
     assert (api.written, api.counts) == (["event of a: Happened"], [2, 3])
-    api.writer.forget(A)
+    api.writer.forget(A.key)
     api.writer.tell(A, [EVENT], api.now)
     assert len(api.written) == 2
 
@@ -160,7 +160,7 @@ def test_status_of_a_resource_that_is_gone_is_not_written_later() -> None:
     api = Api(error=DOWN)
     api.publish(A)
     api.error = None
-    api.writer.forget(A)
+    api.writer.forget(A.key)
     api.retry(A, seconds=60)
     assert len(api.written) == 1
 
