@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the runner, Ansible and the collections as the image has them: install.sh DESTINATION. The Containerfile calls
-# it, and the tests do. It needs Python 3.13 with pip, PyPI and the repository around this file; no compiler.
+# Usage: install.sh DESTINATION. Installs the runner, Ansible and the collections as they are in the image. The
+# Containerfile and the tests call it. It needs Python 3.13 with pip, PyPI and the repository around this file, but no
+# compiler.
 set -eu
 umask 022
 destination=${1:?name the folder to install into: it cannot be moved afterwards}
@@ -25,14 +26,14 @@ install "$destination/bin/python" --require-hashes --only-binary :all: --require
 
 "$python" -m venv --without-pip "$scratch/build"
 install "$scratch/build/bin/python" --require-hashes --only-binary :all: --requirement "$runner/build.lock"
-# The contract is a symbolic link into the collection: its files are copied.
+# The contract is a symbolic link into the collection: copy its files.
 cp -RL "$runner/pyproject.toml" "$runner/README.md" "$runner/src" "$scratch"
-# With the locked build backend, not with one that pip would get without a hash.
+# Use the locked build backend. pip would install another one without a hash.
 (cd "$scratch" && quietly build/bin/python -m hatchling build -t wheel -d wheel)
 install "$destination/bin/python" --no-index "$scratch"/wheel/*.whl
 
 export ANSIBLE_COLLECTIONS_PATH="$destination/collections"
-# Galaxy gives no hashes; PyPI's package ansible holds the same collection.
+# Galaxy offers no hashes. PyPI's package ansible contains the same collection.
 "$python" -m pip --quiet download --no-deps --require-hashes --only-binary :all: --dest "$scratch" \
     --requirement "$runner/kubernetes.core.lock"
 "$python" - "$scratch" "$ANSIBLE_COLLECTIONS_PATH" <<'END'
@@ -48,8 +49,8 @@ quietly "$destination/bin/ansible-galaxy" collection build "$runner/.." --output
 quietly "$destination/bin/ansible-galaxy" collection install "$scratch"/kube_ecr-secrets-*.tar.gz --offline \
     --collections-path "$ANSIBLE_COLLECTIONS_PATH"
 
-# A quarter of it all: the asynchronous client, which nothing here imports, and Ansible's own tests.
+# Remove a quarter of the whole: the asynchronous client, which nothing here imports, and Ansible's own tests.
 packages=$("$destination/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 rm -r "$packages/kubernetes/aio" "$packages/ansible_test"
-# A read-only tree is never compiled later; what is in it never changes, so nobody need compare times.
+# Compile now, since a read-only tree cannot be compiled later. Its files never change, so Python need not compare times.
 "$destination/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$packages"

@@ -1,12 +1,12 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How plugins that are no modules name a cluster; modules have kubernetes.core's own fragment."""
+"""Options with which inventory and lookup plugins select a cluster; modules use kubernetes.core's own fragment."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Options, and what they need."""
+    """The options and their requirements."""
 
     DOCUMENTATION = r"""
 options:
@@ -25,6 +25,6 @@ requirements:
   - python >= 3.9
   - kubernetes >= 31
 notes:
-  - Other ways to authenticate to the cluster (tokens, client certificates, impersonation) are taken from the variables
-    C(K8S_AUTH_*) that C(kubernetes.core) documents, so that no secret stands in an inventory file.
+  - Other authentication settings for the cluster (tokens, client certificates, impersonation) are read from the
+    variables C(K8S_AUTH_*) that C(kubernetes.core) documents. So no secret has to be in an inventory file.
 """

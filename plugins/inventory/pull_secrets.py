@@ -18,17 +18,16 @@ description:
   - Reads the C(AWSECRImagePullSecret) and C(ClusterAWSECRImagePullSecret) resources of a cluster, and those of the
     deprecated C(AWSECRCredential) where there are any.
   - Each AWS identity (credentials, assumed role and endpoint) that they use becomes a host of the group
-    C(aws_identities). Its variable C(pull_secrets) lists the resources that it serves, as references, targets and what
-    already stands for them in the cluster, and C(aws_registries) the logins for which new tokens are due, as
-    M(kube_ecr.secrets.ecr_token) takes them. Where none is due, AWS need not be asked at all.
+    C(aws_identities). Its variable C(pull_secrets) lists the resources of that identity, with their references, their
+    targets and what already exists for them in the cluster. Its variable C(aws_registries) lists the logins that need
+    new tokens, as M(kube_ecr.secrets.ecr_token) takes them. If none is due, AWS need not be called.
   - No key is in the inventory. The variable C(aws_credentials) of a host is a reference that the lookup plugin
-    P(kube_ecr.secrets.aws_credentials#lookup) resolves when it is needed. Hosts are named by the kind of identity
+    P(kube_ecr.secrets.aws_credentials#lookup) resolves when it is needed. A host name consists of the kind of identity
     (C(keys), C(service-account) or C(own)) and a salted digest, so names change from run to run.
-  - Resources that cannot be served as they stand are on a host C(invalid), each with its C(error); those that are being
-    deleted, with something left to undo, on a host C(absent).
-  - Resources with C(spec.suspend) are left out; with C(-v) they are named. For the playbook C(kube_ecr.secrets.cleanup)
-    they are in a group of their own, C(suspended_pull_secrets), with which M(kube_ecr.secrets.ecr_pull_secret) writes
-    nothing.
+  - Resources that cannot be served as they are written are on a host C(invalid), each with its C(error). Resources that
+    are being deleted and need a cleanup are on a host C(absent).
+  - Resources with C(spec.suspend) are left out; C(-v) shows their names. For the playbook C(kube_ecr.secrets.cleanup)
+    they are in the group C(suspended_pull_secrets), for which M(kube_ecr.secrets.ecr_pull_secret) writes nothing.
   - The playbook C(kube_ecr.secrets.reconcile) is made for this inventory.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
@@ -36,12 +35,12 @@ extends_documentation_fragment:
   - kube_ecr.secrets.cluster
 options:
   plugin:
-    description: Marks the file as one for this plugin.
+    description: Says that the file is for this plugin.
     required: true
     choices: [kube_ecr.secrets.pull_secrets]
   names:
     description:
-      - Only resources of these names, each as V(name), V(namespace/name), V(AWSECRImagePullSecret/namespace/name) or
+      - Only resources with these names, each as V(name), V(namespace/name), V(AWSECRImagePullSecret/namespace/name) or
         V(ClusterAWSECRImagePullSecret/name).
     type: list
     elements: str
@@ -50,19 +49,19 @@ options:
       - name: KUBE_ECR_NAMES
   names_file:
     description:
-      - Like O(names), from a file that holds them as a JSON list.
-      - Each has to be V(AWSECRImagePullSecret/namespace/name) or V(ClusterAWSECRImagePullSecret/name) here.
+      - Like O(names), from a file with a JSON list.
+      - Here each name has to be V(AWSECRImagePullSecret/namespace/name) or V(ClusterAWSECRImagePullSecret/name).
     type: path
   wait_for:
     description:
-      - The path of a FIFO. If set, the plugin imports what the play will need, and then waits until something is
-        written into it, before it reads O(names_file) and the cluster.
-      - This is how the runner starts C(ansible-playbook) ahead of need.
+      - The path of a FIFO. If set, the plugin imports what the play will need, and waits until something is written
+        into the FIFO. Then it reads O(names_file) and the cluster.
+      - The runner uses this to start C(ansible-playbook) ahead of need.
     type: path
   namespaces:
     description:
-      - Only namespaced resources of these namespaces (then no cluster resource is picked).
-      - Nothing outside them is read then, so that a C(Role) in each of them is enough.
+      - Only namespaced resources in these namespaces, and no cluster resources.
+      - If set, nothing outside these namespaces is read. So a C(Role) in each of them is enough.
     type: list
     elements: str
     default: []
@@ -74,18 +73,18 @@ options:
     env:
       - name: KUBE_ECR_LABEL_SELECTOR
   aws_endpoint_url:
-    description: Another endpoint than that of AWS, such as LocalStack, for every resource and for ECR and STS alike.
+    description: An endpoint other than AWS' own, such as LocalStack, for every resource and for ECR and STS.
     type: str
     env:
       - name: KUBE_ECR_AWS_ENDPOINT_URL
   allowed_aws_identities:
     description:
-      - What namespaced resources may use of the AWS identity of whoever runs the playbook, which are otherwise refused
-        it; cluster resources are the administrator's, and may use all of it.
-      - Each entry is V(runner) for the identity as it is, or the ARN of a role that may be assumed from it; C(*)
-        stands for any characters.
-      - A single namespace is given more by the annotation C(aws.zakariaamine.com/allowed-aws-identities) of the
-        Namespace, with entries of the same form between commas.
+      - Which AWS identities of the person who runs the playbook namespaced resources may use. By default they may use
+        none. Cluster resources may use all of them, since only administrators write these.
+      - An entry is V(runner) for the identity itself, or the ARN of a role that may be assumed from it. C(*) stands for
+        any characters.
+      - The annotation C(aws.zakariaamine.com/allowed-aws-identities) of a Namespace allows more for this namespace. Its
+        entries have the same form and are separated by commas.
     type: list
     elements: str
     default: []
@@ -93,9 +92,9 @@ options:
       - name: KUBE_ECR_ALLOWED_AWS_IDENTITIES
   own_namespace:
     description:
-      - The namespace of the runner, which must not have to undo anything when it is deleted together with the runner. A
-        namespaced resource there that would need a finalizer is refused.
-      - If not set, the namespace of the pod that this runs in, if it runs in one.
+      - The namespace of the runner. A namespaced resource there is refused if it would need a finalizer. Otherwise the
+        finalizer would stay behind when the namespace is deleted together with the runner.
+      - If not set, the namespace of the pod in which the plugin runs, if any.
     type: str
     env:
       - name: KUBE_ECR_OWN_NAMESPACE
@@ -135,6 +134,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.identity imp
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import Cluster, connect
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import reasons
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.api_server import NAMESPACE_FILE
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resource import namespace_in
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import missing_libraries
@@ -158,8 +158,6 @@ from ansible_collections.kube_ecr.secrets.plugins.plugin_utils import _standby
 
 # Of so few resources each is read for itself: a list of all in a large cluster would take longer.
 MAX_READS = 10
-# https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
-_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -292,7 +290,7 @@ class InventoryModule(BaseInventoryPlugin):
     def _own_namespace(self) -> str:
         """Return the namespace that this runs in, if it runs in a pod."""
         return self.get_option("own_namespace") or (
-            _NAMESPACE_FILE.read_text(encoding="ascii").strip() if _NAMESPACE_FILE.exists() else ""
+            Path(NAMESPACE_FILE).read_text(encoding="ascii").strip() if Path(NAMESPACE_FILE).exists() else ""
         )
 
     def _add_host(self, host: Host) -> None:

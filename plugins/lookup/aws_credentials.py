@@ -9,12 +9,12 @@ name: aws_credentials
 short_description: AWS credentials that a custom resource refers to
 version_added: 0.1.0
 description:
-  - Reads a custom resource, and the Secret or service account that it refers to, and returns the AWS credentials that
-    it uses as options of M(kube_ecr.secrets.ecr_token).
-  - For a service account the API server is asked for a token of it (C(TokenRequest)) that is good for 10 minutes and
-    for AWS STS alone.
-  - Where the resource uses the identity of whoever runs the playbook, only C(role_session_name) and perhaps C(role_arn)
-    and C(external_id) are returned.
+  - Reads a custom resource, and the Secret or service account that it refers to. Returns the AWS credentials of the
+    resource as options of M(kube_ecr.secrets.ecr_token).
+  - For a service account, it asks the API server for a token (C(TokenRequest)) that is valid for 10 minutes, and only
+    for AWS STS.
+  - If the resource uses the identity of the person who runs the playbook, only C(role_session_name) is returned, and
+    C(role_arn) and C(external_id) if they are set.
   - Use it inside a task with C(no_log=true), never in C(vars) that other tasks or callbacks can see.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
@@ -23,14 +23,14 @@ extends_documentation_fragment:
 options:
   _terms:
     description:
-      - References as the inventory plugin P(kube_ecr.secrets.pull_secrets#inventory) makes them, dictionaries with
-        C(kind), C(namespace) (empty for the cluster kind), C(name), C(uid) and C(generation). A resource that was
-        edited or replaced since is refused.
+      - References that the inventory plugin P(kube_ecr.secrets.pull_secrets#inventory) returns. They are dictionaries
+        with C(kind), C(namespace) (empty for the cluster kind), C(name), C(uid) and C(generation). A resource that was
+        edited or replaced since then is refused.
     type: list
     elements: dict
     required: true
   allowed_aws_identities:
-    description: As the option of P(kube_ecr.secrets.pull_secrets#inventory).
+    description: The same as the option of P(kube_ecr.secrets.pull_secrets#inventory).
     type: list
     elements: str
     default: []
@@ -46,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: For each term the credentials, as options of M(kube_ecr.secrets.ecr_token); only those that it needs.
+  description: The credentials for each term, as options of M(kube_ecr.secrets.ecr_token); only those that it needs.
   type: list
   elements: dict
   contains:
@@ -63,16 +63,16 @@ _raw:
       description: A token of the service account.
       type: str
     web_identity_role_arn:
-      description: The role that the service account assumes with it.
+      description: The role that the service account assumes with this token.
       type: str
     role_arn:
-      description: The role to assume on top.
+      description: The role to assume on top of that.
       type: str
     external_id:
       description: The external ID for that role.
       type: str
     role_session_name:
-      description: The name of the session, which tells the resource.
+      description: The name of the session, which contains the name of the resource.
       type: str
 """
 

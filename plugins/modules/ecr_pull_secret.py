@@ -10,13 +10,14 @@ short_description: Keep a pull secret fresh in namespaces of a Kubernetes cluste
 version_added: 0.1.0
 description:
   - Writes registry logins into a Secret of type C(kubernetes.io/dockerconfigjson), in any number of namespaces, for use
-    as C(imagePullSecrets) of pods and service accounts.
-  - Every namespace is served on its own and in parallel. A failure in one stops no other; the result has an entry for
-    each.
-  - A Secret that is as this module wrote it, and whose token has not lived half of its life yet, is left as it is.
-  - A Secret that was not written by this collection is not touched, but reported as a conflict, unless
+    in C(imagePullSecrets) of pods and service accounts.
+  - Each namespace is served on its own, in parallel with others. A failure in one namespace stops no other. The result
+    has an entry for each namespace.
+  - A Secret stays as it is if nobody changed it since this module wrote it, and less than half of its token's life is
+    over.
+  - A Secret that this collection did not write is left alone and reported as a conflict, unless
     O(existing_secret_policy) says otherwise.
-  - A namespace that does not exist yet, or is being deleted, is reported as V(pending), which is no failure.
+  - A namespace that does not exist yet, or is being deleted, is reported as V(pending). That is not a failure.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
 requirements:
@@ -28,12 +29,12 @@ options:
   authorizations:
     description:
       - The logins to write, as RV(kube_ecr.secrets.ecr_token#module:authorizations) returns them.
-      - Needed unless O(state=absent). Empty is possible together with O(authorization_errors) only.
+      - Required unless O(state=absent). The list may be empty only if O(authorization_errors) is set.
     type: list
     elements: dict
     suboptions:
       registry:
-        description: Host of the registry as it stands in image references, with no scheme and no path.
+        description: Host of the registry as it is written in image references, without scheme and path.
         type: str
         required: true
       username:
@@ -45,24 +46,24 @@ options:
         type: str
         required: true
       expires_at:
-        description: When the password stops working, in RFC 3339.
+        description: When the password expires, in RFC 3339.
         type: str
         required: true
       requested:
         description: >-
-          What the login was asked for with, as RV(kube_ecr.secrets.ecr_token#module:authorizations) says; if not set,
+          The entry that this login answers, as in RV(kube_ecr.secrets.ecr_token#module:authorizations). If not set,
           O(authorizations[].registry).
         type: str
   authorization_errors:
     description:
       - Why logins are missing in O(authorizations), as RV(kube_ecr.secrets.ecr_token#module:errors) returns it.
-      - Those that are there are written all the same, beside what the Secret still holds of the missing ones; without
-        any, nothing is written. The task fails in any case, after it has looked which namespaces hold valid tokens.
+      - The other logins are written, beside the missing ones that the Secret still holds. Without any login, nothing is
+        written. The task fails in any case, after it has checked which namespaces hold valid tokens.
     type: list
     elements: dict
     suboptions:
       requested:
-        description: What there is no login for; if not set, there is none for anything.
+        description: The entry that has no login. If not set, no entry has one.
         type: str
       reason:
         description: A word in CamelCase.
@@ -74,73 +75,73 @@ options:
         required: true
   secret_name:
     description:
-      - Name of the Secret. Needed unless O(resource) is given.
+      - Name of the Secret. Required unless O(resource) is set.
     type: str
   namespaces:
     description:
-      - Names of the namespaces that get the Secret. Duplicates count once. Needed with O(secret_name).
+      - Names of the namespaces that get the Secret. Duplicates count once. Required with O(secret_name).
     type: list
     elements: str
   state:
     description:
-      - With V(present) the Secret is written. It stays in namespaces that O(namespaces) does not name any more.
-      - With V(absent) it is removed from O(namespaces), where this module wrote it for no custom resource, and so is
-        what it put into Secrets of others, and into O(service_accounts).
+      - With V(present), the Secret is written. It stays in namespaces that O(namespaces) no longer names.
+      - With V(absent), the Secret is removed from O(namespaces) if this module wrote it for no custom resource. What
+        the module added to Secrets of others and to O(service_accounts) is removed, too.
     type: str
     choices: [present, absent]
     default: present
   service_accounts:
     description:
-      - Names of service accounts of O(namespaces) that get the Secret into their C(imagePullSecrets), for pods that are
+      - Names of service accounts in O(namespaces) that get the Secret in their C(imagePullSecrets), for pods that are
         created from then on. C(*) stands for any characters, C(?) for one.
-      - What others have put there stays. One that has the Secret already is left as it is.
+      - Entries of others stay. A service account that already has the Secret is left as it is.
     type: list
     elements: str
   labels:
     description:
-      - Labels of the Secret. Those that others have set stay.
+      - Labels of the Secret. Labels that others have set stay.
     type: dict
   annotations:
     description:
-      - Annotations of the Secret. Those that others have set stay.
+      - Annotations of the Secret. Annotations that others have set stay.
     type: dict
   existing_secret_policy:
     description:
-      - What to do with a Secret of the name that this module did not write.
-      - With V(Fail) it is left as it is, and reported.
-      - With V(Adopt) it is taken over, and what it holds is replaced.
-      - With V(Merge) the logins are kept fresh inside of it, beside all else that it holds; O(state=absent) takes out
-        just them.
-      - A Secret that has a controller or belongs to a custom resource of this collection, one of another type, and an
-        immutable one are never touched.
+      - What to do if a Secret of that name exists that this module did not write.
+      - With V(Fail), it is left as it is and reported.
+      - With V(Adopt), it is taken over, and its content is replaced.
+      - With V(Merge), the logins are kept fresh inside it, beside its other content. O(state=absent) removes only these
+        logins.
+      - These Secrets are never changed - one that has a controller or belongs to a custom resource of this collection,
+        one of another type, and an immutable one.
     type: str
     choices: [Fail, Adopt, Merge]
     default: Fail
   force:
     description:
-      - Write the given token even where the present one has not lived half of its life. Use it when the IAM principal
-        behind the token has changed.
+      - Write the given token even if less than half of the present token's life is over. Use it when the IAM principal
+        of the token has changed.
     type: bool
     default: false
   resource:
     description:
-      - A custom resource in place of all other options but O(authorizations) and O(authorization_errors), as an item of
-        C(pull_secrets) in the inventory P(kube_ecr.secrets.pull_secrets#inventory). It belongs to the playbook
-        C(kube_ecr.secrets.reconcile), or one that wraps it; its form may change with any version.
-      - Kubernetes deletes its Secrets together with it. Those that it does not want any more are removed.
+      - A custom resource, instead of all other options except O(authorizations) and O(authorization_errors). It is an
+        item of C(pull_secrets) in the inventory P(kube_ecr.secrets.pull_secrets#inventory). This option is for the
+        playbook C(kube_ecr.secrets.reconcile) and playbooks that wrap it. Its form may change with any version.
+      - Kubernetes deletes the Secrets of the resource together with it. Secrets that it no longer wants are removed.
     type: dict
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying the target.
     support: full
     details:
-      - The API server is asked with a dry run, so its admission and authorization have their say too.
+      - The API server is asked with a dry run, so its admission and authorization are checked, too.
   diff_mode:
     description: Will return details on what has changed, or would change in check mode.
     support: full
     details:
-      - Shows registry hosts, expiry and a short fingerprint for each Secret, never data; and the C(imagePullSecrets) of
-        service accounts.
+      - Shows registry hosts, expiry and a short fingerprint for each Secret, never data. Also shows the
+        C(imagePullSecrets) of service accounts.
 seealso:
   - module: kube_ecr.secrets.ecr_token
 """
@@ -158,7 +159,7 @@ EXAMPLES = r"""
     secret_name: ecr-login
     namespaces: [team-a, team-b]
 
-- name: Keep the logins fresh inside a Secret that others use too, and give it to service accounts
+- name: Keep the logins fresh inside a Secret that others use too, and add it to service accounts
   kube_ecr.secrets.ecr_pull_secret:
     authorizations: "{{ ecr.authorizations }}"
     secret_name: registries
@@ -166,7 +167,7 @@ EXAMPLES = r"""
     service_accounts: [default, "build-*"]
     existing_secret_policy: Merge
 
-- name: Take all of that away again
+- name: Undo all of that
   kube_ecr.secrets.ecr_pull_secret:
     secret_name: registries
     namespaces: [team-a]
@@ -190,13 +191,13 @@ secret_name:
   type: str
   sample: ecr-login
 registries:
-  description: Hosts that the logins at hand are for; empty where none were needed.
+  description: Hosts of the logins that were passed; empty if none were needed.
   returned: always
   type: list
   elements: str
   sample: [111122223333.dkr.ecr.eu-west-1.amazonaws.com]
 namespaces:
-  description: What became of each namespace, in the order of O(namespaces); empty with O(state=absent).
+  description: The result for each namespace, in the order of O(namespaces); empty with O(state=absent).
   returned: always
   type: list
   elements: dict
@@ -207,24 +208,24 @@ namespaces:
       sample: team-a
     state:
       description: >-
-        V(created), V(updated) or V(unchanged) when the namespace holds a valid token; V(pending) when the namespace
-        does not exist yet or is being deleted; V(failed) when it could not be served.
+        V(created), V(updated) or V(unchanged) if the namespace holds a valid token. V(pending) if the namespace does
+        not exist yet or is being deleted. V(failed) if it could not be served.
       type: str
       sample: created
     reason:
-      description: A word in CamelCase for why it is pending or failed; empty otherwise.
+      description: Why it is pending or failed, as a word in CamelCase; empty otherwise.
       type: str
       sample: SecretConflict
     msg:
-      description: The same for a person, with what to do; empty when there is nothing to say.
+      description: Why, and what to do about it, in words; empty if there is nothing to say.
       type: str
     expires_at:
       description: >-
-        When the token that is in the Secret now stops working, in RFC 3339; C(null) when there is no valid one.
+        When the token that is now in the Secret expires, in RFC 3339; C(null) if there is no valid token.
       type: str
       sample: "2026-01-31T12:00:00Z"
 service_accounts:
-  description: What was done to service accounts; one that needed nothing is not in it.
+  description: What was done to service accounts. Service accounts that needed no change are not listed.
   returned: always
   type: list
   elements: dict
@@ -233,19 +234,19 @@ service_accounts:
       description: Name of the namespace.
       type: str
     name:
-      description: Name of the service account, or C(*) where they could not be listed.
+      description: Name of the service account, or C(*) if they could not be listed.
       type: str
     state:
       description: V(added), V(removed) or V(failed).
       type: str
     reason:
-      description: A word in CamelCase for why it failed; empty otherwise.
+      description: Why it failed, as a word in CamelCase; empty otherwise.
       type: str
     msg:
-      description: The same for a person.
+      description: Why it failed, and what to do about it, in words.
       type: str
 removed:
-  description: Secrets that are not wanted any more.
+  description: Secrets that are no longer wanted.
   returned: always
   type: list
   elements: dict
@@ -258,13 +259,13 @@ removed:
       type: str
     state:
       description: >-
-        V(deleted); V(released) where it stays, without what was ours in it, or as nobody's; V(failed).
+        V(deleted); V(released) if the Secret stays without our logins, or without an owner; V(failed).
       type: str
     reason:
-      description: A word in CamelCase for why it failed; empty otherwise.
+      description: Why it failed, as a word in CamelCase; empty otherwise.
       type: str
     msg:
-      description: The same for a person.
+      description: Why it failed, and what to do about it, in words.
       type: str
 expires_at:
   description: The earliest of the C(expires_at) of all namespaces, or C(null).
@@ -273,18 +274,18 @@ expires_at:
   sample: "2026-01-31T12:00:00Z"
 renew_after:
   description: >-
-    When the first of the tokens in the namespaces has lived half of the life that AWS granted it, or is as old as the
-    C(refreshInterval) of a custom resource says, or C(null) where none holds one: the time to run again.
+    When to run again. That is when half of the life of the first token in the namespaces is over, or when that token
+    is as old as the C(refreshInterval) of a custom resource says. C(null) if no namespace holds a token.
   returned: always
   type: str
   sample: "2026-01-31T06:00:00Z"
 issued_at:
-  description: When the oldest of the tokens in the namespaces was granted, or C(null) where none holds one.
+  description: When the oldest token in the namespaces was granted, or C(null) if no namespace holds a token.
   returned: always
   type: str
   sample: "2026-01-31T00:00:00Z"
 error:
-  description: Why nothing could be written anywhere, or a login is missing; C(null) otherwise.
+  description: Why nothing could be written, or why a login is missing; C(null) otherwise.
   returned: always
   type: dict
   contains:

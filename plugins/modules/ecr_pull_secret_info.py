@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ecr_pull_secret_info
-short_description: Tell which pull secrets are in a Kubernetes cluster, how long they live and whose they are
+short_description: List the pull secrets of a Kubernetes cluster with their owners and the expiry of their tokens
 version_added: 0.1.0
 description:
-  - Lists the Secrets that this collection keeps fresh, by a playbook or for custom resources, with the life of their
+  - Lists the Secrets that this collection keeps fresh, by a playbook or for custom resources, with the expiry of their
     tokens and their owners.
-  - Only the metadata of Secrets is asked for, never their data. What is told is what this collection wrote down there
-    with the logins; no registry is asked whether it takes them.
-  - A token that is dead is no failure. Have M(ansible.builtin.assert) look at the result where it should be one.
+  - Only the metadata of Secrets is requested, never their data. The result is what this collection recorded there
+    together with the logins. No registry is asked whether the logins work.
+  - An expired token is not a failure. Check the result with M(ansible.builtin.assert) if it should be one.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
 requirements:
@@ -24,24 +24,24 @@ extends_documentation_fragment:
 options:
   secret_name:
     description:
-      - Only Secrets of this name. They are listed whoever made them, so also those of kube-ecr-secrets-operator, copies
-        that somebody made of ours, and foreign ones; RV(pull_secrets[].managed) tells them apart.
-      - If not set, the Secrets that have the labels of this collection and that it keeps fresh.
+      - Only Secrets of this name, regardless of who made them. So Secrets of kube-ecr-secrets-operator, copies of the
+        collection's Secrets, and Secrets of others are listed, too. RV(pull_secrets[].managed) tells them apart.
+      - If not set, only the Secrets that have the labels of this collection and that it keeps fresh.
     type: str
   namespaces:
     description:
       - Only Secrets in these namespaces. C(*) stands for any characters, C(?) for one.
-      - Names without any glob need the right to list Secrets in these namespaces only, otherwise it is needed in the
-        whole cluster.
+      - Names without any glob need the right to list Secrets in these namespaces only. Otherwise the right is needed in
+        the whole cluster.
     type: list
     elements: str
   expires_within_seconds:
     description:
-      - Only Secrets that hold a token which is dead or dies within that time; with V(0), which is dead.
-      - A Secret that this collection keeps fresh, but whose life cannot be told, since somebody took away what told it,
-        counts as such a one.
-      - A token lives 12 hours and is replaced when half of that is over, so that with V(10800) what has not been
-        replaced for 3 hours is told.
+      - Only Secrets that hold a token which has expired or expires within that time. With V(0), only expired tokens.
+      - A Secret that this collection keeps fresh, but whose expiry is unknown because somebody removed the annotation,
+        is also listed.
+      - A token is valid for 12 hours and is replaced after half of that. So V(10800) lists the Secrets whose
+        replacement is 3 hours late.
     type: int
 attributes:
   check_mode:
@@ -53,46 +53,46 @@ attributes:
     details:
       - There is nothing that could change.
 notes:
-  - Kubernetes knows no right to metadata alone. Whoever may list Secrets may read them.
+  - Kubernetes has no right for metadata only. An account that may list Secrets may also read them.
 seealso:
   - module: kube_ecr.secrets.ecr_pull_secret
 """
 
 EXAMPLES = r"""
-- name: Look at all pull secrets of the collection
+- name: List all pull secrets of the collection
   kube_ecr.secrets.ecr_pull_secret_info:
   register: found
 
-- name: Say how long they live
+- name: Show how long their tokens are valid
   ansible.builtin.debug:
     msg: "{{ item.namespace }}/{{ item.name }}: {{ item.expires_in }} seconds"
   loop: "{{ found.pull_secrets }}"
   loop_control:
     label: "{{ item.namespace }}/{{ item.name }}"
 
-- name: Look for pull secrets that should have been replaced hours ago
+- name: Find pull secrets whose token should have been replaced hours ago
   kube_ecr.secrets.ecr_pull_secret_info:
     expires_within_seconds: 10800
-  register: dying
+  register: late
 
 - name: Fail if there are any, so that AWX sends its notification
   ansible.builtin.assert:
-    that: dying.pull_secrets | length == 0
+    that: late.pull_secrets | length == 0
     fail_msg: >-
       No new token for hours:
-      {% for each in dying.pull_secrets %}
-      {{ each.namespace }}/{{ each.name }} (until {{ each.expires_at or 'nobody knows when' }},
-      for {{ each.owners | map(attribute='name') | select | join(', ') or 'a playbook or an unknown owner' }})
+      {% for secret in late.pull_secrets %}
+      {{ secret.namespace }}/{{ secret.name }} (until {{ secret.expires_at or 'an unknown time' }},
+      for {{ secret.owners | map(attribute='name') | select | join(', ') or 'a playbook or an unknown owner' }})
       {% endfor %}
     quiet: true
 
-- name: Look who has a Secret of that name in the namespaces of a team
+- name: Find all Secrets of one name in the namespaces of a team
   kube_ecr.secrets.ecr_pull_secret_info:
     secret_name: ecr-login
     namespaces: ["team-a-*"]
   register: named
 
-- name: Every one of them is ours, and nobody edited it
+- name: Check that the collection wrote each of them, and nobody edited it
   ansible.builtin.assert:
     that:
       - named.pull_secrets | rejectattr('managed') | length == 0
@@ -102,13 +102,13 @@ EXAMPLES = r"""
 RETURN = r"""
 pull_secrets:
   description:
-    - The Secrets that were found, sorted by namespace and name; one that several share is told once.
+    - The Secrets that were found, sorted by namespace and name. A shared Secret is listed once.
   returned: success
   type: list
   elements: dict
   contains:
     namespace:
-      description: Where the Secret is.
+      description: Namespace of the Secret.
       type: str
       sample: team-a
     name:
@@ -117,38 +117,38 @@ pull_secrets:
       sample: ecr-login
     managed:
       description: >-
-        Whether this collection wrote the logins in it. It is V(false) for a Secret of kube-ecr-secrets-operator that
-        was not taken over yet, for a copy of ours elsewhere, and for a foreign one.
+        Whether this collection wrote the logins in it. V(false) for a Secret of kube-ecr-secrets-operator that was not
+        taken over yet, for a copy in another place, and for a Secret of others.
       type: bool
     shared:
       description: >-
-        Whether others may have logins in it too, since it was written with C(existing_secret_policy=Merge). All that is
-        told is then about the logins of this collection.
+        Whether others may have logins in it too, since it was written with C(existing_secret_policy=Merge). In that
+        case all other values are about the logins of this collection.
       type: bool
     intact:
       description: >-
-        Whether it is managed, and nobody edited the logins, or what tells about them, since they were written. Where it
-        is V(false) the rest may be wrong.
+        Whether it is managed, and nobody edited the logins or their annotations since they were written. If V(false),
+        the other values may be wrong.
       type: bool
     held_by:
-      description: Whose it is if it is not managed, for a person; empty if it is.
+      description: The owner of a Secret that is not managed, in words; empty if it is managed.
       type: str
       sample: is managed by Helm
     owners:
       description: >-
-        The custom resources that it was written for; empty where a playbook wrote it for none, or it is foreign.
+        The custom resources that it was written for. Empty if a playbook wrote it for none, or if it belongs to others.
       type: list
       elements: dict
       contains:
         kind:
-          description: Kind of the resource, C(null) where only its UID is known, as in a shared Secret.
+          description: Kind of the resource; C(null) if only its UID is known, as in a shared Secret.
           type: str
           sample: ClusterAWSECRImagePullSecret
         namespace:
-          description: Namespace of the resource, C(null) for a cluster kind and where only its UID is known.
+          description: Namespace of the resource; C(null) for a cluster kind, or if only its UID is known.
           type: str
         name:
-          description: Name of the resource, C(null) where only its UID is known.
+          description: Name of the resource; C(null) if only its UID is known.
           type: str
           sample: platform
         uid:
@@ -157,39 +157,40 @@ pull_secrets:
           sample: 6f3c1d0e-4a53-4a0e-9b0f-0f5d6f1f2c7b
     requested:
       description: >-
-        What its logins were asked for, as RV(kube_ecr.secrets.ecr_token#module:authorizations[].requested) says. That
-        is the host of a registry, for a host that is none of AWS' perhaps with C(@) and a region behind it, or the name
-        of a region for the own registry there. Hosts as they stand in the Secret are in its data only.
+        The entries that its logins answer, as in RV(kube_ecr.secrets.ecr_token#module:authorizations[].requested). An
+        entry is the host of a registry or the name of a region. A region stands for the caller's own registry there. A
+        host that does not belong to AWS may be followed by C(@) and a region. The hosts that are written in the Secret
+        are only in its data.
       type: list
       elements: str
       sample: [eu-west-1]
     expires_at:
       description: >-
-        When the first of the tokens in it stops working, in RFC 3339; C(null) where that is not known.
+        When the first of its tokens expires, in RFC 3339; C(null) if that is not known.
       type: str
       sample: "2026-01-31T12:00:00Z"
     renew_after:
       description: >-
-        When the first of the tokens in it has lived half of its life and is due to be replaced, in RFC 3339; C(null)
-        where that is not known.
+        When half of the life of the first of its tokens is over, and the token is due to be replaced, in RFC 3339;
+        C(null) if that is not known.
       type: str
       sample: "2026-01-31T06:00:00Z"
     expires_in:
       description: >-
-        Seconds until C(expires_at), by the clock of the host that this runs on; 0 or less when it is over, C(null)
-        where it is not known.
+        Seconds until C(expires_at), by the clock of the host where the module runs. 0 or less if it has expired,
+        C(null) if that is not known.
       type: int
       sample: 39600
     expired:
-      description: Whether the first of the tokens in it is dead; V(false) where that is not known.
+      description: Whether the first of its tokens has expired; V(false) if that is not known.
       type: bool
 expires_at:
-  description: The earliest of the C(expires_at) of all that were found, or C(null).
+  description: The earliest C(expires_at) of all Secrets that were found, or C(null).
   returned: success
   type: str
   sample: "2026-01-31T12:00:00Z"
 error:
-  description: Why they could not be listed.
+  description: Why the Secrets could not be listed.
   returned: failure
   type: dict
   contains:

@@ -9,16 +9,16 @@ module: ecr_token
 short_description: Get authorization tokens of AWS ECR
 version_added: 0.1.0
 description:
-  - Asks AWS ECR, and ECR Public where that is wanted, for authorization tokens, with which a container client can pull
-    for up to 12 hours.
-  - A token is valid for every registry of its region that the IAM principal may read, in other accounts too. One call
-    is made for each region and kind of endpoint that O(registries) need.
-  - Explicit keys win alone. When O(access_key) and O(secret_key) are given, nothing is read from the environment or
-    from the shared configuration files but O(region), the proxy settings and E(AWS_CA_BUNDLE).
-    The same holds for a web identity token.
-  - When neither keys, a web identity token nor O(profile) are given, the credential chain of boto3 is used, with all
-    its sources (environment variables such as E(AWS_ACCESS_KEY_ID) and E(AWS_PROFILE), shared files,
-    C(credential_process) as IAM Roles Anywhere has it, the web identity of IRSA, EKS Pod Identity, container and
+  - Asks AWS ECR, and ECR Public if wanted, for authorization tokens. A container client can pull with a token for up to
+    12 hours.
+  - A token is valid for every registry of its region that the IAM principal may read, also in other accounts. The
+    module makes one call for each region and kind of endpoint that O(registries) need.
+  - Explicit keys exclude all other sources. If O(access_key) and O(secret_key) are set, only O(region), the proxy
+    settings and E(AWS_CA_BUNDLE) are read from the environment and the shared configuration files. The same is true for
+    a web identity token.
+  - If neither keys nor a web identity token nor O(profile) are set, the module uses the credential chain of boto3 with
+    all its sources (environment variables such as E(AWS_ACCESS_KEY_ID) and E(AWS_PROFILE), shared files,
+    C(credential_process) as used by IAM Roles Anywhere, the web identity of IRSA, EKS Pod Identity, container and
     instance roles).
   - A role can be assumed on top of any of them.
 author:
@@ -30,13 +30,13 @@ options:
   region:
     description:
       - The AWS region of the registry, such as V(eu-west-1), and of the calls to STS.
-      - If not set, E(AWS_REGION), E(AWS_DEFAULT_REGION) or, without explicit keys, the region of the profile is used.
+      - If not set, E(AWS_REGION) or E(AWS_DEFAULT_REGION) is used or, without explicit keys, the region of the profile.
     type: str
     aliases: [aws_region]
   credentials:
     description:
-      - Who asks, in one, as options of these names, which the lookup plugin P(kube_ecr.secrets.aws_credentials#lookup)
-        returns. None of them can be given beside it.
+      - The credentials in one dictionary, as the lookup plugin P(kube_ecr.secrets.aws_credentials#lookup) returns them.
+        Its keys are options of this module. None of them can be set in addition.
     type: dict
     suboptions:
       access_key:
@@ -65,62 +65,64 @@ options:
         type: str
   access_key:
     description:
-      - The access key ID. Needs O(secret_key) beside it.
+      - The access key ID. Requires O(secret_key).
     type: str
     aliases: [aws_access_key_id, aws_access_key]
   secret_key:
     description:
-      - The secret access key. Needs O(access_key) beside it.
+      - The secret access key. Requires O(access_key).
     type: str
     aliases: [aws_secret_access_key, aws_secret_key]
   session_token:
     description:
-      - The session token of temporary credentials. Needs O(access_key) and O(secret_key) beside it.
+      - The session token of temporary credentials. Requires O(access_key) and O(secret_key).
     type: str
     aliases: [aws_session_token]
   web_identity_token:
     description:
-      - A token of an OpenID Connect provider that the AWS account trusts, such as a Kubernetes service account's with
-        the audience C(sts.amazonaws.com). A role is assumed with it, O(web_identity_role_arn) or else O(role_arn).
+      - A token of an OpenID Connect provider that the AWS account trusts, such as a token of a Kubernetes service
+        account with the audience C(sts.amazonaws.com). It is used to assume a role, O(web_identity_role_arn) or else
+        O(role_arn).
     type: str
   web_identity_token_file:
     description:
-      - A file that holds such a token, on the host that the module runs on. O(web_identity_token) goes before it.
+      - A file that holds such a token, on the host where the module runs. O(web_identity_token) takes precedence.
     type: path
   web_identity_role_arn:
     description:
-      - The role that is assumed with the web identity token, if O(role_arn) is to be assumed from there (role
+      - The role that is assumed with the web identity token, if O(role_arn) is to be assumed from that role (role
         chaining).
     type: str
   role_arn:
     description:
-      - A role to assume. The principal needs C(sts:AssumeRole) on it, and the role has to trust the principal.
+      - A role to assume. The principal needs C(sts:AssumeRole) for it, and the role has to trust the principal.
     type: str
   external_id:
     description:
       - The external ID that the trust policy of O(role_arn) demands.
-      - Not for a role that a web identity token assumes, since AWS takes none there.
+      - Not allowed for a role that is assumed with a web identity token, since AWS accepts none there.
     type: str
   role_session_name:
     description:
-      - Name of the session of an assumed role, by which CloudTrail shows who asked.
+      - Name of the session of an assumed role. CloudTrail shows it.
     type: str
     default: kube-ecr-secrets
   registries:
     description:
-      - What logins are wanted for, as it stands in image references. A host of ECR in any partition (such as
-        V(111122223333.dkr.ecr.us-east-1.amazonaws.com), also with C(ecr-fips), or C(dkr-ecr) for dual-stack),
-        V(public.ecr.aws), or any other host that stands in front of ECR.
-      - The name of a region stands for the registry of the caller's own account there, whose host AWS tells.
-      - A host that is none of AWS' may be followed by C(@) and the region of its token, if that is not O(region).
-      - FIPS and dual-stack hosts are served by AWS' endpoint of that kind, unless O(endpoint_url) is set.
+      - The registries to log in to, as they are written in image references. An entry is a host of ECR in any partition
+        (such as V(111122223333.dkr.ecr.us-east-1.amazonaws.com), also with C(ecr-fips), or C(dkr-ecr) for dual-stack),
+        V(public.ecr.aws), or any other host in front of ECR.
+      - The name of a region stands for the registry of the caller's own account there. AWS sends its host.
+      - A host that does not belong to AWS may be followed by C(@) and the region of its token, if that is not
+        O(region).
+      - For FIPS and dual-stack hosts, the module uses AWS' endpoint of that kind, unless O(endpoint_url) is set.
       - If not set, the caller's own registry in O(region).
     type: list
     elements: str
   public:
     description:
-      - Also get a login for V(public.ecr.aws), beside O(registries) or the caller's own registry.
-      - Needs the permissions C(ecr-public:GetAuthorizationToken) and C(sts:GetServiceBearerToken).
+      - Also get a login for V(public.ecr.aws), in addition to O(registries) or the caller's own registry.
+      - Requires the permissions C(ecr-public:GetAuthorizationToken) and C(sts:GetServiceBearerToken).
     type: bool
     default: false
   profile:
@@ -130,8 +132,8 @@ options:
     aliases: [aws_profile]
   endpoint_url:
     description:
-      - Another endpoint than that of AWS, such as LocalStack, for ECR, ECR Public and STS alike.
-      - If not set, E(AWS_ENDPOINT_URL) and the shared files are asked, but only without explicit keys.
+      - An endpoint other than AWS' own, such as LocalStack, for ECR, ECR Public and STS.
+      - If not set, E(AWS_ENDPOINT_URL) and the shared files are used, but only without explicit keys.
     type: str
     aliases: [aws_endpoint_url]
 attributes:
@@ -139,18 +141,18 @@ attributes:
     description: Can run in check mode and tell what it would return without changing anything.
     support: full
     details:
-      - Getting a token changes nothing in AWS, so it is done in check mode too.
+      - Getting a token changes nothing in AWS, so the module does it in check mode, too.
   diff_mode:
     description: Will return details on what has changed, or would change in check mode.
     support: none
     details:
       - There is nothing that could change.
 notes:
-  - Set C(no_log=true) on every task that uses this module. Its result holds a password, which is otherwise shown with
-    C(-v) and handed to callback plugins.
-  - On the controller itself the module runs inside Ansible's own process, and the keys are written to no file. On
+  - Set C(no_log=true) on every task that uses this module. Its result holds a password. Otherwise C(-v) shows it, and
+    callback plugins receive it.
+  - On the controller itself, the module runs inside Ansible's own process, and the keys are written to no file. On
     another host, or with C(become), C(environment) or another C(ansible_python_interpreter), Ansible ships the module
-    with its options as usual; turn on pipelining to keep them off the disk there.
+    with its options as usual. Turn on pipelining to keep them off the disk there.
 seealso:
   - module: kube_ecr.secrets.ecr_pull_secret
   - name: GetAuthorizationToken
@@ -173,7 +175,7 @@ EXAMPLES = r"""
   no_log: true
   register: ecr
 
-- name: Get a token with a profile of the shared files
+- name: Get a token with a profile of the shared configuration files
   kube_ecr.secrets.ecr_token:
     region: eu-west-1
     profile: registry-reader
@@ -190,7 +192,7 @@ EXAMPLES = r"""
   no_log: true
   register: ecr
 
-- name: The own registries of two regions, and ECR Public
+- name: Get tokens for the caller's own registries in two regions, and for ECR Public
   kube_ecr.secrets.ecr_token:
     registries: [eu-west-1, us-east-1]
     public: true
@@ -206,7 +208,7 @@ EXAMPLES = r"""
   no_log: true
   register: ecr
 
-- name: Assume a role with the token of a service account, as a pod has it mounted
+- name: Assume a role with the token of a service account that is mounted into a pod
   kube_ecr.secrets.ecr_token:
     region: eu-west-1
     role_arn: arn:aws:iam::111122223333:role/registry-reader
@@ -238,13 +240,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 authorizations:
-  description: The logins that AWS gave, one for each of O(registries); empty when all calls failed.
+  description: The logins that AWS granted, one for each of O(registries); empty if all calls failed.
   returned: always
   type: list
   elements: dict
   contains:
     registry:
-      description: Host of the registry, as it stands in image references.
+      description: Host of the registry, as it is written in image references.
       type: str
       sample: 111122223333.dkr.ecr.eu-west-1.amazonaws.com
     username:
@@ -255,7 +257,7 @@ authorizations:
       description: Password for the registry. This is a secret.
       type: str
     expires_at:
-      description: When the password stops working, in RFC 3339.
+      description: When the password expires, in RFC 3339.
       type: str
       sample: "2026-01-31T12:00:00Z"
     requested:
@@ -263,23 +265,23 @@ authorizations:
       type: str
       sample: eu-west-1
 errors:
-  description: Why logins are missing; empty when there are all. The task fails if there is any.
+  description: Why logins are missing; empty if none is missing. The task fails if there is an error.
   returned: always
   type: list
   elements: dict
   contains:
     requested:
-      description: The entry of O(registries) that there is no login for, C(null) if there is none for any of them.
+      description: The entry of O(registries) that has no login; C(null) if none of them has one.
       type: str
     reason:
-      description: The error code of AWS, or a word of the same form for what went wrong on the way there.
+      description: The error code of AWS, or a word of the same form for an error before AWS was reached.
       type: str
       sample: UnrecognizedClientException
     msg:
-      description: What failed and what to do about it, for a person.
+      description: What failed and what to do about it.
       type: str
 calls:
-  description: What was asked of STS, ECR and ECR Public, and how it was answered. Nothing in here is secret.
+  description: The calls to STS, ECR and ECR Public, and their outcome. Nothing in here is secret.
   returned: always
   type: list
   elements: dict
@@ -289,11 +291,11 @@ calls:
       type: str
       sample: ecr:GetAuthorizationToken
     code:
-      description: V(OK), the error code of AWS, or a word of the same form for what went wrong on the way there.
+      description: V(OK), the error code of AWS, or a word of the same form for an error before AWS was reached.
       type: str
       sample: ThrottlingException
     count:
-      description: How many attempts were answered so. One that is repeated is counted again.
+      description: Number of attempts with this outcome. A repeated attempt counts again.
       type: int
       sample: 1
 """

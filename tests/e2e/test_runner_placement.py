@@ -16,7 +16,7 @@ from tests.support.cluster.placement import grant
 from tests.support.harness.runner import Runner
 
 GROUP = "aws.zakariaamine.com"
-FINALIZER = f"{GROUP}/undo"
+FINALIZER = f"{GROUP}/cleanup"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "pull-secrets.md"
 
 

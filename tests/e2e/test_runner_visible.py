@@ -91,7 +91,7 @@ def test_event_that_happens_again_is_one_event_with_a_count(
     (own,) = cluster.namespaces("own")
     cluster.apply(pull_secret("app", principal, namespace=own))
     resource = Resource.parse(cluster.resource(NAMESPACED, "app", own))
-    connection, now = Connection.connect(cluster.kubeconfig, None), datetime.now(UTC)
+    connection, now = Connection.connect(cluster.kubeconfig, None, silence=90), datetime.now(UTC)
     name = connection.create_event(resource, Event("Warning", "GetAWSAuthTokenFailed", "no"), now)
     assert connection.repeat_event(resource, name, 2, now)
     assert connection.repeat_event(resource, name, 7, now)

@@ -12,9 +12,9 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from .._contract.api_server import choose_proxy
 from .errors import no_cluster
 
 try:
@@ -58,7 +58,9 @@ class Connection:
         """Return the connection that kubernetes.core's options name. Raises KubernetesError when there is none."""
         try:
             configuration, headers = _configure(params)
-            _use_proxy_of_environment(configuration, getproxies())
+            configuration.proxy, configuration.no_proxy = choose_proxy(
+                configuration.host, configuration.proxy, configuration.no_proxy, getproxies()
+            )
             configuration.retries = _Retry(
                 total=3,
                 backoff_factor=0.2,
@@ -104,19 +106,6 @@ def _configure(params: Mapping[str, Any]) -> tuple:
         raise no_cluster("it is not valid YAML") from None
     except (ConfigException, OSError, ValueError, TypeError) as error:
         raise no_cluster(str(error)) from None
-
-
-def _use_proxy_of_environment(configuration, proxies: Mapping[str, str]) -> None:
-    """Go by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, which versions of the official client read all, in part or not.
-
-    A proxy that an option or a kubeconfig names is used whatever NO_PROXY says, as kubectl does.
-    """
-    if configuration.proxy and configuration.proxy not in proxies.values():
-        if configuration.no_proxy == proxies.get("no"):
-            configuration.no_proxy = None
-        return
-    configuration.proxy = proxies.get(urlsplit(configuration.host).scheme) or proxies.get("all")
-    configuration.no_proxy = configuration.no_proxy or proxies.get("no")
 
 
 def _pool_of(configuration):

@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import json
-
 from .._contract import reasons
+from .._contract.api_server import describe_refusal, first_line
 from .._contract.errors import ApiError
 
 try:
@@ -35,13 +34,8 @@ def no_cluster(text: str) -> KubernetesError:
 
 
 def refusal(call: str, status: int, body: bytes) -> KubernetesError:
-    """Word an answer that is no success; one that is no Status (a proxy's HTML, say) is not quoted."""
-    try:
-        told = json.loads(body)
-        reason, text = str(told.get("reason") or ""), str(told["message"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        reason, text = "", f"the server answered with HTTP status {status}"
-    return KubernetesError(call, status, reason or f"HTTP{status}", first_line(text))
+    """Return the error of an answer that is no success."""
+    return KubernetesError(call, status, *describe_refusal(status, body))
 
 
 def unreachable(error: Exception, host: str) -> str:
@@ -51,14 +45,9 @@ def unreachable(error: Exception, host: str) -> str:
     if isinstance(error, urllib3.exceptions.SSLError):
         return f"the TLS connection to {host} failed; check ca_cert and validate_certs"
     if isinstance(error, ValueError):
-        return "the token cannot be sent; is it one?"
+        return "the bearer token contains characters that an HTTP header cannot carry"
     # A refused connection is a NewConnectionError, which urllib3 derives from a time-out.
     refused = isinstance(error, urllib3.exceptions.NewConnectionError)
     if not refused and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
         return f"{host} did not answer in time"
     return f"no connection to {host}; check kubeconfig, host and network"
-
-
-def first_line(text: str) -> str:
-    """Return the first line of a text, cut to 500 characters."""
-    return text.strip().partition("\n")[0][:500]

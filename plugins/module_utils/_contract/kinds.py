@@ -31,7 +31,7 @@ KINDS = {
 }
 
 # Keeps a deleted resource until a run has removed what the garbage collector does not remove.
-FINALIZER = f"{GROUP}/undo"
+FINALIZER = f"{GROUP}/cleanup"
 # Annotation of a custom resource: a new value asks for a new token now. On a Secret: the value that its token was
 # issued for. It is copied to every Secret, so only its first characters count.
 RECONCILE_AT = f"{GROUP}/reconcile-at"

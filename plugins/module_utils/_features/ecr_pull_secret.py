@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
@@ -21,11 +21,13 @@ from .._cluster.client import Cluster, KubernetesError, connect
 from .._contract.item import Item
 from .._contract.kinds import FINALIZER, POLICIES
 from .._contract.timestamps import format_time
-from .._reconcile import prune
+from .._reconcile.decision import needs_source
 from .._reconcile.merged_secret import MergedServing
+from .._reconcile.observation import logins_in
 from .._reconcile.outcomes import Outcome, Step
 from .._reconcile.own_secret import Serving
 from .._reconcile.prune import Clearing
+from .._reconcile.removal import places_to_prune
 from .._reconcile.request import Request, Supply
 from .._reconcile.service_accounts import Attaching
 from .._secret import docker_config
@@ -129,15 +131,17 @@ def _carry_out(cluster: Cluster, request: Request, supply: Supply, now: datetime
     owner = request.wanted.owner
     if request.needs_finalizer and not request.has_finalizer and request.namespaces and not dry_run:
         cluster.set_finalizer(asdict(owner), FINALIZER, is_wanted=True)
-    sibling = _sibling(cluster, request, supply, now)
-    flavour = MergedServing if request.policy == "Merge" else Serving
-    serving = flavour(cluster, request, supply.logins, sibling, supply.error, now, dry_run)
+    supply = replace(supply, source=_source(cluster, request, supply, now))
+    writer = MergedServing if request.is_merge else Serving
+    serving = writer(cluster, request, supply, now, dry_run)
     outcomes = [] if request.is_absent else _side_by_side(serving.serve, request.namespaces or ())
     served = frozenset(each.namespace for each in outcomes if each.expires_at)
     accounts = _attach(Attaching(cluster, request, served, dry_run))
-    cleared = prune.places(request, outcomes)
+    cleared = places_to_prune(request, outcomes)
     removed = _side_by_side(Clearing(cluster, request, dry_run).clear, cleared)
-    done = Done(tuple(outcomes), tuple(accounts), tuple(filter(None, removed)), supply.error, supply.logins or sibling)
+    done = Done(
+        tuple(outcomes), tuple(accounts), tuple(filter(None, removed)), supply.error, supply.logins or supply.source
+    )
     is_undone = not any(each.state == "failed" for each in done.steps)
     # Where the Secret of a new name cannot be written, our part in that of the old one stays for now.
     is_left = any(held.is_shared and place not in cleared for place, held in (request.known or {}).items())
@@ -147,23 +151,14 @@ def _carry_out(cluster: Cluster, request: Request, supply: Supply, now: datetime
     return done
 
 
-def _sibling(cluster: Cluster, request: Request, supply: Supply, now: datetime) -> Logins | None:
-    """Return the logins of another Secret of the resource, where some target needs them."""
-    place, entries = request.sibling, request.wanted.entries
-    is_supplied = supply.logins is not None and set(entries) <= set(supply.logins.entries)
-    if place is None or request.is_absent or is_supplied:
-        return None
-    is_shared = request.policy == "Merge"
-    held = [request.known_in(each) for each in request.namespaces or ()]
-    if all(
-        each and each.is_shared == is_shared and each.is_fresh(now, request.wanted) and each.serves(entries, entries)
-        for each in held
-    ):
+def _source(cluster: Cluster, request: Request, supply: Supply, now: datetime) -> Logins | None:
+    """Return the logins of another Secret of the resource, where some target needs them. Raises KubernetesError."""
+    place = request.sibling
+    if place is None or not needs_source(request, supply, now):
         return None
     secret = cluster.read_object("Secret", place.namespace, place.name)
-    flavour = MergedServing if (request.known or {})[place].is_shared else Serving
-    reader = flavour(cluster, request, None, None, None, now, dry_run=True)
-    return reader.logins_in(secret) if secret else None
+    is_shared = (request.known or {})[place].is_shared
+    return logins_in(request, secret, now, is_shared=is_shared) if secret else None
 
 
 def _attach(attaching: Attaching) -> list[Step]:

@@ -1,17 +1,15 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What became of a namespace, a service account, or a Secret that is no longer wanted.
+"""What became of a namespace, a service account, or a Secret that is no longer wanted: values, and how refusals read.
 
 Pure. before and after are what a diff may show; both are None where nothing was changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .._cluster.client import CONFLICT_ATTEMPTS, KubernetesError
 from .._contract.timestamps import format_time
 
 
@@ -74,40 +72,22 @@ class Step:
         }
 
 
-def stepwise(place: Place, act: Callable[[Place], Step | None]) -> Step | None:
-    """Return what an act on an object comes to; never raises.
+def refused(namespace: str, status: int, reason: str, text: str, valid_until: datetime | None = None) -> Outcome:
+    """Return what the API server's refusal to read or write the Secret of a namespace means for that namespace.
 
-    A conflict means that somebody was faster, so it is done again. What is not there, or goes with its namespace, needs
-    nothing done.
+    status is the HTTP status, 0 where there was no answer. A namespace that is not there, or is on its way out, is
+    waited for: that is no failure.
     """
-    for attempt in range(CONFLICT_ATTEMPTS):
-        try:
-            return act(place)
-        except KubernetesError as error:
-            if error.status == 404 or is_terminating(error):
-                return None
-            if error.status != 409 or attempt == CONFLICT_ATTEMPTS - 1:
-                return failed_step(place, error)
-    raise AssertionError("unreachable")
-
-
-def failed_step(place: Place, error: KubernetesError) -> Step:
-    """Return what a refusal comes to."""
-    return Step(place.namespace, place.name, "failed", error.reason, str(error))
-
-
-def refused(namespace: str, error: KubernetesError, valid_until: datetime | None = None) -> Outcome:
-    """Word a refusal. A namespace that is not there, or is on its way out, is waited for: that is no failure."""
-    if error.status == 404:
+    if status == 404:
         return Outcome(namespace, "pending", "NamespaceNotFound", f"namespace {namespace} does not exist yet")
-    if is_terminating(error):
+    if is_terminating(status, text):
         return Outcome(namespace, "pending", "NamespaceTerminating", f"namespace {namespace} is being deleted")
-    return Outcome(namespace, "failed", error.reason, str(error), valid_until)
+    return Outcome(namespace, "failed", reason, text, valid_until)
 
 
-def is_terminating(error: KubernetesError) -> bool:
+def is_terminating(status: int, text: str) -> bool:
     """Return whether the API server refused because the namespace is being deleted.
 
     https://github.com/kubernetes/kubernetes: plugin/pkg/admission/namespace/lifecycle
     """
-    return error.status == 403 and "because it is being terminated" in error.text
+    return status == 403 and "because it is being terminated" in text

@@ -57,6 +57,11 @@ class Request:
         """What stands for it in marks on service accounts, to which playbooks may give more than one pull secret."""
         return self.wanted.owner.uid if self.wanted.owner else f"{PLAYBOOK}/{self.wanted.name}"
 
+    @property
+    def is_merge(self) -> bool:
+        """Whether Secrets are shared with others, instead of the resource's own."""
+        return self.policy == "Merge"
+
     def known_in(self, namespace: str) -> Held | None:
         """Return the Secret of ours that stands under the name that is wanted, as far as anybody looked."""
         return (self.known or {}).get(Place(namespace, self.wanted.name))
@@ -74,7 +79,7 @@ class Request:
     def needs_finalizer(self) -> bool:
         """Whether deleting the resource leaves something to undo that Kubernetes' garbage collector does not see to."""
         is_kept = not self.is_absent and self.wanted.owner is not None
-        return is_kept and bool(self.service_accounts or self.policy == "Merge" or self.is_orphaned)
+        return is_kept and bool(self.service_accounts or self.is_merge or self.is_orphaned)
 
     @classmethod
     def of_options(cls, params: Mapping) -> Request:
@@ -142,10 +147,14 @@ def wanted_of(item: Item) -> Wanted:
 
 @dataclass(frozen=True)
 class Supply:
-    """What there is to write: logins that were just granted, or None; and why some, or all, were not."""
+    """What there is to write: logins that were just granted, or None; and why some, or all, were not.
+
+    source are the logins of another Secret of the resource, None where nobody needs or has them.
+    """
 
     logins: Logins | None
     error: Mapping | None
+    source: Logins | None = None
 
     @classmethod
     def of(cls, params: Mapping, request: Request, now: datetime) -> Supply:

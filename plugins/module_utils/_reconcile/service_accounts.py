@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from .._cluster.client import Cluster, KubernetesError
 from .._contract.ownership import OWNER_LABEL, SHARED, entries_of
 from .._secret import image_pull_secrets
-from .outcomes import Place, Step, failed_step, stepwise
+from .outcomes import Place, Step
 from .request import Request
+from .steps import failed_step, retry_on_conflict
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Attaching:
 
     def attach(self, place: Place) -> Step | None:
         """Bring one service account to what is wanted; return what was done, None if there was nothing to do."""
-        return stepwise(place, self._attach)
+        return retry_on_conflict(place, self._attach)
 
     def _attach(self, place: Place) -> Step | None:
         account = self.cluster.read_object("ServiceAccount", place.namespace, place.name)

@@ -6,7 +6,6 @@ anything else: the Lease was lost, say. With --once, 0 only if all resources are
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import platform
@@ -25,145 +24,159 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from uuid import uuid4
 
-from kube_ecr_runner.cluster.client import Cluster, KubernetesError
+from kube_ecr_runner import PROGRAM
+from kube_ecr_runner.cluster.client import Cluster
 from kube_ecr_runner.cluster.leader_election import Leadership
 from kube_ecr_runner.cluster.reflector import Stream, Troubles
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, resources_of
 from kube_ecr_runner.config import selectors, watches
-from kube_ecr_runner.config.options import PROGRAM, parse
+from kube_ecr_runner.config.settings import Settings, load_settings
 from kube_ecr_runner.config.watches import Watch, WatchesError
 from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
 from kube_ecr_runner.controller.loop import Controller, Inbox, Stop
 from kube_ecr_runner.controller.one_pass import serve_once
 from kube_ecr_runner.log import configure, fields
-from kube_ecr_runner.runs.environment import EnvironmentVariableError, check_environment
-from kube_ecr_runner.runs.run import Run, Settings, run_batch
-from kube_ecr_runner.runs.run_directory import TemporaryDirectoryError, check_tmpdir, remove_abandoned
+from kube_ecr_runner.model.errors import StartupError
+from kube_ecr_runner.runs.environment import check_environment
+from kube_ecr_runner.runs.run import Run, run_batch
+from kube_ecr_runner.runs.run import Settings as RunSettings
+from kube_ecr_runner.runs.run_directory import check_tmpdir, remove_abandoned
 from kube_ecr_runner.runs.standby import StandBy, files_in_use
 from kube_ecr_runner.telemetry.health import Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
-from kube_ecr_runner.telemetry.web import Listener, ListenError
+from kube_ecr_runner.telemetry.web import Listener
 
 # How long the rest may take to end after the Lease was lost.
 HALT_SECONDS = 5.0
+
+# See proc_pid_environ(5).
+OWN_ENVIRONMENT = Path("/proc/self/environ")
 
 _log = logging.getLogger("kube_ecr_runner.cli")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the custom resources of a cluster until SIGTERM or SIGINT; return the exit code."""
-    options = parse(arguments)
-    monitor = Monitor(Health(options.run_timeout), Metrics())
     try:
+        settings = load_settings(arguments)
         check_tmpdir()
-        check_environment(os.environ, Path("/proc/self/environ"))
-        watched = _picked(watches.load(options.watches), options)
-        cluster = Cluster.connect(options.kubeconfig, options.context, silence=options.watch_silence)
-        listens = options.listen_address and not (options.once or options.dry_run)
-        listener = Listener(options.listen_address, monitor) if listens else None
-    except (
-        TemporaryDirectoryError,
-        EnvironmentVariableError,
-        WatchesError,
-        KubernetesError,
-        ListenError,
-    ) as error:
+        check_environment(os.environ, OWN_ENVIRONMENT, is_there=OWN_ENVIRONMENT.exists())
+        watched = _picked(watches.load(settings.watches), settings)
+        cluster = Cluster.connect(settings.kubeconfig, settings.context, silence=settings.watch_silence)
+        monitor = Monitor(Health(settings.run_timeout), Metrics())
+        listener = _listener(settings, monitor)
+    except StartupError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
-    configure(options.log_level, options.log_format)
-    settings = Settings(
-        kubeconfig=options.kubeconfig,
-        context=options.context,
-        aws_endpoint_url=options.aws_endpoint_url,
-        allowed_aws_identities=options.allowed_aws_identities,
-        namespaces=options.namespaces,
-        is_dry=options.dry_run,
-        timeout=options.run_timeout,
-        forks=options.forks,
-    )
-    told = fields(
+    configure(settings.log_level, settings.log_format)
+    _log_start(settings, watched, cluster, listener)
+    for path in remove_abandoned():
+        _log.info("removed what a killed runner left behind", extra=fields(directory=path))
+    if settings.is_pass:
+        return 0 if _pass(cluster, watched, settings) else 1
+    with listener or nullcontext():
+        return _serve(cluster, watched, settings, monitor)
+
+
+def _listener(settings: Settings, monitor: Monitor) -> Listener | None:
+    """Open the port for probes and metrics, where there is to be one; nobody would probe a single pass."""
+    if settings.listen_address is None or settings.is_pass:
+        return None
+    return Listener(settings.listen_address, monitor)
+
+
+def _log_start(settings: Settings, watched: list[Watch], cluster: Cluster, listener: Listener | None) -> None:
+    values = fields(
         version=version(PROGRAM),
         python=platform.python_version(),
         cluster=cluster.url,
-        playbooks=",".join(sorted({str(each.play) for each in watched})),
-        namespaces=",".join(options.namespaces) or None,
-        selector=options.selector,
+        playbooks=",".join(sorted({str(entry.play) for entry in watched})),
+        namespaces=",".join(settings.namespaces) or None,
+        selector=settings.selector,
         listening=listener.address if listener else "nowhere",
     )
-    _log.info("started", extra=told)
-    for path in remove_abandoned():
-        _log.info("removed what a killed runner left behind", extra=fields(directory=path))
-    if options.once or options.dry_run:
-        return 0 if _pass(cluster, watched, settings, options) else 1
-    with listener or nullcontext():
-        return _serve(cluster, watched, settings, options, monitor)
+    _log.info("started", extra=values)
 
 
-def _picked(watched: list[Watch], options: argparse.Namespace) -> list[Watch]:
+def _run_settings(settings: Settings) -> RunSettings:
+    return RunSettings(
+        kubeconfig=settings.kubeconfig,
+        context=settings.context,
+        aws_endpoint_url=settings.aws_endpoint_url,
+        allowed_aws_identities=settings.allowed_aws_identities,
+        namespaces=settings.namespaces,
+        is_dry=settings.dry_run,
+        timeout=settings.run_timeout,
+        forks=settings.forks,
+    )
+
+
+def _picked(watched: list[Watch], settings: Settings) -> list[Watch]:
     """Return the watches of kinds that are served: in namespaces, cluster resources are not."""
-    picked = [each for each in watched if each.kind == NAMESPACED_KIND or not options.namespaces]
+    picked = [entry for entry in watched if entry.kind == NAMESPACED_KIND or not settings.namespaces]
     if not picked:
-        raise WatchesError(f"{options.watches}: has no entry for {NAMESPACED_KIND}, but --namespaces picks just those")
+        raise WatchesError(f"{settings.watches}: has no entry for {NAMESPACED_KIND}, but --namespaces picks just those")
     return picked
 
 
-def _sources(watched: list[Watch], options: argparse.Namespace) -> list[Source]:
+def _sources(watched: list[Watch], settings: Settings) -> list[Source]:
     """Return what to list and watch: a source for each kind, and for each namespace if there are any."""
     return [
-        resources_of(each.kind, namespace, selectors.joined(each.selector, options.selector or ""))
-        for each in watched
-        for namespace in options.namespaces or ("",)
+        resources_of(entry.kind, namespace, selectors.joined(entry.selector, settings.selector or ""))
+        for entry in watched
+        for namespace in settings.namespaces or ("",)
     ]
 
 
-def _pass(cluster: Cluster, watched: list[Watch], settings: Settings, options: argparse.Namespace) -> bool:
+def _pass(cluster: Cluster, watched: list[Watch], settings: Settings) -> bool:
+    run_settings = _run_settings(settings)
     cancelled = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cancelled.set())
     return serve_once(
         cluster,
         watched,
-        _sources(watched, options),
-        lambda keys, play, deliver, stop: run_batch(keys, play, settings, deliver, stop),
+        _sources(watched, settings),
+        lambda keys, play, deliver, stop: run_batch(keys, play, run_settings, deliver, stop),
         cancelled,
-        is_dry=options.dry_run,
-        batch_size=options.batch_size,
+        is_dry=settings.dry_run,
+        batch_size=settings.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
     )
 
 
-def _serve(
-    cluster: Cluster, watched: list[Watch], settings: Settings, options: argparse.Namespace, monitor: Monitor
-) -> int:
+def _serve(cluster: Cluster, watched: list[Watch], settings: Settings, monitor: Monitor) -> int:
+    run_settings = _run_settings(settings)
     inbox: Inbox = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         # SimpleQueue.put is the one that may be called from a signal handler.
         signal.signal(number, lambda received, _: inbox.put(Stop(signal.Signals(received).name)))
-    sources = _sources(watched, options)
+    sources = _sources(watched, settings)
     troubles, minor_troubles = Troubles(), Troubles()
     controller = Controller(
         watched,
         sources,
         cluster,
         StandBy(
-            lambda play: Run(play, settings, monitor.aws_called),
-            is_on=options.stand_by,
-            files=lambda: files_in_use(os.environ, options.kubeconfig),
+            lambda play: Run(play, run_settings, monitor.aws_called),
+            is_on=settings.stand_by,
+            files=lambda: files_in_use(os.environ, settings.kubeconfig),
         ),
         inbox,
         lambda source: Stream(cluster, source, inbox.put, minor_troubles, monitor),
         monitor,
-        window=timedelta(seconds=options.batch_window),
-        batch_size=options.batch_size,
+        window=timedelta(seconds=settings.batch_window),
+        batch_size=settings.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
     )
     watchers = [Stream(cluster, source, inbox.put, troubles, monitor) for source in (*sources, NAMESPACES)]
-    if not options.leader_elect:
+    if not settings.leader_elect:
         controller.run(watchers)
         return 0
     identity = f"{socket.gethostname()}_{uuid4()}"
-    leadership = Leadership(cluster.lease(*options.lease), identity, partial(_lost, controller))
+    assert settings.lease, "load_settings() refuses an election without a Lease"
+    leadership = Leadership(cluster.lease(*settings.lease), identity, partial(_lost, controller))
     monitor.leads(False)
     if leadership.acquire(partial(_pause, inbox)):
         monitor.leads(True)

@@ -59,7 +59,7 @@ def configure(level: str, form: str) -> None:
     root.setLevel(logging.WARNING)
     logging.getLogger(LOGGER).setLevel(level.upper())
     logging.captureWarnings(True)
-    # Its warnings of each retry are no news; what came of them is told by kube.py.
+    # Its warnings of each retry say nothing new: what became of a call is logged by whoever made it.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     sys.excepthook = _tell_crash
     threading.excepthook = lambda crash: _tell_crash(crash.exc_type, crash.exc_value, crash.exc_traceback)
@@ -67,7 +67,7 @@ def configure(level: str, form: str) -> None:
 
 def _tell_crash(kind: type[BaseException], _: BaseException | None, trace: TracebackType | None) -> None:
     place = traceback.extract_tb(trace)[-1:]
-    where = "".join(f"{each.filename}:{each.lineno}" for each in place) or "an unknown place"
+    where = "".join(f"{frame.filename}:{frame.lineno}" for frame in place) or "an unknown place"
     told = fields(error=kind.__name__, at=where, thread=threading.current_thread().name)
     logging.getLogger(LOGGER).error("internal error, please report it", extra=told)
 

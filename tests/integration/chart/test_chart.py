@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from kube_ecr_runner.config import watches
-from kube_ecr_runner.config.options import parse
+from kube_ecr_runner.config.settings import load_settings
 from kube_ecr_runner.model.playbook import Play
 from tests.support.cluster.control_plane import KubectlError
 from tests.support.cluster.objects import Cluster
@@ -127,13 +127,13 @@ def test_the_runner_understands_what_its_container_is_given(name: str, monkeypat
         (container,) = pod["spec"]["containers"]
         for each in container["env"]:
             monkeypatch.setenv(each["name"], each["value"])
-        options = parse(container["args"])
-        assert str(options.watches) == "/etc/kube-ecr-runner/watches.yaml"
-        assert options.namespaces == tuple(values.get("watchNamespaces", ()))
+        settings = load_settings(container["args"])
+        assert str(settings.watches) == "/etc/kube-ecr-runner/watches.yaml"
+        assert settings.namespaces == tuple(values.get("watchNamespaces", ()))
         for option, value in values.get("runner", {}).items():
-            given = getattr(options, re.sub(r"([A-Z])", r"_\1", option).lower())
+            given = getattr(settings, re.sub(r"([A-Z])", r"_\1", option).lower())
             assert given == (tuple(value) if isinstance(value, list) else value)
-    assert [options.dry_run, options.once] == [True, False], "the test is what helm renders last"
+    assert [settings.dry_run, settings.once] == [True, False], "the test is what helm renders last"
 
 
 def test_the_runner_understands_its_watches(tmp_path: Path) -> None:

@@ -747,14 +747,14 @@ def test_examples_are_accepted(cluster: Cluster, path: Path) -> None:
     assert len(check(cluster, objects)) == len(objects)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_manifests_in_the_documentation_are_accepted(cluster: Cluster, page: Path) -> None:
     for text in blocks(page, "yaml"):
         objects = manifests(text)
         assert not objects or len(check(cluster, objects)) == len(objects)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_policies_in_the_documentation_have_the_form_of_policies(page: Path) -> None:
     for policy in map(json.loads, blocks(page, "json")):
         assert policy["Version"] == "2012-10-17"

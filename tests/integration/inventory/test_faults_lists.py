@@ -58,7 +58,7 @@ def lists(
     if request.param == "module":
         return lambda: list(client.connect({"kubeconfig": str(proxy.kubeconfig)}).list_resources(NAMESPACED))
     source = sources.resources_of(NAMESPACED_KIND)
-    pages = kube.Cluster.connect(str(proxy.kubeconfig), None).list_pages
+    pages = kube.Cluster.connect(str(proxy.kubeconfig), None, silence=90).list_pages
     return lambda: [each for page in pages(source) for each in page["items"]]
 
 
@@ -158,7 +158,7 @@ def test_the_token_of_a_pod_may_end_in_a_newline_be_gone_for_a_moment_and_be_ano
     own, token = pod
     good = token.read_text().strip()
     source = sources.objects_named("ServiceAccount", "", own)
-    runner, module = kube.Cluster.connect(None, None), client.connect({})
+    runner, module = kube.Cluster.connect(None, None, silence=90), client.connect({})
 
     def listed() -> list[list[str]]:
         return [names(next(runner.list_pages(source))["items"]), names(list(module.list_service_accounts(own)))]
@@ -177,7 +177,7 @@ def test_a_runner_in_a_pod_that_is_refused_looks_for_another_token(pod: tuple[st
     good = token.read_text()
     source = sources.objects_named("ServiceAccount", "", own)
     token.write_text("wrong\n")
-    runner = kube.Cluster.connect(None, None)
+    runner = kube.Cluster.connect(None, None, silence=90)
     with pytest.raises(kube.KubernetesError, match="Unauthorized"):
         next(runner.list_pages(source))
     token.write_text(good)

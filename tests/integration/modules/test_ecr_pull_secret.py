@@ -10,8 +10,9 @@ import pytest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.observation import Observation
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.own_secret import Serving
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, Supply
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins, Wanted
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
@@ -164,9 +165,9 @@ def test_a_secret_that_appears_between_read_and_write_is_not_overwritten(cluster
     logins = Logins.of([Authorization(HOST, "AWS", CANARY, now + timedelta(hours=12), HOST)], now)
     request = Request(Wanted("ecr-login", None, entries=(HOST,)), (namespace,))
     backend = client.connect({"kubeconfig": cluster.kubeconfig})
-    serving = Serving(backend, request, logins, None, None, now, dry_run=False)
+    serving = Serving(backend, request, Supply(logins, None), now, dry_run=False)
     with pytest.raises(KubernetesError) as refusal:
-        serving.write(namespace, None, None, logins)
+        serving.write(Observation(namespace, is_read=True), logins)
     assert refusal.value.status == 409
     assert cluster.secret(namespace) == before
 

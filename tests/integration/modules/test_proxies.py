@@ -35,7 +35,7 @@ def http_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPProxy]:
 
 
 def list_as_runner(kubeconfig: Path) -> list[dict]:
-    pages = kube.Cluster.connect(str(kubeconfig), None).list_pages(sources.resources_of(NAMESPACED_KIND))
+    pages = kube.Cluster.connect(str(kubeconfig), None, silence=90).list_pages(sources.resources_of(NAMESPACED_KIND))
     return [each for page in pages for each in page["items"]]
 
 

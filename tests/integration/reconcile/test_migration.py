@@ -575,7 +575,7 @@ def test_the_way_back_and_here_again(
         assert header.split() == ["KIND", "NAMESPACE", "NAME", "FINALIZERS", "KEY"]
         return row.split()
 
-    assert look() == [CLUSTER, "<none>", "shared", f"[{GROUP}/undo]", principal.access_key]
+    assert look() == [CLUSTER, "<none>", "shared", f"[{GROUP}/cleanup]", principal.access_key]
     account = ["get", "serviceaccount", "app", "-n", ns1, "-o", "jsonpath={.imagePullSecrets}"]
     assert "ecr-login" in cluster.kubectl(*account)
     cluster.apply(manifest)

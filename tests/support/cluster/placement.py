@@ -14,7 +14,7 @@ from tests.support.harness.ansible import Run
 
 WRITE = "Write the pull secrets"
 OWNER, MARKS, PLACE = f"{GROUP}/owner", f"{GROUP}/shared", f"{GROUP}/secret"
-FINALIZER = f"{GROUP}/undo"
+FINALIZER = f"{GROUP}/cleanup"
 DOCKER_CONFIG = "kubernetes.io/dockerconfigjson"
 
 

@@ -25,7 +25,7 @@ _WORDS = """
     Accept AccessKeyId Adopt All Apply Authorization AWSECRCredential AWSECRImagePullSecret BearerToken Broken
     ClusterAWSECRImagePullSecret Code Credentials Delete DeleteOptions DoesNotExist Error Event Exists Expiration
     ExternalId Fail False HTTP HTTPStatusCode In Lease Merge Message Namespace Normal NotIn Orphan Other Ready Reconcile
-    ResponseMetadata Secret SecretAccessKey ServiceAccount SessionToken Silent Succeeded TokenRequest True Update
+    ResponseMetadata Secret SecretAccessKey Server ServiceAccount SessionToken Silent Succeeded TokenRequest True Update
     Version Warning
 """
 # What AWS calls something that we give another name.

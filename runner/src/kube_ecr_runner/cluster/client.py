@@ -1,4 +1,4 @@
-"""The Kubernetes backend: the few calls that the runner makes, and their errors worded for a person.
+"""The Kubernetes backend: the few calls that the runner makes.
 
 What always holds: every call has time-outs and bounded retries, and no error text quotes an object.
 
@@ -8,45 +8,36 @@ The library's own API classes are not used: they cannot ask for metadata alone.
 from __future__ import annotations
 
 import json
-import logging
-import os
 import random
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import getproxies
+from urllib.parse import quote, urlencode
 
 import urllib3
-import yaml
-from kubernetes.client import Configuration
-from kubernetes.client.rest import RESTClientObject
-from kubernetes.config import ConfigException, kube_config, load_incluster_config, load_kube_config
 from urllib3.util.retry import Retry
-from urllib3.util.ssl_ import create_urllib3_context
 
+from kube_ecr_runner import PROGRAM
+from kube_ecr_runner.cluster.connection import Access
+from kube_ecr_runner.cluster.errors import KubernetesError, refusal, unreachable_because
+from kube_ecr_runner.cluster.lease import Lease
 from kube_ecr_runner.cluster.sources import Source
+from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.kinds import KINDS, api_version
 from kube_ecr_runner.contract.timestamps import format_micro_time
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import Key, Resource
 
-FIELD_MANAGER = "kube-ecr-runner"
+FIELD_MANAGER = PROGRAM
 PAGE = 500
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 # Statuses and events are written by the work loop, which has other things to do than to wait.
 WRITE_SECONDS = 8.0
-# Of a call about a Lease, from its begin to its end.
-LEASE_SECONDS = 2.0
 WATCH_SECONDS = (240, 300)
-# The API server sends a bookmark about once a minute, so a watch that hears nothing for longer may be dead.
-# https://kubernetes.io/docs/reference/using-api/api-concepts/#watch-bookmarks
-SILENCE_SECONDS = 90.0
 # How long a kubeconfig, or a token, that was read anew after a 401 is believed to be the newest.
 RELOAD_SECONDS = 5.0
 MAX_NOTE = 1024
@@ -76,77 +67,11 @@ _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
-_log = logging.getLogger(__name__)
-
-
-class KubernetesError(Exception):
-    """A call to the API server came to nothing.
-
-    call says what was tried; status is the HTTP status, 0 when there was no answer; reason a word in CamelCase; text
-    says why, for a person.
-    """
-
-    def __init__(self, call: str, status: int, reason: str, text: str) -> None:
-        super().__init__(f"{call}: {text}")
-        self.call = call
-        self.status = status
-        self.reason = reason
-        self.text = text
-
-
-class Access:
-    """The way to an API server as a kubeconfig, or the service account of a pod, describes it at one moment."""
-
-    def __init__(self, configuration: Configuration, tls: ssl.SSLContext | None = None) -> None:
-        """Take the official client's Configuration, and what replaces its certificates and keys if given."""
-        configuration.connection_pool_maxsize = 8
-        use_proxy_of_environment(configuration, getproxies())
-        self.url = configuration.host.rstrip("/")
-        self.pool = RESTClientObject(configuration).pool_manager
-        self._configuration = configuration
-        if tls:
-            for name in ("ca_certs", "ca_cert_data", "cert_file", "key_file"):
-                self.pool.connection_pool_kw.pop(name, None)
-            self.pool.connection_pool_kw["ssl_context"] = tls
-
-    @classmethod
-    def load(cls, kubeconfig: str | None, context: str | None) -> Access:
-        """See Cluster.connect()."""
-        configuration = Configuration()
-        try:
-            if is_in_cluster(kubeconfig, context):
-                load_incluster_config(configuration)
-                return cls(configuration)
-            load_kube_config(kubeconfig, context, configuration, persist_config=False)
-            return cls(configuration, _tls(configuration))
-        except yaml.YAMLError:  # its text quotes the file, which may hold a token
-            raise _no_cluster("the kubeconfig is not valid YAML", kubeconfig) from None
-        except (TypeError, KeyError, AttributeError):
-            raise _no_cluster("the kubeconfig has not the form of one", kubeconfig) from None
-        except (ConfigException, OSError, ValueError) as error:
-            raise _no_cluster(str(error).strip().partition("\n")[0], kubeconfig) from None
-        finally:
-            kube_config._cleanup_temp_files()
-
-    def headers(self) -> dict[str, str]:
-        """Return those of each request. A token that ends in a newline is no header."""
-        try:
-            # The official client reads the file of a service account's token once a minute.
-            auth = self._configuration.auth_settings().get("BearerToken") or {}
-            token = auth.get("value")
-        except (ConfigException, OSError, ValueError):
-            # The file is just being written: what stood there lives on for a while.
-            token = self._configuration.api_key.get("BearerToken")
-        token = (token or "").strip()
-        return {"Authorization": token, "User-Agent": FIELD_MANAGER} if token else {"User-Agent": FIELD_MANAGER}
-
 
 class Cluster:
     """One API server. Its methods may be called from any thread."""
 
-    def __init__(
-        self, access: Access, reload: Callable[[], Access] | None = None, *, silence: float = SILENCE_SECONDS
-    ) -> None:
+    def __init__(self, access: Access, reload: Callable[[], Access] | None = None, *, silence: float) -> None:
         """reload gives another way there when the API server does not know who comes by this one (401).
 
         silence is for how many seconds a watch may say nothing.
@@ -160,10 +85,10 @@ class Cluster:
         self._instance = socket.gethostname()
 
     @classmethod
-    def connect(cls, kubeconfig: str | None, context: str | None, *, silence: float = SILENCE_SECONDS) -> Cluster:
+    def connect(cls, kubeconfig: str | None, context: str | None, *, silence: float) -> Cluster:
         """Return the cluster of a kubeconfig, or of the pod that this runs in if none is named.
 
-        Without both, $KUBECONFIG or ~/.kube/config is read. Nothing is sent yet. Raises KubernetesError.
+        Without both, $KUBECONFIG or ~/.kube/config is read. Nothing is sent yet. Raises NoClusterError.
         """
         load = partial(Access.load, kubeconfig, context)
         return cls(load(), load, silence=silence)
@@ -300,9 +225,9 @@ class Cluster:
         try:
             content = json.loads(answer.data)
         except ValueError:
-            raise KubernetesError(call, 0, "MalformedAnswer", "the API server did not answer in JSON") from None
+            raise KubernetesError(call, 0, reasons.MALFORMED_ANSWER, "the API server did not answer in JSON") from None
         if not isinstance(content, dict) or not isinstance(content.get("metadata"), dict):
-            raise KubernetesError(call, 0, "MalformedAnswer", "the answer of the API server is no object")
+            raise KubernetesError(call, 0, reasons.MALFORMED_ANSWER, "the answer of the API server is no object")
         return content
 
     def _send(
@@ -336,13 +261,13 @@ class Cluster:
                 answer.drain_conn()
                 answer = request(renewed)
             if answer.status >= 400:
-                raise _refused(call, answer.status, answer.data)
+                raise refusal(call, answer.status, answer.data)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise KubernetesError(call, 0, "Unreachable", self._unreachable(error)) from None
+            raise KubernetesError(call, 0, reasons.UNREACHABLE, unreachable_because(error, self.url)) from None
         return answer
 
     def _request(
-        self, access: Access, *, method: str, target: str, headers: Mapping, **options
+        self, access: Access, *, method: str, target: str, headers: dict[str, str], **options
     ) -> urllib3.BaseHTTPResponse:
         return access.pool.request(method, f"{access.url}{target}", headers=access.headers() | headers, **options)
 
@@ -361,58 +286,6 @@ class Cluster:
                 return None  # a file is just being written
             return self._access
 
-    def _unreachable(self, error: Exception) -> str:
-        if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
-            error = error.reason
-        if isinstance(error, ValueError):
-            return "the token cannot be sent; is it one?"
-        if isinstance(error, urllib3.exceptions.SSLError):
-            return f"the TLS connection to {self.url} failed; check the certificates in the kubeconfig"
-        if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
-            return f"the API server {self.url} did not answer in time"
-        return f"no connection to the API server {self.url}; check that it runs, the kubeconfig and the network"
-
-
-class Lease:
-    """One Lease (coordination.k8s.io/v1). Each call has one attempt, that ends long before the Lease does."""
-
-    def __init__(self, call: Callable[..., dict], namespace: str, name: str) -> None:
-        self._call = call
-        self._namespace = namespace
-        self._name = name
-        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases"
-        self._told = f"Lease {namespace}/{name}"
-
-    def read(self) -> dict | None:
-        """Return it, None if it is not there. Raises KubernetesError."""
-        try:
-            return self._send(f"read the {self._told}", "GET", f"{self._path}/{quote(self._name)}")
-        except KubernetesError as error:
-            if error.status == 404:
-                return None
-            raise
-
-    def write(self, version: str, spec: Mapping) -> dict:
-        """Create it, without a resourceVersion, or put spec in place of what it was at that one; return what it is.
-
-        Raises KubernetesError, with status 409 if it is another meanwhile.
-        """
-        metadata = {"name": self._name, "namespace": self._namespace} | (
-            {"resourceVersion": version} if version else {}
-        )
-        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-        method, path = ("PUT", f"{self._path}/{quote(self._name)}") if version else ("POST", self._path)
-        return self._send(f"write the {self._told}", method, path, body=body, content=_JSON)
-
-    def _send(self, call: str, method: str, path: str, **options) -> dict:
-        timeout = urllib3.Timeout(total=LEASE_SECONDS)
-        return self._call(call, method, path, {}, timeout=timeout, retries=Retry(0), **options)
-
-
-def is_in_cluster(kubeconfig: str | None, context: str | None) -> bool:
-    """Return whether the service account of a pod is used: no kubeconfig is named, and this runs in a pod."""
-    return not kubeconfig and not context and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
-
 
 def _events_path(key: Key) -> str:
     return f"/apis/events.k8s.io/v1/namespaces/{quote(_event_namespace(key))}/events"
@@ -423,54 +296,9 @@ def _event_namespace(key: Key) -> str:
     return key.namespace or "default"
 
 
-def use_proxy_of_environment(configuration: Configuration, proxies: Mapping[str, str]) -> None:
-    """Let a Configuration go by HTTPS_PROXY, HTTP_PROXY and NO_PROXY, which its versions read all, in part or not.
-
-    proxies is what urllib.request.getproxies() returns. A proxy that a kubeconfig names is used whatever NO_PROXY says,
-    as kubectl does.
-    """
-    if configuration.proxy and configuration.proxy not in proxies.values():
-        configuration.no_proxy = None
-        return
-    configuration.proxy = proxies.get(urlsplit(configuration.host).scheme) or proxies.get("all")
-    configuration.no_proxy = proxies.get("no")
-
-
-def _tls(configuration: Configuration) -> ssl.SSLContext:
-    """Read certificates and keys: those that stand in a kubeconfig are otherwise in files as long as this runs."""
-    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if configuration.verify_ssl else ssl.CERT_NONE)
-    if configuration.ssl_ca_cert:
-        context.load_verify_locations(cafile=configuration.ssl_ca_cert)
-    else:
-        context.load_default_certs()
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    return context
-
-
 def _selected(source: Source) -> dict[str, object]:
     selectors = {"fieldSelector": source.selector, "labelSelector": source.labels}
     return {name: selector for name, selector in selectors.items() if selector}
-
-
-def _refused(call: str, status: int, body: bytes) -> KubernetesError:
-    """Word an answer that is no success; one that is no Status (a proxy's HTML, say) is not quoted."""
-    try:
-        answer = json.loads(body)
-        reason, text = str(answer.get("reason") or ""), str(answer["message"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        reason, text = "", f"the API server answered with HTTP status {status}"
-    return KubernetesError(call, status, reason or f"HTTP{status}", _clip(text.strip().partition("\n")[0], 500))
-
-
-def _no_cluster(text: str, kubeconfig: str | None) -> KubernetesError:
-    read = os.environ.get("KUBECONFIG") or "~/.kube/config"
-    remedy = (
-        f"check {kubeconfig}"
-        if kubeconfig
-        else f"name a kubeconfig with --kubeconfig (without it, {read} is read), or run inside a cluster"
-    )
-    return KubernetesError("find the cluster", 0, "NoCluster", f"{text.rstrip('.')}; {remedy}")
 
 
 def _clip(text: str, limit: int) -> str:

@@ -12,13 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import urllib3
 
-from kube_ecr_runner.cluster.client import Cluster, KubernetesError
+from kube_ecr_runner.cluster.client import Cluster
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Observed
 
 # What brings nothing and is over sooner was no watch.
@@ -50,22 +51,6 @@ class Changed:
     source: Source
     object: Observed
     is_gone: bool
-
-
-class Pulse(Protocol):
-    """Who is told that watches live: monitor.Monitor."""
-
-    def watch_started(self, name: str) -> None:
-        """See monitor.Monitor."""
-
-    def watch_heard(self, name: str) -> None:
-        """See monitor.Monitor."""
-
-    def watch_failed(self, name: str, trouble: str) -> None:
-        """See monitor.Monitor."""
-
-    def watch_ended(self, name: str) -> None:
-        """See monitor.Monitor."""
 
 
 class Troubles:
@@ -120,14 +105,14 @@ class Stream:
         source: Source,
         deliver: Callable[[Listed | Changed], None],
         troubles: Troubles,
-        pulse: Pulse,
+        observer: Observer,
     ) -> None:
         self._thread = threading.Thread(target=self._follow, name=f"watch {source.name}", daemon=True)
         self._cluster = cluster
         self._source = source
         self._deliver = deliver
         self._troubles = troubles
-        self._pulse = pulse
+        self._observer = observer
         self._stopping = threading.Event()
         self._response: urllib3.BaseHTTPResponse | None = None
         self._attempts = 0
@@ -156,12 +141,12 @@ class Stream:
                 return  # it has ended by itself
 
     def _follow(self) -> None:
-        self._pulse.watch_started(self._source.name)
+        self._observer.watch_started(self._source.name)
         try:
             self._list_and_watch()
         finally:
             self._troubles.forget(self._source)
-            self._pulse.watch_ended(self._source.name)
+            self._observer.watch_ended(self._source.name)
 
     def _list_and_watch(self) -> None:
         while not self._stopping.is_set():
@@ -187,10 +172,10 @@ class Stream:
         self._is_absent = is_absent
         if is_absent:
             self._troubles.clear(self._source)
-            self._pulse.watch_heard(self._source.name)
+            self._observer.watch_heard(self._source.name)
         else:
             self._troubles.report(self._source, error)
-            self._pulse.watch_failed(self._source.name, _cause(self._source, error))
+            self._observer.watch_failed(self._source.name, _cause(self._source, error))
         if is_absent or (error.status == 403 and self._source.optional and not self._has_delivered):
             self._hand_over(())
 
@@ -204,7 +189,7 @@ class Stream:
         objects: list[Observed] = []
         version = ""
         for page in self._cluster.list_pages(self._source):
-            self._pulse.watch_heard(self._source.name)
+            self._observer.watch_heard(self._source.name)
             objects += [self._source.parse(each) for each in page.get("items") or ()]
             version = page["metadata"].get("resourceVersion", "")
         self._hand_over(tuple(objects))
@@ -219,7 +204,7 @@ class Stream:
         call = f"watch {self._source.name}"
         response = self._response = self._cluster.open_watch(self._source, version)
         opened = time.monotonic()
-        self._pulse.watch_heard(self._source.name)
+        self._observer.watch_heard(self._source.name)
         # Only now: who may list may still be refused to watch.
         if not self._is_shaky:
             self._works()
@@ -230,7 +215,7 @@ class Stream:
             for line in _lines(response):
                 version = self._handle(call, line, version)
                 self._works()
-                self._pulse.watch_heard(self._source.name)
+                self._observer.watch_heard(self._source.name)
                 if self._stopping.is_set():
                     break
         except urllib3.exceptions.ReadTimeoutError:

@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from kube_ecr_runner.config import selectors
 from kube_ecr_runner.contract.durations import parse_duration
 from kube_ecr_runner.contract.kinds import GROUP, KINDS
+from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.model.playbook import CARRY_ON, RECONCILE, Play
 
 _NAMING = ("version", "group", "kind")
@@ -61,7 +63,7 @@ MIN_PERIOD = timedelta(seconds=10)
 MAX_PERIOD = timedelta(days=365)
 
 
-class WatchesError(ValueError):
+class WatchesError(StartupError):
     """watches.yaml cannot be used; the text says what to change, and where."""
 
 
@@ -86,7 +88,7 @@ def load(path: Path) -> list[Watch]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WatchesError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
-    return [_found(each, path) for each in parse(text, path.absolute())]
+    return [_found(watch, path) for watch in parse(text, path.absolute())]
 
 
 def _found(watch: Watch, path: Path) -> Watch:
@@ -97,9 +99,9 @@ def _found(watch: Watch, path: Path) -> Watch:
     role = Path(play.role)
     if not role.is_absolute():
         return watch
-    for each in (role, role.parent / "roles" / role.name):
-        if (each / "tasks").is_dir():
-            return replace(watch, play=replace(play, role=str(each)))
+    for folder in (role, role.parent / "roles" / role.name):
+        if (folder / "tasks").is_dir():
+            return replace(watch, play=replace(play, role=str(folder)))
     what = "has no folder tasks" if role.is_dir() else "is not there"
     raise WatchesError(f"{path}: the role {role} of {watch.kind} {what}")
 
@@ -118,7 +120,7 @@ def parse(text: str, path: Path) -> list[Watch]:
     for number, entry in enumerate(entries, start=1):
         where = f"{path.name}: entry {number}"
         watch = _entry(entry, where, path.parent)
-        if any(each.kind == watch.kind for each in watches):
+        if any(other.kind == watch.kind for other in watches):
             raise WatchesError(f"{where}: kind {watch.kind} was watched before; remove one of the two")
         watches.append(watch)
     return watches
@@ -132,7 +134,7 @@ def _entry(entry: object, where: str, folder: Path) -> Watch:
             raise WatchesError(f"{where}: key '{key}' is not supported: {_NOT_NEEDED[key]}; remove it")
         if key not in _KEYS:
             raise WatchesError(f"{where}: key '{key}' is not supported; supported are {', '.join(_KEYS)}")
-    for key in (*_NAMING, *(each for each in ("playbook", "role") if each in entry)):
+    for key in (*_NAMING, *(key for key in ("playbook", "role") if key in entry)):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise WatchesError(f"{where}: key '{key}' is missing or no text")
     _must_be(where, "group", entry["group"], (GROUP,))
@@ -152,8 +154,8 @@ def _must_be(where: str, key: str, value: str, supported: tuple[str, ...]) -> No
         raise WatchesError(f"{where}: {key} '{value}' is not supported; supported: {', '.join(supported)}")
 
 
-def _play(entry: Mapping, where: str, folder: Path) -> Play:
-    playbook, role = entry.get("playbook"), entry.get("role")
+def _play(entry: Mapping[str, Any], where: str, folder: Path) -> Play:
+    playbook, role = entry.get("playbook") or "", entry.get("role") or ""
     if bool(playbook) == bool(role):
         hint = ", not both" if playbook else f", such as playbook: {RECONCILE}"
         raise WatchesError(f"{where}: needs one of the keys 'playbook' and 'role'{hint}")
@@ -179,13 +181,13 @@ def _variables(variables: object, where: str) -> str:
     """Return variables in JSON, the same for the same ones, empty for none."""
     if not isinstance(variables, dict | None):
         raise WatchesError(f"{where}: vars must be a mapping of variables to values")
-    for name in variables or {}:
+    for name, value in (variables or {}).items():
         if not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
             raise WatchesError(f"{where}: vars: {name!r} is no name of a variable (letters, digits and '_')")
         if name in _OWN_VARIABLES:
             raise WatchesError(f"{where}: vars: '{name}' is what the playbook itself sets; take another name")
         try:
-            json.dumps(variables[name], allow_nan=False)
+            json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
             raise WatchesError(
                 f"{where}: vars: '{name}' holds something that is no text, number, list or such; put it in quotes"

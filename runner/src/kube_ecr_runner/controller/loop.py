@@ -24,13 +24,13 @@ from kube_ecr_runner.controller.handlers.namespaces import NamespaceHandler
 from kube_ecr_runner.controller.handlers.objects import ObjectHandler
 from kube_ecr_runner.controller.handlers.resources import ResourceHandler
 from kube_ecr_runner.controller.handlers.results import ResultHandler
-from kube_ecr_runner.controller.observer import Observer
 from kube_ecr_runner.controller.recheck import Rechecks
 from kube_ecr_runner.controller.run_supervisor import RunEnded, Runner, RunSupervisor
 from kube_ecr_runner.controller.status_writer import StatusApi, StatusWriter
 from kube_ecr_runner.controller.store import Store
 from kube_ecr_runner.controller.suspended import SuspendedResources
 from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Namespace, Referenced, Resource
 from kube_ecr_runner.model.result import Result
 

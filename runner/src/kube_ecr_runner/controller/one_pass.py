@@ -15,7 +15,8 @@ from functools import partial
 from itertools import batched
 from random import Random
 
-from kube_ecr_runner.cluster.client import Cluster, KubernetesError
+from kube_ecr_runner.cluster.client import Cluster
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.config.watches import Watch
 from kube_ecr_runner.controller.settlement import History, Settlement, settle

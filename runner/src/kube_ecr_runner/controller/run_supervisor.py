@@ -14,8 +14,8 @@ from random import Random
 from typing import Protocol
 
 from kube_ecr_runner.controller.batching import Batch
-from kube_ecr_runner.controller.observer import Observer
 from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Result
@@ -104,7 +104,7 @@ class RunSupervisor:
         With is_stopping there are none: the run was cancelled, and the next process does what it did not come to.
         """
         self.is_running = False
-        self._observer.run_ended(ended.summary, ended.resources)
+        self._observer.run_ended(ended.summary.status, ended.summary.seconds, ended.resources)
         self._log_end(ended, len(unanswered), is_stopping=is_stopping)
         if is_stopping:
             return []

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from kube_ecr_runner.controller.observer import Observer
 from kube_ecr_runner.controller.status_writer import StatusWriter
 from kube_ecr_runner.controller.store import Store
 from kube_ecr_runner.controller.work_queue import DueTimes
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.event import Event
+from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.reporting.suspension import changes_at, event_of, is_told, suspended_status
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from kube_ecr_runner.model.errors import StartupError
 
 KEY_ID, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 CONTAINER_TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 (a name)
@@ -30,9 +32,9 @@ _REPLACED = frozenset(
     }
 )
 _REPLACED_PREFIX = "AWS_CONTAINER_CREDENTIALS_"
-# The run has another working directory.
 _PATH_LISTS = ("KUBECONFIG", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_ROLES_PATH", "ANSIBLE_CONFIG")
-_PATHS = (
+# AWS' variables that name a file: https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html
+AWS_FILE_VARIABLES = (
     "AWS_CA_BUNDLE",
     "AWS_CONFIG_FILE",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
@@ -41,20 +43,21 @@ _PATHS = (
 )
 
 
-class EnvironmentVariableError(ValueError):
+class EnvironmentVariableError(StartupError):
     """The runner cannot work with its environment; the text names the variable and says what to do."""
 
 
-def check_environment(environment: Mapping[str, str], own_environment: Path) -> None:
+def check_environment(environment: Mapping[str, str], own_environment: Path, *, is_there: bool) -> None:
     """Raise EnvironmentVariableError if the runner's own AWS identity cannot be used as environment gives it.
 
-    own_environment is the file in which the system shows the environment of this process, see proc_pid_environ(5).
+    own_environment is the file in which the system shows the environment of this process, see proc_pid_environ(5), and
+    is_there whether it does.
     """
     for name, other in ((KEY_ID, SECRET_KEY), (SECRET_KEY, KEY_ID)):
         if environment.get(name) and not environment.get(other):
             raise EnvironmentVariableError(f"{name} is set, but {other} is not; set both, or none of them")
     secret = _decisive(environment)
-    if secret and not own_environment.exists():
+    if secret and not is_there:
         raise EnvironmentVariableError(
             f"{secret} is set, but runs could not use it: there is no {own_environment} to read it from; unset it and "
             "keep the keys in the file that AWS_SHARED_CREDENTIALS_FILE names"
@@ -76,22 +79,27 @@ def own_identity_config(environment: Mapping[str, str], python: str, pid: int) -
 
 
 def child_environment(
-    inherited: Mapping[str, str], scratch: Path, programs: Path, config: Path | None
+    inherited: Mapping[str, str],
+    scratch: Path,
+    programs: Path,
+    config: Path | None,
+    absolute: Callable[[str], str],
 ) -> dict[str, str]:
     """Return the environment of a run, but for the settings of Ansible.
 
     inherited is that of this process with ansible-runner's additions, scratch where the run may put temporary files,
     programs the folder of the ansible-playbook that belongs to this Python, config the file with
-    own_identity_config() if there is one.
+    own_identity_config() if there is one, absolute what makes a path count from the working directory of this process,
+    for a run has another one.
     """
     environment = {name: value for name, value in inherited.items() if not _is_withheld(name, config is not None)}
     for name in _PATH_LISTS:
         if environment.get(name):
             parts = environment[name].split(os.pathsep)
-            environment[name] = os.pathsep.join(_absolute(part) for part in parts if part)
-    for name in _PATHS:
+            environment[name] = os.pathsep.join(absolute(part) for part in parts if part)
+    for name in AWS_FILE_VARIABLES:
         if environment.get(name):
-            environment[name] = _absolute(environment[name])
+            environment[name] = absolute(environment[name])
     if config:
         environment |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), str(config))
     return environment | {
@@ -109,7 +117,3 @@ def _is_withheld(name: str, has_config: bool) -> bool:
     if has_config and (name in _REPLACED or name.startswith(_REPLACED_PREFIX)):
         return True
     return name in _WITHHELD or name.startswith(_WITHHELD_PREFIXES)
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())

@@ -197,7 +197,7 @@ class Run:
         )
         config = _write_config(private / "aws-config")
         tmpdir = scratch(private)
-        inherited = child_environment(runner.config.env, tmpdir, Path(sys.executable).parent, config)
+        inherited = child_environment(runner.config.env, tmpdir, Path(sys.executable).parent, config, absolute_path)
         runner.config.env = inherited | _ansible_settings(tmpdir)
         return runner
 
@@ -215,6 +215,11 @@ def run_batch(
     run = Run(play, settings, lambda _: None)
     run.start()
     return run.work(keys, deliver, cancelled)
+
+
+def absolute_path(path: str) -> str:
+    """Return where a path leads from the working directory of this process; ~ is the user's home."""
+    return str(Path(path).expanduser().absolute())
 
 
 def _names_file(private: Path) -> Path:

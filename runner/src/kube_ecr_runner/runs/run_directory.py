@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.runs.processes import end_all
 
 PREFIX = "kube-ecr-"
@@ -22,7 +23,7 @@ PREFIX = "kube-ecr-"
 MAX_TMPDIR = 107 - len(f"/{PREFIX}12345678/t/pymp-12345678/listener-12345678")
 
 
-class TemporaryDirectoryError(ValueError):
+class TemporaryDirectoryError(StartupError):
     """Runs could not work in the directory for temporary files; the text says what to set."""
 
 

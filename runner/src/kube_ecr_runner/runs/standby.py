@@ -10,32 +10,25 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from kube_ecr_runner.contract.api_server import TOKEN_FILE
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import RunSummary
+from kube_ecr_runner.runs.environment import AWS_FILE_VARIABLES
 from kube_ecr_runner.runs.processes import Reaper
 
 MAX_AGE_SECONDS = 1800.0
 # One that ends by itself will do so again, mostly.
 PAUSE_SECONDS = (5.0, 300.0)
 REAP_SECONDS = 10.0
-_FILES = (
-    "ANSIBLE_CONFIG",
-    "AWS_CA_BUNDLE",
-    "AWS_CONFIG_FILE",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-)
-_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 _log = logging.getLogger(__name__)
 
@@ -131,9 +124,10 @@ class StandBy:
         """End all runs at once: when this returns nothing more is written, and no other begins."""
         with self._lock:
             self._is_closed = True
-            runs = (self._working, self._waiting and self._waiting.run)
-        for run in filter(None, runs):
-            run.kill()
+            runs = [self._working, self._waiting.run if self._waiting else None]
+        for run in runs:
+            if run:
+                run.kill()
 
     def close(self) -> None:
         """End the run that waits, and return when nothing of it is left; no other begins."""
@@ -177,11 +171,11 @@ class StandBy:
         _log.warning("a stand-by run ended by itself", extra=fields(cause=run.why()))
 
 
-def files_in_use(environment: dict[str, str], kubeconfig: str | None) -> object:
+def files_in_use(environment: Mapping[str, str], kubeconfig: str | None) -> object:
     """Return something that is another when a file was written that a run reads and that a variable or option names."""
-    named = [environment[name] for name in _FILES if environment.get(name)]
+    named = [environment[name] for name in ("ANSIBLE_CONFIG", *AWS_FILE_VARIABLES) if environment.get(name)]
     home = Path(environment.get("HOME") or "/")
-    paths = [*map(Path, named), home / ".aws" / "config", home / ".aws" / "credentials", _SERVICE_ACCOUNT / "token"]
+    paths = [*map(Path, named), home / ".aws" / "config", home / ".aws" / "credentials", Path(TOKEN_FILE)]
     configs = (kubeconfig or environment.get("KUBECONFIG") or str(home / ".kube" / "config")).split(os.pathsep)
     return tuple(_state(each) for each in (*paths, *map(Path, filter(None, configs))))
 

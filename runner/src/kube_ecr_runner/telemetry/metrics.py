@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any, override
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,19 +22,18 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
     disable_created_metrics,
-    generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.model.aws_calls import OTHER, Call
 from kube_ecr_runner.model.conditions import condition_of
+from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 
-# What every Prometheus understands: https://prometheus.io/docs/instrumenting/exposition_formats/
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SUCCEEDED = "Succeeded"
 MAX_WORDS = 100
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}", re.ASCII)
@@ -42,7 +42,7 @@ _RUN_BUCKETS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
-class Metrics:
+class Metrics(Observer):
     """The metrics of one process, in a registry of their own; its methods may be called from any thread."""
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -55,20 +55,26 @@ class Metrics:
         self._oldest_due: datetime | None = None
         self._make_resource_metrics()
         self._make_work_metrics()
-        self._leader = self._gauge("leader", "1 if this replica serves the resources, 0 if it waits to")
+        self._leader = self._gauge("leader", "1 if this replica is the leader, else 0.")
         self._leader.set(1)
-        info = self._gauge("build_info", "Versions; the value is 1.", ("version", "ansible_core", "python"))
-        info.labels(version("kube-ecr-runner"), version("ansible-core"), platform.python_version()).set(1)
+        info = self._gauge(
+            "build_info",
+            "Versions of the runner, ansible-core and Python; the value is always 1.",
+            ("version", "ansible_core", "python"),
+        )
+        info.labels(version(PROGRAM), version("ansible-core"), platform.python_version()).set(1)
         ProcessCollector(registry=self.registry)
 
     def _make_resource_metrics(self) -> None:
         self._expiry = self._gauge(
             "secret_expiry_timestamp_seconds",
-            "When the first token in the Secrets of a resource dies; absent while none holds a valid one.",
+            "Earliest expiry of the tokens of a resource; absent if no Secret holds a valid token.",
             _RESOURCE,
         )
         self._next_refresh = self._gauge(
-            "resource_next_refresh_timestamp_seconds", "When a resource is looked at next.", _RESOURCE
+            "resource_next_refresh_timestamp_seconds",
+            "When a resource is reconciled next, unless it changes before.",
+            _RESOURCE,
         )
         self._ready = self._gauge("resource_ready", "1 if the condition Ready is True, else 0.", _RESOURCE)
         self._failing = self._gauge(
@@ -77,16 +83,23 @@ class Metrics:
 
     def _make_work_metrics(self) -> None:
         self._results = self._counter(
-            "results", "Results of resources, by the reason of the failure, or Succeeded.", "reason"
+            "results", "Reconciliation results of resources, by reason of the failure, or Succeeded.", "reason"
         )
-        self._calls = self._counter("aws_calls", "Attempts of calls to AWS; code OK is success.", "operation", "code")
-        self._runs = self._counter("runs", "Runs of the playbook, by how they ended.", "status")
-        self._run_duration = self._histogram("run_duration_seconds", "How long runs took.", _RUN_BUCKETS)
-        self._batch = self._histogram("batch_resources", "How many resources runs were for.", _BATCH_BUCKETS)
-        self._depth = self._gauge("queue_depth", "Resources that are due and wait for a run.")
-        self._gauge("queue_oldest_wait_seconds", "For how long the first of them has waited.").set_function(
-            self._oldest_wait
+        self._calls = self._counter(
+            "aws_calls",
+            "Attempts of calls to the AWS API, by operation and error code; OK is a success.",
+            "operation",
+            "code",
         )
+        self._runs = self._counter("runs", "Playbook runs, by final status.", "status")
+        self._run_duration = self._histogram(
+            "run_duration_seconds", "Duration of playbook runs in seconds.", _RUN_BUCKETS
+        )
+        self._batch = self._histogram("batch_resources", "Number of resources in a playbook run.", _BATCH_BUCKETS)
+        self._depth = self._gauge("queue_depth", "Number of resources that are due and wait for a run.")
+        self._gauge(
+            "queue_oldest_wait_seconds", "How many seconds the oldest resource in the queue has waited."
+        ).set_function(self._oldest_wait)
 
     def _gauge(self, name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
         return Gauge(f"kube_ecr_{name}", text, labels, registry=self.registry)
@@ -97,16 +110,12 @@ class Metrics:
     def _histogram(self, name: str, text: str, buckets: Iterable[float]) -> Histogram:
         return Histogram(f"kube_ecr_{name}", text, buckets=tuple(buckets), registry=self.registry)
 
-    def text(self) -> bytes:
-        """Return all of them as CONTENT_TYPE says."""
-        return generate_latest(self.registry)
-
     def show_watches(self, ages: Callable[[], Mapping[str, float]]) -> None:
         """Show the watches too; ages tells for each how many seconds ago the API server was last heard from."""
         self.registry.register(_Watches(ages))
 
-    def resource_known(self, key: Key, status: Mapping) -> None:
-        """The status of a resource became known, or another one."""
+    @override
+    def resource_known(self, key: Key, status: Mapping[str, Any]) -> None:
         labels = (key.kind, key.namespace, key.name)
         for gauge, field in ((self._expiry, "expiresAt"), (self._next_refresh, "nextRefreshTime")):
             moment = parse_time(status.get(field))
@@ -117,34 +126,35 @@ class Metrics:
         for gauge, kind in ((self._ready, "Ready"), (self._failing, "RefreshFailing")):
             gauge.labels(*labels).set(condition_of(status, kind).get("status") == "True")
 
+    @override
     def resource_gone(self, key: Key) -> None:
-        """A resource is not there any more."""
         for gauge in (self._expiry, self._next_refresh, self._ready, self._failing):
             _remove(gauge, (key.kind, key.namespace, key.name))
 
+    @override
     def result_arrived(self, result: Result) -> None:
-        """A run brought the result of a resource."""
         self._results.labels(*self._known("results", _word(result.cause or SUCCEEDED))).inc()
 
+    @override
     def aws_called(self, calls: Iterable[Call]) -> None:
-        """A run asked AWS."""
-        for each in calls:
-            self._calls.labels(*self._known("calls", each.operation, each.code)).inc(each.count)
+        for call in calls:
+            self._calls.labels(*self._known("calls", call.operation, call.code)).inc(call.count)
 
+    @override
     def run_ended(self, status: str, seconds: float, resources: int) -> None:
-        """A run for so many resources ended after so many seconds; status is ansible-runner's."""
         self._runs.labels(_word(status)).inc()
         self._run_duration.observe(seconds)
         self._batch.observe(resources)
 
+    @override
     def queue_changed(self, depth: int, oldest_due: datetime | None) -> None:
-        """So many resources wait for a run; the first of all is due at that time, or will be."""
         self._depth.set(depth)
         self._oldest_due = oldest_due
 
-    def leader(self, is_leader: bool) -> None:
-        """This process serves the resources, or waits to; then it has nothing to say of them."""
+    @override
+    def leads(self, is_leader: bool) -> None:
         self._leader.set(is_leader)
+        # One that waits knows nothing of resources.
         if not is_leader:
             for gauge in (self._expiry, self._next_refresh, self._ready, self._failing):
                 gauge.clear()
@@ -173,7 +183,7 @@ class _Watches(Collector):
         """Yield the metric; of several watches the oldest counts."""
         family = GaugeMetricFamily(
             "kube_ecr_watch_age_seconds",
-            "Seconds since the API server was last heard from on a watch; of several, the oldest.",
+            "Seconds since a watch last received anything from the API server; the oldest of several watches.",
             labels=("watch",),
         )
         oldest: dict[str, float] = {}

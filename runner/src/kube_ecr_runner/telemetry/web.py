@@ -1,67 +1,57 @@
-"""The port for probes and Prometheus: /healthz, /readyz and /metrics over plain HTTP.
+"""The port for probes and Prometheus: a server of prometheus_client with limits.
 
-What always holds: an answer needs no lock that is held for long and no other machine, so it comes while the work loop
-hangs; a client that is slow or many of them cost a few threads and nothing else.
+What always holds: a client that is slow or many of them cost a few threads and nothing else.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-import re
 import socket
 import sys
 import threading
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
+from socketserver import TCPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TextIO
+from wsgiref.simple_server import WSGIRequestHandler
+from wsgiref.types import WSGIApplication
 
+from prometheus_client.exposition import ThreadingWSGIServer
+
+from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.telemetry.metrics import CONTENT_TYPE
+from kube_ecr_runner.model.address import Address
+from kube_ecr_runner.model.errors import StartupError
+from kube_ecr_runner.telemetry.application import Application
 from kube_ecr_runner.telemetry.monitor import Monitor
 
 CLIENT_SECONDS = 5.0
 MAX_CLIENTS = 32
 # How often it is looked whether to end.
 POLL_SECONDS = 0.1
-_PLAIN = "text/plain; charset=utf-8"
-_ADDRESS = re.compile(r"(?P<host>|\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:\s]+):(?P<port>[0-9]{1,5})", re.ASCII)
+_ANY_IPV6 = "::"
 
 _log = logging.getLogger(__name__)
 
 
-class ListenError(ValueError):
+class ListenError(StartupError):
     """The port cannot be opened; the text says what to set."""
-
-
-def parse_address(text: str) -> tuple[str, int] | None:
-    """Return host and port of :8080, 127.0.0.1:8080 or [::1]:8080, None of an empty text; an empty host is every one.
-
-    Raises ListenError.
-    """
-    if not text:
-        return None
-    found = _ADDRESS.fullmatch(text)
-    if not found or int(found["port"]) > 65535:
-        raise ListenError(f"{text!r} is no address to listen on; give :8080, 127.0.0.1:8080 or [::1]:8080")
-    return found["host"].strip("[]"), int(found["port"])
 
 
 class Listener:
     """Answers from when it is made until it is left as a context manager."""
 
-    def __init__(self, address: tuple[str, int], monitor: Monitor) -> None:
-        """Port 0 is any that is free. Raises ListenError."""
-        host, port = address
+    def __init__(self, address: Address, monitor: Monitor) -> None:
+        """Open the port. Raises ListenError."""
         try:
-            self._server = _server(host, port, _Answers(monitor))
+            self._server = _server(address, Application(monitor))
         except OSError as error:
             raise ListenError(
-                f"cannot listen on {_worded(host, port)}: {error.strerror or error}; set --listen-address (or "
-                "KUBE_ECR_LISTEN_ADDRESS) to one that is free, or to an empty text to do without probes and metrics"
+                f"cannot listen on {address}: {error.strerror or error}; set --listen-address (or "
+                "KUBE_ECR_LISTEN_ADDRESS) to an address that is free, or to none to do without probes and metrics"
             ) from None
-        self.address = _worded(host, self._server.server_port)
+        self.address = Address(address.host, self._server.server_port)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(POLL_SECONDS,), name="listener", daemon=True
         )
@@ -78,74 +68,49 @@ class Listener:
         self._thread.join()
 
 
-class _Answers:
-    """What is answered on each path."""
+class _Handler(WSGIRequestHandler):
+    timeout = CLIENT_SECONDS
+    server_version = PROGRAM
+    sys_version = ""
 
-    def __init__(self, monitor: Monitor) -> None:
-        self._monitor = monitor
-        self._lock = threading.Lock()
-        self._is_ill = False
+    def get_stderr(self) -> TextIO:
+        """Return where wsgiref prints a traceback, of a client that reads too slowly, say: nowhere."""
+        return StringIO()
 
-    def to(self, path: str) -> tuple[HTTPStatus, str, bytes]:
-        """Return status, type and content of the answer to a path."""
-        match path.partition("?")[0]:
-            case "/healthz":
-                ailments = self._monitor.health.ailments()
-                self._tell(ailments)
-                return _judged(ailments)
-            case "/readyz":
-                return _judged(self._monitor.health.obstacles())
-            case "/metrics":
-                return HTTPStatus.OK, CONTENT_TYPE, self._monitor.metrics.text()
-        return HTTPStatus.NOT_FOUND, _PLAIN, b"there are /healthz, /readyz and /metrics\n"
-
-    def _tell(self, ailments: list[str]) -> None:
-        """Whoever restarts a container does not say what it was told."""
-        with self._lock:
-            is_news, self._is_ill = bool(ailments) != self._is_ill, bool(ailments)
-        if is_news and ailments:
-            _log.error("unhealthy", extra=fields(cause="; ".join(ailments)))
-        elif is_news:
-            _log.info("healthy again")
+    def log_message(self, *_: object) -> None:
+        """Write no access log: probes come every few seconds."""
 
 
-def _judged(wrong: list[str]) -> tuple[HTTPStatus, str, bytes]:
-    if wrong:
-        return HTTPStatus.SERVICE_UNAVAILABLE, _PLAIN, "".join(f"{each}\n" for each in wrong).encode()
-    return HTTPStatus.OK, _PLAIN, b"ok\n"
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(ThreadingWSGIServer):
     # Whoever is too slow must not hold up the end of the process.
     block_on_close = False
     # With socketserver's 5, a burst of clients makes the next one wait for a second.
     request_queue_size = 2 * MAX_CLIENTS
-    answers: _Answers
 
-    def __init__(self, address: tuple[str, int], family: socket.AddressFamily, answers: _Answers) -> None:
+    def __init__(self, host: str, port: int, family: socket.AddressFamily, application: WSGIApplication) -> None:
+        """Open the port. Raises OSError."""
         self.address_family = family
-        self.answers = answers
         self._free = threading.BoundedSemaphore(MAX_CLIENTS)
-        super().__init__(address, _Handler)
+        super().__init__((host, port), _Handler)
+        self.set_app(application)
 
     def server_bind(self) -> None:
         """Listen for IPv4 and IPv6 where that is possible; ask no DNS, as HTTPServer does."""
-        if self.address_family == socket.AF_INET6 and not self.server_address[0].strip(":"):
+        if self.server_address[0] == _ANY_IPV6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = self.server_address[:2]
+        TCPServer.server_bind(self)
+        host, self.server_port = self.socket.getsockname()[:2]
+        self.server_name = str(host)
+        self.setup_environ()
 
-    def process_request(self, request, client_address) -> None:
+    def process_request(self, request: Any, client_address: Any) -> None:
         """Start a thread for a client, or turn it away when there are too many."""
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
-    def process_request_thread(self, request, client_address) -> None:
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve a client."""
         try:
             super().process_request_thread(request, client_address)
@@ -159,38 +124,15 @@ class _Server(ThreadingHTTPServer):
             _log.error("no answer to a probe; please report it", extra=fields(cause=type(error).__name__))
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    timeout = CLIENT_SECONDS
-    server_version = "kube-ecr-runner"
-    sys_version = ""
-
-    def do_GET(self) -> None:
-        """Answer."""
-        status, kind, content = self.server.answers.to(self.path)
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Write no access log: probes come every few seconds."""
-
-
-def _server(host: str, port: int, answers: _Answers) -> _Server:
-    """Raises OSError."""
-    if not host and socket.has_dualstack_ipv6():
+def _server(address: Address, application: WSGIApplication) -> _Server:
+    """Return a server that listens on an address; an empty host is all addresses of both families. Raises OSError."""
+    if not address.host and socket.has_dualstack_ipv6():
         try:
-            return _Server(("::", port), socket.AF_INET6, answers)
+            return _Server(_ANY_IPV6, address.port, socket.AF_INET6, application)
         except OSError as error:
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):  # the kernel knows IPv6, the machine not
                 raise
-    if not host:
-        return _Server(("", port), socket.AF_INET, answers)
-    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    return _Server((str(address[0]), port), socket.AddressFamily(family), answers)
-
-
-def _worded(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if not address.host:
+        return _Server("", address.port, socket.AF_INET, application)
+    family, *_, found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+    return _Server(str(found[0]), address.port, family, application)

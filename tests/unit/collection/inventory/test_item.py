@@ -219,7 +219,7 @@ def test_targets_of_the_cluster_kind(
 
 def test_one_that_is_being_deleted_is_to_be_undone() -> None:
     resource = cluster_resource()
-    resource["metadata"] |= {"deletionTimestamp": "2026-01-31T12:00:00Z", "finalizers": ["other", f"{GROUP}/undo"]}
+    resource["metadata"] |= {"deletionTimestamp": "2026-01-31T12:00:00Z", "finalizers": ["other", f"{GROUP}/cleanup"]}
     told = item(resource)
     assert (told.state, told.has_finalizer) == ("absent", True)
 

@@ -15,11 +15,14 @@ import pytest
 from kubernetes.client import Configuration
 
 from kube_ecr_runner.cluster import reflector as streaming
-from kube_ecr_runner.cluster.client import Access, Cluster, KubernetesError
-from kube_ecr_runner.cluster.reflector import Changed, Listed, Pulse, Stream, Troubles
+from kube_ecr_runner.cluster.client import Cluster
+from kube_ecr_runner.cluster.connection import Access
+from kube_ecr_runner.cluster.errors import KubernetesError
+from kube_ecr_runner.cluster.reflector import Changed, Listed, Stream, Troubles
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, objects_named, resources_of
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
 from kube_ecr_runner.model.event import Event
+from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key, Reference, Referenced, Resource
 from kube_ecr_runner.telemetry.health import Health
 
@@ -137,9 +140,9 @@ def follow(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     monkeypatch.setattr(streaming, "FORBIDDEN_SECONDS", 0.01)
     streams: list[Stream] = []
 
-    def start(troubles: Troubles, source: Source = KEYS, pulse: Pulse | None = None) -> Queue:
+    def start(troubles: Troubles, source: Source = KEYS, observer: Observer | None = None) -> Queue:
         inbox: Queue = Queue()
-        streams.append(Stream(api.cluster, source, inbox.put, troubles, pulse or Health(0)))
+        streams.append(Stream(api.cluster, source, inbox.put, troubles, observer or Observer()))
         streams[-1].start()
         return inbox
 
@@ -299,12 +302,12 @@ def test_watch_tells_that_it_lives_and_what_it_lacks(api: ApiServer, follow: Cal
     inbox = follow(Troubles(), KEYS, health)
     for _ in range(2):
         api.asked.get(timeout=SECONDS)
-    (told,) = health.obstacles()
-    assert told.startswith("the first list of secrets/keys is waited for: may not list secrets; a change of Secret")
+    (told,) = health.unready_causes()
+    assert told.startswith("waiting for the initial list of secrets/keys: may not list secrets; a change of Secret")
     api.forbidden.clear()
     while not isinstance(inbox.get(timeout=SECONDS), Changed):
         pass
-    assert health.vitals().watches[KEYS.name].trouble == ""
+    assert health.state().watches[KEYS.name].trouble == ""
 
 
 def test_the_rest_works_without_the_deprecated_kind_and_namespaces_alone() -> None:
@@ -353,7 +356,7 @@ def test_trouble_of_a_source_that_nobody_reads_any_more_is_forgotten(caplog: pyt
 def test_what_comes_from_a_person_is_asked_for_less_and_less_often(
     source: Source, status: int, longest: float, api: ApiServer
 ) -> None:
-    stream = Stream(api.cluster, source, lambda _: None, Troubles(), Health(0))
+    stream = Stream(api.cluster, source, lambda _: None, Troubles(), Observer())
     delays = []
     for attempts in (0, 3, 100):
         stream._attempts = attempts

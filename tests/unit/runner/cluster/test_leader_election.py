@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from kube_ecr_runner.cluster.client import LEASE_SECONDS, KubernetesError
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.leader_election import Candidate, Leadership, Record, Terms
+from kube_ecr_runner.cluster.lease import LEASE_SECONDS
 
 TERMS = Terms(duration=11, deadline=7, period=2, look=1)
 OTHERS = Record("other", 11, "t", "t", 3, "v1")

@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from queue import Empty, SimpleQueue
 from random import Random
 
 import pytest
 
-from kube_ecr_runner.cluster.client import KubernetesError
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.config.watches import Watch as Entry
@@ -23,6 +24,7 @@ from kube_ecr_runner.contract.kinds import CLUSTER_KIND, NAMESPACED_KIND
 from kube_ecr_runner.controller.loop import MAX_SLEEP_SECONDS, Controller, Message, Stop
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.event import Event
+from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Result
@@ -73,32 +75,39 @@ class Inbox:
         raise Empty
 
 
-class Observer(Monitor):
+class LabObserver(Observer):
     """Knows when the loop comes to the end of a turn, and has the lab take its next step there."""
 
     def __init__(self, lab: Lab) -> None:
-        super().__init__(Health(300.0), Metrics(lambda: lab.now))
         self._lab = lab
         self.queue: list[tuple[int, datetime | None]] = []
         self.moves = 0
 
     def loop_moved(self) -> None:
-        super().loop_moved()
         self.moves += 1
 
     def run_started(self, run: str) -> None:
         self._lab.is_running = True
-        super().run_started(run)
 
-    def run_ended(self, summary: RunSummary, resources: int) -> None:
+    def run_ended(self, status: str, seconds: float, resources: int) -> None:
         self._lab.is_running = False
-        super().run_ended(summary, resources)
 
     def queue_changed(self, depth: int, oldest_due: datetime | None) -> None:
-        super().queue_changed(depth, oldest_due)
         self.queue.append((depth, oldest_due))
         if not depth:
             self._lab.turn_ended()
+
+
+class Both(Observer):
+    """Tells the lab and the monitor, as the command has only the monitor told."""
+
+    def __init__(self, *observers: Observer) -> None:
+        for name in (name for name in vars(Observer) if not name.startswith("_")):
+            setattr(self, name, partial(self._tell, observers, name))
+
+    def _tell(self, observers: tuple[Observer, ...], name: str, *values: object) -> None:
+        for observer in observers:
+            getattr(observer, name)(*values)
 
 
 @dataclass
@@ -122,7 +131,8 @@ class Lab:
 
     def __post_init__(self) -> None:
         self.inbox = Inbox(self)
-        self.observer = Observer(self)
+        self.observer = LabObserver(self)
+        self.monitor = Monitor(Health(300.0), Metrics(lambda: self.now))
         self._steps: list[Step] = []
         self._resume_at = self.now
         self.controller = Controller(
@@ -132,7 +142,7 @@ class Lab:
             self,
             self.inbox,  # type: ignore[arg-type]
             self._watch,
-            self.observer,
+            Both(self.monitor, self.observer),
             window=self.window,
             batch_size=self.batch_size,
             random=Random(1),
@@ -273,7 +283,7 @@ def test_nothing_is_served_before_all_is_listed(missing: Source) -> None:
             lab.put(Listed(source, lists.get(source, ())))
     lab.run_loop(lambda: timedelta(minutes=1))
     assert (lab.runs, lab.watches) == ([], [])
-    assert lab.observer.health.obstacles() == [f"the first list of {missing.name} is waited for"]
+    assert lab.monitor.health.unready_causes() == [f"waiting for the initial list of {missing.name}"]
 
 
 def test_loop_says_when_it_begins_to_serve(caplog: pytest.LogCaptureFixture) -> None:
@@ -282,7 +292,7 @@ def test_loop_says_when_it_begins_to_serve(caplog: pytest.LogCaptureFixture) -> 
         lab.serve(make_resource(), make_resource(key=OTHER, status=ready()))
     assert caplog.records[0].message == "watching"
     assert caplog.records[0].fields == {"resources": 2, "due": 1, "namespaces": 2}  # type: ignore[attr-defined]
-    assert lab.observer.health.obstacles() == []
+    assert lab.monitor.health.unready_causes() == []
 
 
 def test_each_kind_of_message_reaches_its_handler() -> None:
@@ -310,7 +320,7 @@ def test_resource_without_result_is_told_why() -> None:
     lab.serve(make_resource())
     assert condition_of(lab.api.statuses[0], "RefreshFailing")["reason"] == "RunFailed"
     assert lab.api.events == [Event("Warning", "RunFailed", "no reason")]
-    assert lab.observer.metrics.registry.get_sample_value("kube_ecr_results_total", {"reason": "RunFailed"}) == 1
+    assert lab.monitor.metrics.registry.get_sample_value("kube_ecr_results_total", {"reason": "RunFailed"}) == 1
 
 
 def test_lines_of_a_run_name_it_and_one_without_news_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -525,7 +535,7 @@ def test_stop_cancels_the_run_and_tells_what_it_did() -> None:
     assert len(lab.api.statuses) == 1
     assert lab.api.statuses[0]["expiresAt"] == f"{EXPIRY:%Y-%m-%dT%H:%M:%SZ}"
     assert lab.api.reasons == ["SecretCreationSuccess"], "the run was cancelled, so nothing has failed"
-    assert lab.observer.metrics.registry.get_sample_value("kube_ecr_runs_total", {"status": "canceled"}) == 1
+    assert lab.monitor.metrics.registry.get_sample_value("kube_ecr_runs_total", {"status": "canceled"}) == 1
 
 
 def test_nothing_is_written_after_halt() -> None:

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from kube_ecr_runner.cluster.client import KubernetesError
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import Source, resources_of
 from kube_ecr_runner.config.watches import Watch
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
@@ -136,7 +136,7 @@ def test_each_play_has_runs_of_its_own_of_no_more_than_a_batch() -> None:
 
 
 def test_what_is_being_deleted_is_part_of_it_only_if_there_is_something_to_undo() -> None:
-    deleting = {A: ["aws.zakariaamine.com/undo"], B: ["others"]}
+    deleting = {A: ["aws.zakariaamine.com/cleanup"], B: ["others"]}
     lab = Lab(keys=[A, B, C], deleting=deleting, answer=lambda key: replace(served(key), is_undo=key == A))
     assert lab.serve()
     assert lab.runs[0][1] == [A, C]

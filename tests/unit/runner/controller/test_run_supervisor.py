@@ -179,11 +179,11 @@ def test_run_that_was_stopped_at_its_deadline_is_told_from_others(status: str, h
 def test_runs_and_results_are_measured() -> None:
     lab = Runner()
     lab.supervisor.start(Batch(PLAY, [A, B]))
-    assert lab.monitor.health.vitals().run == lab.supervisor.name
+    assert lab.monitor.health.state().run == lab.supervisor.name
     _, ended = lab.messages()
     assert isinstance(ended, RunEnded)
     lab.supervisor.count(REFUSED)
     lab.supervisor.end(ended, [], is_stopping=False)
-    assert lab.monitor.health.vitals().run == ""
+    assert lab.monitor.health.state().run == ""
     assert lab.sample("results_total", reason="AccessDenied") == 1
     assert (lab.sample("batch_resources_sum"), lab.sample("runs_total", status="successful")) == (2, 1)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from kube_ecr_runner.cluster.client import KubernetesError
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.controller.suspended import Notice, notice_of
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Resource

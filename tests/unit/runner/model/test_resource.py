@@ -54,11 +54,11 @@ def test_namespaced_resource_targets_its_own_namespace_only() -> None:
     ("metadata", "deleting", "undo"),
     [
         ({}, False, False),
-        ({"finalizers": ["aws.zakariaamine.com/undo"]}, False, False),
+        ({"finalizers": ["aws.zakariaamine.com/cleanup"]}, False, False),
         ({"deletionTimestamp": REFRESHED}, True, False),
         ({"deletionTimestamp": REFRESHED, "finalizers": ["foregroundDeletion"]}, True, False),
-        ({"deletionTimestamp": REFRESHED, "finalizers": ["x", "aws.zakariaamine.com/undo"]}, True, True),
-        ({"deletionTimestamp": REFRESHED, "finalizers": "aws.zakariaamine.com/undo"}, True, False),
+        ({"deletionTimestamp": REFRESHED, "finalizers": ["x", "aws.zakariaamine.com/cleanup"]}, True, True),
+        ({"deletionTimestamp": REFRESHED, "finalizers": "aws.zakariaamine.com/cleanup"}, True, False),
     ],
 )
 def test_resource_that_is_being_deleted_is_told_apart(metadata: dict, deleting: bool, undo: bool) -> None:
@@ -72,7 +72,7 @@ def test_resource_that_is_being_deleted_is_told_apart(metadata: dict, deleting: 
         (True, {}, True),
         (False, {}, False),
         ("true", {}, False),
-        (True, {"deletionTimestamp": REFRESHED, "finalizers": ["aws.zakariaamine.com/undo"]}, False),
+        (True, {"deletionTimestamp": REFRESHED, "finalizers": ["aws.zakariaamine.com/cleanup"]}, False),
     ],
 )
 def test_suspended_is_what_says_so_unless_it_is_being_deleted(suspend: object, metadata: dict, suspended: bool) -> None:

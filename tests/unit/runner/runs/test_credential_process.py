@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from kube_ecr_runner.runs.environment import child_environment, own_identity_config
+from kube_ecr_runner.runs.run import absolute_path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the runner runs on Linux")
 
@@ -175,7 +176,7 @@ def test_boto3_in_a_run_finds_the_identity_and_the_run_holds_no_secret(tmp_path:
         content = own_identity_config(given, str(python), pid)
         assert content
         config.write_text(content)
-        environment = child_environment(given, tmp_path, Path("/usr/bin"), config)
+        environment = child_environment(given, tmp_path, Path("/usr/bin"), config, absolute_path)
         play = """
             import boto3
             print(*boto3.Session().get_credentials().get_frozen_credentials()[:3])

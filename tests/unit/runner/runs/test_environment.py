@@ -12,8 +12,10 @@ from kube_ecr_runner.runs.environment import (
     child_environment,
     own_identity_config,
 )
+from kube_ecr_runner.runs.run import absolute_path
 
 SCRATCH, PROGRAMS, CONFIG = Path("/run/scratch"), Path("/venv/bin"), Path("/run/aws-config")
+OWN = Path("/proc/self/environ")
 KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 SECRETS = [
     "AWS_ACCESS_KEY_ID",
@@ -48,26 +50,26 @@ FILES = [
 @pytest.mark.parametrize("config", [None, CONFIG])
 @pytest.mark.parametrize("name", SECRETS)
 def test_run_does_not_inherit(name: str, config: Path | None) -> None:
-    assert name not in child_environment({name: "/x"}, SCRATCH, PROGRAMS, config)
+    assert name not in child_environment({name: "/x"}, SCRATCH, PROGRAMS, config, absolute_path)
 
 
 @pytest.mark.parametrize("name", [*WAYS_IN, *SETTINGS, "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
 def test_run_inherits(name: str) -> None:
-    assert child_environment({name: "/x"}, SCRATCH, PROGRAMS, None)[name] == "/x"
+    assert child_environment({name: "/x"}, SCRATCH, PROGRAMS, None, absolute_path)[name] == "/x"
 
 
 @pytest.mark.parametrize("name", WAYS_IN)
 def test_nothing_comes_before_the_program_that_gives_the_identity(name: str) -> None:
-    assert name not in child_environment({name: "/x"}, SCRATCH, PROGRAMS, CONFIG)
+    assert name not in child_environment({name: "/x"}, SCRATCH, PROGRAMS, CONFIG, absolute_path)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_settings_are_inherited_beside_the_program(name: str) -> None:
-    assert child_environment({name: "/x"}, SCRATCH, PROGRAMS, CONFIG)[name] == "/x"
+    assert child_environment({name: "/x"}, SCRATCH, PROGRAMS, CONFIG, absolute_path)[name] == "/x"
 
 
 def test_config_of_the_run_replaces_that_of_the_user() -> None:
-    environment = child_environment({"AWS_CONFIG_FILE": "/x"}, SCRATCH, PROGRAMS, CONFIG)
+    environment = child_environment({"AWS_CONFIG_FILE": "/x"}, SCRATCH, PROGRAMS, CONFIG, absolute_path)
     assert environment["AWS_CONFIG_FILE"] == environment["AWS_SHARED_CREDENTIALS_FILE"] == str(CONFIG)
 
 
@@ -76,14 +78,19 @@ def test_relative_paths_count_from_the_working_directory_of_the_runner(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     given = {"KUBECONFIG": "a:/b", "ANSIBLE_COLLECTIONS_PATH": "c"} | {name: f"{name}:x" for name in FILES}
-    environment = child_environment(given, SCRATCH, PROGRAMS, None)
+    environment = child_environment(given, SCRATCH, PROGRAMS, None, absolute_path)
     assert environment["KUBECONFIG"] == f"{tmp_path}/a:/b"
     assert environment["ANSIBLE_COLLECTIONS_PATH"] == f"{tmp_path}/c"
     assert [environment[name] for name in FILES] == [f"{tmp_path}/{name}:x" for name in FILES]
 
 
+def test_home_is_that_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/u")
+    assert absolute_path("~/.aws/config") == "/home/u/.aws/config"
+
+
 def test_run_uses_the_programs_of_this_python_and_its_own_scratch_folder() -> None:
-    environment = child_environment({"PATH": "/usr/bin", "TMPDIR": "/tmp"}, SCRATCH, PROGRAMS, None)
+    environment = child_environment({"PATH": "/usr/bin", "TMPDIR": "/tmp"}, SCRATCH, PROGRAMS, None, absolute_path)
     assert (environment["PATH"], environment["TMPDIR"]) == ("/venv/bin:/usr/bin", "/run/scratch")
 
 
@@ -110,17 +117,19 @@ def test_program_gives_the_identity_where_a_secret_decides(environment: dict[str
         (KEYS | {"AWS_SECRET_ACCESS_KEY": ""}, "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not"),
     ],
 )
-def test_half_a_key_pair_is_refused(environment: dict[str, str], named: str, tmp_path: Path) -> None:
+def test_half_a_key_pair_is_refused(environment: dict[str, str], named: str) -> None:
     with pytest.raises(EnvironmentVariableError, match=named):
-        check_environment(environment, tmp_path)
+        check_environment(environment, OWN, is_there=True)
 
 
 @pytest.mark.parametrize("environment", [KEYS, {"AWS_CONTAINER_AUTHORIZATION_TOKEN": "x"}])
-def test_secret_that_runs_could_not_read_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
-    check_environment(environment, tmp_path)
-    with pytest.raises(EnvironmentVariableError, match=f"{next(iter(environment))} is set, but runs could not"):
-        check_environment(environment, tmp_path / "no proc")
+def test_secret_that_runs_could_not_read_is_refused(environment: dict[str, str]) -> None:
+    check_environment(environment, OWN, is_there=True)
+    with pytest.raises(
+        EnvironmentVariableError, match=f"{next(iter(environment))} is set, but runs could not .* no {OWN} "
+    ):
+        check_environment(environment, OWN, is_there=False)
 
 
-def test_environment_without_secrets_needs_nothing(tmp_path: Path) -> None:
-    check_environment({"AWS_ROLE_ARN": "x", "AWS_SESSION_TOKEN": "stale"}, tmp_path / "no proc")
+def test_environment_without_secrets_needs_nothing() -> None:
+    check_environment({"AWS_ROLE_ARN": "x", "AWS_SESSION_TOKEN": "stale"}, OWN, is_there=False)

@@ -36,7 +36,7 @@ def running(health: Health) -> None:
 
 def ran(health: Health) -> None:
     running(health)
-    health.run_ended()
+    health.run_ended("successful", 1.0, 1)
 
 
 def standing_by(health: Health) -> None:
@@ -56,9 +56,9 @@ def ended(health: Health) -> None:
     ("signs", "loop_moves", "seconds", "told"),
     [
         (lambda _: None, False, 119, []),
-        (lambda _: None, False, 121, ["the work loop has not moved for 121 s"]),
+        (lambda _: None, False, 121, ["the work loop made no progress for 121 s"]),
         (watching, True, 359, []),
-        (watching, True, 361, ["the watch of secrets/a has been silent for 361 s", "the watch of secrets/b"]),
+        (watching, True, 361, ["the watch of secrets/a made no progress for 361 s", "the watch of secrets/b"]),
         (failing, True, 359, []),
         (failing, True, 361, ["the watch of secrets/a"]),
         (ended, True, 9999, []),
@@ -68,7 +68,7 @@ def ended(health: Health) -> None:
         (standing_by, False, 9999, []),
     ],
 )
-def test_silence_that_should_have_ended_is_an_ailment(
+def test_silence_that_should_have_ended_is_unhealthy(
     signs: Signs, loop_moves: bool, seconds: float, told: list[str]
 ) -> None:
     clock = Clock()
@@ -77,11 +77,11 @@ def test_silence_that_should_have_ended_is_an_ailment(
     clock.now += seconds
     if loop_moves:
         health.loop_moved()
-    ailments = health.ailments()
-    assert len(ailments) == len(told)
-    for ailment, start in zip(ailments, told, strict=True):
-        assert ailment.startswith(start)
-        assert "restart the runner" in ailment
+    causes = health.unhealthy_causes()
+    assert len(causes) == len(told)
+    for cause, start in zip(causes, told, strict=True):
+        assert cause.startswith(start)
+        assert "restart the runner" in cause
 
 
 def test_a_replica_that_comes_to_lead_has_time_to_begin() -> None:
@@ -90,23 +90,23 @@ def test_a_replica_that_comes_to_lead_has_time_to_begin() -> None:
     health.leads(False)
     clock.now += 9999
     health.leads(True)
-    assert health.ailments() == []
+    assert health.unhealthy_causes() == []
 
 
 def test_it_is_ready_when_all_is_listed_or_it_waits_for_its_turn() -> None:
     health = Health(300.0)
-    assert health.obstacles() == ["the runner is starting"]
+    assert health.unready_causes() == ["the runner is starting"]
     health.leads(False)
-    assert health.obstacles() == []
+    assert health.unready_causes() == []
     health.leads(True)
     health.waits_for(["b", "a"])
     health.watch_failed("a", "not installed; install it")
-    assert health.obstacles() == [
-        "the first list of a is waited for: not installed; install it",
-        "the first list of b is waited for",
+    assert health.unready_causes() == [
+        "waiting for the initial list of a: not installed; install it",
+        "waiting for the initial list of b",
     ]
     health.waits_for([])
-    assert health.obstacles() == []
+    assert health.unready_causes() == []
 
 
 def test_age_of_a_watch_grows_while_it_is_tried_again() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import generate_latest
 
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND
 from kube_ecr_runner.model.aws_calls import Call
@@ -48,14 +49,14 @@ def test_other_events_tell_of_no_calls(event: dict) -> None:
 def test_calls_add_up() -> None:
     metrics = Metrics()
     metrics.aws_called([Call("sts:AssumeRole", "OK", 1), Call("sts:AssumeRole", "OK", 2)])
-    assert b'kube_ecr_aws_calls_total{code="OK",operation="sts:AssumeRole"} 3.0' in metrics.text()
+    assert b'kube_ecr_aws_calls_total{code="OK",operation="sts:AssumeRole"} 3.0' in generate_latest(metrics.registry)
 
 
 def test_words_from_outside_are_limited_in_form_and_number() -> None:
     metrics = Metrics()
     for reason in ("canary text", *(f"Word{number}" for number in range(MAX_WORDS + 10))):
         metrics.result_arrived(Result(KEY, "u", 1, problem=Problem(reason, "", Origin.RUN)))
-    text = metrics.text().decode()
+    text = generate_latest(metrics.registry).decode()
     assert text.count("kube_ecr_results_total{") == MAX_WORDS
     assert 'kube_ecr_results_total{reason="Other"} 12.0' in text
     assert "canary" not in text
@@ -73,7 +74,7 @@ def test_what_waits_is_measured_at_the_time_of_asking(due: datetime | None, seco
 def test_of_watches_of_one_kind_the_oldest_is_shown_and_no_name() -> None:
     metrics = Metrics()
     metrics.show_watches(lambda: {"secrets/canary": 5.0, "secrets/b": 7.0, "namespaces": 1.0})
-    text = metrics.text().decode()
+    text = generate_latest(metrics.registry).decode()
     assert 'kube_ecr_watch_age_seconds{watch="secrets"} 7.0' in text
     assert 'kube_ecr_watch_age_seconds{watch="namespaces"} 1.0' in text
     assert "canary" not in text
@@ -82,7 +83,7 @@ def test_of_watches_of_one_kind_the_oldest_is_shown_and_no_name() -> None:
 def test_a_replica_that_does_not_lead_says_nothing_of_resources() -> None:
     metrics = Metrics()
     metrics.resource_known(KEY, {"expiresAt": "2026-01-31T12:00:00Z"})
-    metrics.leader(False)
-    text = metrics.text().decode()
+    metrics.leads(False)
+    text = generate_latest(metrics.registry).decode()
     assert "kube_ecr_leader 0.0" in text
     assert "shared" not in text

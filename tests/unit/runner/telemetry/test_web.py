@@ -6,16 +6,21 @@ import http.client
 import logging
 import select
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from types import MappingProxyType
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from kube_ecr_runner.model.address import Address
 from kube_ecr_runner.telemetry import web
 from kube_ecr_runner.telemetry.health import LOOP_SECONDS, Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
-from kube_ecr_runner.telemetry.web import MAX_CLIENTS, Listener, ListenError, parse_address
+from kube_ecr_runner.telemetry.web import MAX_CLIENTS, Listener, ListenError
 
 SECONDS = 10.0
 
@@ -27,21 +32,37 @@ class Lab:
         self.now, self.port = 0.0, 0
         self.monitor = Monitor(Health(300.0, lambda: self.now), Metrics())
 
-    def get(self, path: str, host: str = "127.0.0.1") -> tuple[int, str, str]:
+    def get(
+        self, path: str, host: str = "127.0.0.1", method: str = "GET", headers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, str, str]:
         """Return status, type and text of an answer."""
-        connection = http.client.HTTPConnection(host, self.port, timeout=SECONDS)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        return answer.status, answer.headers["Content-Type"], text
+        answer = self._answer(path, host, method, headers)
+        return answer.status, answer.headers["Content-Type"], answer.read().decode()
+
+    def get_soon(self, path: str) -> tuple[int, str, str]:
+        """Return the first answer to several tries."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                return self.get(path)
+            except ConnectionError:
+                assert time.monotonic() < deadline, "it was always turned away"
+
+    def headers(self, path: str) -> Mapping[str, str]:
+        """Return the headers of an answer."""
+        return self._answer(path, "127.0.0.1", "GET", {}).headers
+
+    def _answer(self, path: str, host: str, method: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        with closing(http.client.HTTPConnection(host, self.port, timeout=SECONDS)) as connection:
+            connection.request(method, path, headers=headers)
+            return connection.getresponse()
 
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     lab = Lab()
-    with Listener(("", 0), lab.monitor) as listener:
-        lab.port = int(listener.address.rpartition(":")[2])
+    with Listener(Address("", 0), lab.monitor) as listener:
+        lab.port = listener.address.port
         yield lab
 
 
@@ -50,11 +71,11 @@ def test_probes_say_what_is_wrong_and_the_log_says_it_once(lab: Lab, caplog: pyt
     lab.monitor.waits_for([])
     assert lab.get("/readyz")[::2] == lab.get("/healthz")[::2] == (200, "ok\n")
     lab.now += LOOP_SECONDS + 1
-    with caplog.at_level(logging.INFO, logger="kube_ecr_runner.telemetry.web"):
+    with caplog.at_level(logging.INFO, logger="kube_ecr_runner.telemetry.application"):
         for _ in range(2):
             status, _, text = lab.get("/healthz?verbose")
             assert (status, len(text.splitlines())) == (503, 1)
-            assert "the work loop has not moved for 121 s; restart the runner" in text
+            assert "the work loop made no progress for 121 s; restart the runner" in text
         lab.monitor.loop_moved()
         assert lab.get("/healthz")[0] == 200
     assert [each.message for each in caplog.records] == ["unhealthy", "healthy again"]
@@ -72,12 +93,62 @@ def test_other_paths_say_which_there_are(lab: Lab) -> None:
     assert lab.get("/")[::2] == (404, "there are /healthz, /readyz and /metrics\n")
 
 
-def test_clients_that_say_nothing_keep_nobody_from_an_answer(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_but_get_is_answered(lab: Lab) -> None:
+    for path in ("/healthz", "/metrics"):
+        assert lab.get(path, method="POST")[::2] == (405, "use GET\n")
+
+
+def test_prometheus_gets_the_format_that_it_asks_for(lab: Lab) -> None:
+    asked = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"
+    status, kind, text = lab.get("/metrics", headers={"Accept": asked})
+    assert status == 200
+    assert kind.startswith("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    names = {family.name for family in text_string_to_metric_families(text)}
+    assert {"kube_ecr_leader", "kube_ecr_runs", "process_cpu_seconds"} <= names
+
+
+def test_answers_tell_no_version_of_what_made_them(lab: Lab) -> None:
+    for path in ("/healthz", "/metrics", "/"):
+        assert lab.headers(path)["Server"] == "kube-ecr-runner"
+
+
+def test_an_error_is_told_by_its_type_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> list[str]:
+        raise KeyError("canary")
+
+    monkeypatch.setattr(lab.monitor.health, "unready_causes", fail)
+    assert lab.get("/readyz")[::2] == (500, "internal error, see the log\n")
+    (record,) = caplog.records
+    assert (record.message, record.fields) == ("no answer to a probe; please report it", {"cause": "KeyError"})
+    assert "canary" not in caplog.text + "".join(capfd.readouterr())
+
+
+def test_client_that_does_not_read_is_left_without_a_word(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(web._Handler, "timeout", 0.1)
+    monkeypatch.setattr(lab.monitor.health, "unready_causes", lambda: ["canary" * 4_000_000])
+    with socket.create_connection(("127.0.0.1", lab.port), SECONDS) as client:
+        client.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+        assert client.recv(1), "the answer begins"
+        deadline = time.monotonic() + SECONDS
+        while any("process_request_thread" in thread.name for thread in threading.enumerate()):
+            assert time.monotonic() < deadline, "it is waited for"
+            time.sleep(0.01)
+    assert caplog.text + "".join(capfd.readouterr()) == ""
+
+
+def test_clients_that_say_nothing_keep_nobody_from_an_answer(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Those that are too many are turned away at once, the others in the end."""
     assert web._Handler.timeout == web.CLIENT_SECONDS
     monkeypatch.setattr(web._Handler, "timeout", 0.1)
     with socket.create_connection(("127.0.0.1", lab.port), SECONDS) as slow:
         assert slow.recv(1) == b"", "it was too slow"
+    assert caplog.text == "", "which is nobody's concern"
     monkeypatch.setattr(web._Handler, "timeout", 6 * SECONDS)
     with ExitStack() as stack:
 
@@ -87,9 +158,11 @@ def test_clients_that_say_nothing_keep_nobody_from_an_answer(lab: Lab, monkeypat
         for _ in range(MAX_CLIENTS - 1):
             connect()
         assert lab.get("/healthz")[0] == 200
-        # The first of them, where the place of the one that was answered is not free yet.
+        # Its place is free again soon, not at once.
+        assert lab.get_soon("/healthz")[0] == 200
         turned_away, _, _ = select.select([connect(), connect()], [], [], SECONDS)
-        assert [each.recv(1) for each in turned_away] == [b""]
+        assert turned_away, "there is place for one of the two at most"
+        assert [client.recv(1) for client in turned_away] == [b""] * len(turned_away)
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine knows no IPv6")
@@ -99,25 +172,4 @@ def test_an_empty_host_is_every_address_of_both_families(lab: Lab) -> None:
 
 def test_port_that_is_taken_is_refused_with_what_to_set(lab: Lab) -> None:
     with pytest.raises(ListenError, match="Address already in use; set --listen-address"):
-        Listener(("127.0.0.1", lab.port), lab.monitor)
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("", None),
-        (":8080", ("", 8080)),
-        ("127.0.0.1:0", ("127.0.0.1", 0)),
-        ("[::1]:65535", ("::1", 65535)),
-        ("[fe80::1%eth0]:80", ("fe80::1%eth0", 80)),
-        ("localhost:80", ("localhost", 80)),
-    ],
-)
-def test_address(text: str, address: tuple[str, int] | None) -> None:
-    assert parse_address(text) == address
-
-
-@pytest.mark.parametrize("text", ["8080", ":", ":65536", "::1:80", "a b:80", "http://x:80", ":80\n", "[::1]"])
-def test_address_that_is_none_is_refused_with_the_forms_there_are(text: str) -> None:
-    with pytest.raises(ListenError, match=r"give :8080, 127\.0\.0\.1:8080 or"):
-        parse_address(text)
+        Listener(Address("127.0.0.1", lab.port), lab.monitor)

@@ -70,7 +70,7 @@ annotations:
 /etc/kube-ecr-runner/watches.yaml
 {{- end }}
 
-{{/* Options that have no variable of the environment, in a deployment, a pass and a test alike. */}}
+{{/* Options that are the same in a deployment, a pass and a test. */}}
 {{- define "kube-ecr-runner.args" -}}
 - --watches={{ include "kube-ecr-runner.watchesPath" . }}
 {{- with .Values.watchNamespaces }}

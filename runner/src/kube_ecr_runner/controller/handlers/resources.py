@@ -9,10 +9,10 @@ from random import Random
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.controller import schedule
 from kube_ecr_runner.controller.batching import Batcher
-from kube_ecr_runner.controller.observer import Observer
 from kube_ecr_runner.controller.store import ResourceChange, Store
 from kube_ecr_runner.controller.suspended import SuspendedResources
 from kube_ecr_runner.controller.triggers.resources import is_due_at_once, was_edited
+from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key, Resource
 
 

@@ -8,12 +8,12 @@ from random import Random
 
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller.batching import Batcher
-from kube_ecr_runner.controller.observer import Observer
 from kube_ecr_runner.controller.recheck import Rechecks
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
 from kube_ecr_runner.controller.status_writer import StatusWriter
 from kube_ecr_runner.controller.store import Store, TrackedResource
 from kube_ecr_runner.controller.suspended import SuspendedResources
+from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Result
 

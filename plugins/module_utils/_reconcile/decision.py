@@ -1,0 +1,321 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is to be done about the Secret of one target namespace: leave it, write it, or say why not.
+
+Pure: what was observed, which logins there are and the time are handed in. The decision is made by a chain of checks,
+in the manner of cert-manager's policies (https://github.com/cert-manager/cert-manager/tree/master/internal/controller):
+each looks at the case for one reason, and returns a decision, or None to pass it on. Their order is that of OWN and
+MERGED below; the last one always decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Optional, Union
+
+from .._secret import merge, pull_secret
+from .._secret.pull_secret import Held, Logins
+from .observation import Observation, is_own, valid_until
+from .request import Request, Supply
+
+NO_LOGINS = {
+    "reason": "TokenNotHeld",
+    "msg": "there is no living token to write: the Secret that held one is gone, or was edited meanwhile; the next "
+    "attempt asks AWS for a new one",
+}
+
+
+@dataclass(frozen=True)
+class Fail:
+    """Write nothing, and say why; valid_until is until when pods can pull with what is there all the same."""
+
+    reason: str
+    message: str
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Leave the Secret as it is: it is good enough. part says how long; shortfall, which logins it lacks, and why."""
+
+    part: Held
+    shortfall: Fail | None = None
+
+
+@dataclass(frozen=True)
+class LeaveUnrenewed:
+    """Leave the Secret as it is, for there is nothing to write; pods can pull with it until then."""
+
+    valid_until: datetime
+
+
+@dataclass(frozen=True)
+class Write:
+    """Write these logins, and what else the Secret should be; shortfall says which it will lack, and why."""
+
+    logins: Logins
+    shortfall: Fail | None = None
+
+
+@dataclass(frozen=True)
+class Copy(Write):
+    """Write logins that were not granted now, but stand in another Secret of the resource."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """Read the Secret and decide again: what was listed of it is not enough."""
+
+
+@dataclass(frozen=True)
+class ProbeNamespace:
+    """Ask the API server whether a Secret could be made: there is none, and none to write.
+
+    A namespace that does not exist yet, or is being deleted, is waited for; any other is a failure.
+    """
+
+    otherwise: Fail
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a decision is made from; best are the best logins that could be written now, None if there are none."""
+
+    request: Request
+    observed: Observation
+    available: Supply
+    now: datetime
+    best: Logins | None
+
+    @property
+    def part(self) -> Held | None:
+        """What the request put into the Secret, in the form that its policy asks for now.
+
+        One in the other form is as good as none: it is never left, but read and written.
+        """
+        part = self.observed.part
+        return part if part and part.is_shared == self.request.is_merge else None
+
+
+Decision = Union[Leave, LeaveUnrenewed, Write, Copy, Fail, Read, ProbeNamespace]
+Check = Callable[[Case], Optional[Decision]]
+
+
+def decide(request: Request, observed: Observation, available: Supply, now: datetime) -> Decision:
+    """Return what is to be done about the Secret of one namespace of a request."""
+    case = Case(request, observed, available, now, best_logins(request, observed.kept, available))
+    return _first(MERGED if request.is_merge else OWN, case)
+
+
+def needs_source(request: Request, available: Supply, now: datetime) -> bool:
+    """Return whether some target can do with the logins of the request's source, so that it has to be read."""
+    entries = request.wanted.entries
+    if request.sibling is None or request.is_absent or _has_all(entries, available.logins):
+        return False
+    parts = [request.known_in(namespace) for namespace in request.namespaces or ()]
+    return not all(
+        part
+        and part.is_shared == request.is_merge
+        and part.is_fresh(now, request.wanted)
+        and part.serves(entries, entries)
+        for part in parts
+    )
+
+
+def best_logins(request: Request, kept: Logins | None, available: Supply) -> Logins | None:
+    """Return the best logins that can be written: those granted; for what was not granted, what lives elsewhere.
+
+    kept are those that the Secret itself holds. Where nothing was granted, one source is enough for all: it is the
+    Secret of the resource to last longest.
+    """
+    entries = request.wanted.entries
+    if not entries:  # nobody could say what is wanted: what is there is not to be written again
+        return available.logins
+    kept, source = (logins.only(entries) if logins else None for logins in (kept, available.source))
+    if available.logins is None:
+        return source or kept
+    return available.logins.completed(kept, entries).completed(source, entries)
+
+
+def _first(checks: Iterable[Check], case: Case) -> Decision:
+    for check in checks:
+        decision = check(case)
+        if decision:
+            return decision
+    raise AssertionError("the last check always decides")
+
+
+def _has_all(entries: Iterable[str], logins: Logins | Held | None) -> bool:
+    return logins is not None and set(entries) <= set(logins.entries)
+
+
+def _failure(case: Case) -> Fail:
+    """Return why logins are missing: as AWS or the resource had it, or that nobody asked AWS."""
+    error = case.available.error or NO_LOGINS
+    return Fail(error["reason"], error["msg"])
+
+
+def _shortfall(case: Case, logins: Logins | Held) -> Fail | None:
+    """A Secret that lacks a login has failed, however good the others in it are."""
+    return None if _has_all(case.request.wanted.entries, logins) else _failure(case)
+
+
+# May the Secret be written at all? That shows only once it was read.
+
+
+def shared_with_others(case: Case) -> Decision | None:
+    """Others merged logins into it, which they would lose if it became the request's own."""
+    secret, request = case.observed.secret, case.request
+    if secret is None or merge.is_only_ours(secret, request.key) or is_own(request, secret):
+        return None
+    return _blocked(case, merge.conflict(secret["metadata"], request.key))
+
+
+def held_by_others(case: Case) -> Decision | None:
+    """It is somebody's: what is not ours is never touched, but where the policy says so."""
+    secret, request = case.observed.secret, case.request
+    if secret is None or merge.is_only_ours(secret, request.key):
+        return None
+    return _blocked(case, pull_secret.obstacle(secret, request.wanted.owner, request.policy))
+
+
+def unmergeable(case: Case) -> Decision | None:
+    """Nothing can be merged into it: a controller would undo that, or it holds no docker config."""
+    secret = case.observed.secret
+    if secret is None or is_own(case.request, secret):
+        return None
+    return _blocked(case, merge.obstacle(secret))
+
+
+def unwritable(case: Case) -> Decision | None:
+    """Type and immutability cannot be changed, and to delete a Secret takes away what pods pull with."""
+    secret = case.observed.secret
+    return _blocked(case, pull_secret.unfit(secret)) if secret else None
+
+
+def _blocked(case: Case, found: tuple[str, str] | None) -> Fail | None:
+    if found is None or case.observed.secret is None:
+        return None
+    return Fail(*found, valid_until(case.request, case.observed.secret, case.now))
+
+
+# Is there a reason to write it, or not to?
+
+
+def forced(case: Case) -> Decision | None:
+    """The caller wants the new logins in place, whatever is there."""
+    return _replaced(case) if case.request.force and case.available.logins else None
+
+
+def missing(case: Case) -> Decision | None:
+    """The request has put nothing there, or not in the form that is wanted now."""
+    return _replaced(case) if case.part is None else None
+
+
+def edited(case: Case) -> Decision | None:
+    """Somebody edited it, or it is for another identity, lacks a login that can be had, or has one too many."""
+    part, available = case.part, case.best.entries if case.best else ()
+    return _replaced(case) if part and not part.serves(case.request.wanted.entries, available) else None
+
+
+def dead(case: Case) -> Decision | None:
+    """Nobody can pull with it any more."""
+    return _replaced(case) if case.part and not case.part.lives(case.now) else None
+
+
+def fresh(case: Case) -> Decision | None:
+    """It need not be renewed yet: so it is not written again, whatever was granted for others."""
+    part = case.part
+    return Leave(part, _shortfall(case, part)) if part and part.is_fresh(case.now, case.request.wanted) else None
+
+
+def newer(case: Case) -> Decision | None:
+    """There are logins that last longer."""
+    part, best = case.part, case.best
+    is_newer = part and part.renew_after and best and best.renew_after > part.renew_after
+    return _replaced(case) if is_newer else None
+
+
+def asked_for(case: Case) -> Decision | None:
+    """Somebody asked to renew it at once, and there are logins that answer this."""
+    part, best, nudge = case.part, case.best, case.request.wanted.nudge
+    is_answer = part and best and best.nudge == nudge and not part.answers(nudge)
+    return _replaced(case) if is_answer else None
+
+
+def set_back(case: Case) -> Decision | None:
+    """Its logins are told to be of a time to come: the clock was set back, so nobody knows their age."""
+    return _replaced(case) if case.available.logins and case.part and case.part.is_ahead(case.now) else None
+
+
+def late(case: Case) -> Decision | None:
+    """The times of what is kept of a region in trouble are the times of the whole, so that nothing is ever newer.
+
+    The others' logins are renewed before they die all the same, though not at each attempt.
+    """
+    part = case.part
+    if not (case.available.logins and part and part.renew_after and part.expires_at):
+        return None
+    latest = part.renew_after + (part.expires_at - part.renew_after) * 2 / 3
+    return _replaced(case) if case.now > latest else None
+
+
+def good_enough(case: Case) -> Decision | None:
+    """It wants renewing, but there is nothing better to write."""
+    return Leave(case.part, _shortfall(case, case.part)) if case.part else None
+
+
+# What is it to be replaced by?
+
+
+def _replaced(case: Case) -> Decision:
+    return _first(REPLACEMENT, case)
+
+
+def unread(case: Case) -> Decision | None:
+    """What was listed will do where all is granted, and there is no Secret of ours, or one that can be replaced.
+
+    Where none is known it is created without a look, which saves half of the calls: the API server says if one is
+    there. Logins of another Secret are not enough: a copy of it that somebody made may hold the same, and to write the
+    same there would be no conflict.
+    """
+    part, request = case.observed.part, case.request
+    is_replaceable = part is None or (part.is_intact and part.is_shared == request.is_merge)
+    is_enough = request.known is not None and _has_all(request.wanted.entries, case.available.logins) and is_replaceable
+    return None if case.observed.is_read or is_enough else Read()
+
+
+def copied(case: Case) -> Decision | None:
+    """Nothing was granted, and another Secret of the resource holds what is wanted."""
+    is_copy = case.best and case.available.source and not case.available.logins
+    return Copy(case.best, _shortfall(case, case.best)) if is_copy else None
+
+
+def written(case: Case) -> Decision | None:
+    """There are logins: those granted, completed by those that live elsewhere, or those that the Secret holds."""
+    return Write(case.best, _shortfall(case, case.best)) if case.best else None
+
+
+def still_valid(case: Case) -> Decision | None:
+    """What cannot be renewed is left as it is: a valid Secret is never made worse."""
+    secret = case.observed.secret
+    until = valid_until(case.request, secret, case.now) if secret else None
+    return LeaveUnrenewed(until) if until else None
+
+
+def not_there(case: Case) -> Decision | None:
+    """Whether that is a failure depends on the namespace."""
+    return None if case.observed.secret else ProbeNamespace(_failure(case))
+
+
+def nothing_to_write(case: Case) -> Decision:
+    """There is no login to write, and none in the Secret."""
+    return _failure(case)
+
+
+REPLACEMENT: tuple[Check, ...] = (unread, copied, written, still_valid, not_there, nothing_to_write)
+RENEWAL: tuple[Check, ...] = (forced, missing, edited, dead, fresh, newer, asked_for, set_back, late, good_enough)
+OWN: tuple[Check, ...] = (shared_with_others, held_by_others, unwritable, *RENEWAL)
+MERGED: tuple[Check, ...] = (unmergeable, unwritable, *RENEWAL)

@@ -1,0 +1,62 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which Secrets a request no longer wants, and what is to be done to each.
+
+Pure. Only what is ours is ever taken away, and what a pod may still pull with stays until its replacement stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .._secret import merge, pull_secret
+from .outcomes import Outcome, Place
+from .request import Request
+
+
+def places_to_prune(request: Request, outcomes: Iterable[Outcome]) -> list[Place]:
+    """Return where Secrets stand that are to go; outcomes are what became of the targets."""
+    if request.is_absent:
+        return _places_of_all(request)
+    # It cannot be told what is wanted, so nothing is unwanted.
+    if request.namespaces is None:
+        return []
+    served = {outcome.namespace for outcome in outcomes if outcome.expires_at}
+    return [
+        place
+        for place, held in (request.known or {}).items()
+        # A namespace that is no target any more.
+        if place.namespace not in request.namespaces
+        # A Secret of the name before; it stays where its replacement holds no token: a pod may still pull with it.
+        or (place.name != request.wanted.name and place.namespace in served)
+        # Our part in a Secret of others, which the policy before put in.
+        or (place.name == request.wanted.name and held.is_shared and not request.is_merge)
+    ]
+
+
+def _places_of_all(request: Request) -> list[Place]:
+    """Where nobody could list what is there, each target is looked at."""
+    is_listed = request.known is not None
+    targets = () if is_listed or not request.wanted.name else request.namespaces or ()
+    return sorted({*(request.known or {}), *(Place(namespace, request.wanted.name) for namespace in targets)})
+
+
+def removal_of(request: Request, secret: Mapping) -> dict | merge.Undo | None:
+    """Return how a Secret that is to go is taken away: Undo.DELETE, or the merge patch that takes our part out.
+
+    None if there is nothing of ours in it, or what is there is wanted.
+    """
+    metadata, owner = secret["metadata"], request.wanted.owner
+    is_own = pull_secret.is_marked(metadata, owner)
+    is_wanted = request.is_target(metadata["namespace"]) and metadata["name"] == request.wanted.name
+    if is_wanted and (is_own or merge.is_only_ours(secret, request.key)):
+        return None  # it was shared, and is or will be the resource's own: what logs in there is wanted
+    if not is_own:
+        patch = merge.unmerge_patch(secret, request.key, keep_logins=request.is_orphaned)
+    elif request.is_orphaned and owner:
+        patch = pull_secret.released(metadata, owner)
+    else:
+        return merge.Undo.DELETE
+    if isinstance(patch, dict):
+        patch["metadata"].update(pull_secret.disowned(metadata, request.wanted.manager))
+    return patch

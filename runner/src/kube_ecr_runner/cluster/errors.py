@@ -1,0 +1,53 @@
+"""What is raised when a call to the API server fails, and how that is worded for a person.
+
+What always holds: no text quotes an object, nor an answer that is no Status of the API server.
+"""
+
+from __future__ import annotations
+
+import urllib3
+
+from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.api_server import describe_refusal
+from kube_ecr_runner.contract.errors import ApiError
+from kube_ecr_runner.model.errors import StartupError
+
+
+class KubernetesError(ApiError):
+    """A call to the API server came to nothing.
+
+    call says what was tried; status is the HTTP status, 0 when there was no answer; reason a word in CamelCase; text
+    says why, for a person.
+    """
+
+    def __init__(self, call: str, status: int, reason: str, text: str) -> None:
+        super().__init__(f"{call}: {text}")
+        self.call = call
+        self.status = status
+        self.reason = reason
+        self.text = text
+
+
+class NoClusterError(KubernetesError, StartupError):
+    """Neither a kubeconfig nor a pod says where the API server is, or what they say cannot be used."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("find the cluster", 0, reasons.NO_CLUSTER, text)
+
+
+def refusal(call: str, status: int, body: bytes) -> KubernetesError:
+    """Return the error of an answer that is no success."""
+    return KubernetesError(call, status, *describe_refusal(status, body))
+
+
+def unreachable_because(error: Exception, url: str) -> str:
+    """Return why a request got no answer, and what to check, for a person."""
+    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        error = error.reason
+    if isinstance(error, ValueError):
+        return "the bearer token contains characters that an HTTP header cannot carry"
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return f"the TLS connection to {url} failed; check the certificates in the kubeconfig"
+    if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
+        return f"the API server {url} did not answer in time"
+    return f"no connection to the API server {url}; check that it runs, the kubeconfig and the network"

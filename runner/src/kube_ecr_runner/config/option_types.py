@@ -1,0 +1,123 @@
+"""The types of options: what a text stands for, and why one cannot be used. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from kube_ecr_runner import PROGRAM
+from kube_ecr_runner.contract.grammar import is_namespace_name
+from kube_ecr_runner.model.address import Address
+
+
+class Parsed(click.ParamType):
+    """A type of option whose texts a function takes apart; its ValueError says why one cannot be used."""
+
+    name = "text"
+
+    def __init__(self, parse: Callable[[str], object]) -> None:
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return what a text stands for; a default is that already."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Flag(click.types.BoolParamType):
+    """The type of an option that is on or off: in a variable, true or false."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return what a text stands for; click would take yes, on and 1, too: one form is enough."""
+        if isinstance(value, str) and value.strip().lower() not in ("true", "false"):
+            self.fail(f"{value!r} is neither true nor false; set it to one of them", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def file_of(text: str) -> Path:
+    """Return the path of a file. Raises ValueError for an empty one."""
+    if not text:
+        raise ValueError("is empty; name a file")
+    return Path(text)
+
+
+def namespaces_of(text: str) -> tuple[str, ...]:
+    """Return the names of namespaces in a list. Raises ValueError.
+
+    An empty list is refused: it may come of a shell variable that is not set, and would mean all namespaces.
+    """
+    names = _words(text)
+    for name in names or (text,):
+        if not is_namespace_name(name):
+            raise ValueError(f"{name!r} is not the name of a namespace; give names, separated by commas")
+    return names
+
+
+def endpoint_of(text: str) -> str | None:
+    """Return a URL, None of an empty text. Raises ValueError."""
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError(
+            f"{text!r} is not a URL; give one such as https://vpce-0123.api.ecr.eu-west-1.vpce.amazonaws.com"
+        )
+    return text or None
+
+
+def identities_of(text: str) -> tuple[str, ...]:
+    """Return the patterns of AWS identities in a list. Raises ValueError.
+
+    A pattern that matches no role is refused: the name of a role without its ARN, say, would allow nothing.
+    """
+    patterns = _words(text)
+    for pattern in patterns:
+        is_arn = pattern.startswith(("arn:", "*")) and pattern.isprintable() and " " not in pattern
+        if not is_arn and pattern != "runner":
+            raise ValueError(
+                f"{pattern!r} matches no AWS identity: give 'runner' or a pattern for ARNs of roles, such as "
+                "arn:aws:iam::111122223333:role/ecr-pull-*, separated by commas"
+            )
+    return patterns
+
+
+def lease_of(text: str) -> tuple[str, str] | None:
+    """Return namespace and name of a Lease, None of an empty text. Raises ValueError."""
+    if not text:
+        return None
+    namespace, _, name = text.partition("/")
+    if not namespace or not name or "/" in name:
+        raise ValueError(f"{text!r} is not of the form NAMESPACE/NAME, such as kube-ecr/{PROGRAM}")
+    return namespace, name
+
+
+def address_of(text: str) -> Address | None:
+    """Return an address to listen on, None of "none" or an empty text. Raises ValueError."""
+    return Address.parse(text) if text not in ("", "none") else None
+
+
+def at_least(kind: Callable[[str], float], least: int) -> Parsed:
+    """Return the type of a number that is finite and no less than that."""
+
+    def number(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = float("nan")
+        if not least <= value < float("inf"):
+            what = "a whole number" if kind is int else "a number"
+            raise ValueError(f"{text!r} is not {what} that is {least} or more")
+        return value
+
+    return Parsed(number)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Return the words of a list that is separated by commas, each once."""
+    return tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))

@@ -1,0 +1,288 @@
+"""The settings of kube-ecr-runner: its command line options, and the environment variables that stand in for them.
+
+What always holds: each option has a variable, KUBE_ECR_ and its name; an option goes before its variable, and an empty
+variable counts as not set. A value that makes no sense is refused with the option or the variable that it came from.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from kube_ecr_runner import PROGRAM
+from kube_ecr_runner.config import selectors
+from kube_ecr_runner.config.option_types import (
+    Flag,
+    Parsed,
+    address_of,
+    at_least,
+    endpoint_of,
+    file_of,
+    identities_of,
+    lease_of,
+    namespaces_of,
+)
+from kube_ecr_runner.contract.api_server import NAMESPACE_FILE
+from kube_ecr_runner.log import FORMATS, LEVELS
+from kube_ecr_runner.model.address import Address
+from kube_ecr_runner.model.errors import StartupError
+
+_PREFIX = "KUBE_ECR"
+
+
+class SettingsError(StartupError):
+    """An option or its variable cannot be used; the text begins with its name and says what to give instead."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the runner was told, one field for each option; see --help.
+
+    lease is namespace and name, None where there is none; listen_address is None where no port is to be opened.
+    """
+
+    watches: Path
+    once: bool = False
+    dry_run: bool = False
+    namespaces: tuple[str, ...] = ()
+    selector: str | None = None
+    kubeconfig: str | None = None
+    context: str | None = None
+    aws_endpoint_url: str | None = None
+    allowed_aws_identities: tuple[str, ...] = ()
+    batch_window: float = 0.6
+    batch_size: int = 200
+    # The API server sends a bookmark about once a minute, so a watch that receives nothing for longer may be dead.
+    # https://kubernetes.io/docs/reference/using-api/api-concepts/#watch-bookmarks
+    watch_silence: float = 90
+    run_timeout: int = 300
+    forks: int = 5
+    stand_by: bool = True
+    leader_elect: bool = False
+    lease: tuple[str, str] | None = None
+    listen_address: Address | None = Address("", 8080)  # noqa: RUF009 (frozen)
+    log_level: str = "info"
+    log_format: str = "text"
+
+    @property
+    def is_pass(self) -> bool:
+        """Whether the runner makes a single pass and ends."""
+        return self.once or self.dry_run
+
+
+def load_settings(arguments: Sequence[str] | None = None) -> Settings:
+    """Return the settings that arguments (by default those of the process) and the environment give.
+
+    Raises SettingsError; ends the process with 0 after --help and --version.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        with _command.make_context(PROGRAM, given) as context:
+            settings = Settings(**context.params)
+            _check_lease(settings, context)
+    except click.exceptions.Exit as done:
+        raise SystemExit(done.exit_code) from None
+    except click.UsageError as error:
+        raise _refusal(error) from None
+    return settings
+
+
+def _check_lease(settings: Settings, context: click.Context) -> None:
+    if settings.leader_elect and not settings.lease:
+        (parameter,) = (parameter for parameter in _command.params if parameter.name == "leader_elect")
+        message = "needs --lease NAMESPACE/NAME (or KUBE_ECR_LEASE) where the runner is in no pod"
+        raise click.BadParameter(message, context, parameter)
+
+
+def _refusal(error: click.UsageError) -> SettingsError:
+    """Return what click found wrong in one line: where the value came from, and what to give instead."""
+    if not isinstance(error, click.BadParameter) or error.param is None or error.ctx is None:
+        # An option that does not exist, has no value, or should have none: click names it.
+        return SettingsError(f"{error.format_message().rstrip('.')}; --help lists the options")
+    if isinstance(error, click.MissingParameter):
+        return SettingsError(f"{error.param.opts[0]}: is missing; give it, or set {_variables(error.param)[0]}")
+    return SettingsError(f"{_source(error.param, error.ctx)}: {error.message.rstrip('.')}")
+
+
+def _source(parameter: click.Parameter, context: click.Context) -> str:
+    """Return the option, or the variable where the value came from one."""
+    if context.get_parameter_source(parameter.name) is ParameterSource.ENVIRONMENT:
+        return next(variable for variable in _variables(parameter) if os.environ.get(variable))
+    return parameter.opts[0]
+
+
+def _variables(parameter: click.Parameter) -> Sequence[str]:
+    """Return the variables of an option; the first that is not empty counts."""
+    if parameter.envvar:
+        return [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar
+    return [f"{_PREFIX}_{parameter.name.upper()}"]
+
+
+def _own_lease() -> tuple[str, str] | None:
+    """Return the default of --lease; outside a pod no namespace is known, so there is none."""
+    try:
+        return Path(NAMESPACE_FILE).read_text(encoding="ascii").strip(), PROGRAM
+    except OSError:
+        return None
+
+
+_option = partial(click.option, show_envvar=True, show_default=True)
+
+
+@click.command(
+    PROGRAM,
+    help="Watch custom resources in a Kubernetes cluster, and run a playbook for those that are due.",
+    epilog=(
+        "In a pod the runner uses its service account, elsewhere --kubeconfig, $KUBECONFIG or ~/.kube/config. Each "
+        "option can be set by the environment variable that is named with it; the option goes first, and an empty "
+        "variable counts as not set."
+    ),
+    context_settings={"auto_envvar_prefix": _PREFIX, "max_content_width": 100},
+)
+@_option(
+    "--watches",
+    type=Parsed(file_of),
+    required=True,
+    metavar="FILE",
+    help="watches.yaml: which kind of custom resource runs which playbook or role",
+)
+@_option(
+    "--once",
+    is_flag=True,
+    type=Flag(),
+    help="make one pass over all resources, due or not, and exit: with 0 if all of them are served, else with 1",
+)
+@_option(
+    "--dry-run",
+    is_flag=True,
+    type=Flag(),
+    help="report what --once would do, and change nothing (Ansible's check mode)",
+)
+@_option(
+    "--namespaces",
+    type=Parsed(namespaces_of),
+    default=Settings.namespaces,
+    metavar="NAMES",
+    help="serve only the namespaced resources in these namespaces (comma separated), and no cluster resources",
+)
+@_option(
+    "--selector",
+    type=Parsed(selectors.check),
+    metavar="LABELS",
+    help="serve only resources that match this label selector, in the syntax of kubectl -l",
+)
+@_option(
+    "--kubeconfig",
+    envvar=["KUBE_ECR_KUBECONFIG", "K8S_AUTH_KUBECONFIG"],
+    metavar="FILE",
+    help="kubeconfig to use",
+)
+@_option(
+    "--context",
+    envvar=["KUBE_ECR_CONTEXT", "K8S_AUTH_CONTEXT"],
+    metavar="NAME",
+    help="context of the kubeconfig to use",
+)
+@_option(
+    "--aws-endpoint-url",
+    type=Parsed(endpoint_of),
+    metavar="URL",
+    help="endpoint to call instead of the public one of AWS, such as a VPC endpoint or LocalStack",
+)
+@_option(
+    "--allowed-aws-identities",
+    type=Parsed(identities_of),
+    default=Settings.allowed_aws_identities,
+    show_default="none",
+    metavar="PATTERNS",
+    help=(
+        "AWS identities of the runner that namespaced resources may use (comma separated): ARNs of roles that it "
+        "assumes for them, where * stands for any characters, and the word runner for its own identity"
+    ),
+)
+@_option(
+    "--batch-window",
+    type=at_least(float, 0),
+    default=Settings.batch_window,
+    metavar="SECONDS",
+    help=(
+        "longest time to collect due resources before a run starts; it starts earlier when nothing new became due for "
+        "1/20 of that"
+    ),
+)
+@_option(
+    "--batch-size",
+    type=at_least(int, 1),
+    default=Settings.batch_size,
+    metavar="N",
+    help="largest number of resources in one run",
+)
+@_option(
+    "--watch-silence",
+    type=at_least(float, 1),
+    default=Settings.watch_silence,
+    metavar="SECONDS",
+    help="reopen a watch that received nothing for this long; the API server sends a bookmark every minute",
+)
+@_option(
+    "--run-timeout",
+    type=at_least(int, 1),
+    default=Settings.run_timeout,
+    metavar="SECONDS",
+    help="stop a run that takes longer than this",
+)
+@_option(
+    "--forks",
+    type=at_least(int, 1),
+    default=Settings.forks,
+    metavar="N",
+    help="largest number of AWS identities to serve at the same time",
+)
+@_option(
+    "--stand-by/--no-stand-by",
+    type=Flag(),
+    default=Settings.stand_by,
+    help="start the next ansible-playbook ahead of need: changes are served faster, for 100 MB of memory",
+)
+@_option(
+    "--leader-elect/--no-leader-elect",
+    type=Flag(),
+    default=Settings.leader_elect,
+    help="for several replicas: only the one that holds a Lease works, the others wait",
+)
+@_option(
+    "--lease",
+    type=Parsed(lease_of),
+    default=_own_lease,
+    show_default=f"{PROGRAM} in the namespace of the pod",
+    metavar="NAMESPACE/NAME",
+    help="the Lease of --leader-elect",
+)
+@_option(
+    "--listen-address",
+    type=Parsed(address_of),
+    default=Settings.listen_address,
+    metavar="[HOST]:PORT",
+    help="address to serve /healthz, /readyz and /metrics on; none or an empty value disables it",
+)
+@_option(
+    "--log-level", type=click.Choice(LEVELS), default=Settings.log_level, help="lowest level of log lines to write"
+)
+@_option("--log-format", type=click.Choice(list(FORMATS)), default=Settings.log_format, help="format of log lines")
+# These two have no variable: KUBE_ECR_HELP would be one that keeps the runner from beginning.
+@click.version_option(
+    package_name=PROGRAM,
+    message="%(prog)s %(version)s",
+    allow_from_autoenv=False,
+    help="show the version and exit",
+)
+@click.help_option("-h", "--help", allow_from_autoenv=False, help="show this text and exit")
+def _command() -> None:
+    """Only its options are used, see load_settings()."""

@@ -1,0 +1,117 @@
+"""Secrets as the API server holds them, for tests that need no API server: our own, shared ones, those of others."""
+
+from __future__ import annotations
+
+import base64
+import json
+from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import DATA_KEY, SharedEntry
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, merge
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins, Owner, Wanted
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+GROUP = "aws.zakariaamine.com"
+HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+PUBLIC = "public.ecr.aws"
+UID, OTHER_UID = "uid-1", "uid-2"
+OWNER = Owner(f"{GROUP}/v1alpha2", "ClusterAWSECRImagePullSecret", "", "ecr", UID, 1)
+WANTED = Wanted("ecr-login", OWNER, "id-1", (HOST,), {"team": "a"}, {"note": "x"})
+FOREIGN_CONFIG = json.dumps({"auths": {"ghcr.io": {"auth": "Zm9yZWlnbg=="}}})
+
+
+def granted(*entries: str, age: float = 0, life: float = 12, nudge: str = "", password: str = "new") -> Logins:
+    """Return logins for entries (by default HOST) that were granted some hours before NOW, for some hours."""
+    at = NOW - age * HOUR
+    logins = [Authorization(entry, "AWS", password, at + life * HOUR, entry) for entry in entries or (HOST,)]
+    return Logins.of(logins, at, nudge)
+
+
+def own_secret(
+    logins: Logins | None = None, wanted: Wanted = WANTED, namespace: str = "team-a", **changes: Any
+) -> dict:
+    """Return a Secret as it is after wanted was applied with these logins (by default fresh ones).
+
+    changes are to the metadata.
+    """
+    secret = deepcopy(wanted.manifest(namespace, logins or granted(), "7"))
+    metadata = secret["metadata"]
+    fields = {
+        "f:data": {f"f:{DATA_KEY}": {}},
+        "f:metadata": {f"f:{kind}": {f"f:{name}": {} for name in metadata[kind]} for kind in ("labels", "annotations")},
+    }
+    metadata["managedFields"] = [{"manager": wanted.manager, "operation": "Apply", "fieldsV1": fields}]
+    metadata.update(changes)
+    return secret
+
+
+def foreign_secret(text: str = FOREIGN_CONFIG, namespace: str = "team-a", **changes: Any) -> dict:
+    """Return a pull secret that somebody made, with this text in it; changes are to the metadata."""
+    return {
+        "metadata": {"name": WANTED.name, "namespace": namespace, "resourceVersion": "7", **changes},
+        "type": docker_config.SECRET_TYPE,
+        "data": {DATA_KEY: base64.b64encode(text.encode()).decode()},
+    }
+
+
+def entry_of(logins: Logins, wanted: Wanted = WANTED) -> SharedEntry:
+    """Return what the annotation of a shared Secret tells of these logins."""
+    names = tuple(docker_config.registries(logins.config))
+    times = (logins.expires_at, logins.renew_after)
+    return SharedEntry(names, *times, wanted.identity, logins.entries, reconcile_request=logins.nudge)
+
+
+def shared_secret(
+    logins: Logins | None = None, secret: dict | None = None, uid: str = UID, wanted: Wanted = WANTED
+) -> dict:
+    """Return a Secret (by default somebody's) after the resource of the UID merged these logins into it."""
+    logins, before = logins or granted(), secret or foreign_secret()
+    return _written(patched(before, merge.merge_patch(before, uid, logins.config, entry_of(logins, wanted))))
+
+
+def shared_secret_of_ours(logins: Logins | None = None, uid: str = UID, wanted: Wanted = WANTED) -> dict:
+    """Return a Secret that the resource of the UID made by merging, where there was none before."""
+    logins = logins or granted()
+    entry = entry_of(logins, wanted)
+    made = merge.manifest("team-a", wanted.name, uid, logins.config, entry, wanted.labels, wanted.annotations)
+    made["metadata"]["resourceVersion"] = "7"
+    return _written(made)
+
+
+def _written(secret: dict) -> dict:
+    """Return it with the trace of our last write, which anybody else's takes away."""
+    fields = {"f:data": {f"f:{DATA_KEY}": {}}}
+    secret["metadata"]["managedFields"] = [{"manager": "kube-ecr-secrets", "operation": "Update", "fieldsV1": fields}]
+    return secret
+
+
+def edited_by_others(secret: dict) -> dict:
+    """Return a Secret after somebody else changed its data: what the API server tracks of us is gone."""
+    return {**secret, "metadata": {**secret["metadata"], "managedFields": [{"manager": "kubectl"}]}}
+
+
+def patched(target: dict, patch: object) -> dict:
+    """Return what a JSON merge patch (RFC 7386) makes of an object."""
+    assert isinstance(patch, dict)
+    target = deepcopy(target)
+    for key, value in patch.items():
+        if value is None:
+            target.pop(key, None)
+        elif isinstance(value, dict):
+            target[key] = patched(target.get(key) or {}, value)
+        else:
+            target[key] = value
+    return target
+
+
+def asking(request: Request, **changes: Any) -> Request:
+    """Return a request but for some fields of its own, or of the Secret that it wants."""
+    of_secret = {name: value for name, value in changes.items() if hasattr(request.wanted, name)}
+    rest = {name: value for name, value in changes.items() if name not in of_secret}
+    return replace(request, wanted=replace(request.wanted, **of_secret), **rest)

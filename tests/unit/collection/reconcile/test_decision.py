@@ -1,0 +1,454 @@
+"""The decision about the Secret of one namespace: left, written, copied, read first, or why not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile import decision as decision_module
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.decision import (
+    NO_LOGINS,
+    Copy,
+    Decision,
+    Fail,
+    Leave,
+    LeaveUnrenewed,
+    ProbeNamespace,
+    Read,
+    Write,
+    best_logins,
+    decide,
+    needs_source,
+)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.observation import (
+    Observation,
+    as_listed,
+    as_read,
+)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import Place
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, Supply
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Logins
+from tests.support.cluster.stored_secrets import (
+    GROUP,
+    HOST,
+    HOUR,
+    NOW,
+    OTHER_UID,
+    PUBLIC,
+    WANTED,
+    asking,
+    edited_by_others,
+    foreign_secret,
+    granted,
+    own_secret,
+    shared_secret,
+    shared_secret_of_ours,
+)
+
+OWN = Request(WANTED, ("team-a",))
+MERGED = replace(OWN, policy="Merge")
+ADOPTING = replace(OWN, policy="Adopt")
+FORCED = replace(OWN, force=True)
+BOTH = asking(OWN, entries=(HOST, PUBLIC))
+ASKED = asking(OWN, nudge="1")
+ANOTHER_IDENTITY = asking(OWN, identity="id-2")
+ANOTHER_LABEL = asking(OWN, labels={"team": "b"})
+AWS_SAYS = {"reason": "AccessDenied", "msg": "no right"}
+NEW, AGED, OLD = granted(), granted(age=7), granted(age=11)
+DEAD, AHEAD = granted(age=13), granted(age=-1)
+NOTHING = Supply(None, None)
+REFUSED = Supply(None, AWS_SAYS)
+GRANTED = Supply(NEW, None)
+TO_COPY = Supply(None, None, NEW)
+NO_WORD = Fail(NO_LOGINS["reason"], NO_LOGINS["msg"])
+DENIED = Fail("AccessDenied", "no right")
+
+
+def listed(request: Request, secret: dict | None) -> tuple[Request, Observation]:
+    """Return the request that knows a Secret from its metadata, None for that there is none; and what it knows."""
+    part = as_read(request, "team-a", secret, NOW).part if secret else None
+    if part is None and secret:  # in the form of another policy
+        part = as_read(replace(request, policy="Fail" if request.is_merge else "Merge"), "team-a", secret, NOW).part
+    known = replace(request, known={Place("team-a", "ecr-login"): part} if part else {})
+    return known, as_listed(known, "team-a")
+
+
+def by_list(request: Request, secret: dict | None, available: Supply) -> Decision:
+    known, observed = listed(request, secret)
+    return decide(known, observed, available, NOW)
+
+
+def by_reading(request: Request, secret: dict | None, available: Supply) -> Decision:
+    return decide(request, as_read(request, "team-a", secret, NOW), available, NOW)
+
+
+def left(request: Request, secret: dict, shortfall: Fail | None = None) -> Leave:
+    part = as_read(request, "team-a", secret, NOW).part
+    assert part is not None
+    return Leave(part, shortfall)
+
+
+# What is known of its metadata alone
+
+
+@pytest.mark.parametrize(
+    ("asked", "secret", "available", "kind"),
+    [
+        pytest.param(OWN, own_secret(), NOTHING, Leave, id="fresh"),
+        pytest.param(OWN, own_secret(), GRANTED, Leave, id="fresh, whatever was granted for others"),
+        pytest.param(OWN, None, GRANTED, Write, id="none is there: created without a look"),
+        pytest.param(OWN, own_secret(OLD), GRANTED, Write, id="old: replaced without a look"),
+        pytest.param(ANOTHER_LABEL, own_secret(), GRANTED, Write, id="of another shape: replaced without a look"),
+        pytest.param(OWN, edited_by_others(own_secret()), GRANTED, Read, id="edited: whose is it now?"),
+        pytest.param(OWN, shared_secret(), GRANTED, Read, id="in the form of another policy"),
+        pytest.param(MERGED, own_secret(), GRANTED, Read, id="to be shared"),
+        pytest.param(MERGED, shared_secret(), GRANTED, Leave, id="shared and fresh"),
+        pytest.param(MERGED, shared_secret(OLD), GRANTED, Write, id="shared and old"),
+        pytest.param(OWN, own_secret(OLD), NOTHING, Leave, id="old, and nothing better"),
+        pytest.param(OWN, None, NOTHING, Read, id="none is there, and nothing to write"),
+        pytest.param(OWN, None, TO_COPY, Read, id="a copy may be there already"),
+        pytest.param(OWN, own_secret(OLD), TO_COPY, Read, id="newer logins to copy"),
+        pytest.param(BOTH, None, GRANTED, Read, id="not all was granted"),
+        pytest.param(BOTH, own_secret(OLD, BOTH.wanted), GRANTED, Read, id="old, and not all was granted"),
+        pytest.param(FORCED, own_secret(), GRANTED, Write, id="forced"),
+        pytest.param(FORCED, own_secret(), TO_COPY, Leave, id="forced, and nothing was granted"),
+        pytest.param(ANOTHER_IDENTITY, own_secret(), GRANTED, Read, id="of another identity"),
+    ],
+)
+def test_what_was_listed(asked: Request, secret: dict | None, available: Supply, kind: type) -> None:
+    assert type(by_list(asked, secret, available)) is kind
+
+
+def test_where_nobody_could_list_it_is_read() -> None:
+    assert decide(OWN, as_listed(OWN, "team-a"), GRANTED, NOW) == Read()
+
+
+def test_one_in_the_form_of_another_policy_is_never_left() -> None:
+    """However fresh it is: it becomes what the policy asks for."""
+    assert by_list(OWN, shared_secret(), NOTHING) == Read()
+    assert by_list(MERGED, own_secret(), NOTHING) == Read()
+
+
+# May it be written?
+
+OTHERS = {"apiVersion": f"{GROUP}/v1alpha2", "kind": "ClusterAWSECRImagePullSecret", "name": "x", "uid": OTHER_UID}
+CONTROLLER = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "uid-9", "controller": True}
+BOTH_IN = shared_secret(granted(PUBLIC), shared_secret(OLD), OTHER_UID)
+IMMUTABLE, OPAQUE = {"immutable": True}, {"type": "Opaque"}
+CONFLICT, WRONG_TYPE, FIXED = "SecretConflict", "WrongSecretType", "ImmutableSecret"
+MERGED_IN = f"merged into it ({OTHER_UID})"
+ANOTHERS = foreign_secret(ownerReferences=[OTHERS])
+# Who asks, what is there, for which reason it may not be written, and whether pods can pull with it all the same.
+BLOCKED: dict[str, tuple[Request, dict, str, str, bool]] = {
+    "somebody's": (OWN, foreign_secret(), CONFLICT, "was not made by", False),
+    "another's": (OWN, ANOTHERS, CONFLICT, "/x", False),
+    "another's, to be adopted": (ADOPTING, ANOTHERS, CONFLICT, "/x", False),
+    "shared with another": (OWN, BOTH_IN, CONFLICT, MERGED_IN, False),
+    "shared with another, to be adopted": (ADOPTING, BOTH_IN, CONFLICT, MERGED_IN, False),
+    "somebody's that we merged into": (OWN, shared_secret(), CONFLICT, "was not made by", False),
+    "shared with nobody, immutable": (OWN, {**shared_secret_of_ours(), **IMMUTABLE}, FIXED, "is immutable", False),
+    "ours, of another type": (OWN, {**own_secret(OLD), **OPAQUE}, WRONG_TYPE, "has type Opaque", True),
+    "ours, immutable": (OWN, {**own_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
+    "ours, immutable and dead": (OWN, {**own_secret(DEAD), **IMMUTABLE}, FIXED, "is immutable", False),
+    "somebody's, immutable": (ADOPTING, {**foreign_secret(), **IMMUTABLE}, FIXED, "is immutable", False),
+    "merge: a controller's": (MERGED, foreign_secret(ownerReferences=[CONTROLLER]), CONFLICT, "Deployment/web", False),
+    "merge: no docker config": (MERGED, foreign_secret("x"), "InvalidSecretContent", "not valid JSON", False),
+    "merge: of another type": (MERGED, {**foreign_secret(), **OPAQUE}, WRONG_TYPE, "has type Opaque", False),
+    "merge: immutable": (MERGED, {**shared_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
+    "merge: immutable and dead": (MERGED, {**shared_secret(DEAD), **IMMUTABLE}, FIXED, "is immutable", False),
+    "merge: ours, immutable": (MERGED, {**own_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
+}
+FREE: dict[str, tuple[Request, dict]] = {
+    "somebody's, to be adopted": (ADOPTING, foreign_secret()),
+    "shared with nobody": (OWN, shared_secret_of_ours()),
+    "ours": (OWN, own_secret(OLD)),
+    "ours, though another merged into it": (OWN, shared_secret(secret=own_secret(OLD), uid=OTHER_UID)),
+    "merge: somebody's": (MERGED, foreign_secret()),
+    "merge: shared with another": (MERGED, BOTH_IN),
+    "merge: ours": (MERGED, own_secret(OLD)),
+}
+
+
+@pytest.mark.parametrize(("asked", "secret", "reason", "words", "is_valid"), BLOCKED.values(), ids=BLOCKED)
+def test_what_may_not_be_written(asked: Request, secret: dict, reason: str, words: str, is_valid: bool) -> None:
+    """Logins that were granted, and force, change nothing about it."""
+    for request, available in ((asked, NOTHING), (replace(asked, force=True), GRANTED)):
+        found = by_reading(request, secret, available)
+        assert isinstance(found, Fail)
+        assert (found.reason, found.valid_until is not None) == (reason, is_valid)
+        assert "secrets/ecr-login in namespace team-a" in found.message
+        assert words in found.message
+
+
+@pytest.mark.parametrize(("asked", "secret"), FREE.values(), ids=FREE)
+def test_what_may_be_written(asked: Request, secret: dict) -> None:
+    assert by_reading(asked, secret, GRANTED) == Write(NEW)
+
+
+# Is there a reason to write it?
+
+
+@pytest.mark.parametrize(
+    ("asked", "secret", "available"),
+    [
+        pytest.param(OWN, own_secret(), GRANTED, id="fresh"),
+        pytest.param(OWN, own_secret(), TO_COPY, id="fresh, with newer ones elsewhere"),
+        pytest.param(OWN, own_secret(AGED), NOTHING, id="nothing newer"),
+        pytest.param(OWN, own_secret(AGED), Supply(AGED, None), id="the same was granted"),
+        pytest.param(OWN, own_secret(AGED), Supply(None, AWS_SAYS, granted(age=8)), id="older ones elsewhere"),
+        pytest.param(ASKED, own_secret(granted(nudge="1")), GRANTED, id="asked for, and answered"),
+        pytest.param(
+            ASKED, own_secret(granted(age=1)), Supply(granted(age=1), None), id="asked for, and no answer yet"
+        ),
+        pytest.param(OWN, own_secret(AHEAD), REFUSED, id="of a time to come, and nothing to write"),
+        pytest.param(MERGED, shared_secret(AGED), NOTHING, id="shared, nothing newer"),
+        pytest.param(
+            BOTH,
+            own_secret(granted(HOST, PUBLIC, age=8), BOTH.wanted),
+            Supply(granted(HOST, age=8), AWS_SAYS),
+            id="two thirds of the rest are not over",
+        ),
+    ],
+)
+def test_what_is_left(asked: Request, secret: dict, available: Supply) -> None:
+    assert by_reading(asked, secret, available) == left(asked, secret)
+
+
+PARTLY = Supply(granted(HOST, age=11), AWS_SAYS)
+
+
+@pytest.mark.parametrize(
+    ("asked", "secret", "available"),
+    [
+        pytest.param(OWN, None, GRANTED, id="there is none"),
+        pytest.param(FORCED, own_secret(), GRANTED, id="forced"),
+        pytest.param(OWN, own_secret(AGED), GRANTED, id="newer ones were granted"),
+        pytest.param(OWN, own_secret(DEAD), Supply(granted(age=11.9), None), id="dead"),
+        pytest.param(OWN, own_secret(AHEAD), GRANTED, id="of a time to come"),
+        pytest.param(ASKED, own_secret(), Supply(granted(nudge="1"), None), id="asked for"),
+        pytest.param(ANOTHER_IDENTITY, own_secret(), GRANTED, id="of another identity"),
+        pytest.param(ANOTHER_LABEL, own_secret(), GRANTED, id="of another shape"),
+        pytest.param(OWN, edited_by_others(own_secret()), GRANTED, id="edited"),
+        pytest.param(MERGED, foreign_secret(), GRANTED, id="nothing of ours is in it"),
+        pytest.param(MERGED, own_secret(), GRANTED, id="own, to be shared"),
+        pytest.param(OWN, shared_secret_of_ours(), GRANTED, id="shared, to be our own"),
+        pytest.param(
+            BOTH,
+            own_secret(granted(HOST, age=1)),
+            Supply(granted(HOST, PUBLIC, age=1), None),
+            id="it lacks one that was granted",
+        ),
+        pytest.param(OWN, own_secret(granted(HOST, PUBLIC), BOTH.wanted), GRANTED, id="it has one too many"),
+        pytest.param(
+            BOTH, own_secret(granted(HOST, PUBLIC, age=10.1), BOTH.wanted), PARTLY, id="two thirds of the rest are over"
+        ),
+    ],
+)
+def test_what_is_written_with_what_was_granted(asked: Request, secret: dict | None, available: Supply) -> None:
+    found = by_reading(asked, secret, available)
+    assert type(found) is Write
+    assert available.logins is not None
+    assert HOST in found.logins.entries
+    assert password_in(found.logins) == password_in(available.logins)
+
+
+def password_in(logins: Logins) -> object:
+    return docker_config.logins(logins.config)[HOST]["password"]
+
+
+def test_late_is_when_two_thirds_are_over_from_half_of_the_life_to_its_end() -> None:
+    """Half of the life of twelve hours is over after six, two thirds of the rest after ten."""
+    for age, kind in ((10, Leave), (10.01, Write)):
+        secret = own_secret(granted(HOST, PUBLIC, age=age), BOTH.wanted)
+        partly = Supply(granted(HOST, age=12), AWS_SAYS)
+        assert type(by_reading(BOTH, secret, partly)) is kind
+        assert type(by_reading(BOTH, secret, REFUSED)) is Leave, "nothing was granted"
+
+
+def test_a_force_needs_logins_that_were_granted() -> None:
+    secret = own_secret()
+    assert by_reading(FORCED, secret, TO_COPY) == left(OWN, secret)
+
+
+# What is it replaced by?
+
+
+def test_logins_of_another_secret_are_copied() -> None:
+    assert by_reading(OWN, None, TO_COPY) == Copy(NEW)
+    assert by_reading(OWN, own_secret(AGED), TO_COPY) == Copy(NEW)
+    assert by_reading(OWN, own_secret(AGED), Supply(NEW, None, granted(password="other"))) == Write(NEW)
+
+
+def test_another_shape_is_written_with_the_logins_that_are_there() -> None:
+    assert by_reading(ANOTHER_LABEL, own_secret(AGED), NOTHING) == Write(AGED)
+    assert by_reading(ANOTHER_LABEL, own_secret(AGED), REFUSED) == Write(AGED)
+
+
+@pytest.mark.parametrize(
+    ("asked", "secret", "hours"),
+    [
+        pytest.param(OWN, edited_by_others(own_secret(AGED)), 5, id="edited"),
+        pytest.param(ANOTHER_IDENTITY, own_secret(AGED), 5, id="of another identity"),
+        pytest.param(MERGED, edited_by_others(shared_secret(AGED)), 5, id="shared and edited"),
+        pytest.param(MERGED, own_secret(AGED), 5, id="own, to be shared"),
+    ],
+)
+def test_what_cannot_be_renewed_is_left_while_pods_can_pull_with_it(asked: Request, secret: dict, hours: int) -> None:
+    for available in (NOTHING, REFUSED):
+        assert by_reading(asked, secret, available) == LeaveUnrenewed(NOW + hours * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("asked", "secret"),
+    [
+        pytest.param(OWN, own_secret(DEAD), id="dead"),
+        pytest.param(OWN, edited_by_others({**own_secret(AGED), "data": None}), id="emptied"),
+        pytest.param(ADOPTING, foreign_secret(), id="somebody's does not count"),
+        pytest.param(MERGED, foreign_secret(), id="somebody's does not count, merge"),
+        pytest.param(MERGED, shared_secret(DEAD), id="shared and dead"),
+        pytest.param(
+            MERGED,
+            edited_by_others({**shared_secret(AGED), "data": foreign_secret()["data"]}),
+            id="ours was taken out",
+        ),
+    ],
+)
+def test_without_logins_it_fails(asked: Request, secret: dict) -> None:
+    assert by_reading(asked, secret, NOTHING) == NO_WORD
+    assert by_reading(asked, secret, REFUSED) == DENIED
+
+
+def test_where_there_is_none_it_depends_on_the_namespace() -> None:
+    assert by_reading(OWN, None, NOTHING) == ProbeNamespace(NO_WORD)
+    assert by_reading(MERGED, None, REFUSED) == ProbeNamespace(DENIED)
+
+
+# A login is missing
+
+
+@pytest.mark.parametrize(("available", "why"), [(PARTLY, DENIED), (Supply(NEW, None), NO_WORD)])
+def test_a_secret_that_lacks_a_login_says_so(available: Supply, why: Fail) -> None:
+    assert available.logins is not None
+    assert by_reading(BOTH, None, available) == Write(available.logins, why)
+    assert by_reading(BOTH, None, replace(available, logins=None, source=NEW)) == Copy(NEW, why)
+    secret = own_secret(wanted=BOTH.wanted)
+    assert by_reading(BOTH, secret, replace(available, logins=None)) == left(BOTH, secret, why)
+    aged = own_secret(AGED, BOTH.wanted)
+    assert by_reading(BOTH, aged, replace(available, logins=None)) == left(BOTH, aged, why)
+
+
+def test_a_login_that_is_missing_is_kept_or_copied() -> None:
+    old = own_secret(granted(HOST, PUBLIC, age=7, password="old"), BOTH.wanted)
+    found = by_reading(BOTH, old, Supply(NEW, AWS_SAYS))
+    # Its times are those of what was kept, so that it is not newer: it is left until it is late.
+    assert found == left(BOTH, old)
+    found = by_reading(replace(BOTH, force=True), old, Supply(NEW, AWS_SAYS))
+    assert isinstance(found, Write)
+    assert (found.logins.entries, found.shortfall) == ((HOST, PUBLIC), None)
+    passwords = {host: login["password"] for host, login in docker_config.logins(found.logins.config).items()}
+    assert passwords == {HOST: "new", PUBLIC: "old"}
+
+
+# The best logins that there are
+
+KEPT, SOURCE = granted(HOST, PUBLIC, password="kept"), granted(HOST, PUBLIC, age=1, password="source")
+ONE = granted(HOST, password="granted")
+
+
+def passwords(logins: Logins | None) -> dict[str, object] | None:
+    return {host: login["password"] for host, login in docker_config.logins(logins.config).items()} if logins else None
+
+
+@pytest.mark.parametrize(
+    ("entries", "kept", "available", "best"),
+    [
+        pytest.param((HOST,), None, NOTHING, None, id="none"),
+        pytest.param((HOST,), None, Supply(ONE, None), {HOST: "granted"}, id="granted"),
+        pytest.param((HOST,), KEPT, Supply(ONE, None, SOURCE), {HOST: "granted"}, id="granted is best"),
+        pytest.param(
+            (HOST, PUBLIC),
+            KEPT,
+            Supply(ONE, None, SOURCE),
+            {HOST: "granted", PUBLIC: "kept"},
+            id="completed by what is there",
+        ),
+        pytest.param(
+            (HOST, PUBLIC),
+            None,
+            Supply(ONE, None, SOURCE),
+            {HOST: "granted", PUBLIC: "source"},
+            id="completed by another Secret",
+        ),
+        pytest.param(
+            (HOST, PUBLIC),
+            KEPT,
+            Supply(None, None, SOURCE),
+            {HOST: "source", PUBLIC: "source"},
+            id="another Secret is best",
+        ),
+        pytest.param((HOST, PUBLIC), KEPT, NOTHING, {HOST: "kept", PUBLIC: "kept"}, id="what is there"),
+        pytest.param((HOST,), KEPT, NOTHING, {HOST: "kept"}, id="what is there, less what is not wanted"),
+        pytest.param(
+            (HOST,), None, Supply(None, None, SOURCE), {HOST: "source"}, id="another Secret, less what is not wanted"
+        ),
+        pytest.param((), KEPT, Supply(None, None, SOURCE), None, id="nobody could say what is wanted"),
+    ],
+)
+def test_the_best_logins(
+    entries: tuple[str, ...], kept: Logins | None, available: Supply, best: dict[str, object] | None
+) -> None:
+    assert passwords(best_logins(asking(OWN, entries=entries), kept, available)) == best
+
+
+# Is another Secret to be read, to copy from?
+
+SOURCED = replace(OWN, sibling=Place("team-z", "ecr-login"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "secret", "available", "is_needed"),
+    [
+        pytest.param(SOURCED, None, NOTHING, True, id="a target has none"),
+        pytest.param(OWN, None, NOTHING, False, id="there is no other"),
+        pytest.param(replace(SOURCED, is_absent=True), None, NOTHING, False, id="absent"),
+        pytest.param(SOURCED, None, GRANTED, False, id="all was granted"),
+        pytest.param(asking(SOURCED, entries=(HOST, PUBLIC)), None, GRANTED, True, id="not all was granted"),
+        pytest.param(SOURCED, own_secret(), NOTHING, False, id="all targets are fresh"),
+        pytest.param(SOURCED, own_secret(AGED), NOTHING, True, id="a target is old"),
+        pytest.param(
+            asking(SOURCED, labels={"team": "b"}), own_secret(), NOTHING, True, id="a target has another shape"
+        ),
+        pytest.param(asking(SOURCED, entries=(HOST, PUBLIC)), own_secret(), NOTHING, True, id="a target lacks one"),
+        pytest.param(SOURCED, shared_secret(), NOTHING, True, id="a target is in the form of another policy"),
+        pytest.param(replace(SOURCED, policy="Merge"), shared_secret(), NOTHING, False, id="a shared one is fresh"),
+        pytest.param(replace(SOURCED, namespaces=None), None, NOTHING, False, id="nobody knows the targets"),
+        pytest.param(
+            replace(SOURCED, namespaces=("team-a", "team-b")),
+            own_secret(),
+            NOTHING,
+            True,
+            id="one of the targets has none",
+        ),
+    ],
+)
+def test_whether_another_secret_is_read(
+    asked: Request, secret: dict | None, available: Supply, is_needed: bool
+) -> None:
+    known, _observed = listed(asked, secret)
+    assert needs_source(known, available, NOW) is is_needed
+
+
+def test_it_imports_nothing_that_talks() -> None:
+    """So that it stays pure, and costs no start: neither the API server's client nor AWS' is behind it."""
+    root = Path(decision_module.__file__).parents[6]
+    code = (
+        f"import sys; sys.path.insert(0, {str(root)!r}); import {decision_module.__name__};"
+        "print([name for name in ('urllib3', 'kubernetes', 'botocore', 'boto3', 'yaml') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr

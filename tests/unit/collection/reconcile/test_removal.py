@@ -1,0 +1,137 @@
+"""Which Secrets go, and how each is taken away: nothing that is wanted, that pods may need, or that is not ours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import Outcome, Place
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.removal import places_to_prune, removal_of
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import merge
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held
+from tests.support.cluster.stored_secrets import (
+    HOUR,
+    NOW,
+    OTHER_UID,
+    WANTED,
+    asking,
+    foreign_secret,
+    granted,
+    own_secret,
+    patched,
+    shared_secret,
+    shared_secret_of_ours,
+)
+
+PLACE, BEFORE, ELSEWHERE = Place("team-a", "ecr-login"), Place("team-a", "old-name"), Place("team-b", "ecr-login")
+OWN, SHARED = Held.of(own_secret()["metadata"], WANTED), merge.held(shared_secret()["metadata"], WANTED, "uid-1")
+SERVED = (Outcome("team-a", "updated", expires_at=NOW + HOUR),)
+FAILED = (Outcome("team-a", "failed", "AccessDenied", "no token"),)
+
+
+@pytest.mark.parametrize(
+    ("asked", "outcomes", "places"),
+    [
+        pytest.param(Request(WANTED, ("team-a",), known={PLACE: OWN}), SERVED, [], id="what is wanted stays"),
+        pytest.param(
+            Request(WANTED, ("team-a",), known={PLACE: OWN, ELSEWHERE: OWN}), SERVED, [ELSEWHERE], id="no target"
+        ),
+        pytest.param(Request(WANTED, (), known={ELSEWHERE: SHARED}), (), [ELSEWHERE], id="a shared one in no target"),
+        pytest.param(Request(WANTED, ("team-a",), known={BEFORE: OWN}), SERVED, [BEFORE], id="replaced by a new name"),
+        pytest.param(Request(WANTED, ("team-a",), known={BEFORE: OWN}), FAILED, [], id="its replacement failed"),
+        pytest.param(Request(WANTED, ("team-a",), known={BEFORE: OWN}), (), [], id="no word of its replacement"),
+        pytest.param(Request(WANTED, ("team-a",), known={PLACE: SHARED}), FAILED, [PLACE], id="shared no more"),
+        pytest.param(
+            Request(WANTED, ("team-a",), policy="Merge", known={PLACE: SHARED}), FAILED, [], id="to be shared"
+        ),
+        pytest.param(
+            Request(WANTED, ("team-a",), policy="Merge", known={PLACE: OWN}), FAILED, [], id="own, to be shared"
+        ),
+        pytest.param(Request(WANTED, None, known={ELSEWHERE: OWN}), (), [], id="nobody knows what is wanted"),
+        pytest.param(Request(WANTED, ("team-a",)), SERVED, [], id="nobody looked"),
+        pytest.param(
+            Request(WANTED, ("team-c",), is_absent=True, known={ELSEWHERE: OWN, PLACE: SHARED}),
+            (),
+            [PLACE, ELSEWHERE],
+            id="absent: all that is known, and nothing else",
+        ),
+        pytest.param(
+            Request(WANTED, ("team-b", "team-a"), is_absent=True), (), [PLACE, ELSEWHERE], id="absent, nobody looked"
+        ),
+        pytest.param(Request(WANTED, None, is_absent=True), (), [], id="absent, no targets"),
+        pytest.param(asking(Request(WANTED, ("team-a",), is_absent=True), name=""), (), [], id="absent, no name"),
+    ],
+)
+def test_which_places_go(asked: Request, outcomes: tuple[Outcome, ...], places: list[Place]) -> None:
+    assert places_to_prune(asked, outcomes) == places
+
+
+UNWANTED = Request(WANTED, ("team-b",))
+KEPT = replace(UNWANTED, is_orphaned=True)
+UNDONE = replace(UNWANTED, namespaces=("team-a",), is_absent=True)
+BY_PLAYBOOK = Request(replace(WANTED, owner=None, identity=""), ("team-a",), is_absent=True)
+DELETED, RELEASED, NOTHING = "deleted", "released", "nothing"
+
+
+def removed(request: Request, secret: dict) -> str:
+    removal = removal_of(request, secret)
+    if removal is None:
+        return NOTHING
+    return DELETED if removal is merge.Undo.DELETE else RELEASED
+
+
+@pytest.mark.parametrize(
+    ("asked", "secret", "fate"),
+    [
+        pytest.param(UNWANTED, own_secret(), DELETED, id="own"),
+        pytest.param(KEPT, own_secret(), RELEASED, id="own, to be left behind"),
+        pytest.param(UNDONE, own_secret(), DELETED, id="own, absent"),
+        pytest.param(replace(UNDONE, is_orphaned=True), own_secret(), RELEASED, id="own, absent, to be left behind"),
+        pytest.param(replace(UNWANTED, namespaces=("team-a",)), own_secret(), NOTHING, id="own and wanted"),
+        pytest.param(
+            replace(UNWANTED, namespaces=("team-a",)), shared_secret_of_ours(), NOTHING, id="made by us, and wanted"
+        ),
+        pytest.param(
+            replace(UNWANTED, namespaces=("team-a",)), shared_secret(), RELEASED, id="somebody's, under our name"
+        ),
+        pytest.param(
+            asking(UNWANTED, namespaces=("team-a",), name="new-name"),
+            own_secret(),
+            DELETED,
+            id="of the name before",
+        ),
+        pytest.param(UNWANTED, own_secret(ownerReferences=[]), NOTHING, id="ours, but not beyond doubt"),
+        pytest.param(UNWANTED, foreign_secret(), NOTHING, id="somebody's"),
+        pytest.param(UNWANTED, shared_secret(), RELEASED, id="our part in somebody's"),
+        pytest.param(KEPT, shared_secret(), RELEASED, id="our part in somebody's, to be left behind"),
+        pytest.param(UNWANTED, shared_secret(uid=OTHER_UID), NOTHING, id="the part of another resource"),
+        pytest.param(UNWANTED, shared_secret_of_ours(), DELETED, id="made by us alone"),
+        pytest.param(KEPT, shared_secret_of_ours(), RELEASED, id="made by us alone, to be left behind"),
+        pytest.param(BY_PLAYBOOK, own_secret(wanted=BY_PLAYBOOK.wanted), DELETED, id="a playbook's"),
+        pytest.param(
+            replace(BY_PLAYBOOK, is_orphaned=True),
+            own_secret(wanted=BY_PLAYBOOK.wanted),
+            DELETED,
+            id="a playbook's has no owner to be released from",
+        ),
+    ],
+)
+def test_how_each_is_taken_away(asked: Request, secret: dict, fate: str) -> None:
+    assert removed(asked, secret) == fate
+
+
+@pytest.mark.parametrize(("is_orphaned", "hosts"), [(False, {"ghcr.io"}), (True, {"ghcr.io", WANTED.entries[0]})])
+def test_what_is_left_behind_keeps_its_logins(is_orphaned: bool, hosts: set[str]) -> None:
+    before = shared_secret()
+    after = patched(before, removal_of(replace(UNWANTED, is_orphaned=is_orphaned), before))
+    assert merge.docker_config.logins(merge.docker_config.stored(after["data"])).keys() == hosts
+
+
+def test_what_is_released_is_of_a_manager_that_never_writes() -> None:
+    """Else the resource could apply again what it once applied, and the API server would see no conflict."""
+    removal = removal_of(KEPT, own_secret(granted()))
+    assert isinstance(removal, dict)
+    assert [entry["manager"] for entry in removal["metadata"]["managedFields"]] == ["kube-ecr-secrets/released"]
+    assert removal["metadata"]["ownerReferences"] == []

@@ -1,0 +1,288 @@
+"""What options and items ask for, and which logins there are for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item, NamespacedName, Observed
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Owner as ContractOwner
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.login_request import LoginRequest
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import Place
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, Supply
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.pull_secret import Held, Wanted
+from tests.support.cluster.stored_secrets import HOST, HOUR, NOW, OWNER, PUBLIC, WANTED, asking, own_secret
+
+LATER = "2026-02-01T00:00:00Z"
+LOGIN = {"registry": HOST, "username": "AWS", "password": "new", "expires_at": LATER, "requested": HOST}
+PUBLIC_LOGIN = {**LOGIN, "registry": PUBLIC, "requested": PUBLIC}
+REFUSED = {"requested": PUBLIC, "reason": "AccessDenied", "msg": "no right"}
+ALL_REFUSED = {"requested": None, "reason": "ExpiredToken", "msg": "old keys"}
+OPTIONS: dict[str, Any] = {
+    "authorizations": [LOGIN],
+    "authorization_errors": None,
+    "secret_name": "ecr-login",
+    "namespaces": ["team-a"],
+    "state": "present",
+    "service_accounts": None,
+    "labels": None,
+    "annotations": None,
+    "existing_secret_policy": "Fail",
+    "force": False,
+}
+PLAIN = Request(Wanted("ecr-login", None, entries=(HOST,)), ("team-a",))
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        pytest.param({}, PLAIN, id="the least"),
+        pytest.param(
+            {"namespaces": ["b", "a", "b"]}, replace(PLAIN, namespaces=("b", "a")), id="namespaces, each once"
+        ),
+        pytest.param(
+            {"authorizations": [{**LOGIN, "requested": "eu-west-1"}]},
+            asking(PLAIN, entries=("eu-west-1",)),
+            id="what was asked of AWS",
+        ),
+        pytest.param({"authorizations": [{**LOGIN, "requested": None}]}, PLAIN, id="written by hand: the host itself"),
+        pytest.param(
+            {"authorizations": [PUBLIC_LOGIN, LOGIN, LOGIN]},
+            asking(PLAIN, entries=(HOST, PUBLIC)),
+            id="sorted, each once",
+        ),
+        pytest.param(
+            {"authorization_errors": [REFUSED]},
+            asking(PLAIN, entries=(HOST, PUBLIC)),
+            id="what AWS refused is wanted all the same",
+        ),
+        pytest.param({"authorization_errors": [ALL_REFUSED]}, PLAIN, id="a refusal of everything names nothing"),
+        pytest.param(
+            {"labels": {"team": "a"}, "annotations": {"note": "x"}},
+            asking(PLAIN, labels={"team": "a"}, annotations={"note": "x"}),
+            id="template",
+        ),
+        pytest.param(
+            {"service_accounts": ["default", "ci-*"]},
+            replace(PLAIN, service_accounts=Names(("default",), ("ci-*",))),
+            id="service accounts",
+        ),
+        pytest.param({"existing_secret_policy": "Merge"}, replace(PLAIN, policy="Merge"), id="policy"),
+        pytest.param({"force": True}, replace(PLAIN, force=True), id="force"),
+        pytest.param(
+            {"state": "absent", "authorizations": None},
+            asking(PLAIN, entries=(), is_absent=True),
+            id="absent needs no logins",
+        ),
+        pytest.param({"authorizations": []}, asking(PLAIN, entries=()), id="no login at all"),
+    ],
+)
+def test_what_options_ask_for(given: dict, asked: Request) -> None:
+    assert Request.of_options({**OPTIONS, **given}) == asked
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"authorizations": None}, "authorizations: is missing"),
+        ({"secret_name": "No"}, "secret_name: 'No'"),
+        ({"namespaces": []}, "namespaces: must list"),
+        ({"labels": {"app.kubernetes.io/managed-by": "x"}}, "labels: "),
+        ({"annotations": {"expiry": "x"}}, "annotations: "),
+        ({"service_accounts": ["No"]}, "service_accounts: "),
+    ],
+)
+def test_an_option_that_does_not_pass_is_named(given: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Request.of_options({**OPTIONS, **given})
+
+
+ACCOUNTS = Names(("default",))
+ITEM = Item(
+    owner=ContractOwner(**OWNER.__dict__),
+    reference="ClusterAWSECRImagePullSecret/ecr",
+    identity="id-1",
+    registries=(LoginRequest(HOST, None),),
+    secret_name="ecr-login",
+    namespaces=("team-a",),
+    labels={"team": "a"},
+    annotations={"note": "x"},
+    observed=Observed(is_due=True),
+)
+SERVED = Request(WANTED, ("team-a",))
+HELD = Held.of(own_secret()["metadata"], WANTED)
+WRONG = {"reason": "InvalidResource", "msg": "spec.x"}
+
+
+def seen(**changes: Any) -> dict[str, Observed]:
+    return {"observed": replace(ITEM.observed, **changes)}
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        pytest.param({}, SERVED, id="the least"),
+        pytest.param(
+            {"registries": (LoginRequest(PUBLIC, None), LoginRequest(None, "eu-west-1"))},
+            asking(SERVED, entries=("eu-west-1", PUBLIC)),
+            id="entries are sorted",
+        ),
+        pytest.param({"refresh_interval": HOUR}, asking(SERVED, refresh_interval=HOUR), id="interval"),
+        pytest.param({"reconcile_request": "1"}, asking(SERVED, nudge="1"), id="asked to be renewed at once"),
+        pytest.param({"namespaces": None}, asking(SERVED, namespaces=None), id="nobody knows the targets"),
+        pytest.param({"namespaces": ()}, asking(SERVED, namespaces=()), id="no targets"),
+        pytest.param({"suspended": True}, asking(SERVED, namespaces=None), id="suspended: nothing is written"),
+        pytest.param(
+            {"suspended": True, "state": "absent"},
+            asking(SERVED, is_absent=True),
+            id="suspended, and undone all the same",
+        ),
+        pytest.param({"state": "absent"}, asking(SERVED, is_absent=True), id="being deleted"),
+        pytest.param({"service_accounts": ACCOUNTS}, asking(SERVED, service_accounts=ACCOUNTS), id="service accounts"),
+        pytest.param({"existing_secret_policy": "Merge"}, asking(SERVED, policy="Merge"), id="policy"),
+        pytest.param({"deletion_policy": "Orphan"}, asking(SERVED, is_orphaned=True), id="to be left behind"),
+        pytest.param(seen(is_due=False), asking(SERVED, is_due=False), id="not due"),
+        pytest.param(seen(secrets=()), asking(SERVED, known={}), id="looked at, and none is there"),
+        pytest.param(
+            seen(secrets=(HELD.as_dict(),)),
+            asking(SERVED, known={Place("team-a", "ecr-login"): HELD}),
+            id="one is there",
+        ),
+        pytest.param(
+            seen(source_secret=NamespacedName("b", "s")), asking(SERVED, sibling=Place("b", "s")), id="one to copy from"
+        ),
+        pytest.param(seen(accounts=()), asking(SERVED, accounts=()), id="all service accounts are as they should be"),
+        pytest.param(
+            seen(accounts=(NamespacedName("b", "ci"),)), asking(SERVED, accounts=(Place("b", "ci"),)), id="one is not"
+        ),
+        pytest.param({"has_finalizer": True}, asking(SERVED, has_finalizer=True), id="finalizer"),
+        pytest.param(
+            {"error": ErrorResult("InvalidResource", "spec.x")}, asking(SERVED, error=WRONG), id="cannot be served"
+        ),
+    ],
+)
+def test_what_an_item_asks_for(given: dict, asked: Request) -> None:
+    assert Request.of_item(replace(ITEM, **given)) == asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_needed"),
+    [
+        pytest.param(SERVED, False, id="the garbage collector sees to it"),
+        pytest.param(replace(SERVED, service_accounts=ACCOUNTS), True, id="service accounts"),
+        pytest.param(replace(SERVED, policy="Merge"), True, id="parts of Secrets of others"),
+        pytest.param(replace(SERVED, policy="Adopt"), False, id="adopted ones are own ones"),
+        pytest.param(replace(SERVED, is_orphaned=True), True, id="Secrets to be left behind"),
+        pytest.param(replace(SERVED, service_accounts=ACCOUNTS, is_absent=True), False, id="it is being deleted"),
+        pytest.param(replace(PLAIN, service_accounts=ACCOUNTS), False, id="a playbook has nothing to delete"),
+    ],
+)
+def test_a_finalizer_is_there_for_what_the_garbage_collector_does_not_see_to(asked: Request, is_needed: bool) -> None:
+    assert asked.needs_finalizer is is_needed
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_understood", "is_target"),
+    [
+        (SERVED, True, True),
+        (replace(SERVED, namespaces=("team-b",)), True, False),
+        (replace(SERVED, namespaces=None), False, False),
+        (replace(SERVED, is_absent=True), True, False),
+        (replace(SERVED, is_absent=True, namespaces=None), True, False),
+    ],
+)
+def test_what_is_wanted_where(asked: Request, is_understood: bool, is_target: bool) -> None:
+    assert (asked.is_understood, asked.is_target("team-a")) == (is_understood, is_target)
+
+
+def test_marks_name_the_owner_or_a_playbook() -> None:
+    """A service account may get more than one pull secret of playbooks."""
+    assert (SERVED.key, SERVED.account_key) == ("uid-1", "uid-1")
+    assert (PLAIN.key, PLAIN.account_key) == ("playbook", "playbook/ecr-login")
+
+
+def test_only_a_secret_of_the_wanted_name_is_known_in_a_namespace() -> None:
+    known = {Place("team-a", "ecr-login"): HELD, Place("team-b", "old-name"): HELD}
+    asked = replace(SERVED, known=known)
+    assert [asked.known_in(namespace) for namespace in ("team-a", "team-b", "team-c")] == [HELD, None, None]
+    assert SERVED.known_in("team-a") is None
+
+
+BOTH = asking(SERVED, entries=(HOST, PUBLIC))
+NOT_DUE = replace(SERVED, is_due=False)
+DENIED = {"reason": "AccessDenied", "msg": "no right"}
+EXPIRED = {"reason": "ExpiredToken", "msg": "old keys"}
+
+
+def given(*authorizations: dict, errors: list[dict] | None = None) -> dict:
+    return {"authorizations": list(authorizations) or None, "authorization_errors": errors}
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "hosts", "error"),
+    [
+        pytest.param(SERVED, given(LOGIN), [HOST], None, id="granted"),
+        pytest.param(SERVED, given(LOGIN, PUBLIC_LOGIN), [HOST], None, id="what others want is not taken"),
+        pytest.param(BOTH, given(LOGIN, errors=[REFUSED]), [HOST], DENIED, id="one granted, one refused"),
+        pytest.param(SERVED, given(LOGIN, errors=[REFUSED]), [HOST], None, id="what others want was refused"),
+        pytest.param(
+            asking(SERVED, entries=(PUBLIC,)),
+            given(errors=[REFUSED]),
+            None,
+            DENIED,
+            id="all that is wanted was refused",
+        ),
+        pytest.param(SERVED, given(LOGIN, errors=[ALL_REFUSED]), None, EXPIRED, id="refused as a whole"),
+        pytest.param(
+            SERVED,
+            given(LOGIN, errors=[REFUSED, EXPIRED]),
+            None,
+            EXPIRED,
+            id="refused as a whole, as a person writes it",
+        ),
+        pytest.param(NOT_DUE, given(), None, None, id="not due: nobody asked"),
+        pytest.param(
+            NOT_DUE, given(PUBLIC_LOGIN, errors=[ALL_REFUSED]), None, None, id="not due: the trouble of others"
+        ),
+        pytest.param(NOT_DUE, given(LOGIN), [HOST], None, id="not due, and got for others"),
+        pytest.param(replace(SERVED, is_absent=True), given(LOGIN, errors=[ALL_REFUSED]), None, None, id="absent"),
+        pytest.param(replace(SERVED, is_absent=True, error=WRONG), given(), None, None, id="absent, whatever is wrong"),
+        pytest.param(replace(SERVED, error={**WRONG, "more": 1}), given(LOGIN), None, WRONG, id="cannot be served"),
+    ],
+)
+def test_which_logins_there_are(asked: Request, options: dict, hosts: list[str] | None, error: Mapping | None) -> None:
+    supply = Supply.of(options, asked, NOW)
+    assert (docker_config.registries(supply.logins.config) if supply.logins else None, supply.error) == (hosts, error)
+
+
+def test_logins_answer_the_annotation_that_the_resource_has_now() -> None:
+    supply = Supply.of(given(LOGIN), asking(SERVED, nudge="1"), NOW)
+    assert supply.logins is not None
+    assert (supply.logins.nudge, supply.logins.entries) == ("1", (HOST,))
+    assert supply.logins.renew_after == NOW + 6 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "words"),
+    [
+        (BOTH, given(LOGIN), f"hold no login for {PUBLIC}"),
+        (SERVED, given(), f"hold no login for {HOST}"),
+        (asking(SERVED, entries=()), given(), "the list is empty, so there is nothing to write"),
+        (asking(NOT_DUE, entries=()), given(), "the list is empty, so there is nothing to write"),
+        (SERVED, given({**LOGIN, "expires_at": "2026-01-31T12:00:00Z"}), f"the token for {HOST} expired at 2026-01-31"),
+        (
+            NOT_DUE,
+            given({**LOGIN, "expires_at": "2026-01-31T12:00:00Z"}),
+            f"the token for {HOST} expired at 2026-01-31",
+        ),
+    ],
+)
+def test_options_that_hold_too_little_are_refused(asked: Request, options: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=f"authorizations: {words}"):
+        Supply.of(options, asked, NOW)

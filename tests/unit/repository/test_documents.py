@@ -1,0 +1,54 @@
+"""The pages of the repository: each link leads somewhere, and each decision is in the list of decisions."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FOLDERS = [ROOT / "docs", ROOT / "roles", ROOT / ".github"]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), ROOT / "runner" / "README.md", *(page for folder in FOLDERS for page in folder.rglob("*.md"))]
+)
+DECISIONS = ROOT / "docs" / "decisions"
+SECTIONS = ["Context", "Decision", "Consequences", "Alternatives"]
+
+
+def without_code(page: Path) -> str:
+    """Return the text of a page without its blocks of code, in which a bracket is no link and `#` no heading."""
+    return re.sub(r"^( *)```.*?^\1```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", without_code(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_each_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = page.parent / path if path else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+def test_each_decision_is_listed_once_under_its_title() -> None:
+    listed = re.findall(r"^\| \[(\d{4})\]\((\S+)\) \| (.*) \|$", (DECISIONS / "README.md").read_text(), re.MULTILINE)
+    titles = {path.name: path.read_text().splitlines()[0] for path in sorted(DECISIONS.glob("[0-9]*.md"))}
+    assert {name: f"# {number}: {title}" for number, name, title in listed} == titles
+    assert [number for number, _, _ in listed] == [f"{number:04}" for number in range(1, len(titles) + 1)]
+
+
+@pytest.mark.parametrize("path", sorted(DECISIONS.glob("[0-9]*.md")), ids=lambda path: path.stem)
+def test_a_decision_has_the_form_of_one(path: Path) -> None:
+    text = path.read_text()
+    assert re.search(r"^- Date: \d{4}-\d\d-\d\d\n- Status: (proposed|accepted|replaced by \d{4})$", text, re.MULTILINE)
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
+    assert 15 <= len(text.splitlines()) <= 40
