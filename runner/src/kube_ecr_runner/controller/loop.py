@@ -8,27 +8,20 @@ window.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
-from queue import Empty, SimpleQueue
+from queue import Empty
 from random import Random
 
 from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
-from kube_ecr_runner.cluster.watch_manager import Following, Watcher
+from kube_ecr_runner.cluster.watch_manager import Watcher
 from kube_ecr_runner.config.watches import Watch
-from kube_ecr_runner.controller.batching import Batcher
 from kube_ecr_runner.controller.clock_watch import ClockWatch
-from kube_ecr_runner.controller.handlers.namespaces import NamespaceHandler
-from kube_ecr_runner.controller.handlers.objects import ObjectHandler
-from kube_ecr_runner.controller.handlers.resources import ResourceHandler
-from kube_ecr_runner.controller.handlers.results import ResultHandler
-from kube_ecr_runner.controller.recheck import Rechecks
+from kube_ecr_runner.controller.messages import Inbox, Message, Stop
+from kube_ecr_runner.controller.parts import Parts
 from kube_ecr_runner.controller.run_supervisor import RunEnded, Runner, RunSupervisor
-from kube_ecr_runner.controller.status_writer import StatusApi, StatusWriter
-from kube_ecr_runner.controller.store import Store
-from kube_ecr_runner.controller.suspended import SuspendedResources
+from kube_ecr_runner.controller.status_writer import StatusApi
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Namespace, Referenced, Resource
@@ -41,24 +34,13 @@ STOP_SECONDS = 20.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Stop:
-    """Put into the inbox to end run()."""
-
-    signal: str
-
-
-Message = Listed | Changed | Result | RunEnded | Stop
-Inbox = SimpleQueue[Message]
-
-
 class Controller:
     """Keeps the resources of one cluster served, from run() until Stop is in the inbox."""
 
     def __init__(
         self,
-        watched: Iterable[Watch],
-        sources: Iterable[Source],
+        entries: Collection[Watch],
+        sources: Collection[Source],
         api: StatusApi,
         runner: Runner,
         inbox: Inbox,
@@ -75,50 +57,43 @@ class Controller:
         watch makes the watch of a further source, which delivers there too. random also names the runs, so that two
         processes have no name in common.
         """
-        entries = list(watched)
-        periods = {entry.kind: entry.period for entry in entries}
-        managed = {entry.kind for entry in entries if entry.is_told}
         self._inbox = inbox
         self._observer = observer
         self._clock = clock
         self._clock_watch = ClockWatch(clock())
-        self._store = store = Store(sources)
-        self._watches = Following(watch)
-        self._batcher = batcher = Batcher({entry.kind: entry.play for entry in entries}, window, batch_size)
         self._supervisor = RunSupervisor(runner, inbox.put, observer, random)
-        self._writer = writer = StatusWriter(api, managed, observer.loop_moved, clock)
-        self._rechecks = rechecks = Rechecks()
-        self._suspended = suspended = SuspendedResources(store, writer, observer)
-        forget = [writer.forget, batcher.forget, rechecks.forget, suspended.forget]
-        self._resources = ResourceHandler(
-            store, batcher, suspended, observer, periods=periods, random=random, forget=forget
-        )
-        self._namespaces = NamespaceHandler(store, batcher)
-        self._objects = ObjectHandler(store, self._watches, batcher, rechecks)
-        self._results = ResultHandler(
-            store, batcher, rechecks, suspended, writer, observer, periods=periods, random=random
+        self._parts = Parts.make(
+            entries,
+            sources,
+            api,
+            watch,
+            observer,
+            window=window,
+            batch_size=batch_size,
+            random=random,
+            clock=clock,
         )
         self._stop: Stop | None = None
 
     def run(self, watchers: Iterable[Watcher]) -> None:
         """Work until Stop is in the inbox, or halt() is called, then end run and watches and return."""
         watchers = list(watchers)
-        self._observer.waits_for(self._store.unlisted)
+        self._observer.waits_for(self._parts.store.unlisted)
         for watcher in watchers:
             watcher.start()
         try:
             while self._stop is None:
                 self._prepare_run()
                 self._receive()
-                self._objects.watch()
-                self._check([*watchers, *self._watches.watchers()])
+                self._parts.objects.watch()
+                self._check([*watchers, *self._parts.watches.watchers()])
                 self._do_what_is_due()
                 self._start_run()
-                self._observer.queue_changed(self._batcher.count_due(self._clock()), self._batcher.next_due())
+                self._report_queue()
             _log.info("stopping", extra=fields(signal=self._stop.signal))
         finally:
             self._supervisor.cancel()
-            for watcher in [*watchers, *self._watches.watchers()]:
+            for watcher in [*watchers, *self._parts.watches.watchers()]:
                 watcher.stop()
             self._supervisor.close()
             self._drain()
@@ -127,11 +102,11 @@ class Controller:
     @property
     def is_halted(self) -> bool:
         """Whether halt() was called."""
-        return self._writer.is_halted
+        return self._parts.writer.is_halted
 
     def halt(self, cause: str) -> None:
         """End run(), and write nothing more from now on. May be called from any thread."""
-        self._writer.halt()
+        self._parts.writer.halt()
         self._supervisor.kill()
         self._inbox.put(Stop(cause))
 
@@ -149,11 +124,11 @@ class Controller:
             timeout = None
 
     def _seconds_to_wait(self) -> float:
-        moments = [self._writer.retry_at, self._rechecks.next_due()]
-        if self._store.is_complete:
-            moments.append(self._suspended.next_due())
+        moments = [self._parts.writer.retry_at, self._parts.rechecks.next_due()]
+        if self._parts.store.is_complete:
+            moments.append(self._parts.suspended.next_due())
             if not self._supervisor.is_running:
-                moments.append(self._batcher.next_start())
+                moments.append(self._parts.batcher.next_start())
         wake_at = min(filter(None, moments), default=None)
         if wake_at is None:
             return MAX_SLEEP_SECONDS
@@ -165,16 +140,16 @@ class Controller:
                 self._listed(message, now)
             case Changed(_, Resource() as resource, is_gone):
                 if is_gone:
-                    self._resources.gone(resource.key)
+                    self._parts.resources.gone(resource.key)
                 else:
-                    self._resources.seen(resource, now)
+                    self._parts.resources.seen(resource, now)
             case Changed(_, Namespace() as namespace, is_gone):
-                self._namespaces.changed(namespace, now, is_gone=is_gone)
+                self._parts.namespaces.changed(namespace, now, is_gone=is_gone)
             case Changed(source, Referenced() as item, is_gone):
-                self._objects.changed(source, item, now, is_gone=is_gone)
+                self._parts.objects.changed(source, item, now, is_gone=is_gone)
             case Result():
                 self._supervisor.count(message)
-                self._results.arrived(message, self._supervisor.name, now)
+                self._parts.results.arrived(message, self._supervisor.name, now)
             case RunEnded():
                 self._run_ended(message)
             case Stop():
@@ -182,28 +157,28 @@ class Controller:
 
     def _listed(self, event: Listed, now: datetime) -> None:
         if event.source == NAMESPACES:
-            self._namespaces.listed(event.of(Namespace), now)
-        elif self._store.has_source(event.source):
-            self._resources.listed(event.source, event.of(Resource), now)
+            self._parts.namespaces.listed(event.of(Namespace), now)
+        elif self._parts.store.has_source(event.source):
+            self._parts.resources.listed(event.source, event.of(Resource), now)
         else:
-            self._objects.listed(event.source, event.of(Referenced), now)
+            self._parts.objects.listed(event.source, event.of(Referenced), now)
             return
-        if self._store.note_listed(event.source):
-            self._observer.waits_for(self._store.unlisted)
-            if self._store.is_complete:
+        if self._parts.store.note_listed(event.source):
+            self._observer.waits_for(self._parts.store.unlisted)
+            if self._parts.store.is_complete:
                 self._begin(now)
 
     def _begin(self, now: datetime) -> None:
         """Begin to serve: all sources have been listed once, so it is known what is due."""
-        self._resources.enqueue_all(now)
-        due, namespaces = self._batcher.count_due(now), self._store.namespaces
-        _log.info("watching", extra=fields(resources=len(self._store), due=due, namespaces=len(namespaces)))
+        self._parts.resources.enqueue_all(now)
+        due, namespaces = self._parts.batcher.count_due(now), self._parts.store.namespaces
+        _log.info("watching", extra=fields(resources=len(self._parts.store), due=due, namespaces=len(namespaces)))
 
     def _run_ended(self, ended: RunEnded) -> None:
-        unanswered = self._results.unanswered(ended.summary.missing)
+        unanswered = self._parts.results.unanswered(ended.summary.missing)
         for result in self._supervisor.end(ended, unanswered, is_stopping=self._stop is not None):
             self._supervisor.count(result)
-            self._results.arrived(result, ended.run, self._clock(), has_timed_out=ended.has_timed_out)
+            self._parts.results.arrived(result, ended.run, self._clock(), has_timed_out=ended.has_timed_out)
 
     def _check(self, watchers: Iterable[Watcher]) -> None:
         """A watch ends by itself only through a bug: a process that began anew would not have it."""
@@ -213,27 +188,31 @@ class Controller:
     def _do_what_is_due(self) -> None:
         if back := self._clock_watch.set_back_by(self._clock()):
             self._clock_was_set_back(back)
-        self._writer.retry(self._store.resources(), self._clock())
-        self._objects.recheck(self._clock())
-        if self._store.is_complete:
-            self._suspended.report(self._clock())
+        self._parts.writer.retry(self._parts.store.resources(), self._clock())
+        self._parts.objects.recheck(self._clock())
+        if self._parts.store.is_complete:
+            self._parts.suspended.report(self._clock())
 
     def _clock_was_set_back(self, back: timedelta) -> None:
-        if self._store.is_complete:
+        if self._parts.store.is_complete:
             _log.warning("the clock was set back", extra=fields(seconds=int(back.total_seconds())))
-            self._writer.hasten(self._clock())
-            self._resources.reschedule_all(self._clock())
+            self._parts.writer.hasten(self._clock())
+            self._parts.resources.reschedule_all(self._clock())
 
     def _prepare_run(self) -> None:
         """Have the next run ready; but while one works, which needs the processor, only if the next is due by now."""
-        if not self._supervisor.is_running or self._batcher.count_due(self._clock()):
-            self._supervisor.prepare(self._batcher.next_play())
+        if not self._supervisor.is_running or self._parts.batcher.count_due(self._clock()):
+            self._supervisor.prepare(self._parts.batcher.next_play())
 
     def _start_run(self) -> None:
-        if self._supervisor.is_running or not self._store.is_complete or self._stop:
+        if self._supervisor.is_running or not self._parts.store.is_complete or self._stop:
             return
-        if batch := self._batcher.next_batch(self._clock(), lambda key: self._store[key].resource.suspended):
+        resources = self._parts.store
+        if batch := self._parts.batcher.next_batch(self._clock(), lambda key: resources[key].resource.suspended):
             self._supervisor.start(batch)
+
+    def _report_queue(self) -> None:
+        self._observer.queue_changed(self._parts.batcher.count_due(self._clock()), self._parts.batcher.next_due())
 
     def _drain(self) -> None:
         """Wait for the run to end, so that what it brought is told and nothing of it is left."""

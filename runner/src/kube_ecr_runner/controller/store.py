@@ -109,7 +109,7 @@ class Store:
         if resource.deleting and not resource.undo:
             return self.remove(resource.key)
         known = self._tracked.get(resource.key)
-        before = known and known.resource
+        before = known.resource if known else None
         if known is None or known.resource.uid != resource.uid:
             known = self._tracked[resource.key] = TrackedResource(resource)
         else:
@@ -121,7 +121,7 @@ class Store:
         """Drop a resource that is gone, and return what became of it."""
         known = self._tracked.pop(key, None)
         self._has_changed |= known is not None
-        return ResourceChange(known and known.resource, None)
+        return ResourceChange(known.resource if known else None, None)
 
     def missing_in(self, source: Source, listed: Collection[Key]) -> list[Key]:
         """Return the resources of a source that are known, and are not in a list of it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,7 +21,8 @@ from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.config.watches import Watch as Entry
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, NAMESPACED_KIND
-from kube_ecr_runner.controller.loop import MAX_SLEEP_SECONDS, Controller, Message, Stop
+from kube_ecr_runner.controller.loop import MAX_SLEEP_SECONDS, Controller
+from kube_ecr_runner.controller.messages import Message, Stop
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.observer import Observer
@@ -114,7 +115,7 @@ class Both(Observer):
 class Lab:
     """A loop whose surroundings are made up. It is stopped when nothing is due and all steps were taken."""
 
-    entries: Iterable[Entry] = tuple(Entry(kind, Play("a.b.c")) for kind in SOURCES)
+    entries: Collection[Entry] = tuple(Entry(kind, Play("a.b.c")) for kind in SOURCES)
     present: Mapping[Source, tuple] = field(default_factory=dict)
     window: timedelta = timedelta(0)
     batch_size: int = 10
@@ -137,7 +138,7 @@ class Lab:
         self._resume_at = self.now
         self.controller = Controller(
             self.entries,
-            SOURCES.values(),
+            tuple(SOURCES.values()),
             self.api,
             self,
             self.inbox,  # type: ignore[arg-type]

@@ -18,7 +18,9 @@ def targets_changed(resource: Resource, before: Namespace | None, after: Namespa
     namespace = after or before
     if namespace is None or resource.deleting:
         return False
-    was_target, is_target = (resource.targets.matches(namespace.name, it and it.labels) for it in (before, after))
+    was_target, is_target = (
+        resource.targets.matches(namespace.name, it.labels if it else None) for it in (before, after)
+    )
     if was_target != is_target or not is_target:
         return was_target != is_target
     if after is None:
