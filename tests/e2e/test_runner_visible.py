@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kube_ecr_runner.cluster.client import Cluster as Connection
 from kube_ecr_runner.contract.timestamps import parse_time
+from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import Resource
-from kube_ecr_runner.reporting.status import Event
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret
 from tests.support.harness.ansible import Ansible

@@ -33,7 +33,8 @@ from kube_ecr_runner.config import selectors, watches
 from kube_ecr_runner.config.settings import Settings, load_settings
 from kube_ecr_runner.config.watches import Watch, WatchesError
 from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
-from kube_ecr_runner.controller.loop import Controller, Inbox, Stop
+from kube_ecr_runner.controller.loop import Controller
+from kube_ecr_runner.controller.messages import Inbox, Stop
 from kube_ecr_runner.controller.one_pass import serve_once
 from kube_ecr_runner.log import configure, fields
 from kube_ecr_runner.model.errors import StartupError

@@ -54,7 +54,9 @@ def logged() -> Iterator[str]:
                     args=[message, *_],
                 ):
                     yield from texts(message)
-                case ast.Call(func=ast.Attribute(value=ast.Name("_log"), attr="log"), args=[_, message, *_]):
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name("_log"), attr="log") | ast.Name("LogLine"), args=[_, message, *_]
+                ):
                     yield from texts(message)
 
 

@@ -28,8 +28,8 @@ from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.kinds import KINDS, api_version
 from kube_ecr_runner.contract.timestamps import format_micro_time
+from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.reporting.status import Event
 
 FIELD_MANAGER = PROGRAM
 PAGE = 500

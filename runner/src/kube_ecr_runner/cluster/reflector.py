@@ -20,6 +20,7 @@ from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.observer import Observer
+from kube_ecr_runner.model.resource import Observed
 
 # What brings nothing and is over sooner was no watch.
 WATCH_LEAST_SECONDS = 1.0
@@ -36,7 +37,11 @@ class Listed:
     """All objects of a source at one moment: one that is not among them is gone."""
 
     source: Source
-    objects: tuple
+    objects: tuple[Observed, ...]
+
+    def of[T](self, kind: type[T]) -> list[T]:
+        """Return the objects of a type, which are all of them if it is the one that the source makes."""
+        return [item for item in self.objects if isinstance(item, kind)]
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Changed:
     """One object of a source was added or modified, or is gone."""
 
     source: Source
-    object: object
+    object: Observed
     is_gone: bool
 
 
@@ -181,7 +186,8 @@ class Stream:
         return min(first * 2 ** min(self._attempts, 10), last) * random.uniform(0.5, 1.0)  # noqa: S311 (a spread)
 
     def _list(self) -> str:
-        objects, version = [], ""
+        objects: list[Observed] = []
+        version = ""
         for page in self._cluster.list_pages(self._source):
             self._observer.watch_heard(self._source.name)
             objects += [self._source.parse(each) for each in page.get("items") or ()]
@@ -189,7 +195,7 @@ class Stream:
         self._hand_over(tuple(objects))
         return version
 
-    def _hand_over(self, objects: tuple) -> None:
+    def _hand_over(self, objects: tuple[Observed, ...]) -> None:
         self._deliver(Listed(self._source, objects))
         self._has_delivered = True
 

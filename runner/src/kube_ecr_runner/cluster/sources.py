@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 from kube_ecr_runner.contract.kinds import GROUP, KINDS, LEGACY_KIND, api_version
-from kube_ecr_runner.model.resource import ReferenceKind, Resource, parse_namespace, parse_referenced
+from kube_ecr_runner.model.resource import Observed, ReferenceKind, Resource, parse_namespace, parse_referenced
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Source:
 
     name: str
     path: str
-    parse: Callable[[Mapping], object]
+    parse: Callable[[Mapping[str, Any]], Observed]
     metadata_only: bool = False
     absent: str = ""
     selector: str = ""

@@ -12,8 +12,8 @@ from itertools import product
 from typing import NamedTuple, Protocol
 
 from kube_ecr_runner.cluster.sources import Source, objects_named
-from kube_ecr_runner.controller.triggers import Sight
 from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.initial_list import InitialList
 from kube_ecr_runner.model.resource import Reference, Referenced, ReferenceKind
 
 # Each is a thread and a connection, and whoever may create a resource can name what there is not.
@@ -76,11 +76,11 @@ class Following:
             self._watchers[source].start()
         self._tell_if_full(len(new) - room)
 
-    def listed(self, source: Source, objects: Iterable[Referenced]) -> list[Change] | Sight:
+    def listed(self, source: Source, objects: Iterable[Referenced]) -> list[Change] | InitialList:
         """Take all objects of a source; return what changed since they were last seen, also what came or went.
 
-        Returns a Sight the first time: there is nothing to compare them with. A source that is not watched any more
-        has nothing new to tell.
+        Returns an InitialList the first time: there is nothing to compare them with. A source that is not watched any
+        more has nothing new to tell.
         """
         if source not in self._watchers:
             return []
@@ -88,7 +88,7 @@ class Following:
         self._seen[source] = now
         if before is None:
             kind, name, _ = self._named[source]
-            return Sight(kind, name, now.values())
+            return InitialList(kind, name, now.values())
         changes = (Change(before.get(each), now.get(each)) for each in before.keys() | now.keys())
         return [each for each in changes if _version(each.before) != _version(each.after)]
 

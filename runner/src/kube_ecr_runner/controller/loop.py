@@ -1,128 +1,37 @@
-"""The work loop: what the watches see makes resources due, what is due makes a run, what a run brings makes statuses.
+"""The control loop: watch events mark resources as due, due resources are batched into a run, results become status.
 
-Everything is decided in one thread, that of run(). Watches and the run have threads of their own, and put what they
-have to say into one inbox. One run at a time: the next begins when it is over and something has been due for the
-length of the batching window.
+Everything is decided in one thread, that of run(). Watches and the run have threads of their own, and deliver into one
+inbox. One run at a time: the next begins when it is over and something has been due for the length of the batching
+window.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from queue import Empty, SimpleQueue
+from queue import Empty
 from random import Random
-from typing import Protocol
 
-from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed, Listed
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
-from kube_ecr_runner.cluster.watch_manager import Change, Following, Watcher
+from kube_ecr_runner.cluster.watch_manager import Watcher
 from kube_ecr_runner.config.watches import Watch
-from kube_ecr_runner.contract.timestamps import parse_time
-from kube_ecr_runner.controller import schedule
-from kube_ecr_runner.controller.triggers import (
-    Sight,
-    has_failed_in,
-    is_disturbed,
-    is_moved,
-    is_older,
-    is_outdated,
-    is_settled,
-    unsettled,
-)
-from kube_ecr_runner.controller.work_queue import DueQueue
+from kube_ecr_runner.controller.clock_watch import ClockWatch
+from kube_ecr_runner.controller.messages import Inbox, Message, Stop
+from kube_ecr_runner.controller.parts import Parts
+from kube_ecr_runner.controller.run_supervisor import RunEnded, Runner, RunSupervisor
+from kube_ecr_runner.controller.status_writer import StatusApi
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.observer import Observer
-from kube_ecr_runner.model.playbook import Play
-from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
+from kube_ecr_runner.model.resource import Namespace, Referenced, Resource
 from kube_ecr_runner.model.result import Result
-from kube_ecr_runner.reporting.event_series import EventWriter
-from kube_ecr_runner.reporting.status import Event, condition_of, events_of, status_of
-from kube_ecr_runner.reporting.suspension import changes_at, event_of, is_told, suspended_status
-from kube_ecr_runner.runs.run import TIMEOUT, Summary
 
 # A clock that was set is noticed after this many seconds, for due times are times of day.
 MAX_SLEEP_SECONDS = 30.0
-REWRITE_DELAY = timedelta(seconds=10)
-# How long after a result the watches may still have to tell what the run did.
-SETTLE_DELAY = timedelta(seconds=2)
-# Part of the batching window: when nothing new came for so long, nothing more will, mostly.
-QUIET = 1 / 20
-# A clock that was set back by less does no harm.
-CLOCK_TOLERANCE = timedelta(minutes=5)
 STOP_SECONDS = 20.0
 
 _log = logging.getLogger(__name__)
-
-
-class Writer(Protocol):
-    """Where statuses and events go: kube.Cluster."""
-
-    def apply_status(self, resource: Resource, status: Mapping) -> bool:
-        """See kube.Cluster."""
-
-    def create_event(self, resource: Resource, event: Event, now: datetime) -> str:
-        """See kube.Cluster."""
-
-    def repeat_event(self, resource: Resource, name: str, count: int, now: datetime) -> bool:
-        """See kube.Cluster."""
-
-
-class Runner(Protocol):
-    """What runs plays: standby.StandBy."""
-
-    def run(
-        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
-    ) -> Summary:
-        """See standby.StandBy."""
-
-    def tend(self, play: Play) -> None:
-        """See standby.StandBy."""
-
-    def kill(self) -> None:
-        """See standby.StandBy."""
-
-    def close(self) -> None:
-        """See standby.StandBy."""
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Put into the inbox to end run()."""
-
-    signal: str
-
-
-@dataclass(frozen=True)
-class _RunEnded:
-    run: str
-    resources: int
-    summary: Summary
-
-
-Message = Listed | Changed | Result | _RunEnded | Stop
-Inbox = SimpleQueue[Message]
-
-
-@dataclass
-class _Tracked:
-    """What is known of one resource; resource.status is what was last worked out, even if it could not be written.
-
-    doubts are objects that something was wrong with while a run worked on the resource, which may put them right:
-    whether they turned wrong just then, or were seen for the first time. was_suspended is what was last told of it.
-    """
-
-    resource: Resource
-    failures: int = 0
-    served_generation: int | None = None
-    unwritten: bool = False
-    was_suspended: bool = False
-    doubts: dict[Reference, bool] = field(default_factory=dict)
 
 
 class Controller:
@@ -130,12 +39,12 @@ class Controller:
 
     def __init__(
         self,
-        watched: Iterable[Watch],
-        sources: Iterable[Source],
-        writer: Writer,
+        entries: Collection[Watch],
+        sources: Collection[Source],
+        api: StatusApi,
         runner: Runner,
         inbox: Inbox,
-        follow: Callable[[Source], Watcher],
+        watch: Callable[[Source], Watcher],
         observer: Observer,
         *,
         window: timedelta,
@@ -145,86 +54,61 @@ class Controller:
     ) -> None:
         """inbox is where the watches of sources, those of custom resources, and of namespaces deliver.
 
-        follow makes the watch of a further source, which delivers there too. random also names the runs, so that two
+        watch makes the watch of a further source, which delivers there too. random also names the runs, so that two
         processes have no name in common.
         """
-        self._watched = {each.kind: each for each in watched}
-        self._sources = frozenset(sources)
-        self._writer = writer
-        self._runner = runner
         self._inbox = inbox
         self._observer = observer
-        self._window = window
-        self._batch_size = batch_size
-        self._random = random
         self._clock = clock
-        self._queues = {each.play: DueQueue() for each in self._watched.values()}
-        self._tracked: dict[Key, _Tracked] = {}
-        # When to look at the doubts about resources.
-        self._doubtful = DueQueue()
-        # When to tell something of resources that are suspended, or were.
-        self._suspended = DueQueue()
-        self._namespaces: dict[str, Namespace] = {}
-        self._following = Following(follow)
-        self._names_changed = False
-        self._unlisted = {*self._sources, NAMESPACES}
-        self._process = f"{random.getrandbits(24):06x}"
-        self._runs = 0
-        # Name and play of the run that works, and how many of its results changed something or failed.
-        self._run = ""
-        self._run_play: Play | None = None
-        self._run_counts: Counter[str] = Counter()
-        self._events = EventWriter()
-        self._cancelled = threading.Event()
-        self._halted = threading.Event()
-        self._last_news = datetime.min.replace(tzinfo=UTC)
-        self._rewrite_at: datetime | None = None
+        self._clock_watch = ClockWatch(clock())
+        self._supervisor = RunSupervisor(runner, inbox.put, observer, random)
+        self._parts = Parts.make(
+            entries,
+            sources,
+            api,
+            watch,
+            observer,
+            window=window,
+            batch_size=batch_size,
+            random=random,
+            clock=clock,
+        )
         self._stop: Stop | None = None
-        self._is_down = False
-        self._was_down = False
-        self._last_trouble = ""
-        self._seen_at = clock()
 
     def run(self, watchers: Iterable[Watcher]) -> None:
         """Work until Stop is in the inbox, or halt() is called, then end run and watches and return."""
         watchers = list(watchers)
-        self._observer.waits_for(each.name for each in self._unlisted)
-        for each in watchers:
-            each.start()
+        self._observer.waits_for(self._parts.store.unlisted)
+        for watcher in watchers:
+            watcher.start()
         try:
             while self._stop is None:
-                self._tend()
+                self._prepare_run()
                 self._receive()
-                self._follow()
-                if not all(each.is_alive() for each in [*watchers, *self._following.watchers()]):
-                    raise RuntimeError("a watch died; see above")
-                self._notice_clock()
-                self._rewrite()
-                self._settle()
-                self._tell_suspended()
+                self._parts.objects.watch()
+                self._check([*watchers, *self._parts.watches.watchers()])
+                self._do_what_is_due()
                 self._start_run()
-                self._tell_queue()
+                self._report_queue()
             _log.info("stopping", extra=fields(signal=self._stop.signal))
         finally:
-            self._cancelled.set()
-            for each in [*watchers, *self._following.watchers()]:
-                each.stop()
-            self._runner.close()
+            self._supervisor.cancel()
+            for watcher in [*watchers, *self._parts.watches.watchers()]:
+                watcher.stop()
+            self._supervisor.close()
             self._drain()
         _log.info("stopped")
 
     @property
     def is_halted(self) -> bool:
         """Whether halt() was called."""
-        return self._halted.is_set()
+        return self._parts.writer.is_halted
 
     def halt(self, cause: str) -> None:
         """End run(), and write nothing more from now on. May be called from any thread."""
-        self._halted.set()
-        self._runner.kill()
+        self._parts.writer.halt()
+        self._supervisor.kill()
         self._inbox.put(Stop(cause))
-
-    # What comes in
 
     def _receive(self) -> None:
         """Wait until something is in the inbox or is due, and handle all that is there."""
@@ -235,482 +119,108 @@ class Controller:
             except Empty:
                 self._observer.loop_moved()
                 return
-            self._handle(message)
+            self._handle(message, self._clock())
             self._observer.loop_moved()
             timeout = None
 
     def _seconds_to_wait(self) -> float:
-        told_at = None if self._unlisted else self._suspended.next_due()
-        moments = [each for each in (self._rewrite_at, self._doubtful.next_due(), told_at) if each]
-        if self._run_play is None and not self._unlisted:
-            moments += [begin for queue in self._queues.values() if (begin := self._begin_at(queue))]
-        if not moments:
+        moments = [self._parts.writer.retry_at, self._parts.rechecks.next_due()]
+        if self._parts.store.is_complete:
+            moments.append(self._parts.suspended.next_due())
+            if not self._supervisor.is_running:
+                moments.append(self._parts.batcher.next_start())
+        wake_at = min(filter(None, moments), default=None)
+        if wake_at is None:
             return MAX_SLEEP_SECONDS
-        return min(max((min(moments) - self._clock()).total_seconds(), 0.0), MAX_SLEEP_SECONDS)
+        return min(max((wake_at - self._clock()).total_seconds(), 0.0), MAX_SLEEP_SECONDS)
 
-    def _handle(self, message: Message) -> None:
+    def _handle(self, message: Message, now: datetime) -> None:
         match message:
-            case Listed(source, objects) if source == NAMESPACES:
-                self._namespaces_listed({each.name: each for each in objects})
-                self._listed(source)
-            case Changed(source, item, is_gone) if source == NAMESPACES:
-                self._namespace_changed(item, is_gone)
-            case Listed(source, objects) if source in self._sources:
-                self._resources_listed(source, objects)
-                self._listed(source)
-            case Changed(source, item, is_gone) if source in self._sources:
+            case Listed():
+                self._listed(message, now)
+            case Changed(_, Resource() as resource, is_gone):
                 if is_gone:
-                    self._forget(item.key)
+                    self._parts.resources.gone(resource.key)
                 else:
-                    self._resource_seen(item)
-            case Listed(source, objects):
-                self._objects_listed(source, objects)
-            case Changed(source, item, is_gone):
-                self._objects_changed(self._following.changed(source, item, is_gone))
+                    self._parts.resources.seen(resource, now)
+            case Changed(_, Namespace() as namespace, is_gone):
+                self._parts.namespaces.changed(namespace, now, is_gone=is_gone)
+            case Changed(source, Referenced() as item, is_gone):
+                self._parts.objects.changed(source, item, now, is_gone=is_gone)
             case Result():
-                self._result_arrived(message)
-            case _RunEnded():
+                self._supervisor.count(message)
+                self._parts.results.arrived(message, self._supervisor.name, now)
+            case RunEnded():
                 self._run_ended(message)
             case Stop():
                 self._stop = message
 
-    def _listed(self, source: Source) -> None:
-        """Begin to serve when all sources have been listed once: only then is it known what is due."""
-        if source not in self._unlisted:
-            return
-        self._unlisted.remove(source)
-        self._observer.waits_for(each.name for each in self._unlisted)
-        if not self._unlisted:
-            for tracked in self._tracked.values():
-                self._enqueue(tracked.resource)
-            waiting = sum(queue.count_due(self._clock()) for queue in self._queues.values())
-            counts = fields(resources=len(self._tracked), due=waiting, namespaces=len(self._namespaces))
-            _log.info("watching", extra=counts)
-
-    def _resources_listed(self, source: Source, resources: Iterable[Resource]) -> None:
-        listed = {each.key: each for each in resources}
-        for key in [key for key in self._tracked if _is_of(key, source) and key not in listed]:
-            self._forget(key)
-        for each in listed.values():
-            self._resource_seen(each)
-
-    def _resource_seen(self, resource: Resource) -> None:
-        key = resource.key
-        tracked = self._tracked.get(key)
-        if resource.deleting and not resource.undo:
-            self._forget(key)
-        elif tracked is None or tracked.resource.uid != resource.uid:
-            self._forget(key)
-            self._tracked[key] = _Tracked(resource, was_suspended=is_told(resource.status))
-            self._observer.resource_known(key, resource.status)
-            self._names_changed = True
-            self._mark_suspended(self._tracked[key])
-            if not self._unlisted:
-                self._enqueue(resource)
-        elif _edition(tracked.resource) != _edition(resource):
-            # The status in an event may be older than what was worked out since.
-            tracked.resource = replace(resource, status=tracked.resource.status)
-            tracked.failures = 0
-            self._names_changed = True
-            self._mark_suspended(tracked)
-            is_news = tracked.served_generation != resource.generation or tracked.resource.is_nudged
-            if is_news and not self._unlisted:
-                self._is_news(key)
-
-    def _enqueue(self, resource: Resource) -> None:
-        is_urgent = resource.undo or resource.is_nudged or is_outdated(resource, self._namespaces)
-        due = None if is_urgent else schedule.first_due(resource)
-        if due:
-            period = self._watched[resource.key.kind].period
-            due = schedule.within(due, period, self._clock(), self._random)
-            self._queue_of(resource.key).mark(resource.key, due)
+    def _listed(self, event: Listed, now: datetime) -> None:
+        if event.source == NAMESPACES:
+            self._parts.namespaces.listed(event.of(Namespace), now)
+        elif self._parts.store.has_source(event.source):
+            self._parts.resources.listed(event.source, event.of(Resource), now)
         else:
-            self._is_news(resource.key)
-
-    def _is_news(self, key: Key) -> None:
-        """Make a resource due at once, before those that are due by the clock."""
-        self._last_news = self._clock()
-        self._queue_of(key).mark(key, self._last_news, is_news=True)
-
-    def _renew(self, found: Iterable[_Tracked]) -> None:
-        """Make resources due at once: what their way into AWS rests on is not what it was."""
-        for tracked in found:
-            tracked.failures = 0
-            self._is_news(tracked.resource.key)
-
-    def _forget(self, key: Key) -> None:
-        tracked = self._tracked.pop(key, None)
-        if tracked:
-            self._events.forget(tracked.resource.uid)
-            self._observer.resource_gone(key)
-            self._queue_of(key).forget(key)
-            self._doubtful.forget(key)
-            self._suspended.forget(key)
-            self._names_changed = True
-
-    def _queue_of(self, key: Key) -> DueQueue:
-        return self._queues[self._watched[key.kind].play]
-
-    def _namespaces_listed(self, listed: dict[str, Namespace]) -> None:
-        for name in self._namespaces.keys() - listed.keys():
-            self._namespace_changed(self._namespaces[name], is_gone=True)
-        for each in listed.values():
-            self._namespace_changed(each, is_gone=False)
-
-    def _namespace_changed(self, namespace: Namespace, is_gone: bool) -> None:
-        """Look again at the resources that a namespace came to or left, or that it allows another identity."""
-        before = self._namespaces.pop(namespace.name, None)
-        if not is_gone:
-            self._namespaces[namespace.name] = namespace
-        if self._unlisted:
+            self._parts.objects.listed(event.source, event.of(Referenced), now)
             return
-        for key, tracked in self._tracked.items():
-            queue = self._queue_of(key)
-            if is_moved(tracked.resource, before, None if is_gone else namespace, is_working=queue.is_working(key)):
-                self._is_news(key)
-        is_same = before is not None and before.uid == namespace.uid and not is_gone and not namespace.terminating
-        if is_same and before.allowed_identities != namespace.allowed_identities:
-            self._renew(self._using_own_identity_in(namespace.name))
+        if self._parts.store.note_listed(event.source):
+            self._observer.waits_for(self._parts.store.unlisted)
+            if self._parts.store.is_complete:
+                self._begin(now)
 
-    def _using_own_identity_in(self, namespace: str) -> list[_Tracked]:
-        found = self._tracked.values()
-        return [each for each in found if each.resource.uses_own_identity and each.resource.key.namespace == namespace]
+    def _begin(self, now: datetime) -> None:
+        """Begin to serve: all sources have been listed once, so it is known what is due."""
+        self._parts.resources.enqueue_all(now)
+        due, namespaces = self._parts.batcher.count_due(now), self._parts.store.namespaces
+        _log.info("watching", extra=fields(resources=len(self._parts.store), due=due, namespaces=len(namespaces)))
 
-    # Secrets and service accounts
+    def _run_ended(self, ended: RunEnded) -> None:
+        unanswered = self._parts.results.unanswered(ended.summary.missing)
+        for result in self._supervisor.end(ended, unanswered, is_stopping=self._stop is not None):
+            self._supervisor.count(result)
+            self._parts.results.arrived(result, ended.run, self._clock(), has_timed_out=ended.has_timed_out)
 
-    def _follow(self) -> None:
-        """Watch what the resources name; before all of them are known there is nothing to compare with."""
-        if self._names_changed and not self._unlisted:
-            self._names_changed = False
-            is_local = all(source.namespace for source in self._sources)
-            self._following.follow(
-                (*named, each.resource.key.namespace if is_local else "")
-                for each in self._tracked.values()
-                for named in each.resource.watched
-            )
+    def _check(self, watchers: Iterable[Watcher]) -> None:
+        """A watch ends by itself only through a bug: a process that began anew would not have it."""
+        if not all(watcher.is_alive() for watcher in watchers):
+            raise RuntimeError("a watch died; see above")
 
-    def _objects_listed(self, source: Source, objects: Iterable[Referenced]) -> None:
-        seen = self._following.listed(source, objects)
-        if not isinstance(seen, Sight):
-            self._objects_changed(seen)
-            return
-        self._renew(self._affected_at_first_sight(seen.found))
-        for tracked in self._tracked.values():
-            if source.namespace in ("", tracked.resource.key.namespace):
-                self._disturb(tracked, unsettled(tracked.resource, seen, self._namespaces), is_news=False)
+    def _do_what_is_due(self) -> None:
+        if back := self._clock_watch.set_back_by(self._clock()):
+            self._clock_was_set_back(back)
+        self._parts.writer.retry(self._parts.store.resources(), self._clock())
+        self._parts.objects.recheck(self._clock())
+        if self._parts.store.is_complete:
+            self._parts.suspended.report(self._clock())
 
-    def _affected_at_first_sight(self, found: Mapping[Reference, Referenced]) -> list[_Tracked]:
-        """Return the resources whose way in may have changed since they were served, or while they are."""
-        return [
-            each
-            for each in self._referring_to(found)
-            if self._queue_of(each.resource.key).is_working(each.resource.key)
-            or any(is_older(each.resource, found[item]) for item in each.resource.references if item in found)
-        ]
+    def _clock_was_set_back(self, back: timedelta) -> None:
+        if self._parts.store.is_complete:
+            _log.warning("the clock was set back", extra=fields(seconds=int(back.total_seconds())))
+            self._parts.writer.hasten(self._clock())
+            self._parts.resources.reschedule_all(self._clock())
 
-    def _objects_changed(self, changes: Iterable[Change]) -> None:
-        changes = {item.reference: change for change in changes if (item := change.after or change.before)}
-        self._renew(self._referring_to(changes))
-        for tracked in self._tracked.values():
-            disturbed = {
-                reference
-                for reference, change in changes.items()
-                if is_disturbed(tracked.resource, *change, self._namespaces)
-            }
-            self._disturb(tracked, disturbed, is_news=True)
-
-    def _referring_to(self, references: Container[Reference]) -> list[_Tracked]:
-        found = self._tracked.values()
-        return [each for each in found if any(item in references for item in each.resource.references)]
-
-    def _disturb(self, tracked: _Tracked, objects: Collection[Reference], *, is_news: bool) -> None:
-        """Make a resource due that has something to put right, unless the run that works on it may do that yet."""
-        key = tracked.resource.key
-        if not objects:
-            return
-        if self._queue_of(key).is_working(key):
-            tracked.doubts |= dict.fromkeys(objects, is_news)
-        else:
-            _log.debug("to be put right", extra=fields(resource=key, objects=len(objects), first=min(objects)))
-            self._is_news(key)
-
-    def _settle(self) -> None:
-        """Look at the doubts that were there when a run ended: by now the watches have told what it did."""
-        now = self._clock()
-        for key in self._doubtful.take(now, len(self._doubtful)):
-            self._doubtful.forget(key)
-            tracked = self._tracked[key]
-            doubts, tracked.doubts = tracked.doubts, {}
-            for each, is_news in doubts.items():
-                is_known = not is_news and has_failed_in(tracked.resource, each.namespace)
-                found = self._following.find(each)
-                if not is_known and not is_settled(tracked.resource, each, found, self._namespaces):
-                    self._disturb(tracked, [each], is_news=is_news)
-
-    # What time does
-
-    def _notice_clock(self) -> None:
-        """Look at everything when the clock was set back: all that is due would come later by as much."""
-        now, before = self._clock(), self._seen_at
-        self._seen_at = now
-        if now > before - CLOCK_TOLERANCE or self._unlisted:
-            return
-        _log.warning("the clock was set back", extra=fields(seconds=int((before - now).total_seconds())))
-        self._rewrite_at = self._rewrite_at and now
-        for key in self._tracked:
-            self._queue_of(key).mark(key, now)
-            self._mark_suspended(self._tracked[key])
-
-    def _mark_suspended(self, tracked: _Tracked) -> None:
-        if tracked.resource.suspended or tracked.was_suspended:
-            self._suspended.mark(tracked.resource.key, self._clock())
-
-    def _tell_suspended(self) -> None:
-        """Tell what became suspended or is so no more, and that the tokens of what is suspended are dead."""
-        now = self._clock()
-        for key in self._suspended.take(now, len(self._suspended)) if not self._unlisted else ():
-            self._suspended.forget(key)
-            tracked = self._tracked[key]
-            resource, was_suspended = tracked.resource, tracked.was_suspended
-            tracked.was_suspended = resource.suspended
-            if was_suspended != resource.suspended and not resource.deleting:
-                event = event_of(resource, now)
-                _log.info(event.reason.lower(), extra=fields(resource=key))
-                self._tell(tracked, [event], now)
-            if not resource.suspended:
-                continue
-            tracked.resource = replace(resource, status=suspended_status(resource, now))
-            self._observer.resource_known(key, tracked.resource.status)
-            if tracked.resource.status != resource.status or tracked.unwritten:
-                self._write_status(tracked, now)
-            if changes := changes_at(tracked.resource.status, now):
-                self._suspended.mark(key, changes)
-
-    def _take(self, queue: DueQueue, now: datetime) -> list[Key]:
-        """Return what is due, but for what is suspended: that is due when it goes on, whatever happened meanwhile."""
-        keys = queue.take(now, self._batch_size)
-        resting = {key for key in keys if self._tracked[key].resource.suspended}
-        for key in resting:
-            queue.forget(key)
-        return [key for key in keys if key not in resting]
-
-    # Runs
+    def _prepare_run(self) -> None:
+        """Have the next run ready; but while one works, which needs the processor, only if the next is due by now."""
+        if not self._supervisor.is_running or self._parts.batcher.count_due(self._clock()):
+            self._supervisor.prepare(self._parts.batcher.next_play())
 
     def _start_run(self) -> None:
-        if self._run_play is not None or self._unlisted or self._stop:
+        if self._supervisor.is_running or not self._parts.store.is_complete or self._stop:
             return
-        now = self._clock()
-        for play, queue in sorted(self._queues.items(), key=lambda item: item[1].next_due() or now):
-            begin = self._begin_at(queue)
-            is_time = begin and (begin <= now or queue.count_due(now) >= self._batch_size)
-            if is_time and (keys := self._take(queue, now)):
-                self._start(play, keys)
-                return
+        resources = self._parts.store
+        if batch := self._parts.batcher.next_batch(self._clock(), lambda key: resources[key].resource.suspended):
+            self._supervisor.start(batch)
 
-    def _tend(self) -> None:
-        """Have the next run ready; but while one works, which needs the processor, only if the next is due by now."""
-        now = self._clock()
-        if self._run_play is None or any(queue.count_due(now) for queue in self._queues.values()):
-            self._runner.tend(self._next_play())
-
-    def _begin_at(self, queue: DueQueue) -> datetime | None:
-        """Wait for the batching window, but not much longer than news keep coming."""
-        due = queue.next_due()
-        return due and min(due + self._window, max(due, self._last_news + self._window * QUIET))
-
-    def _next_play(self) -> Play:
-        """Return the play that a run is most likely needed for next."""
-        return min(self._queues, key=lambda each: self._queues[each].next_due() or datetime.max.replace(tzinfo=UTC))
-
-    def _tell_queue(self) -> None:
-        now = self._clock()
-        dues = filter(None, (queue.next_due() for queue in self._queues.values()))
-        depth = sum(queue.count_due(now) for queue in self._queues.values())
-        self._observer.queue_changed(depth, min(dues, default=None))
-
-    def _start(self, play: Play, keys: list[Key]) -> None:
-        self._runs += 1
-        self._run_play = play
-        self._run_counts = Counter()
-        self._run = run = f"{self._process}-{self._runs}"
-        _log.debug("run started", extra=fields(run=run, resources=len(keys), names=" ".join(map(str, keys))))
-        self._observer.run_started(run)
-
-        def work() -> None:
-            summary = self._runner.run(keys, play, self._inbox.put, self._cancelled)
-            self._inbox.put(_RunEnded(run, len(keys), summary))
-
-        threading.Thread(target=work, name=f"run {run}", daemon=True).start()
-
-    def _run_ended(self, ended: _RunEnded) -> None:
-        summary = ended.summary
-        queue = self._queues[self._run_play or Play()]
-        self._run_play = None
-        self._observer.run_ended(summary.status, summary.seconds, ended.resources)
-        missing = [self._tracked[key] for key in summary.missing if key in self._tracked and queue.is_working(key)]
-        # What was suspended after the run was started is left out by the inventory.
-        for tracked in [each for each in missing if each.resource.suspended]:
-            queue.forget(tracked.resource.key)
-            missing.remove(tracked)
-        self._log_run(ended, missing)
-        if self._stop is None:
-            for tracked in missing:
-                has_hung = summary.status == TIMEOUT
-                self._result_arrived(Result.of_failed_run(tracked.resource, summary.error), has_hung=has_hung)
-        self._run = ""
-
-    def _log_run(self, ended: _RunEnded, missing: list[_Tracked]) -> None:
-        """A run that found nothing to do is nothing that whoever runs the cluster wants to know."""
-        changed, failed = (self._run_counts[each] for each in ("changed", "failed"))
-        told = fields(
-            run=ended.run,
-            resources=ended.resources,
-            changed=changed or None,
-            failed=failed or None,
-            without_result=len(missing) or None,
-            seconds=round(ended.summary.seconds, 1),
-            cause=ended.summary.error if missing else None,
-        )
-        is_worth = logging.INFO if changed or failed else logging.DEBUG
-        _log.log(logging.WARNING if missing and not self._stop else is_worth, "run ended", extra=told)
+    def _report_queue(self) -> None:
+        self._observer.queue_changed(self._parts.batcher.count_due(self._clock()), self._parts.batcher.next_due())
 
     def _drain(self) -> None:
         """Wait for the run to end, so that what it brought is told and nothing of it is left."""
         deadline = self._clock() + timedelta(seconds=STOP_SECONDS)
-        while self._run_play is not None and self._clock() < deadline:
+        while self._supervisor.is_running and self._clock() < deadline:
             try:
                 message = self._inbox.get(timeout=1.0)
             except Empty:
                 continue
-            if isinstance(message, Result | _RunEnded):
-                self._handle(message)
-
-    # Results
-
-    def _result_arrived(self, result: Result, *, has_hung: bool = False) -> None:
-        tracked = self._tracked.get(result.key)
-        now = self._clock()
-        self._run_counts.update(changed=int(result.has_acted), failed=int(not result.succeeded))
-        self._observer.result_arrived(result)
-        if tracked is None or tracked.resource.uid != result.uid:
-            return
-        queue = self._queue_of(result.key)
-        if result.generation < tracked.resource.generation:
-            # Edited since the run read it: what it did is no news any more.
-            queue.finish(result.key, now)
-            if tracked.resource.suspended:
-                self._keep(tracked, result, now)
-            return
-        tracked.served_generation = result.generation
-        tracked.failures = tracked.failures + 1 if schedule.has_failed(result) else 0
-        before = tracked.resource
-        planned = parse_time(before.status.get("nextRefreshTime"))
-        watch = self._watched[result.key.kind]
-        dies_at = parse_time(before.status.get("expiresAt"))
-        due = schedule.next_due(result, tracked.failures, planned, now, self._random, dies_at)
-        due = schedule.within(due, watch.period, now, self._random)
-        if not queue.finish(result.key, due, has_hung=has_hung):
-            return
-        if tracked.doubts:
-            self._doubtful.mark(result.key, now + SETTLE_DELAY)
-        if result.is_undo and result.succeeded:
-            _log.info("undone", extra=fields(resource=result.key, run=self._run))
-            return
-        targets = () if result.outcomes else before.targets.among(self._namespaces)
-        status = status_of(before, result, now, due, targets)
-        tracked.resource = replace(before, status=status)
-        self._observer.resource_known(result.key, status)
-        if status != before.status or tracked.unwritten:
-            self._write_status(tracked, now)
-        # After the status, so that whoever reads the line and then asks the API server finds the same.
-        _log_result(before, result, status, self._run)
-        self._tell(tracked, events_of(before, result), now)
-
-    def _keep(self, tracked: _Tracked, result: Result, now: datetime) -> None:
-        """Remember what a run did that was on its way when its resource was suspended: that stands from now on."""
-        targets = () if result.outcomes else tracked.resource.targets.among(self._namespaces)
-        status = status_of(tracked.resource, result, now, now, targets)
-        tracked.resource = replace(tracked.resource, status=status)
-        self._mark_suspended(tracked)
-
-    def _is_told(self, tracked: _Tracked) -> bool:
-        return self._watched[tracked.resource.key.kind].is_told
-
-    def _write_status(self, tracked: _Tracked, now: datetime) -> None:
-        resource = tracked.resource
-        if not self._is_told(tracked):
-            return
-        tracked.unwritten = not self._write(partial(self._writer.apply_status, resource, resource.status))
-        if tracked.unwritten:
-            self._rewrite_at = self._rewrite_at or now + REWRITE_DELAY
-
-    def _rewrite(self) -> None:
-        """Write the statuses that could not be written; while the API server is down, one attempt must do."""
-        now = self._clock()
-        if self._rewrite_at is None or now < self._rewrite_at:
-            return
-        self._rewrite_at = None
-        self._is_down = False
-        for tracked in self._tracked.values():
-            if tracked.unwritten:
-                self._write_status(tracked, now)
-
-    def _tell(self, tracked: _Tracked, events: list[Event], now: datetime) -> None:
-        """Write events; one that is told again is counted, and a cause that stays is told so."""
-        resource = tracked.resource
-        for event in events if self._is_told(tracked) else ():
-            create = partial(self._writer.create_event, resource, event, now)
-            repeat = partial(self._writer.repeat_event, resource, now=now)
-            self._write(partial(self._events.tell, resource.uid, event, now, create, repeat))
-
-    def _write(self, write: Callable[[], object]) -> bool:
-        """Return whether it was written; nothing is tried while the API server is known to be down."""
-        if self._is_down or self._halted.is_set():
-            return False
-        self._observer.loop_moved()
-        try:
-            write()
-        except KubernetesError as error:
-            self._is_down = error.status in (0, 429) or error.status >= 500
-            self._was_down |= self._is_down
-            self._rewrite_at = self._rewrite_at or (self._clock() + REWRITE_DELAY if self._is_down else None)
-            if error.text != self._last_trouble:
-                self._last_trouble = error.text
-                _log.warning("cannot write to the API server", extra=fields(cause=error))
-            return False
-        if self._was_down:  # the next outage is another one, though its cause be the same
-            self._was_down, self._last_trouble = False, ""
-        return True
-
-
-def _edition(resource: Resource) -> tuple[int, bool, str]:
-    """Return what makes a resource due when it changes; annotations are no part of the generation."""
-    return resource.generation, resource.undo, resource.nudge
-
-
-def _is_of(key: Key, source: Source) -> bool:
-    return key.kind == source.kind and source.namespace in ("", key.namespace)
-
-
-def _log_result(resource: Resource, result: Result, status: Mapping, run: str) -> None:
-    """Say what became of a resource when it is something else than before, and when its Secrets were written."""
-    ready, failing = condition_of(status, "Ready"), condition_of(status, "RefreshFailing")
-    ready_before, failing_before = (condition_of(resource.status, each["type"]) for each in (ready, failing))
-    served, served_before = (each.get("namespacesReady") for each in (status, resource.status))
-    is_new_state = ready["status"] != ready_before.get("status") or served != served_before
-    is_new_cause = any(failing[each] != failing_before.get(each) for each in ("status", "reason", "message"))
-    told: dict[str, object] = {
-        "resource": resource.key,
-        "run": run,
-        "namespaces": f"{served}/{status.get('namespacesTotal')}",
-        "expires": status.get("expiresAt"),
-        "next": status.get("nextRefreshTime"),
-    }
-    if failing["status"] == "True":
-        if is_new_state or is_new_cause:
-            told |= {"ready": ready["status"], "reason": failing["reason"], "cause": failing["message"]}
-            _log.warning("refresh fails", extra=fields(**told))
-    elif is_new_state or failing_before.get("status") == "True":
-        _log.info("ready" if ready["status"] == "True" else "waiting", extra=fields(**told))
-    elif result.changed:
-        _log.info("refreshed", extra=fields(**told))
+            if isinstance(message, Result | RunEnded):
+                self._handle(message, self._clock())

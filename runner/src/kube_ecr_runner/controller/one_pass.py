@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import batched
 from random import Random
@@ -19,24 +19,24 @@ from kube_ecr_runner.cluster.client import Cluster
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.config.watches import Watch
-from kube_ecr_runner.contract.timestamps import parse_time
-from kube_ecr_runner.controller import schedule
-from kube_ecr_runner.controller.loop import Writer
+from kube_ecr_runner.controller.settlement import History, Settlement, settle
+from kube_ecr_runner.controller.status_writer import Outage, StatusApi
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Namespace, Resource
 from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.model.run import RunSummary
 from kube_ecr_runner.reporting import preview
-from kube_ecr_runner.reporting.status import cause_of, events_of, status_of
 from kube_ecr_runner.reporting.suspension import suspended_status
-from kube_ecr_runner.runs.run import Summary
 
 MAX_UNANSWERED = 3
 
 # Runs a play for resources, see batch.run_batch.
-RunBatch = Callable[[list[Key], Play, Callable[[Result], None], threading.Event], Summary]
+RunBatch = Callable[[list[Key], Play, Callable[[Result], None], threading.Event], RunSummary]
+# Returns what a result means for its resource, see settlement.settle.
+Settle = Callable[[Resource, Result], Settlement]
 # Takes what became of a resource, see Teller.tell.
-Tell = Callable[[Resource, Result], str | None]
+Tell = Callable[[Resource, Settlement], str | None]
 
 _log = logging.getLogger(__name__)
 
@@ -68,15 +68,14 @@ def serve_once(
         _log.error("cannot list", extra=fields(cause=error))
         return False
     resources = {each.key: each for each in found if not each.suspended}
-    results: dict[Key, Result] = {}
-    teller = Teller(cluster, watched, namespaces, random)
-    tell = _keep_in(results) if is_dry else teller.tell
+    teller = Teller(cluster, watched)
     if not is_dry:
         teller.tell_suspended(each for each in found if each.suspended)
-    one = Pass(resources, tell, cancelled)
+    settled = _settler({each.kind: each.period for each in watched}, namespaces, random)
+    one = Pass(resources, settled, teller.tell if not is_dry else lambda _, __: "", cancelled)
     not_served = one.run(run_batch, {each.kind: each.play for each in watched}, batch_size)
     if is_dry:
-        print(*preview.lines_of(resources, results, not_served), sep="\n", flush=True)
+        print(*preview.lines_of(resources, one.results, not_served), sep="\n", flush=True)
     else:
         for key, why in not_served.items():
             _log.warning("not served", extra=fields(resource=key, cause=why))
@@ -86,12 +85,14 @@ def serve_once(
     return not not_served
 
 
-def _keep_in(results: dict[Key, Result]) -> Tell:
-    def keep(_: Resource, result: Result) -> str:
-        results[result.key] = result
-        return ""
+def _settler(periods: Mapping[str, timedelta], namespaces: Mapping[str, Namespace], random: Random) -> Settle:
+    """Return what settles results now; periods are by kind."""
 
-    return keep
+    def settled(resource: Resource, result: Result) -> Settlement:
+        now, period = datetime.now(UTC), periods[resource.key.kind]
+        return settle(resource, result, History(), now=now, random=random, period=period, namespaces=namespaces)
+
+    return settled
 
 
 def _listed(cluster: Cluster, source: Source) -> list:
@@ -108,45 +109,31 @@ class Teller:
     """Writes statuses and events of the results of a pass."""
 
     def __init__(
-        self,
-        writer: Writer,
-        watched: Iterable[Watch],
-        namespaces: Mapping[str, Namespace],
-        random: Random,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        self, api: StatusApi, watched: Iterable[Watch], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        """namespaces are those of the cluster."""
-        self._writer = writer
-        self._watched = {each.kind: each for each in watched}
-        self._namespaces = namespaces
-        self._random = random
+        self._api = api
+        self._managed = frozenset(each.kind for each in watched if each.is_told)
         self._clock = clock
-        # How many writes in a row had no answer, and the last of them.
-        self._unanswered = 0
-        self._outage: KubernetesError | None = None
+        # Each attempt takes its time: when the API server is down, a few must do.
+        self._outage = Outage(MAX_UNANSWERED, lambda error: error.status == 0)
 
-    def tell(self, resource: Resource, result: Result) -> str | None:
+    def tell(self, resource: Resource, settlement: Settlement) -> str | None:
         """Write what became of a resource.
 
         Returns why its status could not be written, an empty text if it was, None if the resource is gone.
         """
-        watch = self._watched[resource.key.kind]
-        if not watch.is_told or (result.is_undo and result.succeeded):
+        status, now = settlement.status, self._clock()
+        if status is None or settlement.is_outdated or resource.key.kind not in self._managed:
             return ""
-        now = self._clock()
-        planned = parse_time(resource.status.get("nextRefreshTime"))
-        due = schedule.next_due(result, int(schedule.has_failed(result)), planned, now, self._random)
-        due = schedule.within(due, watch.period, now, self._random)
-        targets = () if result.outcomes else resource.targets.among(self._namespaces)
-        status = status_of(resource, result, now, due, targets)
+        write = partial(self._api.apply_status, resource, status)
         try:
-            if status != resource.status and not self._write(partial(self._writer.apply_status, resource, status)):
+            if status != resource.status and not self._outage.attempt(write):
                 return None
         except KubernetesError as error:
             return str(error)
         try:
-            for event in events_of(resource, result):
-                self._write(partial(self._writer.create_event, resource, event, now))
+            for event in settlement.events:
+                self._outage.attempt(partial(self._api.create_event, resource, event, now))
         except KubernetesError as error:
             # Nobody is served worse for an event that is not told.
             _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
@@ -154,35 +141,31 @@ class Teller:
 
     def tell_suspended(self, resources: Iterable[Resource]) -> None:
         """Write until when the tokens of suspended resources live; what cannot be written makes none less served."""
-        for each in resources:
-            status = suspended_status(each, self._clock())
+        for resource in resources:
+            status = suspended_status(resource, self._clock())
+            if resource.key.kind not in self._managed or status == resource.status:
+                continue
             try:
-                if self._watched[each.key.kind].is_told and status != each.status:
-                    self._write(partial(self._writer.apply_status, each, status))
+                self._outage.attempt(partial(self._api.apply_status, resource, status))
             except KubernetesError as error:
-                _log.warning("cannot write to the API server", extra=fields(resource=each.key, cause=error))
-
-    def _write[T](self, write: Callable[[], T]) -> T:
-        """Each attempt takes its time: when the API server is down, a few must do. Raises KubernetesError."""
-        if self._outage and self._unanswered >= MAX_UNANSWERED:
-            raise self._outage
-        try:
-            written = write()
-        except KubernetesError as error:
-            self._unanswered, self._outage = (self._unanswered + 1, error) if error.status == 0 else (0, None)
-            raise
-        self._unanswered, self._outage = 0, None
-        return written
+                _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
 
 
 class Pass:
     """One pass: which resources were served, and why others were not."""
 
-    def __init__(self, resources: Mapping[Key, Resource], tell: Tell, cancelled: threading.Event) -> None:
-        """tell is given each result as it comes, and returns what Teller.tell does; cancelled ends the pass early."""
+    def __init__(
+        self, resources: Mapping[Key, Resource], settled: Settle, tell: Tell, cancelled: threading.Event
+    ) -> None:
+        """tell is given what each result means as it comes, and returns what Teller.tell does.
+
+        cancelled ends the pass early.
+        """
         self._resources = resources
+        self._settled = settled
         self._tell = tell
         self._cancelled = cancelled
+        self.results: dict[Key, Result] = {}
         # Why each resource is not served, an empty text for one that is.
         self._told: dict[Key, str] = {}
 
@@ -219,5 +202,7 @@ class Pass:
         if resource.uid != result.uid:
             self._told[result.key] = "it was deleted and made again during the pass"
             return
-        trouble = self._tell(resource, result)
-        self._told[result.key] = "" if trouble is None else cause_of(result) or trouble
+        self.results[result.key] = result
+        settlement = self._settled(resource, result)
+        trouble = self._tell(resource, settlement)
+        self._told[result.key] = "" if trouble is None else settlement.cause or trouble

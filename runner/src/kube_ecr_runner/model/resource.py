@@ -163,6 +163,10 @@ class Resource:
         return watched | {("ServiceAccount", each) for each in accounts}
 
 
+# What watches deliver.
+Observed = Resource | Namespace | Referenced
+
+
 def parse_namespace(item: Mapping) -> Namespace:
     """Return the namespace in an object of the API server, of which only the metadata matters."""
     metadata = mapping_in(item, "metadata")

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kube_ecr_runner.reporting.status import Event
+from kube_ecr_runner.model.event import Event
+from kube_ecr_runner.model.resource import Key
 
 # The API server keeps an event for an hour after it was last written (--event-ttl).
 SERIES_LIFE = timedelta(hours=1)
@@ -36,22 +37,22 @@ class EventWriter:
     the event of that name is still there."""
 
     def __init__(self) -> None:
-        self._series: dict[str, dict[Event, _Series]] = {}
+        self._series: dict[Key, dict[Event, _Series]] = {}
 
     def tell(
         self,
-        uid: str,
+        key: Key,
         event: Event,
         now: datetime,
         create: Callable[[], str],
         repeat: Callable[[str, int], bool],
     ) -> None:
-        """Tell an event of the resource with that UID, or that it happened again, or nothing for now.
+        """Tell an event of a resource, or that it happened again, or nothing for now.
 
         What create and repeat raise goes through: an event that could not be created is as if never told, a repetition
         that could not be written is counted with the next one.
         """
-        known = self._series.setdefault(uid, {})
+        known = self._series.setdefault(key, {})
         for each in [each for each, series in known.items() if now - series.told_at >= SERIES_LIFE]:
             del known[each]
         series = known.get(event)
@@ -68,6 +69,6 @@ class EventWriter:
         else:
             known[event] = _Series(create(), now, now)
 
-    def forget(self, uid: str) -> None:
+    def forget(self, key: Key) -> None:
         """Drop what is known of a resource that is gone."""
-        self._series.pop(uid, None)
+        self._series.pop(key, None)

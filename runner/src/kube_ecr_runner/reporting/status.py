@@ -8,11 +8,13 @@ and a service account or a Secret that should go has no part in what is ready.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kube_ecr_runner.contract.timestamps import format_time, parse_time
+from kube_ecr_runner.model.conditions import condition_of, new_condition
+from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import MAX_FAILURES, STATUS_FIELDS, Resource
 from kube_ecr_runner.model.result import OBSTACLES, Origin, Outcome, Problem, Result, Step
 
@@ -24,15 +26,6 @@ _PROBLEM_EVENTS = {
     Origin.CLUSTER: "UpdateSecretError",
     Origin.RUN: "RunFailed",
 }
-
-
-@dataclass(frozen=True)
-class Event:
-    """A Kubernetes event to be; type is Normal or Warning."""
-
-    type: str
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -81,15 +74,6 @@ def status_of(
 def _handled(result: Result) -> str:
     """Return the nudge that a result answers; one that failed is tried again."""
     return result.nudge if result.succeeded or result.is_blocked else ""
-
-
-def condition_of(status: Mapping, kind: str) -> Mapping:
-    """Return the condition of that type in a status, empty if there is none."""
-    conditions = status.get("conditions")
-    for each in conditions if isinstance(conditions, list) else ():
-        if isinstance(each, Mapping) and each.get("type") == kind:
-            return each
-    return {}
 
 
 def events_of(resource: Resource, result: Result) -> list[Event]:
@@ -240,22 +224,6 @@ def _first_cause(result: Result) -> tuple[str, str]:
     for each in result.failures:
         return each.reason or "Unknown", each.message
     return "Unknown", "the result names no cause"
-
-
-def new_condition(
-    kind: str, status: str, reason: str, message: str, generation: int, previous: Mapping, now: datetime
-) -> dict[str, object]:
-    """Return a condition of a resource of that generation; previous is the status that it had before."""
-    before = condition_of(previous, kind)
-    since = before.get("lastTransitionTime") if before.get("status") == status else None
-    return {
-        "type": kind,
-        "status": status,
-        "reason": reason,
-        "message": message,
-        "lastTransitionTime": since or format_time(now),
-        "observedGeneration": generation,
-    }
 
 
 def _awaited(pending: Iterable[Outcome]) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from kube_ecr_runner.contract.timestamps import format_time, parse_time
+from kube_ecr_runner.model.conditions import condition_of, new_condition
+from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import STATUS_FIELDS, Resource
-from kube_ecr_runner.reporting.status import Event, condition_of, new_condition
 
 REASON = "Suspended"
 _REMEDY = "set spec.suspend to false to go on"

@@ -31,6 +31,7 @@ from kube_ecr_runner.model.aws_calls import Call
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.model.run import TIMEOUT, RunSummary
 from kube_ecr_runner.runs.environment import child_environment, own_identity_config
 from kube_ecr_runner.runs.job_events import Progress
 from kube_ecr_runner.runs.processes import end_all, kill_in
@@ -39,8 +40,6 @@ from kube_ecr_runner.runs.run_directory import private_directory, remedy, scratc
 # How often ansible-runner looks whether it has to stop.
 POLL_SECONDS = 0.25
 MAX_ERROR = 500
-# The status of a run that did not end before its deadline.
-TIMEOUT = "timeout"
 _INVENTORY_PLUGIN = "kube_ecr.secrets.pull_secrets"
 # ansible-runner drops results that are longer; that of a resource with 10,000 namespaces has 3 MB.
 _MAX_RESULT = 16_000_000
@@ -78,17 +77,6 @@ class Settings:
         return {name: value for name, value in options.items() if value is not None}
 
 
-@dataclass(frozen=True)
-class Summary:
-    """How a run ended: ansible-runner's status and return code, seconds, and why it has no result for `missing`."""
-
-    status: str
-    rc: int | None
-    seconds: float
-    error: str
-    missing: list[Key]
-
-
 class Run:
     """One ansible-playbook: from start() on it waits, with work() it works, and then it is over.
 
@@ -121,7 +109,7 @@ class Run:
         """Return, in a line, why there may be no results."""
         return _why(self._status, self._rc, self._settings, self._progress.causes())
 
-    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> Summary:
+    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> RunSummary:
         """Let it work for these resources, and return when nothing of it is left.
 
         deliver gets each result as it arrives, in another thread, or at the end (see progress.py). The work ends early
@@ -135,7 +123,7 @@ class Run:
         self._thread.join()
         seconds, error = time.monotonic() - started, self.why()
         self._progress.end(self._status, error)
-        return Summary(self._status, self._rc, seconds, error, list(self._progress.missing))
+        return RunSummary(self._status, self._rc, seconds, error, list(self._progress.missing))
 
     def kill(self) -> None:
         """End it at once: when this returns it writes nothing more. What is left of it goes soon."""
@@ -222,7 +210,7 @@ class Run:
 
 def run_batch(
     keys: Iterable[Key], play: Play, settings: Settings, deliver: Callable[[Result], None], cancelled: threading.Event
-) -> Summary:
+) -> RunSummary:
     """Start a play, let it work for these resources, and return when nothing of it is left. See Run.work()."""
     run = Run(play, settings, lambda _: None)
     run.start()

@@ -21,9 +21,9 @@ from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.model.run import RunSummary
 from kube_ecr_runner.runs.environment import AWS_FILE_VARIABLES
 from kube_ecr_runner.runs.processes import Reaper
-from kube_ecr_runner.runs.run import Summary
 
 MAX_AGE_SECONDS = 1800.0
 # One that ends by itself will do so again, mostly.
@@ -47,7 +47,7 @@ class Run(Protocol):
     def why(self) -> str:
         """See batch.Run."""
 
-    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> Summary:
+    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> RunSummary:
         """See batch.Run."""
 
     def kill(self) -> None:
@@ -93,11 +93,11 @@ class StandBy:
 
     def run(
         self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
-    ) -> Summary:
+    ) -> RunSummary:
         """Run a play for these resources and return when nothing of it is left. See batch.Run.work()."""
         with self._lock:
             if self._is_closed:
-                return Summary("canceled", None, 0.0, "the runner ends", keys)
+                return RunSummary("canceled", None, 0.0, "the runner ends", keys)
             run = self._working = self._take(play) or self._begin(play)
         try:
             return run.work(keys, deliver, cancelled)

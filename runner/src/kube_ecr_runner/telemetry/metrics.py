@@ -29,10 +29,10 @@ from prometheus_client.registry import Collector
 from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.model.aws_calls import OTHER, Call
+from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
-from kube_ecr_runner.reporting.status import condition_of
 
 SUCCEEDED = "Succeeded"
 MAX_WORDS = 100

@@ -21,9 +21,9 @@ from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.reflector import Changed, Listed, Stream, Troubles
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, objects_named, resources_of
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
+from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key, Reference, Referenced, Resource
-from kube_ecr_runner.reporting.status import Event
 from kube_ecr_runner.telemetry.health import Health
 
 KEYS = objects_named("Secret", "keys")

@@ -10,7 +10,7 @@ import pytest
 from kube_ecr_runner.cluster import watch_manager as following
 from kube_ecr_runner.cluster.sources import Source, objects_named
 from kube_ecr_runner.cluster.watch_manager import Following
-from kube_ecr_runner.controller.triggers import Sight
+from kube_ecr_runner.model.initial_list import InitialList
 from kube_ecr_runner.model.resource import Reference, Referenced
 
 SECRET = ("Secret", "keys", "")
@@ -75,7 +75,7 @@ def test_first_list_is_a_sight() -> None:
     followed.follow([SECRET])
     (item,) = objects(a="1")
     seen = followed.listed(KEYS, [item])
-    assert isinstance(seen, Sight)
+    assert isinstance(seen, InitialList)
     assert (seen.kind, seen.name, seen.found) == ("Secret", "keys", {item.reference: item})
 
 
@@ -128,7 +128,7 @@ def test_what_is_watched_again_is_seen_for_the_first_time() -> None:
     followed = Following(Watches())
     for _ in range(2):
         followed.follow([SECRET])
-        assert isinstance(followed.listed(KEYS, objects(a="1")), Sight)
+        assert isinstance(followed.listed(KEYS, objects(a="1")), InitialList)
         followed.follow([])
         assert followed.listed(KEYS, objects(a="2")) == []
 

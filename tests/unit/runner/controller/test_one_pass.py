@@ -16,11 +16,11 @@ from kube_ecr_runner.cluster.sources import Source, resources_of
 from kube_ecr_runner.config.watches import Watch
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
 from kube_ecr_runner.controller.one_pass import MAX_UNANSWERED, serve_once
+from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result
-from kube_ecr_runner.reporting.status import Event
-from kube_ecr_runner.runs.run import Summary
+from kube_ecr_runner.model.run import RunSummary
 
 A, B, C = (Key(NAMESPACED_KIND, "ns", name) for name in "abc")
 SHARED = Key(CLUSTER_KIND, "", "shared")
@@ -76,7 +76,7 @@ class Lab:
 
     def run(
         self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
-    ) -> Summary:
+    ) -> RunSummary:
         self.runs.append((play.playbook, keys))
         self.during_run()
         results = {key: self.answer(key) for key in keys}
@@ -84,7 +84,7 @@ class Lab:
             if result:
                 deliver(result)
         missing = [key for key, result in results.items() if not result]
-        return Summary("failed", 2, 1.0, "the run broke", missing)
+        return RunSummary("failed", 2, 1.0, "the run broke", missing)
 
     def apply_status(self, resource: Resource, status: Mapping) -> bool:
         self.attempts += 1

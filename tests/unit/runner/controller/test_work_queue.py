@@ -1,132 +1,153 @@
-"""The queue of due times: folding, order, turns, and what is marked while it is worked on."""
+"""The queue of due times: folding, order, priorities, and what is enqueued while it is worked on."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 
-from kube_ecr_runner.controller.work_queue import DueQueue
+import pytest
+
+from kube_ecr_runner.controller.work_queue import MAX_PRECEDENCE, DueTimes, Priority, Turn, WorkQueue
 from kube_ecr_runner.model.resource import Key
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 A, B, C = (Key("K", "ns", name) for name in "abc")
+CHANGED, SCHEDULED = Priority.CHANGED, Priority.SCHEDULED
 
 
 def after(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
+def waiting(queue: WorkQueue, seconds: float) -> list[Key]:
+    """Return the keys that are due at that time, in order."""
+    return [turn.key for turn in sorted(queue.turns(after(seconds)))]
+
+
 def test_events_of_one_resource_make_one_entry_due_at_the_earliest() -> None:
-    queue = DueQueue()
+    queue = WorkQueue()
     for seconds in (5, 1, 3):
-        queue.mark(A, after(seconds))
+        queue.enqueue(A, after(seconds))
     assert (len(queue), queue.next_due()) == (1, after(1))
-    assert queue.take(after(1), 10) == [A]
-    assert queue.take(after(9), 10) == []
+    assert queue.turns(after(1)) == [Turn(SCHEDULED, after(1), A)]
 
 
-def test_due_first_is_taken_first_and_no_more_than_the_limit() -> None:
-    queue = DueQueue()
+def test_due_first_has_its_turn_first() -> None:
+    queue = WorkQueue()
     for key, seconds in ((A, 3), (B, 1), (C, 2)):
-        queue.mark(key, after(seconds))
-    assert queue.count_due(after(3)) == 3
-    assert queue.take(after(3), 2) == [B, C]
-    assert queue.next_due() == after(3)
+        queue.enqueue(key, after(seconds))
+    assert [queue.count_due(after(seconds)) for seconds in (0.9, 1, 2, 3)] == [0, 1, 2, 3]
+    assert waiting(queue, 3) == [B, C, A]
+    queue.start([B, C])
+    assert (queue.next_due(), queue.count_due(after(3)), len(queue)) == (after(3), 1, 3)
 
 
 def test_what_is_not_due_stays() -> None:
-    queue = DueQueue()
-    queue.mark(A, after(1))
-    assert queue.take(NOW, 10) == []
+    queue = WorkQueue()
+    queue.enqueue(A, after(1))
+    assert queue.turns(NOW) == []
     assert queue.next_due() == after(1)
 
 
 def test_finished_key_is_due_when_it_was_planned() -> None:
-    queue = DueQueue()
-    queue.mark(A, NOW)
-    queue.take(NOW, 1)
-    assert queue.is_working(A)
+    queue = WorkQueue()
+    queue.enqueue(A, NOW)
+    queue.start([A])
+    assert (queue.is_working(A), queue.next_due()) == (True, None)
     assert queue.finish(A, after(60))
     assert (queue.is_working(A), queue.next_due()) == (False, after(60))
+    assert waiting(queue, 59) == []
 
 
-def test_key_marked_while_worked_on_is_due_again_after() -> None:
-    queue = DueQueue()
-    queue.mark(A, NOW)
-    queue.take(NOW, 1)
-    queue.mark(A, after(1))
-    assert queue.take(after(2), 10) == []
+@pytest.mark.parametrize(
+    ("enqueued", "expected"),
+    [
+        pytest.param([(1, SCHEDULED)], Turn(SCHEDULED, after(1), A), id="once"),
+        pytest.param([(2, CHANGED), (1, SCHEDULED)], Turn(CHANGED, after(1), A), id="earlier, and of higher priority"),
+        pytest.param([(1, SCHEDULED), (2, CHANGED)], Turn(CHANGED, after(1), A), id="in the other order"),
+        pytest.param([(70, CHANGED)], Turn(CHANGED, after(60), A), id="later than it is planned"),
+    ],
+)
+def test_key_enqueued_while_worked_on_is_due_again_after(enqueued: list, expected: Turn) -> None:
+    queue = WorkQueue()
+    queue.enqueue(A, NOW, CHANGED)
+    queue.start([A])
+    for seconds, priority in enqueued:
+        queue.enqueue(A, after(seconds), priority)
+    assert queue.turns(after(100)) == []
     queue.finish(A, after(60))
-    assert queue.take(after(2), 10) == [A]
+    assert queue.turns(after(100)) == [expected]
+
+
+def test_key_that_was_started_has_no_priority_left() -> None:
+    queue = WorkQueue()
+    queue.enqueue(A, NOW, CHANGED)
+    queue.start([A])
+    queue.finish(A, after(60))
+    assert queue.turns(after(60)) == [Turn(SCHEDULED, after(60), A)]
 
 
 def test_forgotten_key_does_not_come_back() -> None:
-    queue = DueQueue()
-    queue.mark(A, NOW)
-    queue.mark(B, NOW)
-    queue.take(NOW, 1)
-    queue.forget(A)
-    queue.forget(B)
-    queue.forget(C)
+    queue = WorkQueue()
+    queue.enqueue(A, NOW)
+    queue.enqueue(B, NOW, CHANGED)
+    queue.start([A])
+    for key in (A, B, C):
+        queue.forget(key)
     assert not queue.finish(A, after(60))
-    assert (len(queue), queue.next_due()) == (0, None)
+    assert (len(queue), queue.next_due(), queue.count_due(after(60))) == (0, None, 0)
+    queue.enqueue(B, NOW)
+    assert queue.turns(NOW) == [Turn(SCHEDULED, NOW, B)]
 
 
 def test_result_for_a_key_that_was_made_again_meanwhile_does_not_delay_it() -> None:
-    queue = DueQueue()
-    queue.mark(A, NOW)
-    queue.take(NOW, 1)
+    queue = WorkQueue()
+    queue.enqueue(A, NOW)
+    queue.start([A])
     queue.forget(A)
-    queue.mark(A, after(1))
+    queue.enqueue(A, after(1))
     assert not queue.finish(A, after(60))
     assert queue.next_due() == after(1)
 
 
-def test_news_go_before_refreshes_but_no_token_dies_of_it() -> None:
-    queue = DueQueue()
-    queue.mark(A, after(0))
-    queue.mark(B, after(2), is_news=True)
-    assert queue.take(after(2), 1) == [B]
-    queue.mark(C, after(601), is_news=True)
-    assert queue.take(after(601), 1) == [A]
+def test_changes_go_before_refreshes_but_no_token_expires_of_it() -> None:
+    queue = WorkQueue()
+    queue.enqueue(A, after(0))
+    queue.enqueue(B, after(2), CHANGED)
+    assert waiting(queue, 2) == [B, A]
+    late = MAX_PRECEDENCE.total_seconds()
+    queue.enqueue(C, after(late - 1), CHANGED)
+    assert waiting(queue, late - 1) == [B, C, A]
+    assert waiting(queue, late) == [A, B, C]
 
 
-def test_a_refresh_that_becomes_news_goes_first() -> None:
-    queue = DueQueue()
-    queue.mark(A, after(0))
-    queue.mark(B, after(1))
-    queue.mark(B, after(2), is_news=True)
-    assert queue.take(after(2), 1) == [B]
+def test_refresh_of_what_changes_goes_first_with_the_time_that_it_had() -> None:
+    queue = WorkQueue()
+    queue.enqueue(A, after(0))
+    queue.enqueue(B, after(1))
+    queue.enqueue(B, after(2), CHANGED)
+    assert sorted(queue.turns(after(2))) == [Turn(CHANGED, after(1), B), Turn(SCHEDULED, after(0), A)]
 
 
-def test_news_of_a_key_that_is_worked_on_are_news_when_that_is_over() -> None:
-    queue = DueQueue()
-    queue.mark(A, NOW)
-    queue.take(NOW, 1)
-    queue.mark(B, after(1))
-    queue.mark(A, after(2), is_news=True)
-    queue.finish(A, after(60))
-    assert queue.take(after(2), 1) == [A]
-
-
-def test_what_hangs_is_alone_in_the_end_and_delays_no_others_till_then() -> None:
-    queue = DueQueue()
-    keys = [Key("K", "ns", f"{number:02}") for number in range(20)]
-    sizes = []
-    for key in keys:
-        queue.mark(key, NOW)
-    for _ in range(3):
-        taken = queue.take(NOW, 64)
-        sizes.append(len(taken))
-        for key in taken:
-            queue.finish(key, NOW, has_hung=True)
-    assert sizes[:2] == [20, 8]
-    queue.mark(A, NOW)
-    assert queue.take(NOW, 64) == [A], "others are in none of these runs"
-    while taken := queue.take(NOW, 64):
-        for key in taken:
-            queue.finish(key, after(60) if key != keys[-1] else NOW, has_hung=key == keys[-1])
-        if taken == [keys[-1]]:
-            break
-    assert queue.take(NOW, 64) == [keys[-1]]
-    queue.finish(keys[-1], after(60))
-    assert len(queue.take(after(60), 64)) == 20, "one that had a result is like all others"
+def test_times_are_in_order_whatever_happens_to_them() -> None:
+    """The order is that of a plain dictionary that is sorted anew each time."""
+    random, times, plain = Random(1), DueTimes(), dict[Key, datetime]()
+    keys = [Key("K", "ns", str(number)) for number in range(30)]
+    for step in range(2000):
+        key, moment = random.choice(keys), after(random.randrange(40))
+        match random.randrange(4):
+            case 0:
+                times.discard(key)
+                plain.pop(key, None)
+            case 1 if step % 5 == 0:
+                popped = times.pop(moment)
+                assert [plain[key] for key in popped] == sorted(due for due in plain.values() if due <= moment)
+                assert set(popped) == {key for key, due in plain.items() if due <= moment}
+                plain = {key: due for key, due in plain.items() if due > moment}
+            case _:
+                times.add(key, moment)
+                plain[key] = min(moment, plain.get(key, moment))
+        assert len(times) == len(plain)
+        assert times.earliest() == min(plain.values(), default=None)
+        assert times.count(moment) == sum(due <= moment for due in plain.values())
+        assert sorted(times.due(moment)) == sorted((due, key) for key, due in plain.items() if due <= moment)

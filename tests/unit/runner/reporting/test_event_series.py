@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kube_ecr_runner.model.event import Event
+from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.reporting.event_series import MAX_SERIES, EventWriter
-from kube_ecr_runner.reporting.status import Event
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 FAILS = Event("Warning", "GetAWSAuthTokenFailed", "no")
@@ -26,8 +27,8 @@ class Written:
         self.writer = EventWriter()
         self._created = 0
 
-    def tell(self, seconds: float, event: Event = FAILS, uid: str = "u") -> None:
-        self.writer.tell(uid, event, NOW + timedelta(seconds=seconds), self.create, self.repeat)
+    def tell(self, seconds: float, event: Event = FAILS, name: str = "a") -> None:
+        self.writer.tell(Key("K", "ns", name), event, NOW + timedelta(seconds=seconds), self.create, self.repeat)
 
     def create(self) -> str:
         self._fail()
@@ -67,7 +68,7 @@ def test_another_text_or_another_resource_is_another_event() -> None:
     written = Written()
     written.tell(0)
     written.tell(90, Event("Warning", "GetAWSAuthTokenFailed", "never"))
-    written.tell(90, uid="v")
+    written.tell(90, name="b")
     assert written.sent == ["create 1", "create 2", "create 3"]
 
 
@@ -102,5 +103,5 @@ def test_no_more_than_so_many_are_told_in_an_hour_and_a_resource_that_goes_is_fo
     assert len(written.sent) == MAX_SERIES
     written.tell(3601, Event("Normal", "X", "later"))
     assert len(written.sent) == MAX_SERIES + 1
-    written.writer.forget("u")
+    written.writer.forget(Key("K", "ns", "a"))
     assert written.writer._series == {}

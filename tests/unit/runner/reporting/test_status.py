@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kube_ecr_runner.contract.targets import Targets
+from kube_ecr_runner.model.conditions import condition_of
+from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result, Step
-from kube_ecr_runner.reporting.status import Event, condition_of, events_of, names_of, status_of
+from kube_ecr_runner.reporting.status import events_of, names_of, status_of
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DUE = NOW + timedelta(hours=6)

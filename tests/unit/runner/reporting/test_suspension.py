@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.reporting.status import condition_of
 from kube_ecr_runner.reporting.suspension import changes_at, event_of, is_told, suspended_status
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

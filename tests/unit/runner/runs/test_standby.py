@@ -11,7 +11,7 @@ import pytest
 from kube_ecr_runner.model.playbook import Play
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
-from kube_ecr_runner.runs.run import Summary
+from kube_ecr_runner.model.run import RunSummary
 from kube_ecr_runner.runs.standby import MAX_AGE_SECONDS, PAUSE_SECONDS, StandBy
 
 PLAY = Play("a.b.c")
@@ -35,10 +35,10 @@ class Made:
     def why(self) -> str:
         return "no collection"
 
-    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> Summary:
+    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> RunSummary:
         self.told.append("worked")
         self.alive = False
-        return Summary("successful", 0, 0.0, "", [])
+        return RunSummary("successful", 0, 0.0, "", [])
 
     def kill(self) -> None:
         self.told.append("killed")
@@ -59,7 +59,7 @@ class Lab:
         self.made.append(Made(play))
         return self.made[-1]
 
-    def run(self, play: Play = PLAY) -> Summary:
+    def run(self, play: Play = PLAY) -> RunSummary:
         return self.stand_by.run(KEYS, play, lambda _: None, threading.Event())
 
     def told(self) -> list[list[str]]:

@@ -1,0 +1,125 @@
+"""Which resources share a run, and when it begins. Pure: it never looks at a clock.
+
+A run begins when something has been due for the batching window, or when nothing changed for a part of it: then
+nothing more will, mostly. What has changed goes before what is due by the clock. Resources that got no result before
+the deadline of a run go into smaller and smaller runs, each time without those that did, until one that hangs is alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from kube_ecr_runner.controller.work_queue import Priority, WorkQueue
+from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.resource import Key
+
+# Part of the batching window: when nothing changed for so long, nothing more will, mostly.
+QUIET_FRACTION = 1 / 20
+# How much smaller the runs get in which a key is that got no result before the deadline, each time.
+_TIMEOUT_SHIFT = 3
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The resources of one run, and what it plays."""
+
+    play: Play
+    keys: list[Key]
+
+
+class Batcher:
+    """The queues of all playbooks: resources of one share a run, those of several never do."""
+
+    def __init__(self, plays: Mapping[str, Play], window: timedelta, size: int) -> None:
+        """plays are by kind of resource; size is how many resources go into one run at most."""
+        self._plays = plays
+        self._window = window
+        self._size = size
+        self._queues = {play: WorkQueue() for play in plays.values()}
+        # How often in a row each key was in a run that was stopped at its deadline, and had no result.
+        self._timeouts: dict[Key, int] = {}
+        self._last_change = datetime.min.replace(tzinfo=UTC)
+
+    def enqueue(self, key: Key, due: datetime) -> None:
+        """Make a resource due at that time, unless it is due earlier already."""
+        self._queue_of(key).enqueue(key, due)
+
+    def enqueue_now(self, key: Key, now: datetime) -> None:
+        """Make a resource due at once, before those that are due by the clock."""
+        self._last_change = now
+        self._queue_of(key).enqueue(key, now, Priority.CHANGED)
+
+    def finish(self, key: Key, due: datetime, *, has_timed_out: bool = False) -> bool:
+        """End the work on a resource, which is due again at that time or when it was enqueued for meanwhile.
+
+        has_timed_out says that it had no result when the deadline of its run came. Returns False, and does nothing, if
+        it was not worked on: it was forgotten meanwhile.
+        """
+        if not self._queue_of(key).finish(key, due):
+            return False
+        if has_timed_out:
+            self._timeouts[key] = self._timeouts.get(key, 0) + 1
+        else:
+            self._timeouts.pop(key, None)
+        return True
+
+    def forget(self, key: Key) -> None:
+        """Drop a resource, waiting or worked on; an unknown one is no error."""
+        self._queue_of(key).forget(key)
+        self._timeouts.pop(key, None)
+
+    def is_working(self, key: Key) -> bool:
+        """Return whether a run works on a resource."""
+        return self._queue_of(key).is_working(key)
+
+    def next_start(self) -> datetime | None:
+        """Return when the next run may begin, None if nothing waits."""
+        return min(filter(None, map(self._start_of, self._queues.values())), default=None)
+
+    def next_play(self) -> Play:
+        """Return what a run most likely plays next."""
+        return min(self._queues, key=lambda play: self._queues[play].next_due() or datetime.max.replace(tzinfo=UTC))
+
+    def next_batch(self, now: datetime, is_suspended: Callable[[Key], bool]) -> Batch | None:
+        """Return the run that begins at that time, if one does; from now on its resources are worked on.
+
+        What is suspended is dropped when its turn comes: it is due when it is resumed, whatever happened meanwhile.
+        """
+        for play, queue in sorted(self._queues.items(), key=lambda entry: entry[1].next_due() or now):
+            start = self._start_of(queue)
+            is_time = start and (start <= now or queue.count_due(now) >= self._size)
+            if is_time and (keys := self._take(queue, now, is_suspended)):
+                return Batch(play, keys)
+        return None
+
+    def count_due(self, now: datetime) -> int:
+        """Return how many resources wait for a run that are due at that time."""
+        return sum(queue.count_due(now) for queue in self._queues.values())
+
+    def next_due(self) -> datetime | None:
+        """Return the earliest time at which a resource is due that waits, None if none does."""
+        return min(filter(None, (queue.next_due() for queue in self._queues.values())), default=None)
+
+    def _queue_of(self, key: Key) -> WorkQueue:
+        return self._queues[self._plays[key.kind]]
+
+    def _start_of(self, queue: WorkQueue) -> datetime | None:
+        """Wait for the batching window, but not much longer than changes keep coming."""
+        due = queue.next_due()
+        return due and min(due + self._window, max(due, self._last_change + self._window * QUIET_FRACTION))
+
+    def _take(self, queue: WorkQueue, now: datetime, is_suspended: Callable[[Key], bool]) -> list[Key]:
+        timeouts = self._timeouts
+        turns = sorted((turn.priority, timeouts.get(turn.key, 0), turn.due, turn.key) for turn in queue.turns(now))
+        if not turns:
+            return []
+        first = turns[0][1]
+        alike = [key for _, count, _, key in turns if count == first]
+        keys = alike[: max(self._size >> (_TIMEOUT_SHIFT * first), 1)]
+        queue.start(keys)
+        suspended = {key for key in keys if is_suspended(key)}
+        for key in suspended:
+            self.forget(key)
+        return [key for key in keys if key not in suspended]

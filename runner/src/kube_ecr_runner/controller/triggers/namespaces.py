@@ -1,0 +1,75 @@
+"""Which resources need reconciling when a namespace appears, goes, is made again or is labelled anew. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kube_ecr_runner.contract.timestamps import parse_time
+from kube_ecr_runner.controller.triggers.failures import awaited_namespaces, failures_of, waits_for
+from kube_ecr_runner.model.resource import MAX_FAILURES, Namespace, Resource
+
+
+def targets_changed(resource: Resource, before: Namespace | None, after: Namespace | None, *, is_working: bool) -> bool:
+    """Return whether a namespace came to, left or was replaced under a resource; before or after is what it was or is.
+
+    One that is named literally is a target all the while, so its status says whether this is new to it; while a run
+    works on it, nobody can tell what that run still sees.
+    """
+    namespace = after or before
+    if namespace is None or resource.deleting:
+        return False
+    was_target, is_target = (
+        resource.targets.matches(namespace.name, it.labels if it else None) for it in (before, after)
+    )
+    if was_target != is_target or not is_target:
+        return was_target != is_target
+    if after is None:
+        return is_working or not waits_for(resource.status, namespace.name)
+    if after.terminating or (before is not None and before.uid == after.uid):
+        return False
+    return is_working or before is not None or waits_for(resource.status, namespace.name)
+
+
+def targets_changed_since_status(resource: Resource, namespaces: Mapping[str, Namespace]) -> bool:
+    """Return whether namespaces came, went or were relabelled since the status of a resource was written.
+
+    namespaces are those of the cluster. This is what a runner that was down must find out; it looks at the status
+    alone, and what it cannot tell (a namespace on its way out, or one that left while another came) it takes for
+    unchanged; so it does with all of them where the runner may not list any.
+    """
+    if not namespaces:
+        return False
+    status, targets = resource.status, resource.targets.among(namespaces)
+    total, failures = status.get("namespacesTotal"), failures_of(status)
+    if isinstance(total, int) and total != len(targets):
+        return True
+    existing = [namespaces[name] for name in targets if name in namespaces]
+    if len(failures) >= MAX_FAILURES:
+        # The list is full, so it does not tell all that failed; there may be more that could be ready than are.
+        ready = status.get("namespacesReady")
+        return sum(not namespace.terminating for namespace in existing) > (ready if isinstance(ready, int) else 0)
+    awaited = awaited_namespaces(status)
+    gone = set(targets) - namespaces.keys() - awaited
+    alive = [namespace for namespace in existing if not namespace.terminating]
+    return bool(gone) or any(namespace.name in awaited or _is_newer(namespace, resource) for namespace in alive)
+
+
+def allows_other_identities(before: Namespace | None, after: Namespace | None) -> bool:
+    """Return whether a namespace that stays the same allows its resources other AWS identities than before.
+
+    One that was made again gives its resources something to do all the same.
+    """
+    if before is None or after is None or before.uid != after.uid or after.terminating:
+        return False
+    return before.allowed_identities != after.allowed_identities
+
+
+def uses_identity_of_runner_in(resource: Resource, namespace: str) -> bool:
+    """Return whether what a namespace allows matters to a resource."""
+    return resource.uses_own_identity and resource.key.namespace == namespace
+
+
+def _is_newer(namespace: Namespace, resource: Resource) -> bool:
+    """A namespace made after the last Secret was written holds none, though one of its name may have."""
+    refreshed_at = parse_time(resource.status.get("lastRefreshTime"))
+    return bool(refreshed_at and namespace.created_at and namespace.created_at > refreshed_at)

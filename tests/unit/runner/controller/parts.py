@@ -1,0 +1,173 @@
+"""All parts of the loop around a fake clock, without the loop: messages go in by the handlers, runs come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+
+from kube_ecr_runner.cluster.errors import KubernetesError
+from kube_ecr_runner.cluster.sources import NAMESPACES, Source
+from kube_ecr_runner.cluster.watch_manager import Following
+from kube_ecr_runner.controller.batching import Batcher
+from kube_ecr_runner.controller.handlers.namespaces import NamespaceHandler
+from kube_ecr_runner.controller.handlers.objects import ObjectHandler
+from kube_ecr_runner.controller.handlers.resources import ResourceHandler
+from kube_ecr_runner.controller.handlers.results import ResultHandler
+from kube_ecr_runner.controller.recheck import RECHECK_DELAY, Rechecks
+from kube_ecr_runner.controller.status_writer import StatusWriter
+from kube_ecr_runner.controller.store import Store
+from kube_ecr_runner.controller.suspended import SuspendedResources
+from kube_ecr_runner.model.event import Event
+from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.resource import Key, Namespace, Referenced, Resource
+from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.telemetry.health import Health
+from kube_ecr_runner.telemetry.metrics import Metrics
+from kube_ecr_runner.telemetry.monitor import Monitor
+from tests.unit.runner.controller.builders import NOW, SOURCES, make_namespace
+
+
+@dataclass
+class Watch:
+    """A watch that is only started and stopped."""
+
+    source: Source
+    is_working: bool = False
+
+    def start(self) -> None:
+        self.is_working = True
+
+    def stop(self) -> None:
+        self.is_working = False
+
+    def is_alive(self) -> bool:
+        return self.is_working
+
+
+@dataclass
+class Api:
+    """Takes statuses and events, or raises an error."""
+
+    statuses: list[Mapping] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    error: KubernetesError | None = None
+
+    def apply_status(self, resource: Resource, status: Mapping) -> bool:
+        if self.error:
+            raise self.error
+        self.statuses.append(status)
+        return True
+
+    def create_event(self, resource: Resource, event: Event, now: datetime) -> str:
+        if self.error:
+            raise self.error
+        self.events.append(event)
+        return "name"
+
+    def repeat_event(self, resource: Resource, name: str, count: int, now: datetime) -> bool:
+        self.counts.append(count)
+        return True
+
+    @property
+    def reasons(self) -> list[str]:
+        return [event.reason for event in self.events]
+
+
+@dataclass
+class Parts:
+    """The parts; present are the objects that a watch of what resources name lists when it is started."""
+
+    present: Mapping[Source, Iterable[Referenced]] = field(default_factory=dict)
+    sources: Iterable[Source] = tuple(SOURCES.values())
+    period: timedelta = timedelta(0)
+    now: datetime = NOW
+    api: Api = field(default_factory=Api)
+    watches: list[Watch] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        kinds = {source.kind for source in self.sources}
+        options = {"periods": dict.fromkeys(kinds, self.period), "random": Random(1)}
+        self.monitor = Monitor(Health(300.0), Metrics(lambda: self.now))
+        self.store = Store(self.sources)
+        self.batcher = Batcher(dict.fromkeys(kinds, Play()), timedelta(0), 10)
+        self.writer = StatusWriter(self.api, kinds, self.monitor.loop_moved, lambda: self.now)
+        self.rechecks = Rechecks()
+        self.suspended = SuspendedResources(self.store, self.writer, self.monitor)
+        forget = [self.writer.forget, self.batcher.forget, self.rechecks.forget, self.suspended.forget]
+        self.resources = ResourceHandler(
+            self.store, self.batcher, self.suspended, self.monitor, forget=forget, **options
+        )
+        self.namespaces = NamespaceHandler(self.store, self.batcher)
+        self.objects = ObjectHandler(self.store, Following(self._watch), self.batcher, self.rechecks)
+        self.results = ResultHandler(
+            self.store, self.batcher, self.rechecks, self.suspended, self.writer, self.monitor, **options
+        )
+
+    def list(self, *resources: Resource, namespaces: Iterable[str | Namespace] = ("ns1", "ns2")) -> None:
+        """Take the first list of everything, and watch what the resources name."""
+        for source in self.sources:
+            mine = [
+                resource
+                for resource in resources
+                if resource.key.kind == source.kind and source.namespace in ("", resource.key.namespace)
+            ]
+            self.resources.listed(source, mine, self.now)
+            self.store.note_listed(source)
+        named = [each if isinstance(each, Namespace) else make_namespace(each) for each in namespaces]
+        self.namespaces.listed(named, self.now)
+        self.store.note_listed(NAMESPACES)
+        self.resources.enqueue_all(self.now)
+        self.watch()
+
+    def watch(self) -> None:
+        """Watch what the resources name by now, and take what new watches list."""
+        known = len(self.watches)
+        self.objects.watch()
+        for watch in self.watches[known:]:
+            if watch.source in self.present:
+                self.objects.listed(watch.source, self.present[watch.source], self.now)
+
+    def start(self) -> list[Key]:
+        """Begin the run of what is due, and return which resources that are."""
+        batch = self.batcher.next_batch(self.now, lambda key: self.store[key].resource.suspended)
+        return sorted(batch.keys) if batch else []
+
+    def end(self, *results: Result) -> None:
+        """Take the results of a run."""
+        for result in results:
+            self.results.arrived(result, "run-1", self.now)
+
+    def serve(self, *results: Result, during: Callable[[], None] = lambda: None) -> list[Key]:
+        """Run what is due, take these results of it, and return which resources were due; during happens meanwhile."""
+        started = self.start()
+        during()
+        self.end(*results)
+        return started
+
+    def wait(self, time: timedelta = RECHECK_DELAY) -> None:
+        """Let time pass, by default as long as it takes until what a run did must be known, and do what is due."""
+        self.now += time
+        self.writer.retry(self.store.resources(), self.now)
+        self.objects.recheck(self.now)
+        self.suspended.report(self.now)
+
+    def change(self, source: Source, *items: Referenced) -> None:
+        """Add or modify objects that resources name."""
+        for item in items:
+            self.objects.changed(source, item, self.now, is_gone=False)
+
+    def delete(self, source: Source, item: Referenced) -> None:
+        """Delete an object that resources name."""
+        self.objects.changed(source, item, self.now, is_gone=True)
+
+    def sample(self, name: str, key: Key) -> float | None:
+        """Return the value of a metric of a resource."""
+        labels = {"kind": key.kind, "namespace": key.namespace, "name": key.name}
+        return self.monitor.metrics.registry.get_sample_value(f"kube_ecr_{name}", labels)
+
+    def _watch(self, source: Source) -> Watch:
+        self.watches.append(Watch(source))
+        return self.watches[-1]

@@ -1,0 +1,176 @@
+"""Which resources share a run, and when it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kube_ecr_runner.controller.batching import QUIET_FRACTION, Batch, Batcher
+from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.resource import Key
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+A, B, C = (Key("K", "ns", name) for name in "abc")
+OTHER = Key("Other", "", "x")
+PLAY, OTHER_PLAY = Play("a.b.c"), Play("d.e.f")
+WINDOW = timedelta(seconds=10)
+QUIET = (WINDOW * QUIET_FRACTION).total_seconds()
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def batcher(size: int = 10, window: timedelta = timedelta(0)) -> Batcher:
+    return Batcher({"K": PLAY, "Other": OTHER_PLAY}, window, size)
+
+
+def taken(batches: Batcher, seconds: float = 0, suspended: Collection[Key] = ()) -> list[Key]:
+    """Return the keys of the run that begins at that time, none if none does."""
+    batch = batches.next_batch(after(seconds), lambda key: key in suspended)
+    return batch.keys if batch else []
+
+
+def test_run_takes_what_is_due_in_turn_and_no_more_than_a_batch() -> None:
+    batches = batcher(size=2)
+    for key, seconds in ((A, 3), (B, 1), (C, 2)):
+        batches.enqueue(key, after(seconds))
+    assert taken(batches) == []
+    assert taken(batches, 3) == [B, C]
+    assert taken(batches, 3) == [A]
+    assert taken(batches, 3) == []
+
+
+def test_what_changed_goes_before_what_is_due_by_the_clock() -> None:
+    batches = batcher(size=1)
+    batches.enqueue(A, after(0))
+    batches.enqueue_now(B, after(1))
+    assert [taken(batches, 1), taken(batches, 1)] == [[B], [A]]
+
+
+def test_resources_of_one_playbook_share_a_run_and_those_due_first_go_first() -> None:
+    batches = batcher()
+    for key, seconds in ((A, 2), (B, 3), (OTHER, 1)):
+        batches.enqueue(key, after(seconds))
+    assert batches.next_play() == OTHER_PLAY
+    assert batches.next_batch(after(3), lambda _: False) == Batch(OTHER_PLAY, [OTHER])
+    assert batches.next_play() == PLAY
+    assert batches.next_batch(after(3), lambda _: False) == Batch(PLAY, [A, B])
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "changes", "start"),
+    [
+        pytest.param([], [], None, id="nothing waits"),
+        pytest.param([0], [], 0, id="due by the clock, and nothing changed"),
+        pytest.param([], [0], QUIET, id="quiet after one change"),
+        pytest.param([], [0, QUIET / 2], 1.5 * QUIET, id="quiet after the last change"),
+        pytest.param([], [0, 1, 9.8], 10, id="not longer than the window"),
+        pytest.param([5], [0], QUIET, id="the first of two"),
+        pytest.param([0], [3], 3 + QUIET, id="a change meets what is due by the clock"),
+    ],
+)
+def test_run_waits_for_the_window_but_not_much_longer_than_changes_come(
+    scheduled: list[float], changes: list[float], start: float | None
+) -> None:
+    batches = batcher(window=WINDOW)
+    for seconds in scheduled:
+        batches.enqueue(A, after(seconds))
+    for seconds in changes:
+        batches.enqueue_now(B, after(seconds))
+    assert batches.next_start() == (None if start is None else after(start))
+    if start is not None:
+        assert taken(batches, start - 0.01) == []
+        assert taken(batches, start) != []
+
+
+def test_full_batch_does_not_wait_for_the_window() -> None:
+    batches = batcher(size=2, window=WINDOW)
+    batches.enqueue_now(A, NOW)
+    assert taken(batches) == []
+    batches.enqueue_now(B, NOW)
+    assert taken(batches) == [A, B]
+
+
+def test_start_is_that_of_the_playbook_that_is_due_first() -> None:
+    batches = batcher(window=WINDOW)
+    batches.enqueue(A, after(5))
+    batches.enqueue(OTHER, after(2))
+    assert (batches.next_start(), batches.next_due()) == (after(2), after(2))
+    assert [batches.count_due(after(seconds)) for seconds in (1, 2, 5)] == [0, 1, 2]
+
+
+def test_change_of_one_playbook_has_the_others_wait_too() -> None:
+    batches = batcher(window=WINDOW)
+    batches.enqueue(A, NOW)
+    batches.enqueue_now(OTHER, after(1))
+    assert batches.next_start() == after(1 + QUIET)
+
+
+def test_suspended_resources_are_dropped_when_their_turn_comes() -> None:
+    batches = batcher()
+    for key in (A, B):
+        batches.enqueue(key, NOW)
+    assert taken(batches, suspended=[A]) == [B]
+    assert not batches.is_working(A)
+    batches.finish(B, after(60))
+    assert taken(batches, 1) == []
+    assert batches.next_due() == after(60)
+
+
+def test_playbook_whose_resources_are_all_suspended_leaves_the_run_to_another() -> None:
+    batches = batcher()
+    batches.enqueue(A, NOW)
+    batches.enqueue(OTHER, after(1))
+    assert taken(batches, 1, suspended=[A]) == [OTHER]
+
+
+def test_resource_is_worked_on_until_it_is_finished_and_then_due_as_planned() -> None:
+    batches = batcher()
+    batches.enqueue(A, NOW)
+    assert taken(batches) == [A]
+    assert (batches.is_working(A), batches.next_due()) == (True, None)
+    batches.enqueue_now(A, after(1))
+    assert batches.finish(A, after(60))
+    assert (batches.is_working(A), batches.next_due()) == (False, after(1))
+    assert not batches.finish(A, after(2)), "it is not worked on any more"
+
+
+def test_what_hangs_is_alone_in_the_end_and_delays_no_others_till_then() -> None:
+    batches = batcher(size=64)
+    keys = [Key("K", "ns", f"{number:02}") for number in range(20)]
+    sizes = []
+    for key in keys:
+        batches.enqueue(key, NOW)
+    for _ in range(3):
+        run = taken(batches)
+        sizes.append(len(run))
+        for key in run:
+            batches.finish(key, NOW, has_timed_out=True)
+    assert sizes[:2] == [20, 8]
+    batches.enqueue(A, NOW)
+    assert taken(batches) == [A], "others are in none of these runs"
+    while run := taken(batches):
+        for key in run:
+            batches.finish(key, after(60) if key != keys[-1] else NOW, has_timed_out=key == keys[-1])
+        if run == [keys[-1]]:
+            break
+    assert taken(batches) == [keys[-1]]
+    batches.finish(keys[-1], after(60))
+    assert len(taken(batches, 60)) == 20, "one that had a result is like all others"
+
+
+def test_resource_that_was_forgotten_has_a_clean_slate() -> None:
+    batches = batcher(size=8)
+    for key in (A, B):
+        batches.enqueue(key, NOW)
+    for key in taken(batches):
+        batches.finish(key, NOW, has_timed_out=True)
+    for key in (A, B):
+        batches.forget(key)
+    assert (batches.next_due(), taken(batches)) == (None, [])
+    for key in (A, B):
+        batches.enqueue(key, NOW)
+    assert taken(batches) == [A, B]
