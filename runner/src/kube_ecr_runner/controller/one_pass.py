@@ -18,7 +18,7 @@ from random import Random
 from kube_ecr_runner.cluster.client import Cluster
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
-from kube_ecr_runner.config.watches import Watch
+from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
 from kube_ecr_runner.controller.status_writer import Outage, StatusApi
 from kube_ecr_runner.log import fields
@@ -47,7 +47,7 @@ class CannotListError(Exception):
 
 def serve_once(
     cluster: Cluster,
-    watched: Iterable[Watch],
+    watched: Iterable[WatchesEntry],
     sources: Iterable[Source],
     run_batch: RunBatch,
     cancelled: threading.Event,
@@ -109,10 +109,10 @@ class Teller:
     """Writes statuses and events of the results of a pass."""
 
     def __init__(
-        self, api: StatusApi, watched: Iterable[Watch], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, api: StatusApi, watched: Iterable[WatchesEntry], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._api = api
-        self._managed = frozenset(each.kind for each in watched if each.is_told)
+        self._managed = frozenset(each.kind for each in watched if each.manages_status)
         self._clock = clock
         # Each attempt takes its time: when the API server is down, a few must do.
         self._outage = Outage(MAX_UNANSWERED, lambda error: error.status == 0)
