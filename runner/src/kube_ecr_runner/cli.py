@@ -27,7 +27,7 @@ from uuid import uuid4
 from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.cluster.client import Cluster
 from kube_ecr_runner.cluster.leader_election import Leadership
-from kube_ecr_runner.cluster.reflector import Stream, Troubles
+from kube_ecr_runner.cluster.reflector import Reflector, WatchErrorLog
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, resources_of
 from kube_ecr_runner.config import selectors, watches
 from kube_ecr_runner.config.settings import Settings, load_settings
@@ -154,7 +154,7 @@ def _serve(cluster: Cluster, watched: list[Watch], settings: Settings, monitor: 
         # SimpleQueue.put is the one that may be called from a signal handler.
         signal.signal(number, lambda received, _: inbox.put(Stop(signal.Signals(received).name)))
     sources = _sources(watched, settings)
-    troubles, minor_troubles = Troubles(), Troubles()
+    errors, minor_errors = WatchErrorLog(), WatchErrorLog()
     controller = Controller(
         watched,
         sources,
@@ -165,13 +165,13 @@ def _serve(cluster: Cluster, watched: list[Watch], settings: Settings, monitor: 
             files=lambda: files_in_use(os.environ, settings.kubeconfig),
         ),
         inbox,
-        lambda source: Stream(cluster, source, inbox.put, minor_troubles, monitor),
+        lambda source: Reflector(cluster, source, inbox.put, minor_errors, monitor),
         monitor,
         window=timedelta(seconds=settings.batch_window),
         batch_size=settings.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
     )
-    watchers = [Stream(cluster, source, inbox.put, troubles, monitor) for source in (*sources, NAMESPACES)]
+    watchers = [Reflector(cluster, source, inbox.put, errors, monitor) for source in (*sources, NAMESPACES)]
     if not settings.leader_elect:
         controller.run(watchers)
         return 0

@@ -164,7 +164,7 @@ class Resource:
 
 
 # What watches deliver.
-Observed = Resource | Namespace | Referenced
+WatchedObject = Resource | Namespace | Referenced
 
 
 def parse_namespace(item: Mapping) -> Namespace:

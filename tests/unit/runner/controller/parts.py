@@ -9,7 +9,7 @@ from random import Random
 
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
-from kube_ecr_runner.cluster.watch_manager import Following
+from kube_ecr_runner.cluster.watch_manager import WatchManager
 from kube_ecr_runner.controller.batching import Batcher
 from kube_ecr_runner.controller.handlers.namespaces import NamespaceHandler
 from kube_ecr_runner.controller.handlers.objects import ObjectHandler
@@ -101,7 +101,7 @@ class Parts:
             self.store, self.batcher, self.suspended, self.monitor, forget=forget, **options
         )
         self.namespaces = NamespaceHandler(self.store, self.batcher)
-        self.objects = ObjectHandler(self.store, Following(self._watch), self.batcher, self.rechecks)
+        self.objects = ObjectHandler(self.store, WatchManager(self._watch), self.batcher, self.rechecks)
         self.results = ResultHandler(
             self.store, self.batcher, self.rechecks, self.suspended, self.writer, self.monitor, **options
         )
