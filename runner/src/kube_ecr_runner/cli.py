@@ -39,8 +39,7 @@ from kube_ecr_runner.controller.one_pass import serve_once
 from kube_ecr_runner.log import configure, fields
 from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.runs.environment import check_environment
-from kube_ecr_runner.runs.run import Run, run_batch
-from kube_ecr_runner.runs.run import Settings as RunSettings
+from kube_ecr_runner.runs.run import Run, RunSettings, run_batch
 from kube_ecr_runner.runs.run_directory import check_tmpdir, remove_abandoned
 from kube_ecr_runner.runs.standby import StandBy, files_in_use
 from kube_ecr_runner.telemetry.health import Health
@@ -92,7 +91,7 @@ def _log_start(settings: Settings, watched: list[Watch], cluster: Cluster, liste
         version=version(PROGRAM),
         python=platform.python_version(),
         cluster=cluster.url,
-        playbooks=",".join(sorted({str(entry.play) for entry in watched})),
+        playbooks=",".join(sorted({str(entry.playbook) for entry in watched})),
         namespaces=",".join(settings.namespaces) or None,
         selector=settings.selector,
         listening=listener.address if listener else "nowhere",
@@ -139,7 +138,7 @@ def _pass(cluster: Cluster, watched: list[Watch], settings: Settings) -> bool:
         cluster,
         watched,
         _sources(watched, settings),
-        lambda keys, play, deliver, stop: run_batch(keys, play, run_settings, deliver, stop),
+        lambda keys, playbook, deliver, stop: run_batch(keys, playbook, run_settings, deliver, stop),
         cancelled,
         is_dry=settings.dry_run,
         batch_size=settings.batch_size,
@@ -160,7 +159,7 @@ def _serve(cluster: Cluster, watched: list[Watch], settings: Settings, monitor: 
         sources,
         cluster,
         StandBy(
-            lambda play: Run(play, run_settings, monitor.aws_called),
+            lambda playbook: Run(playbook, run_settings, monitor.aws_called),
             is_on=settings.stand_by,
             files=lambda: files_in_use(os.environ, settings.kubeconfig),
         ),

@@ -12,7 +12,7 @@ import pytest
 from kube_ecr_runner import cli
 from kube_ecr_runner.config.settings import Settings
 from kube_ecr_runner.config.watches import Watch
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 
 
 @pytest.fixture
@@ -27,7 +27,10 @@ def watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_in_namespaces_cluster_resources_are_not_served(watches: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     entry = "{version: v1alpha2, group: aws.zakariaamine.com, playbook: a.b.c, kind: %s}"
     settings = Settings(Path(watches[1]), namespaces=("b", "a"), selector="x=y")
-    both = [Watch("AWSECRImagePullSecret", Play(), selector="s"), Watch("ClusterAWSECRImagePullSecret", Play())]
+    both = [
+        Watch("AWSECRImagePullSecret", PlaybookSpec(), selector="s"),
+        Watch("ClusterAWSECRImagePullSecret", PlaybookSpec()),
+    ]
     picked = cli._picked(both, settings)
     assert picked == both[:1]
     assert [(each.namespace, each.labels) for each in cli._sources(picked, settings)] == [

@@ -202,7 +202,7 @@ class Controller:
     def _prepare_run(self) -> None:
         """Have the next run ready; but while one works, which needs the processor, only if the next is due by now."""
         if not self._supervisor.is_running or self._parts.batcher.count_due(self._clock()):
-            self._supervisor.prepare(self._parts.batcher.next_play())
+            self._supervisor.prepare(self._parts.batcher.next_playbook())
 
     def _start_run(self) -> None:
         if self._supervisor.is_running or not self._parts.store.is_complete or self._stop:

@@ -22,7 +22,7 @@ from kube_ecr_runner.config.watches import Watch
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
 from kube_ecr_runner.controller.status_writer import Outage, StatusApi
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Namespace, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import RunSummary
@@ -31,8 +31,8 @@ from kube_ecr_runner.reporting.suspension import suspended_status
 
 MAX_UNANSWERED = 3
 
-# Runs a play for resources, see batch.run_batch.
-RunBatch = Callable[[list[Key], Play, Callable[[Result], None], threading.Event], RunSummary]
+# Runs a playbook for resources, see batch.run_batch.
+RunBatch = Callable[[list[Key], PlaybookSpec, Callable[[Result], None], threading.Event], RunSummary]
 # Returns what a result means for its resource, see settlement.settle.
 Settle = Callable[[Resource, Result], Settlement]
 # Takes what became of a resource, see Teller.tell.
@@ -73,7 +73,7 @@ def serve_once(
         teller.tell_suspended(each for each in found if each.suspended)
     settled = _settler({each.kind: each.period for each in watched}, namespaces, random)
     one = Pass(resources, settled, teller.tell if not is_dry else lambda _, __: "", cancelled)
-    not_served = one.run(run_batch, {each.kind: each.play for each in watched}, batch_size)
+    not_served = one.run(run_batch, {each.kind: each.playbook for each in watched}, batch_size)
     if is_dry:
         print(*preview.lines_of(resources, one.results, not_served), sep="\n", flush=True)
     else:
@@ -169,24 +169,24 @@ class Pass:
         # Why each resource is not served, an empty text for one that is.
         self._told: dict[Key, str] = {}
 
-    def run(self, run_batch: RunBatch, plays: Mapping[str, Play], batch_size: int) -> dict[Key, str]:
-        """Serve all resources, in runs of at most so many; plays are by kind.
+    def run(self, run_batch: RunBatch, playbooks: Mapping[str, PlaybookSpec], batch_size: int) -> dict[Key, str]:
+        """Serve all resources, in runs of at most so many; playbooks are by kind.
 
         Returns why those are not served that are not.
         """
-        by_play: dict[Play, list[Key]] = defaultdict(list)
+        by_playbook: dict[PlaybookSpec, list[Key]] = defaultdict(list)
         for key in sorted(self._resources):
-            by_play[plays[key.kind]].append(key)
+            by_playbook[playbooks[key.kind]].append(key)
         _log.info("pass started", extra=fields(resources=len(self._resources)))
-        for play, keys in by_play.items():
+        for playbook, keys in by_playbook.items():
             for batch in batched(keys, batch_size):
                 if not self._cancelled.is_set():
-                    self._run(run_batch, list(batch), play)
+                    self._run(run_batch, list(batch), playbook)
         told = {key: self._told.get(key, "the pass was ended before") for key in sorted(self._resources)}
         return {key: why for key, why in told.items() if why}
 
-    def _run(self, run_batch: RunBatch, keys: list[Key], play: Play) -> None:
-        summary = run_batch(keys, play, self._arrived, self._cancelled)
+    def _run(self, run_batch: RunBatch, keys: list[Key], playbook: PlaybookSpec) -> None:
+        summary = run_batch(keys, playbook, self._arrived, self._cancelled)
         told = fields(
             resources=len(keys), without_result=len(summary.missing) or None, seconds=f"{summary.seconds:.1f}"
         )

@@ -54,7 +54,7 @@ class Parts:
         """Return the parts for the entries of watches.yaml. See Controller."""
         periods = {entry.kind: entry.period for entry in entries}
         store, rechecks, watches = Store(sources), Rechecks(), WatchManager(watch)
-        batcher = Batcher({entry.kind: entry.play for entry in entries}, window, batch_size)
+        batcher = Batcher({entry.kind: entry.playbook for entry in entries}, window, batch_size)
         managed = {entry.kind for entry in entries if entry.is_told}
         writer = StatusWriter(api, managed, observer.loop_moved, clock)
         suspended = SuspendedResources(store, writer, observer)

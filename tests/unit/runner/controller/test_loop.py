@@ -26,7 +26,7 @@ from kube_ecr_runner.controller.messages import Message, Stop
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.observer import Observer
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import RunSummary
@@ -115,7 +115,7 @@ class Both(Observer):
 class Lab:
     """A loop whose surroundings are made up. It is stopped when nothing is due and all steps were taken."""
 
-    entries: Collection[Entry] = tuple(Entry(kind, Play("a.b.c")) for kind in SOURCES)
+    entries: Collection[Entry] = tuple(Entry(kind, PlaybookSpec("a.b.c")) for kind in SOURCES)
     present: Mapping[Source, tuple] = field(default_factory=dict)
     window: timedelta = timedelta(0)
     batch_size: int = 10
@@ -184,9 +184,9 @@ class Lab:
     # What runs playbooks
 
     def run(
-        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
+        self, keys: list[Key], playbook: PlaybookSpec, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> RunSummary:
-        self.runs.append((play.playbook, keys))
+        self.runs.append((playbook.playbook, keys))
         self.during_run()
         results = {key: self.answer(key) if self.answer else served(key, now=self.now) for key in keys}
         for result in results.values():
@@ -195,8 +195,8 @@ class Lab:
         status = "canceled" if cancelled.is_set() else "successful"
         return RunSummary(status, 0, 0.0, "no reason", [key for key, result in results.items() if not result])
 
-    def tend(self, play: Play) -> None:
-        self.calls.append(f"tend {play}{' while a run works' if self.is_running else ''}")
+    def tend(self, playbook: PlaybookSpec) -> None:
+        self.calls.append(f"tend {playbook}{' while a run works' if self.is_running else ''}")
 
     def kill(self) -> None:
         self.calls.append("kill")
@@ -242,8 +242,8 @@ def test_new_resources_share_a_run_and_get_status_and_event() -> None:
 
 def test_what_an_entry_of_watches_says_is_for_its_kind() -> None:
     entries = [
-        Entry(NAMESPACED_KIND, Play("a.b.c"), period=HOUR),
-        Entry(CLUSTER_KIND, Play("d.e.f"), is_told=False),
+        Entry(NAMESPACED_KIND, PlaybookSpec("a.b.c"), period=HOUR),
+        Entry(CLUSTER_KIND, PlaybookSpec("d.e.f"), is_told=False),
     ]
     lab = Lab(entries, batch_size=1)
     more = replace(OTHER, name="more")
@@ -254,7 +254,7 @@ def test_what_an_entry_of_watches_says_is_for_its_kind() -> None:
 
 
 def test_resource_whose_status_is_not_managed_is_renewed_all_the_same() -> None:
-    lab = Lab([Entry(kind, Play(), is_told=False) for kind in SOURCES])
+    lab = Lab([Entry(kind, PlaybookSpec(), is_told=False) for kind in SOURCES])
     lab.serve(make_resource(), steps=[lambda: 5 * HOUR, lambda: 2 * HOUR])
     assert (len(lab.runs), lab.api.statuses, lab.api.events) == (2, [], [])
 
@@ -473,7 +473,7 @@ def test_what_waits_for_a_run_is_told_with_the_time_at_which_it_was_due() -> Non
 
 
 def test_next_run_is_made_ready_but_while_one_works_only_if_something_waits() -> None:
-    entries = [Entry(NAMESPACED_KIND, Play("a.b.c")), Entry(CLUSTER_KIND, Play("d.e.f"))]
+    entries = [Entry(NAMESPACED_KIND, PlaybookSpec("a.b.c")), Entry(CLUSTER_KIND, PlaybookSpec("d.e.f"))]
     lab = Lab(entries)
     waits = threading.Event()
 

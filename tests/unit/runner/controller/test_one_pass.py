@@ -17,7 +17,7 @@ from kube_ecr_runner.config.watches import Watch
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
 from kube_ecr_runner.controller.one_pass import MAX_UNANSWERED, serve_once
 from kube_ecr_runner.model.event import Event
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result
 from kube_ecr_runner.model.run import RunSummary
@@ -49,7 +49,9 @@ class Lab:
     list_errors: Mapping[str, KubernetesError] = field(default_factory=dict)
     write_error: KubernetesError | None = None
     gone: bool = False
-    watches: tuple[Watch, ...] = tuple(Watch(kind, Play()) for kind in (NAMESPACED_KIND, CLUSTER_KIND, LEGACY_KIND))
+    watches: tuple[Watch, ...] = tuple(
+        Watch(kind, PlaybookSpec()) for kind in (NAMESPACED_KIND, CLUSTER_KIND, LEGACY_KIND)
+    )
     runs: list[tuple[str, list[Key]]] = field(default_factory=list)
     statuses: list[Key] = field(default_factory=list)
     events: list[Key] = field(default_factory=list)
@@ -75,9 +77,9 @@ class Lab:
         return {"kind": key.kind, "metadata": metadata, "spec": {"secretName": "ecr-login"}}
 
     def run(
-        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
+        self, keys: list[Key], playbook: PlaybookSpec, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> RunSummary:
-        self.runs.append((play.playbook, keys))
+        self.runs.append((playbook.playbook, keys))
         self.during_run()
         results = {key: self.answer(key) for key in keys}
         for result in results.values():
@@ -128,7 +130,7 @@ def test_pass_has_succeeded_only_if_each_resource_is_served_and_told_so(
 
 
 def test_each_play_has_runs_of_its_own_of_no_more_than_a_batch() -> None:
-    watches = (Watch(NAMESPACED_KIND, Play("a.b.c")), Watch(CLUSTER_KIND, Play("d.e.f")))
+    watches = (Watch(NAMESPACED_KIND, PlaybookSpec("a.b.c")), Watch(CLUSTER_KIND, PlaybookSpec("d.e.f")))
     lab = Lab(keys=[A, B, C, SHARED], watches=watches)
     assert lab.serve(batch_size=2)
     assert lab.runs == [("a.b.c", [A, B]), ("a.b.c", [C]), ("d.e.f", [SHARED])]
@@ -144,7 +146,7 @@ def test_what_is_being_deleted_is_part_of_it_only_if_there_is_something_to_undo(
 
 
 def test_where_no_status_is_wanted_none_and_no_event_is_written() -> None:
-    lab = Lab(watches=(Watch(NAMESPACED_KIND, Play(), is_told=False),))
+    lab = Lab(watches=(Watch(NAMESPACED_KIND, PlaybookSpec(), is_told=False),))
     assert lab.serve()
     assert (lab.statuses, lab.events) == ([], [])
 
