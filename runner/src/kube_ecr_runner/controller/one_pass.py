@@ -35,7 +35,7 @@ MAX_UNANSWERED = 3
 RunBatch = Callable[[list[Key], PlaybookSpec, Callable[[Result], None], threading.Event], RunSummary]
 # Returns what a result means for its resource, see settlement.settle.
 Settle = Callable[[Resource, Result], Settlement]
-# Takes what became of a resource, see Teller.tell.
+# Takes what became of a resource, see PassReporter.tell.
 Tell = Callable[[Resource, Settlement], str | None]
 
 _log = logging.getLogger(__name__)
@@ -62,17 +62,17 @@ def serve_once(
     """
     watched = list(watched)
     try:
-        found = [each for source in sources for each in _listed(cluster, source) if not each.deleting or each.undo]
+        found = [each for source in sources for each in _listed(cluster, source) if not each.deleting or each.cleanup]
         namespaces = {} if is_dry else {each.name: each for each in _listed(cluster, NAMESPACES)}
     except CannotListError as error:
         _log.error("cannot list", extra=fields(cause=error))
         return False
     resources = {each.key: each for each in found if not each.suspended}
-    teller = Teller(cluster, watched)
+    teller = PassReporter(cluster, watched)
     if not is_dry:
         teller.tell_suspended(each for each in found if each.suspended)
     settled = _settler({each.kind: each.period for each in watched}, namespaces, random)
-    one = Pass(resources, settled, teller.tell if not is_dry else lambda _, __: "", cancelled)
+    one = OnePass(resources, settled, teller.tell if not is_dry else lambda _, __: "", cancelled)
     not_served = one.run(run_batch, {each.kind: each.playbook for each in watched}, batch_size)
     if is_dry:
         print(*preview.lines_of(resources, one.results, not_served), sep="\n", flush=True)
@@ -105,7 +105,7 @@ def _listed(cluster: Cluster, source: Source) -> list:
         raise CannotListError(source.absent if error.status == 404 and source.absent else str(error)) from None
 
 
-class Teller:
+class PassReporter:
     """Writes statuses and events of the results of a pass."""
 
     def __init__(
@@ -151,13 +151,13 @@ class Teller:
                 _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
 
 
-class Pass:
+class OnePass:
     """One pass: which resources were served, and why others were not."""
 
     def __init__(
         self, resources: Mapping[Key, Resource], settled: Settle, tell: Tell, cancelled: threading.Event
     ) -> None:
-        """tell is given what each result means as it comes, and returns what Teller.tell does.
+        """tell is given what each result means as it comes, and returns what PassReporter.tell does.
 
         cancelled ends the pass early.
         """

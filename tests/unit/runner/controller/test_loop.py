@@ -402,13 +402,13 @@ def test_suspended_resource_rests_whatever_happens_until_it_is_resumed() -> None
             ChangeEvent(NAMESPACES, make_namespace("ns2"), is_gone=True),
             ChangeEvent(NAMESPACES, make_namespace("ns2", uid="2"), is_gone=False),
         )
-        lab.see(suspended(nudge="1"))
+        lab.see(suspended(reconcile_request="1"))
         return 7 * HOUR
 
     def resume() -> None:
         assert (len(lab.runs), len(lab.api.statuses)) == (1, 2)
-        lab.answer = lambda key: replace(served(key, generation=3), nudge="1")
-        lab.see(replace(make_resource(3), nudge="1"))
+        lab.answer = lambda key: replace(served(key, generation=3), reconcile_request="1")
+        lab.see(replace(make_resource(3), reconcile_request="1"))
 
     lab.serve(make_resource(), steps=[lambda: lab.see(suspended()), happen, resume])
     assert (len(lab.runs), lab.api.reasons.count("Suspended"), lab.api.reasons.count("Resumed")) == (2, 1, 1)

@@ -19,7 +19,7 @@ from kube_ecr_runner.controller.one_pass import MAX_UNANSWERED, serve_once
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result
+from kube_ecr_runner.model.result import NamespaceResult, Origin, Problem, Result
 from kube_ecr_runner.model.run import RunSummary
 
 A, B, C = (Key(NAMESPACED_KIND, "ns", name) for name in "abc")
@@ -30,7 +30,7 @@ FORBIDDEN = KubernetesError("write", 403, "Forbidden", "may not")
 
 def served(key: Key) -> Result:
     now = datetime.now(UTC)
-    outcome = Outcome("ns", "created", expires_at=now + timedelta(hours=12))
+    outcome = NamespaceResult("ns", "created", expires_at=now + timedelta(hours=12))
     return Result(key, "u", 1, (outcome,), renew_after=now + timedelta(hours=6))
 
 
@@ -139,7 +139,7 @@ def test_each_play_has_runs_of_its_own_of_no_more_than_a_batch() -> None:
 
 def test_what_is_being_deleted_is_part_of_it_only_if_there_is_something_to_undo() -> None:
     deleting = {A: ["aws.zakariaamine.com/cleanup"], B: ["others"]}
-    lab = Lab(keys=[A, B, C], deleting=deleting, answer=lambda key: replace(served(key), is_undo=key == A))
+    lab = Lab(keys=[A, B, C], deleting=deleting, answer=lambda key: replace(served(key), is_cleanup=key == A))
     assert lab.serve()
     assert lab.runs[0][1] == [A, C]
     assert lab.statuses == [C], "that of an undone one is gone with it"

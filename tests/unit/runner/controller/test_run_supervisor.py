@@ -15,7 +15,7 @@ from kube_ecr_runner.controller.batching import Batch
 from kube_ecr_runner.controller.run_supervisor import RunEnded, RunSupervisor
 from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result
+from kube_ecr_runner.model.result import NamespaceResult, Origin, Problem, Result
 from kube_ecr_runner.model.run import TIMEOUT, RunSummary
 from kube_ecr_runner.telemetry.health import Health
 from kube_ecr_runner.telemetry.metrics import Metrics
@@ -24,8 +24,8 @@ from kube_ecr_runner.telemetry.monitor import Monitor
 A, B = (Key("K", "ns", name) for name in "ab")
 PLAY = PlaybookSpec("a.b.c")
 SUMMARY = RunSummary("successful", 0, 1.23, "no reason", [])
-UNCHANGED = Result(A, "u", 1, (Outcome("ns", "unchanged"),))
-CREATED = Result(A, "u", 1, (Outcome("ns", "created"),))
+UNCHANGED = Result(A, "u", 1, (NamespaceResult("ns", "unchanged"),))
+CREATED = Result(A, "u", 1, (NamespaceResult("ns", "created"),))
 REFUSED = Result(A, "u", 1, problem=Problem("AccessDenied", "no", Origin.AWS))
 
 
