@@ -27,7 +27,7 @@ from uuid import uuid4
 from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.cluster.client import Cluster
 from kube_ecr_runner.cluster.leader_election import Leadership
-from kube_ecr_runner.cluster.reflector import Stream, Troubles
+from kube_ecr_runner.cluster.reflector import Reflector, WatchErrorLog
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, resources_of
 from kube_ecr_runner.config import selectors, watches
 from kube_ecr_runner.config.settings import Settings, load_settings
@@ -39,8 +39,7 @@ from kube_ecr_runner.controller.one_pass import serve_once
 from kube_ecr_runner.log import configure, fields
 from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.runs.environment import check_environment
-from kube_ecr_runner.runs.run import Run, run_batch
-from kube_ecr_runner.runs.run import Settings as RunSettings
+from kube_ecr_runner.runs.run import Run, RunSettings, run_batch
 from kube_ecr_runner.runs.run_directory import check_tmpdir, remove_abandoned
 from kube_ecr_runner.runs.standby import StandBy, files_in_use
 from kube_ecr_runner.telemetry.health import Health
@@ -92,7 +91,7 @@ def _log_start(settings: Settings, watched: list[WatchesEntry], cluster: Cluster
         version=version(PROGRAM),
         python=platform.python_version(),
         cluster=cluster.url,
-        playbooks=",".join(sorted({str(entry.play) for entry in watched})),
+        playbooks=",".join(sorted({str(entry.playbook) for entry in watched})),
         namespaces=",".join(settings.namespaces) or None,
         selector=settings.selector,
         listening=listener.address if listener else "nowhere",
@@ -139,7 +138,7 @@ def _pass(cluster: Cluster, watched: list[WatchesEntry], settings: Settings) -> 
         cluster,
         watched,
         _sources(watched, settings),
-        lambda keys, play, deliver, stop: run_batch(keys, play, run_settings, deliver, stop),
+        lambda keys, playbook, deliver, stop: run_batch(keys, playbook, run_settings, deliver, stop),
         cancelled,
         is_dry=settings.dry_run,
         batch_size=settings.batch_size,
@@ -154,24 +153,24 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
         # SimpleQueue.put is the one that may be called from a signal handler.
         signal.signal(number, lambda received, _: inbox.put(Stop(signal.Signals(received).name)))
     sources = _sources(watched, settings)
-    troubles, minor_troubles = Troubles(), Troubles()
+    errors, minor_errors = WatchErrorLog(), WatchErrorLog()
     controller = Controller(
         watched,
         sources,
         cluster,
         StandBy(
-            lambda play: Run(play, run_settings, monitor.aws_called),
+            lambda playbook: Run(playbook, run_settings, monitor.aws_called),
             is_on=settings.stand_by,
             files=lambda: files_in_use(os.environ, settings.kubeconfig),
         ),
         inbox,
-        lambda source: Stream(cluster, source, inbox.put, minor_troubles, monitor),
+        lambda source: Reflector(cluster, source, inbox.put, minor_errors, monitor),
         monitor,
         window=timedelta(seconds=settings.batch_window),
         batch_size=settings.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
     )
-    watchers = [Stream(cluster, source, inbox.put, troubles, monitor) for source in (*sources, NAMESPACES)]
+    watchers = [Reflector(cluster, source, inbox.put, errors, monitor) for source in (*sources, NAMESPACES)]
     if not settings.leader_elect:
         controller.run(watchers)
         return 0

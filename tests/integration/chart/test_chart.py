@@ -13,7 +13,7 @@ import yaml
 
 from kube_ecr_runner.config import watches
 from kube_ecr_runner.config.settings import load_settings
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from tests.support.cluster.control_plane import KubectlError
 from tests.support.cluster.objects import Cluster
 from tests.support.harness.chart_values import DIGEST, ENTRY, MATRIX, MONITORED, TWO
@@ -140,8 +140,8 @@ def test_the_runner_understands_its_watches(tmp_path: Path) -> None:
     for name, text in the(render(MATRIX["watches"]), "ConfigMap")["data"].items():
         (tmp_path / name).write_text(text)
     (watch,) = watches.load(tmp_path / "watches.yaml")
-    play = Play(str(tmp_path / "site.yml"), variables=json.dumps({"a": {"b": "{{ c }}"}}))
-    assert (watch.kind, watch.play) == ("AWSECRImagePullSecret", play)
+    playbook = PlaybookSpec(str(tmp_path / "site.yml"), variables=json.dumps({"a": {"b": "{{ c }}"}}))
+    assert (watch.kind, watch.playbook) == ("AWSECRImagePullSecret", playbook)
 
 
 @pytest.mark.parametrize(

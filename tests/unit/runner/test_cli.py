@@ -14,7 +14,7 @@ import pytest
 from kube_ecr_runner import cli
 from kube_ecr_runner.config.settings import Settings
 from kube_ecr_runner.config.watches import WatchesEntry
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def test_in_namespaces_cluster_resources_are_not_served(watches: list[str], caps
     entry = "{version: v1alpha2, group: aws.zakariaamine.com, playbook: a.b.c, kind: %s}"
     settings = Settings(Path(watches[1]), namespaces=("b", "a"), selector="x=y")
     both = [
-        WatchesEntry("AWSECRImagePullSecret", Play(), selector="s"),
-        WatchesEntry("ClusterAWSECRImagePullSecret", Play()),
+        WatchesEntry("AWSECRImagePullSecret", PlaybookSpec(), selector="s"),
+        WatchesEntry("ClusterAWSECRImagePullSecret", PlaybookSpec()),
     ]
     picked = cli._picked(both, settings)
     assert picked == both[:1]

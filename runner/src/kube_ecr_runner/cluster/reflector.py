@@ -20,7 +20,7 @@ from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.observer import Observer
-from kube_ecr_runner.model.resource import Observed
+from kube_ecr_runner.model.resource import WatchedObject
 
 # What brings nothing and is over sooner was no watch.
 WATCH_LEAST_SECONDS = 1.0
@@ -33,11 +33,11 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListEvent:
     """All objects of a source at one moment: one that is not among them is gone."""
 
     source: Source
-    objects: tuple[Observed, ...]
+    objects: tuple[WatchedObject, ...]
 
     def of[T](self, kind: type[T]) -> list[T]:
         """Return the objects of a type, which are all of them if it is the one that the source makes."""
@@ -45,15 +45,15 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Changed:
+class ChangeEvent:
     """One object of a source was added or modified, or is gone."""
 
     source: Source
-    object: Observed
+    object: WatchedObject
     is_gone: bool
 
 
-class Troubles:
+class WatchErrorLog:
     """What keeps watches from working; said once for each cause, and once when it is over.
 
     Watches usually fail together and for one cause: then it is said once for all that share one object of this class.
@@ -90,10 +90,10 @@ def _cause(source: Source, error: KubernetesError) -> str:
     return f"{cause}; {source.unseen}" if error.status == 403 and source.unseen else cause
 
 
-class Stream:
+class Reflector:
     """Follows one source in a thread of its own: list, then watch from there, again and again.
 
-    Delivers Listed after each list and Changed after each event, from that thread. Whatever fails leads to a new
+    Delivers ListEvent after each list and ChangeEvent after each event, from that thread. Whatever fails leads to a new
     list, at once when the API server has forgotten where the watch stood (410), else after a growing delay; but for
     silence, after which the watch is opened anew where it stood. Of an optional kind that the API server does not know
     there are no objects.
@@ -103,15 +103,15 @@ class Stream:
         self,
         cluster: Cluster,
         source: Source,
-        deliver: Callable[[Listed | Changed], None],
-        troubles: Troubles,
+        deliver: Callable[[ListEvent | ChangeEvent], None],
+        errors: WatchErrorLog,
         observer: Observer,
     ) -> None:
         self._thread = threading.Thread(target=self._follow, name=f"watch {source.name}", daemon=True)
         self._cluster = cluster
         self._source = source
         self._deliver = deliver
-        self._troubles = troubles
+        self._errors = errors
         self._observer = observer
         self._stopping = threading.Event()
         self._response: urllib3.BaseHTTPResponse | None = None
@@ -145,7 +145,7 @@ class Stream:
         try:
             self._list_and_watch()
         finally:
-            self._troubles.forget(self._source)
+            self._errors.forget(self._source)
             self._observer.watch_ended(self._source.name)
 
     def _list_and_watch(self) -> None:
@@ -171,10 +171,10 @@ class Stream:
             _log.info("not installed, and not needed", extra=fields(watch=self._source.name))
         self._is_absent = is_absent
         if is_absent:
-            self._troubles.clear(self._source)
+            self._errors.clear(self._source)
             self._observer.watch_heard(self._source.name)
         else:
-            self._troubles.report(self._source, error)
+            self._errors.report(self._source, error)
             self._observer.watch_failed(self._source.name, _cause(self._source, error))
         if is_absent or (error.status == 403 and self._source.optional and not self._has_delivered):
             self._hand_over(())
@@ -186,7 +186,7 @@ class Stream:
         return min(first * 2 ** min(self._attempts, 10), last) * random.uniform(0.5, 1.0)  # noqa: S311 (a spread)
 
     def _list(self) -> str:
-        objects: list[Observed] = []
+        objects: list[WatchedObject] = []
         version = ""
         for page in self._cluster.list_pages(self._source):
             self._observer.watch_heard(self._source.name)
@@ -195,8 +195,8 @@ class Stream:
         self._hand_over(tuple(objects))
         return version
 
-    def _hand_over(self, objects: tuple[Observed, ...]) -> None:
-        self._deliver(Listed(self._source, objects))
+    def _hand_over(self, objects: tuple[WatchedObject, ...]) -> None:
+        self._deliver(ListEvent(self._source, objects))
         self._has_delivered = True
 
     def _watch(self, version: str) -> str:
@@ -234,7 +234,7 @@ class Stream:
     def _works(self) -> None:
         self._is_shaky = False
         self._attempts = 0
-        self._troubles.clear(self._source)
+        self._errors.clear(self._source)
 
     def _tell_silence(self) -> None:
         """Where no bookmarks come at all, there may just be nothing to tell."""
@@ -254,7 +254,7 @@ class Stream:
         if kind == "BOOKMARK":
             self._hears_bookmarks = True
         else:
-            self._deliver(Changed(self._source, self._source.parse(item), is_gone=kind == "DELETED"))
+            self._deliver(ChangeEvent(self._source, self._source.parse(item), is_gone=kind == "DELETED"))
         return metadata.get("resourceVersion") or version
 
 

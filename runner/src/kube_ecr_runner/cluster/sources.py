@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kube_ecr_runner.contract.kinds import GROUP, KINDS, LEGACY_KIND, api_version
-from kube_ecr_runner.model.resource import Observed, ReferenceKind, Resource, parse_namespace, parse_referenced
+from kube_ecr_runner.model.resource import ReferenceKind, Resource, WatchedObject, parse_namespace, parse_referenced
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Source:
 
     name: str
     path: str
-    parse: Callable[[Mapping[str, Any]], Observed]
+    parse: Callable[[Mapping[str, Any]], WatchedObject]
     metadata_only: bool = False
     absent: str = ""
     selector: str = ""

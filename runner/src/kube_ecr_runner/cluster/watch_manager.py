@@ -23,16 +23,13 @@ _log = logging.getLogger(__name__)
 
 
 class Watcher(Protocol):
-    """What delivers Listed and Changed into the inbox: streams.Stream."""
+    """What delivers ListEvent and ChangeEvent: reflector.Reflector."""
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self) -> None: ...
 
-    def stop(self) -> None:
-        """End soon."""
+    def stop(self) -> None: ...
 
-    def is_alive(self) -> bool:
-        """Return whether it still works."""
+    def is_alive(self) -> bool: ...
 
 
 class Change(NamedTuple):
@@ -42,7 +39,7 @@ class Change(NamedTuple):
     after: Referenced | None
 
 
-class Following:
+class WatchManager:
     """Watches of Secrets and service accounts: one for each kind and name, in all namespaces at once or in one."""
 
     def __init__(self, watch: Callable[[Source], Watcher]) -> None:
@@ -64,7 +61,7 @@ class Following:
         The third is the namespace in which to watch, empty for all. What is watched already stays so, what is not among
         them any more ends.
         """
-        wanted = {objects_named(*each): each for each in set(named)}
+        wanted = {objects_named(*name): name for name in set(named)}
         for source in self._watchers.keys() - wanted.keys():
             self._watchers.pop(source).stop()
             self._seen.pop(source, None)
@@ -84,13 +81,13 @@ class Following:
         """
         if source not in self._watchers:
             return []
-        before, now = self._seen.get(source), {each.reference: each for each in objects}
+        before, now = self._seen.get(source), {item.reference: item for item in objects}
         self._seen[source] = now
         if before is None:
             kind, name, _ = self._named[source]
             return InitialList(kind, name, now.values())
-        changes = (Change(before.get(each), now.get(each)) for each in before.keys() | now.keys())
-        return [each for each in changes if _version(each.before) != _version(each.after)]
+        changes = (Change(before.get(reference), now.get(reference)) for reference in before.keys() | now.keys())
+        return [change for change in changes if _version(change.before) != _version(change.after)]
 
     def changed(self, source: Source, item: Referenced, is_gone: bool) -> list[Change]:
         """Take one object of a source; return the change if it is not as it was last seen. See listed()."""
@@ -119,4 +116,4 @@ class Following:
 
 
 def _version(item: Referenced | None) -> str | None:
-    return item and item.version
+    return item.version if item else None

@@ -21,7 +21,7 @@ from kube_ecr_runner.config import selectors
 from kube_ecr_runner.contract.durations import parse_duration
 from kube_ecr_runner.contract.kinds import GROUP, KINDS
 from kube_ecr_runner.model.errors import StartupError
-from kube_ecr_runner.model.playbook import CARRY_ON, RECONCILE, Play
+from kube_ecr_runner.model.playbook import CARRY_ON, RECONCILE, PlaybookSpec
 
 _NAMING = ("version", "group", "kind")
 _KEYS = (*_NAMING, "playbook", "role", "vars", "reconcilePeriod", "manageStatus", "selector")
@@ -76,7 +76,7 @@ class WatchesEntry:
     """
 
     kind: str
-    play: Play
+    playbook: PlaybookSpec
     period: timedelta = timedelta(0)
     manages_status: bool = True
     selector: str = ""
@@ -93,15 +93,15 @@ def load(path: Path) -> list[WatchesEntry]:
 
 def _found(entry: WatchesEntry, path: Path) -> WatchesEntry:
     """Return an entry whose files are there; a role may be in the folder roles beside the file, as in operator-sdk."""
-    play = entry.play
-    if play.playbook.endswith(_FILE_ENDINGS) and not Path(play.playbook).is_file():
-        raise WatchesError(f"{path}: the playbook {play.playbook} of {entry.kind} is not there")
-    role = Path(play.role)
+    spec = entry.playbook
+    if spec.playbook.endswith(_FILE_ENDINGS) and not Path(spec.playbook).is_file():
+        raise WatchesError(f"{path}: the playbook {spec.playbook} of {entry.kind} is not there")
+    role = Path(spec.role)
     if not role.is_absolute():
         return entry
     for folder in (role, role.parent / "roles" / role.name):
         if (folder / "tasks").is_dir():
-            return replace(entry, play=replace(play, role=str(folder)))
+            return replace(entry, playbook=replace(spec, role=str(folder)))
     what = "has no folder tasks" if role.is_dir() else "is not there"
     raise WatchesError(f"{path}: the role {role} of {entry.kind} {what}")
 
@@ -142,7 +142,7 @@ def _entry(entry: object, where: str, folder: Path) -> WatchesEntry:
     _must_be(where, "version", entry["version"], (KINDS[entry["kind"]].version,))
     return WatchesEntry(
         kind=entry["kind"],
-        play=_play(entry, where, folder),
+        playbook=_playbook_spec(entry, where, folder),
         period=_period(entry.get("reconcilePeriod", "0s"), where),
         manages_status=_is_true(entry.get("manageStatus", True), f"{where}: manageStatus"),
         selector=_selector(entry["selector"], where) if "selector" in entry else "",
@@ -154,7 +154,7 @@ def _must_be(where: str, key: str, value: str, supported: tuple[str, ...]) -> No
         raise WatchesError(f"{where}: {key} '{value}' is not supported; supported: {', '.join(supported)}")
 
 
-def _play(entry: Mapping[str, Any], where: str, folder: Path) -> Play:
+def _playbook_spec(entry: Mapping[str, Any], where: str, folder: Path) -> PlaybookSpec:
     playbook, role = entry.get("playbook") or "", entry.get("role") or ""
     if bool(playbook) == bool(role):
         hint = ", not both" if playbook else f", such as playbook: {RECONCILE}"
@@ -162,8 +162,8 @@ def _play(entry: Mapping[str, Any], where: str, folder: Path) -> Play:
     variables = _variables(entry.get("vars"), where)
     if role:
         is_name = _COLLECTION_PLAYBOOK.fullmatch(role)
-        return Play(role=role if is_name else str(folder / Path(role).expanduser()), variables=variables)
-    return Play(_playbook(playbook, where, folder), variables=variables)
+        return PlaybookSpec(role=role if is_name else str(folder / Path(role).expanduser()), variables=variables)
+    return PlaybookSpec(_playbook(playbook, where, folder), variables=variables)
 
 
 def _playbook(name: str, where: str, folder: Path) -> str:

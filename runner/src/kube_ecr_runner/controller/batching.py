@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from kube_ecr_runner.controller.work_queue import Priority, WorkQueue
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key
 
 # Part of the batching window: when nothing changed for so long, nothing more will, mostly.
@@ -23,21 +23,21 @@ _TIMEOUT_SHIFT = 3
 
 @dataclass(frozen=True)
 class Batch:
-    """The resources of one run, and what it plays."""
+    """The resources of one run, and what it playbooks."""
 
-    play: Play
+    playbook: PlaybookSpec
     keys: list[Key]
 
 
 class Batcher:
     """The queues of all playbooks: resources of one share a run, those of several never do."""
 
-    def __init__(self, plays: Mapping[str, Play], window: timedelta, size: int) -> None:
-        """plays are by kind of resource; size is how many resources go into one run at most."""
-        self._plays = plays
+    def __init__(self, playbooks: Mapping[str, PlaybookSpec], window: timedelta, size: int) -> None:
+        """playbooks are by kind of resource; size is how many resources go into one run at most."""
+        self._playbooks = playbooks
         self._window = window
         self._size = size
-        self._queues = {play: WorkQueue() for play in plays.values()}
+        self._queues = {playbook: WorkQueue() for playbook in playbooks.values()}
         # How often in a row each key was in a run that was stopped at its deadline, and had no result.
         self._timeouts: dict[Key, int] = {}
         self._last_change = datetime.min.replace(tzinfo=UTC)
@@ -78,20 +78,22 @@ class Batcher:
         """Return when the next run may begin, None if nothing waits."""
         return min(filter(None, map(self._start_of, self._queues.values())), default=None)
 
-    def next_play(self) -> Play:
-        """Return what a run most likely plays next."""
-        return min(self._queues, key=lambda play: self._queues[play].next_due() or datetime.max.replace(tzinfo=UTC))
+    def next_playbook(self) -> PlaybookSpec:
+        """Return the playbook that a run is most likely for next."""
+        return min(
+            self._queues, key=lambda playbook: self._queues[playbook].next_due() or datetime.max.replace(tzinfo=UTC)
+        )
 
     def next_batch(self, now: datetime, is_suspended: Callable[[Key], bool]) -> Batch | None:
         """Return the run that begins at that time, if one does; from now on its resources are worked on.
 
         What is suspended is dropped when its turn comes: it is due when it is resumed, whatever happened meanwhile.
         """
-        for play, queue in sorted(self._queues.items(), key=lambda entry: entry[1].next_due() or now):
+        for playbook, queue in sorted(self._queues.items(), key=lambda entry: entry[1].next_due() or now):
             start = self._start_of(queue)
             is_time = start and (start <= now or queue.count_due(now) >= self._size)
             if is_time and (keys := self._take(queue, now, is_suspended)):
-                return Batch(play, keys)
+                return Batch(playbook, keys)
         return None
 
     def count_due(self, now: datetime) -> int:
@@ -103,7 +105,7 @@ class Batcher:
         return min(filter(None, (queue.next_due() for queue in self._queues.values())), default=None)
 
     def _queue_of(self, key: Key) -> WorkQueue:
-        return self._queues[self._plays[key.kind]]
+        return self._queues[self._playbooks[key.kind]]
 
     def _start_of(self, queue: WorkQueue) -> datetime | None:
         """Wait for the batching window, but not much longer than changes keep coming."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from queue import Empty
 from random import Random
 
-from kube_ecr_runner.cluster.reflector import Changed, Listed
+from kube_ecr_runner.cluster.reflector import ChangeEvent, ListEvent
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.cluster.watch_manager import Watcher
 from kube_ecr_runner.config.watches import WatchesEntry
@@ -136,16 +136,16 @@ class Controller:
 
     def _handle(self, message: Message, now: datetime) -> None:
         match message:
-            case Listed():
+            case ListEvent():
                 self._listed(message, now)
-            case Changed(_, Resource() as resource, is_gone):
+            case ChangeEvent(_, Resource() as resource, is_gone):
                 if is_gone:
                     self._parts.resources.gone(resource.key)
                 else:
                     self._parts.resources.seen(resource, now)
-            case Changed(_, Namespace() as namespace, is_gone):
+            case ChangeEvent(_, Namespace() as namespace, is_gone):
                 self._parts.namespaces.changed(namespace, now, is_gone=is_gone)
-            case Changed(source, Referenced() as item, is_gone):
+            case ChangeEvent(source, Referenced() as item, is_gone):
                 self._parts.objects.changed(source, item, now, is_gone=is_gone)
             case Result():
                 self._supervisor.count(message)
@@ -155,7 +155,7 @@ class Controller:
             case Stop():
                 self._stop = message
 
-    def _listed(self, event: Listed, now: datetime) -> None:
+    def _listed(self, event: ListEvent, now: datetime) -> None:
         if event.source == NAMESPACES:
             self._parts.namespaces.listed(event.of(Namespace), now)
         elif self._parts.store.has_source(event.source):
@@ -202,7 +202,7 @@ class Controller:
     def _prepare_run(self) -> None:
         """Have the next run ready; but while one works, which needs the processor, only if the next is due by now."""
         if not self._supervisor.is_running or self._parts.batcher.count_due(self._clock()):
-            self._supervisor.prepare(self._parts.batcher.next_play())
+            self._supervisor.prepare(self._parts.batcher.next_playbook())
 
     def _start_run(self) -> None:
         if self._supervisor.is_running or not self._parts.store.is_complete or self._stop:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from kube_ecr_runner.cluster.reflector import Changed, Listed
+from kube_ecr_runner.cluster.reflector import ChangeEvent, ListEvent
 from kube_ecr_runner.controller.run_supervisor import RunEnded
 from kube_ecr_runner.model.result import Result
 
@@ -17,5 +17,5 @@ class Stop:
     signal: str
 
 
-Message = Listed | Changed | Result | RunEnded | Stop
+Message = ListEvent | ChangeEvent | Result | RunEnded | Stop
 Inbox = SimpleQueue[Message]

@@ -22,7 +22,7 @@ from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
 from kube_ecr_runner.controller.status_writer import Outage, StatusApi
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Namespace, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import RunSummary
@@ -31,11 +31,11 @@ from kube_ecr_runner.reporting.suspension import suspended_status
 
 MAX_UNANSWERED = 3
 
-# Runs a play for resources, see batch.run_batch.
-RunBatch = Callable[[list[Key], Play, Callable[[Result], None], threading.Event], RunSummary]
+# Runs a playbook for resources, see batch.run_batch.
+RunBatch = Callable[[list[Key], PlaybookSpec, Callable[[Result], None], threading.Event], RunSummary]
 # Returns what a result means for its resource, see settlement.settle.
 Settle = Callable[[Resource, Result], Settlement]
-# Takes what became of a resource, see Teller.tell.
+# Takes what became of a resource, see PassReporter.tell.
 Tell = Callable[[Resource, Settlement], str | None]
 
 _log = logging.getLogger(__name__)
@@ -62,18 +62,18 @@ def serve_once(
     """
     watched = list(watched)
     try:
-        found = [each for source in sources for each in _listed(cluster, source) if not each.deleting or each.undo]
+        found = [each for source in sources for each in _listed(cluster, source) if not each.deleting or each.cleanup]
         namespaces = {} if is_dry else {each.name: each for each in _listed(cluster, NAMESPACES)}
     except CannotListError as error:
         _log.error("cannot list", extra=fields(cause=error))
         return False
     resources = {each.key: each for each in found if not each.suspended}
-    teller = Teller(cluster, watched)
+    teller = PassReporter(cluster, watched)
     if not is_dry:
         teller.tell_suspended(each for each in found if each.suspended)
     settled = _settler({each.kind: each.period for each in watched}, namespaces, random)
-    one = Pass(resources, settled, teller.tell if not is_dry else lambda _, __: "", cancelled)
-    not_served = one.run(run_batch, {each.kind: each.play for each in watched}, batch_size)
+    one = OnePass(resources, settled, teller.tell if not is_dry else lambda _, __: "", cancelled)
+    not_served = one.run(run_batch, {each.kind: each.playbook for each in watched}, batch_size)
     if is_dry:
         print(*preview.lines_of(resources, one.results, not_served), sep="\n", flush=True)
     else:
@@ -105,7 +105,7 @@ def _listed(cluster: Cluster, source: Source) -> list:
         raise CannotListError(source.absent if error.status == 404 and source.absent else str(error)) from None
 
 
-class Teller:
+class PassReporter:
     """Writes statuses and events of the results of a pass."""
 
     def __init__(
@@ -151,13 +151,13 @@ class Teller:
                 _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
 
 
-class Pass:
+class OnePass:
     """One pass: which resources were served, and why others were not."""
 
     def __init__(
         self, resources: Mapping[Key, Resource], settled: Settle, tell: Tell, cancelled: threading.Event
     ) -> None:
-        """tell is given what each result means as it comes, and returns what Teller.tell does.
+        """tell is given what each result means as it comes, and returns what PassReporter.tell does.
 
         cancelled ends the pass early.
         """
@@ -169,24 +169,24 @@ class Pass:
         # Why each resource is not served, an empty text for one that is.
         self._told: dict[Key, str] = {}
 
-    def run(self, run_batch: RunBatch, plays: Mapping[str, Play], batch_size: int) -> dict[Key, str]:
-        """Serve all resources, in runs of at most so many; plays are by kind.
+    def run(self, run_batch: RunBatch, playbooks: Mapping[str, PlaybookSpec], batch_size: int) -> dict[Key, str]:
+        """Serve all resources, in runs of at most so many; playbooks are by kind.
 
         Returns why those are not served that are not.
         """
-        by_play: dict[Play, list[Key]] = defaultdict(list)
+        by_playbook: dict[PlaybookSpec, list[Key]] = defaultdict(list)
         for key in sorted(self._resources):
-            by_play[plays[key.kind]].append(key)
+            by_playbook[playbooks[key.kind]].append(key)
         _log.info("pass started", extra=fields(resources=len(self._resources)))
-        for play, keys in by_play.items():
+        for playbook, keys in by_playbook.items():
             for batch in batched(keys, batch_size):
                 if not self._cancelled.is_set():
-                    self._run(run_batch, list(batch), play)
+                    self._run(run_batch, list(batch), playbook)
         told = {key: self._told.get(key, "the pass was ended before") for key in sorted(self._resources)}
         return {key: why for key, why in told.items() if why}
 
-    def _run(self, run_batch: RunBatch, keys: list[Key], play: Play) -> None:
-        summary = run_batch(keys, play, self._arrived, self._cancelled)
+    def _run(self, run_batch: RunBatch, keys: list[Key], playbook: PlaybookSpec) -> None:
+        summary = run_batch(keys, playbook, self._arrived, self._cancelled)
         told = fields(
             resources=len(keys), without_result=len(summary.missing) or None, seconds=f"{summary.seconds:.1f}"
         )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from kube_ecr_runner.cluster.sources import Source
-from kube_ecr_runner.cluster.watch_manager import Following, Watcher
+from kube_ecr_runner.cluster.watch_manager import Watcher, WatchManager
 from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.controller.batching import Batcher
 from kube_ecr_runner.controller.handlers.namespaces import NamespaceHandler
@@ -31,7 +31,7 @@ class Parts:
     rechecks: Rechecks
     writer: StatusWriter
     suspended: SuspendedResources
-    watches: Following
+    watches: WatchManager
     resources: ResourceHandler
     namespaces: NamespaceHandler
     objects: ObjectHandler
@@ -53,8 +53,8 @@ class Parts:
     ) -> Parts:
         """Return the parts for the entries of watches.yaml. See Controller."""
         periods = {entry.kind: entry.period for entry in entries}
-        store, rechecks, watches = Store(sources), Rechecks(), Following(watch)
-        batcher = Batcher({entry.kind: entry.play for entry in entries}, window, batch_size)
+        store, rechecks, watches = Store(sources), Rechecks(), WatchManager(watch)
+        batcher = Batcher({entry.kind: entry.playbook for entry in entries}, window, batch_size)
         managed = {entry.kind for entry in entries if entry.manages_status}
         writer = StatusWriter(api, managed, observer.loop_moved, clock)
         suspended = SuspendedResources(store, writer, observer)

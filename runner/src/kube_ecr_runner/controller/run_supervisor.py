@@ -16,7 +16,7 @@ from typing import Protocol
 from kube_ecr_runner.controller.batching import Batch
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.observer import Observer
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import TIMEOUT, RunSummary
@@ -28,10 +28,10 @@ class Runner(Protocol):
     """What runs playbooks: runs.standby.StandBy."""
 
     def run(
-        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
+        self, keys: list[Key], playbook: PlaybookSpec, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> RunSummary: ...
 
-    def tend(self, play: Play) -> None: ...
+    def tend(self, playbook: PlaybookSpec) -> None: ...
 
     def kill(self) -> None: ...
 
@@ -74,9 +74,9 @@ class RunSupervisor:
         """The name of the run that works, or of the last one."""
         return f"{self._process}-{self._started}"
 
-    def prepare(self, play: Play) -> None:
+    def prepare(self, playbook: PlaybookSpec) -> None:
         """Have the next run wait, ready to work, if runs are started ahead of need."""
-        self._runner.tend(play)
+        self._runner.tend(playbook)
 
     def start(self, batch: Batch) -> None:
         """Start a run; its results and then RunEnded are delivered."""
@@ -88,7 +88,7 @@ class RunSupervisor:
         self._observer.run_started(name)
 
         def work() -> None:
-            summary = self._runner.run(keys, batch.play, self._deliver, self._cancelled)
+            summary = self._runner.run(keys, batch.playbook, self._deliver, self._cancelled)
             self._deliver(RunEnded(name, len(keys), summary))
 
         threading.Thread(target=work, name=f"run {name}", daemon=True).start()

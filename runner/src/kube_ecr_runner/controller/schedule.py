@@ -55,7 +55,7 @@ def within(due: datetime, period: timedelta, now: datetime, random: Random) -> d
 def has_failed(result: Result) -> bool:
     """Return whether a result calls for another attempt soon; one that speaks of no token and of no problem does."""
     if result.succeeded:
-        return result.renew_after is None and any(each.state != "pending" for each in result.outcomes)
+        return result.renew_after is None and any(each.state != "pending" for each in result.namespaces)
     return not result.is_blocked
 
 
@@ -83,7 +83,7 @@ def next_due(
 
 
 def _renewal(result: Result, planned: datetime | None, now: datetime, random: Random) -> datetime:
-    if result.is_undo:
+    if result.is_cleanup:
         return next_second(now + ODD_DELAY)
     if result.renew_after is None or result.expires_at is None:
         return _slowly(IDLE_DELAY, planned, now, random)
@@ -142,4 +142,4 @@ def _soonest(result: Result, due: datetime, now: datetime) -> datetime:
 
 def _standing(result: Result) -> list[datetime]:
     """Return when the tokens die that were there before, and still are."""
-    return [each.expires_at for each in result.outcomes if each.expires_at and each.state not in WRITTEN]
+    return [each.expires_at for each in result.namespaces if each.expires_at and each.state not in WRITTEN]

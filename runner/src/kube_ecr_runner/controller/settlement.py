@@ -76,7 +76,7 @@ def settle(
     planned = parse_time(resource.status.get("nextRefreshTime"))
     due = schedule.next_due(result, failures, planned, now, random, history.expires_at)
     due = schedule.within(due, period, now, random)
-    if result.is_undo and result.succeeded:
+    if result.is_cleanup and result.succeeded:
         # It is gone as soon as its finalizer is: there is no status to write any more.
         return Settlement(due, failures, log=LogLine(logging.INFO, "undone"))
     status = _status(resource, result, now, due, namespaces)
@@ -88,5 +88,5 @@ def _status(
     resource: Resource, result: Result, now: datetime, due: datetime, namespaces: Mapping[str, Namespace]
 ) -> dict[str, object]:
     # Which namespaces are targets costs a look at all of them, and matters only where the result names none.
-    targets = () if result.outcomes else resource.targets.among(namespaces)
+    targets = () if result.namespaces else resource.targets.among(namespaces)
     return status_of(resource, result, now, due, targets)

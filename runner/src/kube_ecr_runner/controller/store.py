@@ -106,7 +106,7 @@ class Store:
         One that is being deleted is as good as gone, unless a run has something to clean up. The status of a resource
         that is known stays: the one in an event may be older than what was worked out since.
         """
-        if resource.deleting and not resource.undo:
+        if resource.deleting and not resource.cleanup:
             return self.remove(resource.key)
         known = self._tracked.get(resource.key)
         before = known.resource if known else None

@@ -19,7 +19,7 @@ _CODE = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Call:
+class AwsCallCount:
     """How often an operation of AWS, such as ecr:GetAuthorizationToken, was answered with a code; OK is success."""
 
     operation: str

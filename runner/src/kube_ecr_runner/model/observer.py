@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from kube_ecr_runner.model.aws_calls import Call
+from kube_ecr_runner.model.aws_calls import AwsCallCount
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 
@@ -38,7 +38,7 @@ class Observer:
     def result_arrived(self, result: Result) -> None:
         """A run brought the result of a resource."""
 
-    def aws_called(self, calls: Iterable[Call]) -> None:
+    def aws_called(self, calls: Iterable[AwsCallCount]) -> None:
         """A run called AWS."""
 
     def run_started(self, run: str) -> None:

@@ -14,7 +14,7 @@ _HOSTS = "aws_identities"
 
 
 @dataclass(frozen=True)
-class Play:
+class PlaybookSpec:
     """What kinds of custom resources have to share for their resources to share a run.
 
     playbook is namespace.collection.playbook, or the absolute path of a file; role is one that is run after it:
@@ -48,6 +48,6 @@ class Play:
             files["play.yml"] = json.dumps([{"import_playbook": self.playbook}, after])
         return files
 
-    def path(self, private: str) -> str:
-        """Return what ansible-playbook is called with; private is the directory where the files are."""
-        return f"{private}/play.yml" if self.role else self.playbook
+    def path(self, directory: str) -> str:
+        """Return what ansible-playbook is called with; directory is where the files are."""
+        return f"{directory}/play.yml" if self.role else self.playbook

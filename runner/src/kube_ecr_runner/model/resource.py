@@ -70,7 +70,7 @@ class Referenced:
     """A Secret, without what it holds, or a service account; changed_at is when it was last written, if known.
 
     version is its resourceVersion: another one means that it was written. owner is the UID of the custom resource
-    that a Secret belongs to, empty if to none, sound are the UIDs of those whose logins stand in it as they were
+    that a Secret belongs to, empty if to none, intact are the UIDs of those whose logins stand in it as they were
     written. pull_secrets are the names of the Secrets that pods of a service account pull images with. template are the
     labels and annotations of the owner's secretTemplate, by kind and name, that stand in a Secret as they were written.
     """
@@ -79,7 +79,7 @@ class Referenced:
     version: str
     changed_at: datetime | None
     owner: str = ""
-    sound: frozenset[str] = frozenset()
+    intact: frozenset[str] = frozenset()
     pull_secrets: frozenset[str] = frozenset()
     template: frozenset[tuple[str, str]] = frozenset()
 
@@ -104,9 +104,9 @@ class Resource:
     """A custom resource: what names it, its targets, its way into AWS, and what its status said when it was read.
 
     accounts are the service accounts of the targets that get the Secret, template the labels and annotations that it
-    gets, by kind and name. deleting says that it is being deleted, undo that it stays until a run has undone what it
+    gets, by kind and name. deleting says that it is being deleted, cleanup that it stays until a run has undone what it
     did. suspended says that nothing is to be done for it. uses_own_identity says that the way into AWS is the identity
-    of the runner. nudge is what it is annotated with to have its token renewed at once.
+    of the runner. reconcile_request is what it is annotated with to have its token renewed at once.
     """
 
     key: Key
@@ -117,11 +117,11 @@ class Resource:
     accounts: Names = field(default_factory=Names)
     template: frozenset[tuple[str, str]] = frozenset()
     deleting: bool = False
-    undo: bool = False
+    cleanup: bool = False
     suspended: bool = False
     references: frozenset[Reference] = frozenset()
     uses_own_identity: bool = False
-    nudge: str = ""
+    reconcile_request: str = ""
     status: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -140,18 +140,18 @@ class Resource:
             accounts=Names.readable_service_accounts(spec.get("serviceAccounts")),
             template=frozenset(_template(mapping_in(spec, "secretTemplate"))),
             deleting=deleting,
-            undo=deleting and FINALIZER in finalizers,
+            cleanup=deleting and FINALIZER in finalizers,
             suspended=spec.get("suspend") is True and not deleting,
             references=frozenset(_references(access, key.namespace)),
             uses_own_identity=not access.keys() & _OTHER_WAYS_IN,
-            nudge=text_in(mapping_in(metadata, "annotations"), RECONCILE_AT)[:MAX_RECONCILE_REQUEST],
+            reconcile_request=text_in(mapping_in(metadata, "annotations"), RECONCILE_AT)[:MAX_RECONCILE_REQUEST],
             status={name: status[name] for name in STATUS_FIELDS if name in status},
         )
 
     @property
-    def is_nudged(self) -> bool:
+    def has_unanswered_request(self) -> bool:
         """Whether its annotation has a value that its status does not tell of yet."""
-        return self.nudge not in ("", self.status.get("lastHandledReconcileAt"))
+        return self.reconcile_request not in ("", self.status.get("lastHandledReconcileAt"))
 
     @property
     def watched(self) -> set[tuple[ReferenceKind, str]]:
@@ -164,7 +164,7 @@ class Resource:
 
 
 # What watches deliver.
-Observed = Resource | Namespace | Referenced
+WatchedObject = Resource | Namespace | Referenced
 
 
 def parse_namespace(item: Mapping) -> Namespace:
@@ -190,7 +190,7 @@ def parse_referenced(kind: ReferenceKind, item: Mapping) -> Referenced:
         version=text_in(metadata, "resourceVersion"),
         changed_at=max(moments, default=None),
         owner=owner_of(metadata) if kind == "Secret" else "",
-        sound=intact_for(metadata) if kind == "Secret" else frozenset(),
+        intact=intact_for(metadata) if kind == "Secret" else frozenset(),
         template=template_of(metadata) if kind == "Secret" else frozenset(),
         pull_secrets=frozenset(_pull_secrets(item)) if kind == "ServiceAccount" else frozenset(),
     )

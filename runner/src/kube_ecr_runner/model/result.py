@@ -20,7 +20,7 @@ _ITEM_EVENTS = frozenset({"runner_item_on_ok", "runner_item_on_failed"})
 # States of a namespace whose Secret was written in this run.
 WRITTEN = ("created", "updated")
 # Reasons of ecr_pull_secret that speak of a Secret which is there, and which only a person can move out of the way.
-OBSTACLES = frozenset({"SecretConflict", "WrongSecretType", "ImmutableSecret", "InvalidSecretContent"})
+BLOCKING_REASONS = frozenset({"SecretConflict", "WrongSecretType", "ImmutableSecret", "InvalidSecretContent"})
 _MAX_TEXT = 1000
 # What the inventory says of a resource whose spec is wrong; its other reasons are about the way into AWS.
 _INVALID = "InvalidResource"
@@ -48,7 +48,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class NamespaceResult:
     """What became of one target namespace; expires_at is when the token that it holds now dies, if it holds one."""
 
     namespace: str
@@ -59,7 +59,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Step:
+class ObjectResult:
     """What became of a service account, or of a Secret where there is no target any more."""
 
     namespace: str
@@ -76,28 +76,28 @@ class Step:
 class Result:
     """What became of one resource.
 
-    outcomes are those of its targets, accounts of the service accounts that were acted on, removed of Secrets that
+    namespaces are those of its targets, accounts of the service accounts that were acted on, removed of Secrets that
     are no target's any more. renew_after is when the first of the targets wants a new token, issued_at when the oldest
-    of their tokens was granted, None when none holds one. is_undo says that the resource is being deleted, so that it
-    has no targets. nudge is what the resource was annotated with (see Resource).
+    of their tokens was granted, None when none holds one. is_cleanup says that the resource is being deleted, so that it
+    has no targets. reconcile_request is what the resource was annotated with (see Resource).
     """
 
     key: Key
     uid: str
     generation: int
-    outcomes: tuple[Outcome, ...] = ()
+    namespaces: tuple[NamespaceResult, ...] = ()
     registries: tuple[str, ...] = ()
     renew_after: datetime | None = None
     problem: Problem | None = None
-    accounts: tuple[Step, ...] = ()
-    removed: tuple[Step, ...] = ()
-    is_undo: bool = False
+    accounts: tuple[ObjectResult, ...] = ()
+    removed: tuple[ObjectResult, ...] = ()
+    is_cleanup: bool = False
     issued_at: datetime | None = None
-    nudge: str = ""
+    reconcile_request: str = ""
 
-    def of_state(self, *states: str) -> list[Outcome]:
+    def of_state(self, *states: str) -> list[NamespaceResult]:
         """Return the outcomes of these states, in order."""
-        return [each for each in self.outcomes if each.state in states]
+        return [each for each in self.namespaces if each.state in states]
 
     @property
     def changed(self) -> bool:
@@ -115,9 +115,9 @@ class Result:
         return self.problem is None and not self.failures
 
     @property
-    def failures(self) -> list[Outcome | Step]:
+    def failures(self) -> list[NamespaceResult | ObjectResult]:
         """What failed, that of the targets first."""
-        return [each for each in (*self.outcomes, *self.accounts, *self.removed) if each.state == "failed"]
+        return [each for each in (*self.namespaces, *self.accounts, *self.removed) if each.state == "failed"]
 
     @property
     def cause(self) -> str:
@@ -129,12 +129,16 @@ class Result:
     @property
     def is_blocked(self) -> bool:
         """Whether nothing failed but for what only a person can move out of the way."""
-        return self.problem is None and bool(self.failures) and all(each.reason in OBSTACLES for each in self.failures)
+        return (
+            self.problem is None
+            and bool(self.failures)
+            and all(each.reason in BLOCKING_REASONS for each in self.failures)
+        )
 
     @property
     def expires_at(self) -> datetime | None:
         """When the first of the tokens that the targets hold dies, or None where they hold none."""
-        return min((each.expires_at for each in self.outcomes if each.expires_at), default=None)
+        return min((each.expires_at for each in self.namespaces if each.expires_at), default=None)
 
     @classmethod
     def from_event(cls, event: Mapping) -> Self | None:
@@ -154,14 +158,14 @@ class Result:
             uid=_text(owner.get("uid")),
             # An edit of the play's variables may have made a text of it.
             generation=int(owner.get("generation") or 0),
-            outcomes=tuple(_outcomes(answer.get("namespaces"))),
+            namespaces=tuple(_outcomes(answer.get("namespaces"))),
             registries=tuple(_text(each) for each in answer.get("registries") or ()),
             renew_after=parse_time(answer.get("renew_after")),
             issued_at=parse_time(answer.get("issued_at")),
             accounts=accounts,
             removed=removed,
-            is_undo=item.get("state") == "absent",
-            nudge=_text(item.get("reconcile_request")),
+            is_cleanup=item.get("state") == "absent",
+            reconcile_request=_text(item.get("reconcile_request")),
         )
         return replace(result, problem=_problem(answer, item, result))
 
@@ -169,7 +173,7 @@ class Result:
     def of_failed_run(cls, resource: Resource, message: str) -> Self:
         """Return the result of a resource that a run ended without one for; message says why."""
         problem = Problem("RunFailed", message[:_MAX_TEXT], Origin.RUN)
-        return cls(resource.key, resource.uid, resource.generation, problem=problem, is_undo=resource.undo)
+        return cls(resource.key, resource.uid, resource.generation, problem=problem, is_cleanup=resource.cleanup)
 
 
 def owner_key(item: object) -> Key | None:
@@ -186,10 +190,10 @@ def _problem(answer: Mapping, item: Mapping, result: Result) -> Problem | None:
     Whatever is wrong with the spec of a resource, what it did can be undone.
     """
     own, error = item.get("error"), answer.get("error")
-    if isinstance(own, Mapping) and not result.is_undo:
+    if isinstance(own, Mapping) and not result.is_cleanup:
         return _problem_of(own, Origin.RESOURCE if own.get("reason") == _INVALID else Origin.AWS)
     if isinstance(error, Mapping):
-        is_unseen = not result.outcomes and (result.is_undo or bool(item.get("namespaces")))
+        is_unseen = not result.namespaces and (result.is_cleanup or bool(item.get("namespaces")))
         return _problem_of(error, Origin.CLUSTER if is_unseen else Origin.AWS)
     if not isinstance(answer.get("namespaces"), list):
         message = _text(answer.get("msg")) or f"the task {TASK!r} ended without a result"
@@ -203,10 +207,10 @@ def _problem_of(error: Mapping, origin: Origin) -> Problem:
     return Problem(_text(error.get("reason")) or "Unknown", _text(error.get("msg")), origin)
 
 
-def _outcomes(namespaces: object) -> Iterable[Outcome]:
+def _outcomes(namespaces: object) -> Iterable[NamespaceResult]:
     for each in namespaces if isinstance(namespaces, list) else ():
         if isinstance(each, Mapping):
-            yield Outcome(
+            yield NamespaceResult(
                 namespace=_text(each.get("namespace")),
                 state=_text(each.get("state")),
                 reason=_text(each.get("reason")),
@@ -215,10 +219,10 @@ def _outcomes(namespaces: object) -> Iterable[Outcome]:
             )
 
 
-def _steps(objects: object) -> Iterable[Step]:
+def _steps(objects: object) -> Iterable[ObjectResult]:
     for each in objects if isinstance(objects, list) else ():
         if isinstance(each, Mapping):
-            yield Step(*(_text(each.get(name)) for name in ("namespace", "name", "state", "reason", "msg")))
+            yield ObjectResult(*(_text(each.get(name)) for name in ("namespace", "name", "state", "reason", "msg")))
 
 
 def _text(value: object) -> str:

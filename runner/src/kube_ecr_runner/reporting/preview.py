@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Outcome, Result, Step
+from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Result
 
 # By state, as ecr_pull_secret tells it.
 _SECRETS = {"created": "create", "updated": "update", "deleted": "delete", "released": "release"}
@@ -39,7 +39,7 @@ def _of(resource: Resource, result: Result | None, why_not: str | None) -> list[
         cause = f"{problem.reason}: {problem.message}" if problem else why_not
         return [f"{resource.key}: would fail" + ("" if is_told else f": {cause}"), *changes]
     verdict = "would change" if changes else "nothing to do"
-    if result and result.is_undo:
+    if result and result.is_cleanup:
         verdict = "would be undone, and go"
     elif changes and all(each.startswith(_WAIT) for each in changes):
         verdict = "would wait"
@@ -47,7 +47,7 @@ def _of(resource: Resource, result: Result | None, why_not: str | None) -> list[
 
 
 def _changes(resource: Resource, result: Result) -> Iterator[str]:
-    for each in result.outcomes:
+    for each in result.namespaces:
         secret = f"Secret {each.namespace}/{resource.secret_name}"
         if each.state in _SECRETS:
             yield f"  {_SECRETS[each.state]} {secret}"
@@ -68,12 +68,12 @@ def _changes(resource: Resource, result: Result) -> Iterator[str]:
             yield f"  fail for Secret {each}: {_why(each)}"
 
 
-def _is_of(outcome: Outcome, result: Result) -> bool:
+def _is_of(outcome: NamespaceResult, result: Result) -> bool:
     """What is wrong with the resource as a whole is told once."""
     return result.problem is not None and outcome.reason == result.problem.reason
 
 
-def _why(part: Outcome | Step) -> str:
+def _why(part: NamespaceResult | ObjectResult) -> str:
     return f"{part.reason}: {part.message}" if part.message else part.reason
 
 

@@ -16,7 +16,7 @@ from kube_ecr_runner.contract.timestamps import format_time, parse_time
 from kube_ecr_runner.model.conditions import condition_of, new_condition
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import MAX_FAILURES, STATUS_FIELDS, Resource
-from kube_ecr_runner.model.result import OBSTACLES, Origin, Outcome, Problem, Result, Step
+from kube_ecr_runner.model.result import BLOCKING_REASONS, NamespaceResult, ObjectResult, Origin, Problem, Result
 
 MAX_NAMES = 10
 _PENDING_WORDS = {"NamespaceNotFound": "does not exist yet", "NamespaceTerminating": "is being deleted"}
@@ -35,8 +35,8 @@ class _Standing:
     ready: int
     total: int
     served: tuple[str, ...]
-    broken: tuple[Outcome, ...]
-    pending: tuple[Outcome, ...]
+    broken: tuple[NamespaceResult, ...]
+    pending: tuple[NamespaceResult, ...]
     expires_at: datetime | None
     failures: list[dict[str, str]]
     is_ready: bool
@@ -73,7 +73,7 @@ def status_of(
 
 def _handled(result: Result) -> str:
     """Return the nudge that a result answers; one that failed is tried again."""
-    return result.nudge if result.succeeded or result.is_blocked else ""
+    return result.reconcile_request if result.succeeded or result.is_blocked else ""
 
 
 def events_of(resource: Resource, result: Result) -> list[Event]:
@@ -86,7 +86,7 @@ def events_of(resource: Resource, result: Result) -> list[Event]:
     problem = result.problem
     if problem:
         events.append(Event("Warning", _PROBLEM_EVENTS[problem.origin], problem.message))
-    causes: dict[tuple[str, str], list[Outcome]] = {}
+    causes: dict[tuple[str, str], list[NamespaceResult]] = {}
     for outcome in result.of_state("failed"):
         if not _comes_from(outcome, problem):
             causes.setdefault((_failure_event(outcome), outcome.reason), []).append(outcome)
@@ -110,18 +110,18 @@ def names_of(names: Iterable[str]) -> str:
 
 
 def _standing(resource: Resource, result: Result, now: datetime, targets: Sequence[str]) -> _Standing:
-    if not result.outcomes and result.problem and not result.is_undo:
+    if not result.namespaces and result.problem and not result.is_cleanup:
         return _standing_before(resource, result, now, targets)
     until = _vouched_until(resource, result, now)
     outcomes = [
-        replace(each, expires_at=until) if _is_unseen(each, result.problem) else each for each in result.outcomes
+        replace(each, expires_at=until) if _is_unseen(each, result.problem) else each for each in result.namespaces
     ]
     pending = [each for each in outcomes if each.state == "pending"]
     served = [each for each in outcomes if each not in pending and each.expires_at and each.expires_at > now]
     broken = [each for each in outcomes if each not in pending and each not in served]
     return _Standing(
         ready=len(served),
-        total=len(result.outcomes),
+        total=len(result.namespaces),
         served=tuple(each.namespace for each in served),
         broken=tuple(broken),
         pending=tuple(pending),
@@ -131,7 +131,7 @@ def _standing(resource: Resource, result: Result, now: datetime, targets: Sequen
     )
 
 
-def _failures(result: Result, pending: list[Outcome]) -> list[dict[str, str]]:
+def _failures(result: Result, pending: list[NamespaceResult]) -> list[dict[str, str]]:
     """A namespace is told once: what is wrong with its Secret, or that it is waited for, rather than the rest."""
     awaited = {each.namespace for each in pending}
     others = [each for each in result.failures if each.namespace not in awaited]
@@ -167,7 +167,7 @@ def _vouched_until(resource: Resource, result: Result, now: datetime) -> datetim
     return expires_at if is_ready and is_current and expires_at and expires_at > now else None
 
 
-def _is_unseen(outcome: Outcome, problem: Problem | None) -> bool:
+def _is_unseen(outcome: NamespaceResult, problem: Problem | None) -> bool:
     """Return whether the API server could not be asked about a target, so that its Secret may well be valid."""
     return outcome.state == "failed" and outcome.reason == "Unreachable" and not _comes_from(outcome, problem)
 
@@ -176,7 +176,7 @@ def _ready(resource: Resource, result: Result, standing: _Standing, next_due: da
     """Return status, reason and message of the condition Ready."""
     names, due = names_of(standing.served), format_time(next_due)
     secret = f"Secret {resource.secret_name}"
-    if result.is_undo:
+    if result.is_cleanup:
         text = "the resource is being deleted, but not all that it did is undone (see RefreshFailing)"
         return "False", "Deleting", f"{text}; next attempt at: {due}"
     if standing.is_ready and not standing.total:
@@ -205,16 +205,16 @@ def _refresh_failing(result: Result) -> tuple[str, str, str]:
     failed = result.of_state("failed")
     texts = [
         result.problem.message if result.problem else "",
-        _failing(f"failed in {len(failed)} of {len(result.outcomes)} namespaces", [] if result.problem else failed),
+        _failing(f"failed in {len(failed)} of {len(result.namespaces)} namespaces", [] if result.problem else failed),
         _failing("failed for service accounts", result.accounts),
         _failing("failed to remove Secrets", result.removed),
     ]
     return "True", _first_cause(result)[0], "; ".join(filter(None, texts))
 
 
-def _failing(text: str, parts: Iterable[Outcome | Step]) -> str:
+def _failing(text: str, parts: Iterable[NamespaceResult | ObjectResult]) -> str:
     failed = [each for each in parts if each.state == "failed"]
-    names = (str(each) if isinstance(each, Step) else each.namespace for each in failed)
+    names = (str(each) if isinstance(each, ObjectResult) else each.namespace for each in failed)
     return f"{text}: {names_of(names)}: {failed[0].message}" if failed else ""
 
 
@@ -226,13 +226,13 @@ def _first_cause(result: Result) -> tuple[str, str]:
     return "Unknown", "the result names no cause"
 
 
-def _awaited(pending: Iterable[Outcome]) -> str:
+def _awaited(pending: Iterable[NamespaceResult]) -> str:
     return "namespaces: " + names_of(
         f"{each.namespace} ({_PENDING_WORDS.get(each.reason, each.reason)})" for each in pending
     )
 
 
-def _written(resource: Resource, outcomes: list[Outcome], reason: str, verb: str) -> Event | None:
+def _written(resource: Resource, outcomes: list[NamespaceResult], reason: str, verb: str) -> Event | None:
     if not outcomes:
         return None
     until = min((each.expires_at for each in outcomes if each.expires_at), default=None)
@@ -240,7 +240,7 @@ def _written(resource: Resource, outcomes: list[Outcome], reason: str, verb: str
     return Event("Normal", reason, f"{text}; valid until: {format_time(until)}" if until else text)
 
 
-def _deleted(removed: Iterable[Step]) -> list[Event]:
+def _deleted(removed: Iterable[ObjectResult]) -> list[Event]:
     names: dict[str, list[str]] = defaultdict(list)
     for each in removed:
         if each.state == "deleted":
@@ -251,27 +251,27 @@ def _deleted(removed: Iterable[Step]) -> list[Event]:
     ]
 
 
-def _failed_steps(steps: Iterable[Step], event: str) -> list[Event]:
-    causes: dict[str, list[Step]] = defaultdict(list)
+def _failed_steps(steps: Iterable[ObjectResult], event: str) -> list[Event]:
+    causes: dict[str, list[ObjectResult]] = defaultdict(list)
     for each in steps:
         if each.state == "failed":
             causes[each.reason].append(each)
     return [Event("Warning", event, _with_others(found[0], "also", map(str, found[1:]))) for found in causes.values()]
 
 
-def _comes_from(outcome: Outcome, problem: Problem | None) -> bool:
+def _comes_from(outcome: NamespaceResult, problem: Problem | None) -> bool:
     return problem is not None and (outcome.reason, outcome.message) == (problem.reason, problem.message)
 
 
-def _failure_event(outcome: Outcome) -> str:
-    there = outcome.expires_at is not None or outcome.reason in OBSTACLES
+def _failure_event(outcome: NamespaceResult) -> str:
+    there = outcome.expires_at is not None or outcome.reason in BLOCKING_REASONS
     return "UpdateSecretError" if there else "CreateSecretError"
 
 
-def _cause(outcomes: list[Outcome]) -> str:
+def _cause(outcomes: list[NamespaceResult]) -> str:
     return _with_others(outcomes[0], "also in namespaces", (each.namespace for each in outcomes[1:]))
 
 
-def _with_others(first: Outcome | Step, also: str, others: Iterable[str]) -> str:
+def _with_others(first: NamespaceResult | ObjectResult, also: str, others: Iterable[str]) -> str:
     text, names = first.message or first.reason, names_of(others)
     return f"{text} ({also}: {names})" if names else text

@@ -80,14 +80,14 @@ def own_identity_config(environment: Mapping[str, str], python: str, pid: int) -
 
 def child_environment(
     inherited: Mapping[str, str],
-    scratch: Path,
+    tmpdir: Path,
     programs: Path,
     config: Path | None,
     absolute: Callable[[str], str],
 ) -> dict[str, str]:
     """Return the environment of a run, but for the settings of Ansible.
 
-    inherited is that of this process with ansible-runner's additions, scratch where the run may put temporary files,
+    inherited is that of this process with ansible-runner's additions, tmpdir where the run may put temporary files,
     programs the folder of the ansible-playbook that belongs to this Python, config the file with
     own_identity_config() if there is one, absolute what makes a path count from the working directory of this process,
     for a run has another one.
@@ -104,7 +104,7 @@ def child_environment(
         environment |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), str(config))
     return environment | {
         "PATH": os.pathsep.join(filter(None, (str(programs), environment.get("PATH")))),
-        "TMPDIR": str(scratch),
+        "TMPDIR": str(tmpdir),
     }
 
 

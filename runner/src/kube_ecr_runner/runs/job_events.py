@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from kube_ecr_runner.model.aws_calls import Call
+from kube_ecr_runner.model.aws_calls import AwsCallCount
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import TASK, Origin, Problem, Result, owner_key
 
@@ -39,7 +39,7 @@ class Progress:
 
     deliver: Callable[[Result], None]
     missing: dict[Key, None]
-    on_calls: Callable[[list[Call]], None] = lambda _: None
+    on_calls: Callable[[list[AwsCallCount]], None] = lambda _: None
     is_held: bool = False
     errors: list[str] = field(default_factory=list)
     has_begun: bool = False
@@ -67,7 +67,7 @@ class Progress:
             case "playbook_on_stats":
                 failed, gone = data.get("failures") or {}, data.get("dark") or {}
                 self._unrescued = {host: failed.get(host, 0) + gone.get(host, 0) for host in {*failed, *gone}}
-        if calls := Call.from_event(event):
+        if calls := AwsCallCount.from_event(event):
             self.on_calls(calls)
         result = Result.from_event(event)
         if result and self.is_held:

@@ -27,15 +27,15 @@ import pexpect
 from ansible_runner.exceptions import AnsibleRunnerException
 from ansible_runner.interface import init_runner
 
-from kube_ecr_runner.model.aws_calls import Call
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.aws_calls import AwsCallCount
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import TIMEOUT, RunSummary
 from kube_ecr_runner.runs.environment import child_environment, own_identity_config
 from kube_ecr_runner.runs.job_events import Progress
 from kube_ecr_runner.runs.processes import end_all, kill_in
-from kube_ecr_runner.runs.run_directory import private_directory, remedy, scratch
+from kube_ecr_runner.runs.run_directory import disk_remedy, run_directory, tmpdir_of
 
 # How often ansible-runner looks whether it has to stop.
 POLL_SECONDS = 0.25
@@ -46,7 +46,7 @@ _MAX_RESULT = 16_000_000
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunSettings:
     """What all runs have in common; timeout is in seconds.
 
     allowed_aws_identities are the patterns of AWS identities of the runner that namespaced resources may use. Outside
@@ -78,24 +78,27 @@ class Settings:
 
 
 class Run:
-    """One ansible-playbook: from start() on it waits, with work() it works, and then it is over.
+    """One ansible-playbook: from start() on it waits, with execute() it works, and then it is over.
 
     Nothing is raised: whatever goes wrong is in the summary, also that it ended while it waited.
     """
 
-    def __init__(self, play: Play, settings: Settings, on_calls: Callable[[list[Call]], None]) -> None:
+    def __init__(
+        self, playbook: PlaybookSpec, settings: RunSettings, on_calls: Callable[[list[AwsCallCount]], None]
+    ) -> None:
         """on_calls gets what AWS was asked, in another thread."""
-        self.play = play
+        self.playbook = playbook
         self._settings = settings
-        self._progress = Progress(lambda _: None, {}, on_calls, is_held=not play.is_plain)
+        self._progress = Progress(lambda _: None, {}, on_calls, is_held=not playbook.is_plain)
         self._thread = threading.Thread(target=self._follow, name="ansible-playbook", daemon=True)
         self._ready = threading.Event()
-        self._private: Path | None = None
-        self._release: int | None = None
+        self._directory: Path | None = None
+        self._release_fd: int | None = None
         self._must_end: Callable[[], bool] = lambda: False
         self._deadline: float | None = None
         self._is_discarded = False
-        self._status, self._rc = "error", None
+        self._status = "error"
+        self._rc: int | None = None
 
     def start(self) -> None:
         """Start ansible-playbook, and return at once."""
@@ -105,11 +108,11 @@ class Run:
         """Return whether ansible-playbook waits or works."""
         return self._thread.is_alive()
 
-    def why(self) -> str:
+    def failure_cause(self) -> str:
         """Return, in a line, why there may be no results."""
-        return _why(self._status, self._rc, self._settings, self._progress.causes())
+        return _failure_cause(self._status, self._rc, self._settings, self._progress.causes())
 
-    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> RunSummary:
+    def execute(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> RunSummary:
         """Let it work for these resources, and return when nothing of it is left.
 
         deliver gets each result as it arrives, in another thread, or at the end (see progress.py). The work ends early
@@ -119,73 +122,75 @@ class Run:
         self._progress.deliver, self._progress.missing = deliver, dict.fromkeys(keys)
         self._must_end, self._deadline = cancelled.is_set, started + self._settings.timeout
         self._ready.wait()
-        self._let_go()
+        self._release()
         self._thread.join()
-        seconds, error = time.monotonic() - started, self.why()
+        seconds, error = time.monotonic() - started, self.failure_cause()
         self._progress.end(self._status, error)
         return RunSummary(self._status, self._rc, seconds, error, list(self._progress.missing))
 
     def kill(self) -> None:
         """End it at once: when this returns it writes nothing more. What is left of it goes soon."""
         self._is_discarded = True
-        if self._private is not None:
-            kill_in(scratch(self._private))
+        if self._directory is not None:
+            kill_in(tmpdir_of(self._directory))
 
     def wait(self) -> None:
         """Return when it is over and nothing of it is left."""
         self._thread.join()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         """Tell it what to work for, or end it if that cannot be; does nothing when it is over."""
-        if self._release is None or self._private is None or self._is_discarded:
+        if self._release_fd is None or self._directory is None or self._is_discarded:
             return
         try:
-            _names_file(self._private).write_text(json.dumps(list(map(str, self._progress.missing))), encoding="utf-8")
-            os.write(self._release, b"\n")
+            _names_file(self._directory).write_text(
+                json.dumps(list(map(str, self._progress.missing))), encoding="utf-8"
+            )
+            os.write(self._release_fd, b"\n")
         except OSError as error:
             self._progress.errors.append(f"the run could not be told what to work for: {error}")
             self.kill()
 
     def _follow(self) -> None:
         try:
-            with private_directory() as private:
+            with run_directory() as directory:
                 try:
-                    self._status, self._rc = self._play(private)
+                    self._status, self._rc = self._run_playbook(directory)
                 finally:
-                    end_all(scratch(private))
+                    end_all(tmpdir_of(directory))
         except (AnsibleRunnerException, pexpect.exceptions.ExceptionPexpect, OSError) as error:
             self._progress.errors.append(f"the run could not be started or followed: {type(error).__name__}: {error}")
         finally:
             self._ready.set()
 
-    def _play(self, private: Path) -> tuple[str, int | None]:
-        runner = self._prepare(private)
+    def _run_playbook(self, directory: Path) -> tuple[str, int | None]:
+        runner = self._prepare(directory)
         # Open for reading too, so that opening it waits for nobody; and as long as this process lives, so that the
         # other side sees its end.
-        self._release, self._private = os.open(_fifo(private), os.O_RDWR), private
+        self._release_fd, self._directory = os.open(_fifo(directory), os.O_RDWR), directory
         try:
             self._ready.set()
             status, rc = runner.run()
             return (TIMEOUT if self._is_late() else status), rc
         finally:
-            release, self._release = self._release, None
-            os.close(release)
+            release_fd, self._release_fd = self._release_fd, None
+            os.close(release_fd)
 
-    def _prepare(self, private: Path):
-        inventory, settings_file = private / "inventory" / "ecr.yml", private / "env" / "settings"
-        for folder in (inventory.parent, settings_file.parent, scratch(private)):
+    def _prepare(self, directory: Path):
+        inventory, settings_file = directory / "inventory" / "ecr.yml", directory / "env" / "settings"
+        for folder in (inventory.parent, settings_file.parent, tmpdir_of(directory)):
             folder.mkdir(mode=0o700)
-        os.mkfifo(_fifo(private), 0o600)
+        os.mkfifo(_fifo(directory), 0o600)
         # ansible-runner (2.4) reads these from this file only: without it, it drops those that it is called with.
         settings_file.write_text(json.dumps({"suppress_output_file": True, "pexpect_timeout": POLL_SECONDS}))
         # JSON is YAML, and its quoting leaves no text of a name any meaning.
-        options = self._settings.inventory(_names_file(private), _fifo(private))
+        options = self._settings.inventory(_names_file(directory), _fifo(directory))
         inventory.write_text(json.dumps(options), encoding="utf-8")
-        for name, content in self.play.files().items():
-            (private / name).write_text(content, encoding="utf-8")
+        for name, content in self.playbook.files().items():
+            (directory / name).write_text(content, encoding="utf-8")
         runner = init_runner(
-            private_data_dir=str(private),
-            playbook=self.play.path(str(private)),
+            private_data_dir=str(directory),
+            playbook=self.playbook.path(str(directory)),
             cmdline="--check" if self._settings.is_dry else None,
             inventory=str(inventory),
             forks=self._settings.forks,
@@ -195,8 +200,8 @@ class Run:
             event_handler=self._progress.handle,
             cancel_callback=self._is_over,
         )
-        config = _write_config(private / "aws-config")
-        tmpdir = scratch(private)
+        config = _write_config(directory / "aws-config")
+        tmpdir = tmpdir_of(directory)
         inherited = child_environment(runner.config.env, tmpdir, Path(sys.executable).parent, config, absolute_path)
         runner.config.env = inherited | _ansible_settings(tmpdir)
         return runner
@@ -209,12 +214,16 @@ class Run:
 
 
 def run_batch(
-    keys: Iterable[Key], play: Play, settings: Settings, deliver: Callable[[Result], None], cancelled: threading.Event
+    keys: Iterable[Key],
+    playbook: PlaybookSpec,
+    settings: RunSettings,
+    deliver: Callable[[Result], None],
+    cancelled: threading.Event,
 ) -> RunSummary:
-    """Start a play, let it work for these resources, and return when nothing of it is left. See Run.work()."""
-    run = Run(play, settings, lambda _: None)
+    """Start a playbook, let it work for these resources, and return when nothing of it is left. See Run.execute()."""
+    run = Run(playbook, settings, lambda _: None)
     run.start()
-    return run.work(keys, deliver, cancelled)
+    return run.execute(keys, deliver, cancelled)
 
 
 def absolute_path(path: str) -> str:
@@ -222,12 +231,12 @@ def absolute_path(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
-def _names_file(private: Path) -> Path:
-    return private / "names.json"
+def _names_file(directory: Path) -> Path:
+    return directory / "names.json"
 
 
-def _fifo(private: Path) -> Path:
-    return private / "release"
+def _fifo(directory: Path) -> Path:
+    return directory / "release"
 
 
 def _write_config(path: Path) -> Path | None:
@@ -253,7 +262,7 @@ def _ansible_settings(tmpdir: Path) -> dict[str, str]:
     }
 
 
-def _why(status: str, rc: int | None, settings: Settings, errors: list[str]) -> str:
+def _failure_cause(status: str, rc: int | None, settings: RunSettings, errors: list[str]) -> str:
     """Return, in a line, why resources may be without a result."""
     if status == TIMEOUT:
         return f"the run was stopped at its deadline of {settings.timeout} s (--run-timeout)"
@@ -261,7 +270,7 @@ def _why(status: str, rc: int | None, settings: Settings, errors: list[str]) -> 
     if status == "canceled" and not text:
         return "the run was cancelled"
     if text:
-        if hint := remedy(text):
+        if hint := disk_remedy(text):
             return f"{text[: MAX_ERROR - len(hint)]}{hint}"
         if "could not be found" in text:
             text += " (is the collection installed where ANSIBLE_COLLECTIONS_PATH points to?)"

@@ -43,12 +43,12 @@ def check_tmpdir() -> None:
         )
 
 
-def scratch(private: Path) -> Path:
+def tmpdir_of(directory: Path) -> Path:
     """Return the TMPDIR of a run by its private directory: no other process has it."""
-    return private / "t"
+    return directory / "t"
 
 
-def remedy(text: str) -> str:
+def disk_remedy(text: str) -> str:
     """Return what to do about an error of the system, empty if it is none of the disk; text is what a run says."""
     if not any(os.strerror(each) in text for each in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
         return ""
@@ -56,7 +56,7 @@ def remedy(text: str) -> str:
 
 
 @contextmanager
-def private_directory() -> Iterator[Path]:
+def run_directory() -> Iterator[Path]:
     """Give a new directory, which is removed with all that is in it in the end. Raises OSError."""
     path = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
@@ -75,7 +75,7 @@ def remove_abandoned() -> list[Path]:
     removed = []
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}????????"):
         with suppress(OSError), _locked(path):
-            end_all(scratch(path))
+            end_all(tmpdir_of(path))
             shutil.rmtree(path)
             removed.append(path)
     return removed

@@ -1,6 +1,6 @@
 """The stand-by run: the next ansible-playbook is started before there is something to do.
 
-What always holds: a run that waits is of the play, and began with the files, that are to be used; one that died,
+What always holds: a run that waits is of the playbook, and began with the files, that are to be used; one that died,
 grew old, or began with other files is replaced. A failure to have one costs nothing but the time that it saves.
 """
 
@@ -18,7 +18,7 @@ from typing import Protocol
 
 from kube_ecr_runner.contract.api_server import TOKEN_FILE
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import RunSummary
@@ -34,27 +34,23 @@ _log = logging.getLogger(__name__)
 
 
 class Run(Protocol):
-    """See batch.Run."""
+    """One ansible-playbook, which waits until it is told what to work for: run.Run."""
 
-    play: Play
+    playbook: PlaybookSpec
 
-    def start(self) -> None:
-        """See batch.Run."""
+    def start(self) -> None: ...
 
-    def is_alive(self) -> bool:
-        """See batch.Run."""
+    def is_alive(self) -> bool: ...
 
-    def why(self) -> str:
-        """See batch.Run."""
+    def failure_cause(self) -> str: ...
 
-    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> RunSummary:
-        """See batch.Run."""
+    def execute(
+        self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event
+    ) -> RunSummary: ...
 
-    def kill(self) -> None:
-        """See batch.Run."""
+    def kill(self) -> None: ...
 
-    def wait(self) -> None:
-        """See batch.Run."""
+    def wait(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class StandBy:
 
     def __init__(
         self,
-        start: Callable[[Play], Run],
+        start: Callable[[PlaybookSpec], Run],
         *,
         is_on: bool,
         files: Callable[[], object],
@@ -92,20 +88,20 @@ class StandBy:
         self._reap_at = 0.0
 
     def run(
-        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
+        self, keys: list[Key], playbook: PlaybookSpec, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> RunSummary:
-        """Run a play for these resources and return when nothing of it is left. See batch.Run.work()."""
+        """Run a playbook for these resources and return when nothing of it is left. See run.Run.execute()."""
         with self._lock:
             if self._is_closed:
                 return RunSummary("canceled", None, 0.0, "the runner ends", keys)
-            run = self._working = self._take(play) or self._begin(play)
+            run = self._working = self._take(playbook) or self._begin(playbook)
         try:
-            return run.work(keys, deliver, cancelled)
+            return run.execute(keys, deliver, cancelled)
         finally:
             self._working = None
 
-    def tend(self, play: Play) -> None:
-        """See to it that a run of that play waits; returns soon."""
+    def tend(self, playbook: PlaybookSpec) -> None:
+        """See to it that a run of that playbook waits; returns soon."""
         now = self._clock()
         if now >= self._reap_at:
             self._reap_at = now + REAP_SECONDS
@@ -115,10 +111,10 @@ class StandBy:
                 return
             if self._waiting and not self._waiting.run.is_alive():
                 self._died(self._waiting.run, now)
-            if self._waiting and not self._is_good(self._waiting, play, now):
+            if self._waiting and not self._is_good(self._waiting, playbook, now):
                 self._drop()
             if self._waiting is None and now >= self._not_before:
-                self._waiting = _Waiting(self._begin(play), now, self._files())
+                self._waiting = _Waiting(self._begin(playbook), now, self._files())
 
     def kill(self) -> None:
         """End all runs at once: when this returns nothing more is written, and no other begins."""
@@ -138,22 +134,22 @@ class StandBy:
             waiting.run.kill()
             waiting.run.wait()
 
-    def _take(self, play: Play) -> Run | None:
-        """Return the run that waits if it is good for a play."""
+    def _take(self, playbook: PlaybookSpec) -> Run | None:
+        """Return the run that waits if it is good for a playbook."""
         waiting = self._waiting
-        if waiting is None or not self._is_good(waiting, play, self._clock()):
+        if waiting is None or not self._is_good(waiting, playbook, self._clock()):
             self._drop()
             return None
         self._waiting = None
         self._failures = 0
         return waiting.run
 
-    def _is_good(self, waiting: _Waiting, play: Play, now: float) -> bool:
-        is_fitting = waiting.run.play == play and waiting.files == self._files()
+    def _is_good(self, waiting: _Waiting, playbook: PlaybookSpec, now: float) -> bool:
+        is_fitting = waiting.run.playbook == playbook and waiting.files == self._files()
         return is_fitting and waiting.run.is_alive() and now - waiting.since < MAX_AGE_SECONDS
 
-    def _begin(self, play: Play) -> Run:
-        run = self._start(play)
+    def _begin(self, playbook: PlaybookSpec) -> Run:
+        run = self._start(playbook)
         run.start()
         return run
 
@@ -168,7 +164,7 @@ class StandBy:
         self._waiting = None
         self._not_before = now + min(first * 2**self._failures, last)
         self._failures = min(self._failures + 1, 16)
-        _log.warning("a stand-by run ended by itself", extra=fields(cause=run.why()))
+        _log.warning("a stand-by run ended by itself", extra=fields(cause=run.failure_cause()))
 
 
 def files_in_use(environment: Mapping[str, str], kubeconfig: str | None) -> object:

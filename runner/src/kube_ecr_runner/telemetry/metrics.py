@@ -28,7 +28,7 @@ from prometheus_client.registry import Collector
 
 from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.contract.timestamps import parse_time
-from kube_ecr_runner.model.aws_calls import OTHER, Call
+from kube_ecr_runner.model.aws_calls import OTHER, AwsCallCount
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key
@@ -136,7 +136,7 @@ class Metrics(Observer):
         self._results.labels(*self._known("results", _word(result.cause or SUCCEEDED))).inc()
 
     @override
-    def aws_called(self, calls: Iterable[Call]) -> None:
+    def aws_called(self, calls: Iterable[AwsCallCount]) -> None:
         for call in calls:
             self._calls.labels(*self._known("calls", call.operation, call.code)).inc(call.count)
 

@@ -18,7 +18,7 @@ from kube_ecr_runner.cluster import reflector as streaming
 from kube_ecr_runner.cluster.client import Cluster
 from kube_ecr_runner.cluster.connection import Access
 from kube_ecr_runner.cluster.errors import KubernetesError
-from kube_ecr_runner.cluster.reflector import Changed, Listed, Stream, Troubles
+from kube_ecr_runner.cluster.reflector import ChangeEvent, ListEvent, Reflector, WatchErrorLog
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, objects_named, resources_of
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
 from kube_ecr_runner.model.event import Event
@@ -138,11 +138,11 @@ def follow(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     """Return what starts a stream, of KEYS if not told, that does not wait between attempts; it fills a queue."""
     monkeypatch.setattr(streaming, "RELIST_SECONDS", (0.01, 0.01))
     monkeypatch.setattr(streaming, "FORBIDDEN_SECONDS", 0.01)
-    streams: list[Stream] = []
+    streams: list[Reflector] = []
 
-    def start(troubles: Troubles, source: Source = KEYS, observer: Observer | None = None) -> Queue:
+    def start(errors: WatchErrorLog, source: Source = KEYS, observer: Observer | None = None) -> Queue:
         inbox: Queue = Queue()
-        streams.append(Stream(api.cluster, source, inbox.put, troubles, observer or Observer()))
+        streams.append(Reflector(api.cluster, source, inbox.put, errors, observer or Observer()))
         streams[-1].start()
         return inbox
 
@@ -154,11 +154,11 @@ def follow(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
 
 def test_objects_of_one_name_are_asked_for_without_what_they_hold(
-    api: ApiServer, follow: Callable[[Troubles], Queue]
+    api: ApiServer, follow: Callable[[WatchErrorLog], Queue]
 ) -> None:
-    inbox = follow(Troubles())
-    assert inbox.get(timeout=SECONDS) == Listed(KEYS, (sighted("1"),))
-    assert inbox.get(timeout=SECONDS) == Changed(KEYS, sighted("6"), is_gone=False)
+    inbox = follow(WatchErrorLog())
+    assert inbox.get(timeout=SECONDS) == ListEvent(KEYS, (sighted("1"),))
+    assert inbox.get(timeout=SECONDS) == ChangeEvent(KEYS, sighted("6"), is_gone=False)
     listed, watched = (api.asked.get(timeout=SECONDS) for _ in range(2))
     for path, query, accept in (listed, watched):
         assert (path, query["fieldSelector"]) == ("/api/v1/secrets", ["metadata.name=keys"])
@@ -170,7 +170,7 @@ def test_all_service_accounts_are_asked_for_with_their_pull_secrets(
     api: ApiServer, follow: Callable[..., Queue]
 ) -> None:
     accounts = objects_named("ServiceAccount", "")
-    assert isinstance(follow(Troubles(), accounts).get(timeout=SECONDS), Listed)
+    assert isinstance(follow(WatchErrorLog(), accounts).get(timeout=SECONDS), ListEvent)
     path, query, accept = api.asked.get(timeout=SECONDS)
     assert (path, "fieldSelector" in query) == ("/api/v1/serviceaccounts", False)
     assert accept == "application/json"
@@ -179,7 +179,7 @@ def test_all_service_accounts_are_asked_for_with_their_pull_secrets(
 def test_resources_of_a_namespace_and_with_labels_are_asked_for_there(
     api: ApiServer, follow: Callable[..., Queue]
 ) -> None:
-    follow(Troubles(), resources_of(NAMESPACED_KIND, "team-a", "tier in (x,y)")).get(timeout=SECONDS)
+    follow(WatchErrorLog(), resources_of(NAMESPACED_KIND, "team-a", "tier in (x,y)")).get(timeout=SECONDS)
     for _ in ("list", "watch"):
         path, query, _accept = api.asked.get(timeout=SECONDS)
         assert path == "/apis/aws.zakariaamine.com/v1alpha2/namespaces/team-a/awsecrimagepullsecrets"
@@ -194,14 +194,14 @@ def test_kind_that_a_cluster_need_not_know_is_told_once_and_nobody_waits_for_it(
 ) -> None:
     api.unknown = True
     with caplog.at_level(logging.INFO, logger=LOGGER):
-        inbox = follow(Troubles(), LEGACY)
+        inbox = follow(WatchErrorLog(), LEGACY)
         for _ in range(4):
-            assert inbox.get(timeout=SECONDS) == Listed(LEGACY, ())
+            assert inbox.get(timeout=SECONDS) == ListEvent(LEGACY, ())
         assert [(each.levelname, each.message) for each in caplog.records] == [
             ("INFO", "not installed, and not needed")
         ]
         api.unknown = False
-        while not isinstance(inbox.get(timeout=SECONDS), Changed):
+        while not isinstance(inbox.get(timeout=SECONDS), ChangeEvent):
             pass
     assert len(caplog.records) == 1
     assert api.asked.get(timeout=SECONDS)[0] == "/apis/aws.zakariaamine.com/v1alpha1/awsecrcredentials"
@@ -212,7 +212,7 @@ def test_kind_that_is_needed_is_waited_for(
 ) -> None:
     api.unknown = True
     with caplog.at_level(logging.INFO, logger=LOGGER):
-        inbox = follow(Troubles(), resources_of(CLUSTER_KIND))
+        inbox = follow(WatchErrorLog(), resources_of(CLUSTER_KIND))
         for _ in range(3):
             api.asked.get(timeout=SECONDS)
     assert inbox.empty()
@@ -224,10 +224,10 @@ def test_kind_that_a_cluster_need_not_know_and_that_may_not_be_read_holds_up_not
 ) -> None:
     api.forbidden.append("list")
     with caplog.at_level(logging.INFO, logger=LOGGER):
-        inbox = follow(Troubles(), LEGACY)
+        inbox = follow(WatchErrorLog(), LEGACY)
         for _ in range(4):
             api.asked.get(timeout=SECONDS)
-        assert inbox.get(timeout=SECONDS) == Listed(LEGACY, ())
+        assert inbox.get(timeout=SECONDS) == ListEvent(LEGACY, ())
         # Were it refused for a while only, a second one would make the runner forget what there is.
         assert inbox.empty()
         api.unknown = True
@@ -286,9 +286,9 @@ class Signs:
 
 def test_watch_lives_with_each_list_answer_and_line_until_it_ends(api: ApiServer) -> None:
     signs, inbox = Signs(), Queue()
-    stream = Stream(api.cluster, KEYS, inbox.put, Troubles(), signs)
+    stream = Reflector(api.cluster, KEYS, inbox.put, WatchErrorLog(), signs)
     stream.start()
-    while not isinstance(inbox.get(timeout=SECONDS), Changed):
+    while not isinstance(inbox.get(timeout=SECONDS), ChangeEvent):
         pass
     stream.stop()
     stream._thread.join(SECONDS)
@@ -299,13 +299,13 @@ def test_watch_tells_that_it_lives_and_what_it_lacks(api: ApiServer, follow: Cal
     health = Health(0)
     health.waits_for([KEYS.name])
     api.forbidden.append("list")
-    inbox = follow(Troubles(), KEYS, health)
+    inbox = follow(WatchErrorLog(), KEYS, health)
     for _ in range(2):
         api.asked.get(timeout=SECONDS)
     (told,) = health.unready_causes()
     assert told.startswith("waiting for the initial list of secrets/keys: may not list secrets; a change of Secret")
     api.forbidden.clear()
-    while not isinstance(inbox.get(timeout=SECONDS), Changed):
+    while not isinstance(inbox.get(timeout=SECONDS), ChangeEvent):
         pass
     assert health.state().watches[KEYS.name].trouble == ""
 
@@ -323,15 +323,15 @@ def test_sources_of_one_name_are_equal() -> None:
 
 @pytest.mark.parametrize("verb", ["list", "watch"])
 def test_right_that_is_missing_is_told_once_and_so_is_its_grant(
-    api: ApiServer, follow: Callable[[Troubles], Queue], caplog: pytest.LogCaptureFixture, verb: str
+    api: ApiServer, follow: Callable[[WatchErrorLog], Queue], caplog: pytest.LogCaptureFixture, verb: str
 ) -> None:
     api.forbidden.append(verb)
     with caplog.at_level(logging.INFO, logger=LOGGER):
-        inbox = follow(Troubles())
+        inbox = follow(WatchErrorLog())
         for _ in range(6):
             api.asked.get(timeout=SECONDS)
         api.forbidden.clear()
-        while not isinstance(inbox.get(timeout=SECONDS), Changed):
+        while not isinstance(inbox.get(timeout=SECONDS), ChangeEvent):
             pass
     assert [each.message for each in caplog.records] == ["cannot watch, trying again", "watching again"]
     told = caplog.records[0].fields["cause"]  # type: ignore[attr-defined]
@@ -340,13 +340,13 @@ def test_right_that_is_missing_is_told_once_and_so_is_its_grant(
 
 
 def test_trouble_of_a_source_that_nobody_reads_any_more_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
-    troubles, down = Troubles(), KubernetesError("list", 0, "Unreachable", "no connection")
+    errors, down = WatchErrorLog(), KubernetesError("list", 0, "Unreachable", "no connection")
     other = objects_named("Secret", "other")
     with caplog.at_level(logging.INFO, logger=LOGGER):
-        troubles.report(KEYS, down)
-        troubles.report(other, down)
-        troubles.forget(KEYS)
-        troubles.clear(other)
+        errors.report(KEYS, down)
+        errors.report(other, down)
+        errors.forget(KEYS)
+        errors.clear(other)
     assert [each.message for each in caplog.records] == ["cannot watch, trying again", "watching again"]
 
 
@@ -356,7 +356,7 @@ def test_trouble_of_a_source_that_nobody_reads_any_more_is_forgotten(caplog: pyt
 def test_what_comes_from_a_person_is_asked_for_less_and_less_often(
     source: Source, status: int, longest: float, api: ApiServer
 ) -> None:
-    stream = Stream(api.cluster, source, lambda _: None, Troubles(), Observer())
+    stream = Reflector(api.cluster, source, lambda _: None, WatchErrorLog(), Observer())
     delays = []
     for attempts in (0, 3, 100):
         stream._attempts = attempts
@@ -375,7 +375,7 @@ def test_silent_watch_goes_on_where_it_stood_and_is_told_where_bookmarks_came(
 ) -> None:
     api.silence, api.lines = 1.1, lines
     with caplog.at_level(logging.INFO, logger=LOGGER):
-        follow(Troubles())
+        follow(WatchErrorLog())
         _, first, second = asked(api, 3)
     assert first["resourceVersion"] == ["5"]
     assert second["resourceVersion"] == ["7" if is_told else "5"]
@@ -390,13 +390,13 @@ def test_watch_that_brings_nothing_is_asked_for_less_and_less_often(
     api.lines, api.stays = lines, False
     delays: list[int] = []
     with caplog.at_level(logging.INFO, logger=LOGGER), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Stream, "_relist_delay", lambda stream, _: delays.append(stream._attempts) or 0.0)
-        inbox = follow(Troubles())
+        patch.setattr(Reflector, "_relist_delay", lambda stream, _: delays.append(stream._attempts) or 0.0)
+        inbox = follow(WatchErrorLog())
         asked(api, 12)
         (warning,) = caplog.records
         assert cause in warning.fields["cause"]  # type: ignore[attr-defined]
         api.lines, api.stays = [BOOKMARK, CHANGE], True
-        while not isinstance(inbox.get(timeout=SECONDS), Changed):
+        while not isinstance(inbox.get(timeout=SECONDS), ChangeEvent):
             pass
     assert caplog.records[-1].message == "watching again"
     assert delays[:3] == [0, 1, 2]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from kube_ecr_runner.cluster import watch_manager as following
+from kube_ecr_runner.cluster import watch_manager
 from kube_ecr_runner.cluster.sources import Source, objects_named
-from kube_ecr_runner.cluster.watch_manager import Following
+from kube_ecr_runner.cluster.watch_manager import WatchManager
 from kube_ecr_runner.model.initial_list import InitialList
 from kube_ecr_runner.model.resource import Reference, Referenced
 
@@ -49,13 +49,13 @@ def objects(**versions: str) -> list[Referenced]:
 
 def test_names_are_watched_once_for_each_kind_and_all_of_a_kind_by_one_watch() -> None:
     watches = Watches()
-    Following(watches).follow([SECRET, SECRET, ("ServiceAccount", "keys", ""), ("ServiceAccount", "", "")])
+    WatchManager(watches).follow([SECRET, SECRET, ("ServiceAccount", "keys", ""), ("ServiceAccount", "", "")])
     assert sorted(watches.working) == ["secrets/keys", "serviceaccounts/*", "serviceaccounts/keys"]
 
 
 def test_what_stays_wanted_is_not_watched_anew() -> None:
     watches = Watches()
-    followed = Following(watches)
+    followed = WatchManager(watches)
     followed.follow([("Secret", "x", ""), ("Secret", "y", "")])
     first = followed.watchers()
     followed.follow([("Secret", "y", ""), ("Secret", "z", "")])
@@ -63,15 +63,15 @@ def test_what_stays_wanted_is_not_watched_anew() -> None:
     assert len([each for each in followed.watchers() if each in first]) == 1
 
 
-def followed_keys(**versions: str) -> Following:
-    followed = Following(Watches())
+def followed_keys(**versions: str) -> WatchManager:
+    followed = WatchManager(Watches())
     followed.follow([SECRET])
     followed.listed(KEYS, objects(**versions))
     return followed
 
 
 def test_first_list_is_a_sight() -> None:
-    followed = Following(Watches())
+    followed = WatchManager(Watches())
     followed.follow([SECRET])
     (item,) = objects(a="1")
     seen = followed.listed(KEYS, [item])
@@ -95,7 +95,7 @@ def test_second_list_is_compared_with_the_first(now: dict[str, str], changes: li
 
 
 def test_change_counts_once() -> None:
-    followed = Following(Watches())
+    followed = WatchManager(Watches())
     followed.follow([SECRET])
     before, now = *objects(a="1"), *objects(a="2")
     assert followed.changed(KEYS, now, is_gone=False) == []
@@ -117,7 +117,7 @@ def test_objects_are_found_as_they_were_last_seen() -> None:
 
 
 def test_objects_are_found_among_all_of_their_kind() -> None:
-    followed = Following(Watches())
+    followed = WatchManager(Watches())
     followed.follow([("ServiceAccount", "", "")])
     item = Referenced(Reference("ServiceAccount", "a", "default"), "1", None)
     followed.listed(objects_named("ServiceAccount", ""), [item])
@@ -125,7 +125,7 @@ def test_objects_are_found_among_all_of_their_kind() -> None:
 
 
 def test_what_is_watched_again_is_seen_for_the_first_time() -> None:
-    followed = Following(Watches())
+    followed = WatchManager(Watches())
     for _ in range(2):
         followed.follow([SECRET])
         assert isinstance(followed.listed(KEYS, objects(a="1")), InitialList)
@@ -136,9 +136,9 @@ def test_what_is_watched_again_is_seen_for_the_first_time() -> None:
 def test_watches_are_limited_and_that_is_told_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(following, "MAX_WATCHES", 2)
+    monkeypatch.setattr(watch_manager, "MAX_WATCHES", 2)
     watches = Watches()
-    followed = Following(watches)
+    followed = WatchManager(watches)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             followed.follow([("Secret", "x", ""), ("Secret", "y", ""), ("Secret", "z", "")])
@@ -149,7 +149,7 @@ def test_watches_are_limited_and_that_is_told_once(
 
 
 def test_objects_are_found_in_the_namespace_that_is_watched() -> None:
-    followed = Following(Watches())
+    followed = WatchManager(Watches())
     followed.follow([("Secret", "keys", "a"), ("Secret", "keys", "b")])
     (item,) = objects(b="1")
     followed.listed(objects_named("Secret", "keys", "a"), [])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kube_ecr_runner.config.watches import WatchesEntry, WatchesError, load, parse
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 
 PATH = Path("/etc/runner/watches.yaml")
 HEAD = "- version: v1alpha2\n  group: aws.zakariaamine.com\n  kind: AWSECRImagePullSecret\n"
@@ -18,7 +18,7 @@ PLAIN = f"{HEAD}  playbook: a.b.c\n"
 def test_own_file_watches_all_kinds() -> None:
     path = Path(__file__).parents[4] / "runner" / "watches.yaml"
     kinds = ["AWSECRImagePullSecret", "ClusterAWSECRImagePullSecret", "AWSECRCredential"]
-    assert load(path) == [WatchesEntry(kind, Play("kube_ecr.secrets.reconcile")) for kind in kinds]
+    assert load(path) == [WatchesEntry(kind, PlaybookSpec("kube_ecr.secrets.reconcile")) for kind in kinds]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_own_file_watches_all_kinds() -> None:
     ],
 )
 def test_playbook_is_a_name_or_a_file_beside_the_watches(written: str, playbook: str) -> None:
-    assert parse(f"{HEAD}  playbook: {written}\n", PATH)[0].play == Play(playbook)
+    assert parse(f"{HEAD}  playbook: {written}\n", PATH)[0].playbook == PlaybookSpec(playbook)
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,16 @@ def test_playbook_is_a_name_or_a_file_beside_the_watches(written: str, playbook:
             "selector: {matchExpressions: [{key: a, operator: DoesNotExist}, {key: b, operator: In, values: [z]}]}",
             {"selector": "!a,b=z"},
         ),
-        ("vars: {b: '{{ 1 }}', a: [1, null]}", {"play": Play("a.b.c", variables='{"a": [1, null], "b": "{{ 1 }}"}')}),
+        (
+            "vars: {b: '{{ 1 }}', a: [1, null]}",
+            {"playbook": PlaybookSpec("a.b.c", variables='{"a": [1, null], "b": "{{ 1 }}"}')},
+        ),
         ("vars: {}", {}),
     ],
 )
 def test_further_keys_of_operator_sdk_are_taken(written: str, expected: dict) -> None:
     assert parse(f"{PLAIN}  {written}\n", PATH) == [
-        WatchesEntry(**{"kind": "AWSECRImagePullSecret", "play": Play("a.b.c"), **expected})
+        WatchesEntry(**{"kind": "AWSECRImagePullSecret", "playbook": PlaybookSpec("a.b.c"), **expected})
     ]
 
 
@@ -138,7 +141,7 @@ def test_missing_file_and_missing_playbook_are_told(tmp_path: Path) -> None:
 def test_role_is_a_name_or_a_folder_that_is_there(tmp_path: Path, place: str) -> None:
     path = tmp_path / "watches.yaml"
     path.write_text(f"{HEAD}  role: x.y.z\n")
-    assert load(path)[0].play == Play("kube_ecr.secrets.reconcile", "x.y.z")
+    assert load(path)[0].playbook == PlaybookSpec("kube_ecr.secrets.reconcile", "x.y.z")
     folder = tmp_path / place.lstrip("/")
     written = str(folder) if place.startswith("/") else "extra"
     path.write_text(f"{HEAD}  role: {written}\n")
@@ -148,4 +151,4 @@ def test_role_is_a_name_or_a_folder_that_is_there(tmp_path: Path, place: str) ->
     with pytest.raises(WatchesError, match=r"the role .*extra of AWSECRImagePullSecret (has no folder tasks|is not)"):
         load(path)
     (folder / "tasks").mkdir()
-    assert load(path)[0].play.role == str(folder)
+    assert load(path)[0].playbook.role == str(folder)

@@ -10,7 +10,7 @@ from kube_ecr_runner.cluster.sources import objects_named, resources_of
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, NAMESPACED_KIND
 from kube_ecr_runner.contract.targets import Targets
 from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
-from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result, Step
+from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Problem, Result
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -53,15 +53,15 @@ def keys(version: str = "1", changed_at: datetime | None = None, reference: Refe
     return Referenced(reference, version, changed_at)
 
 
-def login(namespace: str, version: str = "1", owner: str = "u", sound: bool = True) -> Referenced:
+def login(namespace: str, version: str = "1", owner: str = "u", intact: bool = True) -> Referenced:
     """Return the Secret that is written for make_resource(), as it was written."""
     reference = Reference("Secret", namespace, "ecr-login")
-    return Referenced(reference, version, None, owner, frozenset([owner] if sound else []))
+    return Referenced(reference, version, None, owner, frozenset([owner] if intact else []))
 
 
 def foreign(namespace: str, version: str = "1") -> Referenced:
     """Return a Secret of that name that is somebody else's."""
-    return login(namespace, version, owner="", sound=False)
+    return login(namespace, version, owner="", intact=False)
 
 
 def account(version: str, *pull_secrets: str) -> Referenced:
@@ -70,34 +70,37 @@ def account(version: str, *pull_secrets: str) -> Referenced:
 
 
 def served(key: Key = KEY, state: str = "created", generation: int = 1, uid: str = "u", now: datetime = NOW) -> Result:
-    outcomes = tuple(Outcome(name, state, expires_at=now + 12 * HOUR) for name in ("ns1", "ns2"))
+    outcomes = tuple(NamespaceResult(name, state, expires_at=now + 12 * HOUR) for name in ("ns1", "ns2"))
     return Result(key, uid, generation, outcomes, ("host",), now + 6 * HOUR)
 
 
 def waiting(key: Key = KEY) -> Result:
     """Return the result where ns2 does not exist yet."""
-    outcomes = (Outcome("ns1", "created", expires_at=EXPIRY), Outcome("ns2", "pending", "NamespaceNotFound"))
+    outcomes = (
+        NamespaceResult("ns1", "created", expires_at=EXPIRY),
+        NamespaceResult("ns2", "pending", "NamespaceNotFound"),
+    )
     return Result(key, "u", 1, outcomes, ("host",), RENEW)
 
 
 def conflicting(key: Key = KEY) -> Result:
     """Return the result where somebody else's Secret is in the way in ns2."""
-    conflict = Outcome("ns2", "failed", "SecretConflict", "it is not ours")
-    return Result(key, "u", 1, (Outcome("ns1", "created", expires_at=EXPIRY), conflict), ("host",), RENEW)
+    conflict = NamespaceResult("ns2", "failed", "SecretConflict", "it is not ours")
+    return Result(key, "u", 1, (NamespaceResult("ns1", "created", expires_at=EXPIRY), conflict), ("host",), RENEW)
 
 
 def refused(key: Key = KEY, generation: int = 1) -> Result:
-    outcomes = (Outcome("ns1", "failed", "X", "no"),)
+    outcomes = (NamespaceResult("ns1", "failed", "X", "no"),)
     return Result(key, "u", generation, outcomes, problem=Problem("X", "no", Origin.AWS))
 
 
-CLEANUP = replace(make_resource(2, status=ready() | {"observedGeneration": 2}), deleting=True, undo=True)
+CLEANUP = replace(make_resource(2, status=ready() | {"observedGeneration": 2}), deleting=True, cleanup=True)
 
 
 def cleaned_up(key: Key = KEY, state: str = "deleted") -> Result:
     """Return the result of CLEANUP."""
-    removed = (Step("ns1", "ecr-login", state, "Forbidden" if state == "failed" else "", "may not delete"),)
-    return Result(key, "u", 2, removed=removed, is_undo=True)
+    removed = (ObjectResult("ns1", "ecr-login", state, "Forbidden" if state == "failed" else "", "may not delete"),)
+    return Result(key, "u", 2, removed=removed, is_cleanup=True)
 
 
 def suspended(generation: int = 2, **changes: object) -> Resource:

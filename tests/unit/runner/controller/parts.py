@@ -9,7 +9,7 @@ from random import Random
 
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
-from kube_ecr_runner.cluster.watch_manager import Following
+from kube_ecr_runner.cluster.watch_manager import WatchManager
 from kube_ecr_runner.controller.batching import Batcher
 from kube_ecr_runner.controller.handlers.namespaces import NamespaceHandler
 from kube_ecr_runner.controller.handlers.objects import ObjectHandler
@@ -20,7 +20,7 @@ from kube_ecr_runner.controller.status_writer import StatusWriter
 from kube_ecr_runner.controller.store import Store
 from kube_ecr_runner.controller.suspended import SuspendedResources
 from kube_ecr_runner.model.event import Event
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Namespace, Referenced, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.telemetry.health import Health
@@ -92,7 +92,7 @@ class Parts:
         options = {"periods": dict.fromkeys(kinds, self.period), "random": Random(1)}
         self.monitor = Monitor(Health(300.0), Metrics(lambda: self.now))
         self.store = Store(self.sources)
-        self.batcher = Batcher(dict.fromkeys(kinds, Play()), timedelta(0), 10)
+        self.batcher = Batcher(dict.fromkeys(kinds, PlaybookSpec()), timedelta(0), 10)
         self.writer = StatusWriter(self.api, kinds, self.monitor.loop_moved, lambda: self.now)
         self.rechecks = Rechecks()
         self.suspended = SuspendedResources(self.store, self.writer, self.monitor)
@@ -101,7 +101,7 @@ class Parts:
             self.store, self.batcher, self.suspended, self.monitor, forget=forget, **options
         )
         self.namespaces = NamespaceHandler(self.store, self.batcher)
-        self.objects = ObjectHandler(self.store, Following(self._watch), self.batcher, self.rechecks)
+        self.objects = ObjectHandler(self.store, WatchManager(self._watch), self.batcher, self.rechecks)
         self.results = ResultHandler(
             self.store, self.batcher, self.rechecks, self.suspended, self.writer, self.monitor, **options
         )

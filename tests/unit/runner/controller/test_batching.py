@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kube_ecr_runner.controller.batching import QUIET_FRACTION, Batch, Batcher
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 A, B, C = (Key("K", "ns", name) for name in "abc")
 OTHER = Key("Other", "", "x")
-PLAY, OTHER_PLAY = Play("a.b.c"), Play("d.e.f")
+PLAY, OTHER_PLAY = PlaybookSpec("a.b.c"), PlaybookSpec("d.e.f")
 WINDOW = timedelta(seconds=10)
 QUIET = (WINDOW * QUIET_FRACTION).total_seconds()
 
@@ -54,9 +54,9 @@ def test_resources_of_one_playbook_share_a_run_and_those_due_first_go_first() ->
     batches = batcher()
     for key, seconds in ((A, 2), (B, 3), (OTHER, 1)):
         batches.enqueue(key, after(seconds))
-    assert batches.next_play() == OTHER_PLAY
+    assert batches.next_playbook() == OTHER_PLAY
     assert batches.next_batch(after(3), lambda _: False) == Batch(OTHER_PLAY, [OTHER])
-    assert batches.next_play() == PLAY
+    assert batches.next_playbook() == PLAY
     assert batches.next_batch(after(3), lambda _: False) == Batch(PLAY, [A, B])
 
 

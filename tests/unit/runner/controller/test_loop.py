@@ -17,7 +17,7 @@ from random import Random
 import pytest
 
 from kube_ecr_runner.cluster.errors import KubernetesError
-from kube_ecr_runner.cluster.reflector import Changed, Listed
+from kube_ecr_runner.cluster.reflector import ChangeEvent, ListEvent
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, NAMESPACED_KIND
@@ -26,7 +26,7 @@ from kube_ecr_runner.controller.messages import Message, Stop
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.observer import Observer
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import RunSummary
@@ -115,7 +115,7 @@ class Both(Observer):
 class Lab:
     """A loop whose surroundings are made up. It is stopped when nothing is due and all steps were taken."""
 
-    entries: Collection[WatchesEntry] = tuple(WatchesEntry(kind, Play("a.b.c")) for kind in SOURCES)
+    entries: Collection[WatchesEntry] = tuple(WatchesEntry(kind, PlaybookSpec("a.b.c")) for kind in SOURCES)
     present: Mapping[Source, tuple] = field(default_factory=dict)
     window: timedelta = timedelta(0)
     batch_size: int = 10
@@ -153,20 +153,20 @@ class Lab:
     def serve(self, *resources: Resource, steps: Iterable[Step] = ()) -> None:
         """List these, then take each step when nothing is left to do after the one before."""
         for kind, source in SOURCES.items():
-            self.put(Listed(source, tuple(resource for resource in resources if resource.key.kind == kind)))
-        self.put(Listed(NAMESPACES, tuple(make_namespace(name) for name in ("ns1", "ns2"))))
+            self.put(ListEvent(source, tuple(resource for resource in resources if resource.key.kind == kind)))
+        self.put(ListEvent(NAMESPACES, tuple(make_namespace(name) for name in ("ns1", "ns2"))))
         self.run_loop(*steps)
 
     def run_loop(self, *steps: Step) -> None:
         self._steps = list(steps)
         self.controller.run([self])
 
-    def put(self, *messages: Listed | Changed) -> None:
+    def put(self, *messages: ListEvent | ChangeEvent) -> None:
         for message in messages:
             self.inbox.put(message)
 
     def see(self, resource: Resource) -> None:
-        self.put(Changed(SOURCES[resource.key.kind], resource, is_gone=False))
+        self.put(ChangeEvent(SOURCES[resource.key.kind], resource, is_gone=False))
 
     def turn_ended(self) -> None:
         if self.is_running or not self.inbox.empty() or self.now < self._resume_at:
@@ -184,9 +184,9 @@ class Lab:
     # What runs playbooks
 
     def run(
-        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
+        self, keys: list[Key], playbook: PlaybookSpec, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> RunSummary:
-        self.runs.append((play.playbook, keys))
+        self.runs.append((playbook.playbook, keys))
         self.during_run()
         results = {key: self.answer(key) if self.answer else served(key, now=self.now) for key in keys}
         for result in results.values():
@@ -195,8 +195,8 @@ class Lab:
         status = "canceled" if cancelled.is_set() else "successful"
         return RunSummary(status, 0, 0.0, "no reason", [key for key, result in results.items() if not result])
 
-    def tend(self, play: Play) -> None:
-        self.calls.append(f"tend {play}{' while a run works' if self.is_running else ''}")
+    def tend(self, playbook: PlaybookSpec) -> None:
+        self.calls.append(f"tend {playbook}{' while a run works' if self.is_running else ''}")
 
     def kill(self) -> None:
         self.calls.append("kill")
@@ -209,7 +209,7 @@ class Lab:
     def _watch(self, source: Source) -> Watch:
         self.watches.append(Watch(source))
         if source in self.present:
-            self.put(Listed(source, self.present[source]))
+            self.put(ListEvent(source, self.present[source]))
         return self.watches[-1]
 
     def start(self) -> None:
@@ -242,8 +242,8 @@ def test_new_resources_share_a_run_and_get_status_and_event() -> None:
 
 def test_what_an_entry_of_watches_says_is_for_its_kind() -> None:
     entries = [
-        WatchesEntry(NAMESPACED_KIND, Play("a.b.c"), period=HOUR),
-        WatchesEntry(CLUSTER_KIND, Play("d.e.f"), manages_status=False),
+        WatchesEntry(NAMESPACED_KIND, PlaybookSpec("a.b.c"), period=HOUR),
+        WatchesEntry(CLUSTER_KIND, PlaybookSpec("d.e.f"), manages_status=False),
     ]
     lab = Lab(entries, batch_size=1)
     more = replace(OTHER, name="more")
@@ -254,7 +254,7 @@ def test_what_an_entry_of_watches_says_is_for_its_kind() -> None:
 
 
 def test_resource_whose_status_is_not_managed_is_renewed_all_the_same() -> None:
-    lab = Lab([WatchesEntry(kind, Play(), manages_status=False) for kind in SOURCES])
+    lab = Lab([WatchesEntry(kind, PlaybookSpec(), manages_status=False) for kind in SOURCES])
     lab.serve(make_resource(), steps=[lambda: 5 * HOUR, lambda: 2 * HOUR])
     assert (len(lab.runs), lab.api.statuses, lab.api.events) == (2, [], [])
 
@@ -281,7 +281,7 @@ def test_nothing_is_served_before_all_is_listed(missing: Source) -> None:
     lists = {SOURCES[CLUSTER_KIND]: (make_resource(),), SOURCES[NAMESPACED_KIND]: (make_resource(key=OTHER),)}
     for source in (*SOURCES.values(), NAMESPACES):
         if source != missing:
-            lab.put(Listed(source, lists.get(source, ())))
+            lab.put(ListEvent(source, lists.get(source, ())))
     lab.run_loop(lambda: timedelta(minutes=1))
     assert (lab.runs, lab.watches) == ([], [])
     assert lab.monitor.health.unready_causes() == [f"waiting for the initial list of {missing.name}"]
@@ -301,16 +301,16 @@ def test_each_kind_of_message_reaches_its_handler() -> None:
     lab.answer = lambda key: served(key, generation=min(len(lab.runs), 2))
     due: list[Step] = [
         lambda: lab.see(referring(2)),
-        lambda: lab.put(Changed(KEYS_SOURCE, keys("2"), is_gone=False)),
-        lambda: lab.put(Changed(LOGINS, login("ns1"), is_gone=True)),
-        lambda: lab.put(Listed(LOGINS, ())),
-        lambda: lab.put(Listed(NAMESPACES, (make_namespace("ns1"),))),
-        lambda: lab.put(Changed(NAMESPACES, make_namespace("ns1"), is_gone=True)),
+        lambda: lab.put(ChangeEvent(KEYS_SOURCE, keys("2"), is_gone=False)),
+        lambda: lab.put(ChangeEvent(LOGINS, login("ns1"), is_gone=True)),
+        lambda: lab.put(ListEvent(LOGINS, ())),
+        lambda: lab.put(ListEvent(NAMESPACES, (make_namespace("ns1"),))),
+        lambda: lab.put(ChangeEvent(NAMESPACES, make_namespace("ns1"), is_gone=True)),
     ]
     other: list[Step] = [
-        lambda: lab.put(Listed(SOURCES[NAMESPACED_KIND], (make_resource(key=OTHER),))),
-        lambda: lab.put(Changed(SOURCES[CLUSTER_KIND], referring(2), is_gone=True)),
-        lambda: lab.put(Changed(KEYS_SOURCE, keys("3"), is_gone=False)),
+        lambda: lab.put(ListEvent(SOURCES[NAMESPACED_KIND], (make_resource(key=OTHER),))),
+        lambda: lab.put(ChangeEvent(SOURCES[CLUSTER_KIND], referring(2), is_gone=True)),
+        lambda: lab.put(ChangeEvent(KEYS_SOURCE, keys("3"), is_gone=False)),
     ]
     lab.serve(referring(), steps=[*due, *other])
     assert lab.served == [[KEY]] * 7 + [[OTHER]]
@@ -330,7 +330,7 @@ def test_lines_of_a_run_name_it_and_one_without_news_is_not_told(caplog: pytest.
 
     def again(state: str, uid: str) -> None:
         lab.answer = lambda key: served(key, state)
-        lab.put(Changed(NAMESPACES, make_namespace("ns2", uid=uid), is_gone=False))
+        lab.put(ChangeEvent(NAMESPACES, make_namespace("ns2", uid=uid), is_gone=False))
 
     with caplog.at_level(logging.INFO, logger="kube_ecr_runner"):
         lab.serve(make_resource(), steps=[lambda: again("updated", "2"), lambda: again("unchanged", "3")])
@@ -377,7 +377,7 @@ def test_loop_wakes_to_write_a_status_that_could_not_be_written() -> None:
 
 def test_loop_wakes_to_check_what_looked_wrong_during_a_run() -> None:
     lab = Lab()
-    lab.during_run = lambda: lab.put(Listed(LOGINS, (login("ns1"),))) if len(lab.runs) == 1 else None
+    lab.during_run = lambda: lab.put(ListEvent(LOGINS, (login("ns1"),))) if len(lab.runs) == 1 else None
     lab.serve(make_resource(), steps=[lambda: timedelta(seconds=2)])
     assert (len(lab.runs), lab.slept[0]) == (2, 2.0)
 
@@ -399,16 +399,16 @@ def test_suspended_resource_rests_whatever_happens_until_it_is_resumed() -> None
     def happen() -> timedelta:
         assert condition_of(lab.api.statuses[-1], "Ready")["reason"] == "Suspended"
         lab.put(
-            Changed(NAMESPACES, make_namespace("ns2"), is_gone=True),
-            Changed(NAMESPACES, make_namespace("ns2", uid="2"), is_gone=False),
+            ChangeEvent(NAMESPACES, make_namespace("ns2"), is_gone=True),
+            ChangeEvent(NAMESPACES, make_namespace("ns2", uid="2"), is_gone=False),
         )
-        lab.see(suspended(nudge="1"))
+        lab.see(suspended(reconcile_request="1"))
         return 7 * HOUR
 
     def resume() -> None:
         assert (len(lab.runs), len(lab.api.statuses)) == (1, 2)
-        lab.answer = lambda key: replace(served(key, generation=3), nudge="1")
-        lab.see(replace(make_resource(3), nudge="1"))
+        lab.answer = lambda key: replace(served(key, generation=3), reconcile_request="1")
+        lab.see(replace(make_resource(3), reconcile_request="1"))
 
     lab.serve(make_resource(), steps=[lambda: lab.see(suspended()), happen, resume])
     assert (len(lab.runs), lab.api.reasons.count("Suspended"), lab.api.reasons.count("Resumed")) == (2, 1, 1)
@@ -436,7 +436,7 @@ def test_clock_that_was_set_back_is_no_matter_before_all_is_listed() -> None:
     def jump() -> None:
         lab.now -= HOUR
 
-    lab.put(Listed(SOURCES[CLUSTER_KIND], (make_resource(status=ready()),)))
+    lab.put(ListEvent(SOURCES[CLUSTER_KIND], (make_resource(status=ready()),)))
     lab.run_loop(jump)
     assert lab.observer.queue[-1] == (0, None)
 
@@ -458,7 +458,7 @@ def test_status_that_could_not_be_written_is_written_at_once_when_the_clock_was_
 
 def test_loop_shows_life_for_each_message_and_each_time_that_it_slept() -> None:
     lab = Lab()
-    lab.put(*[Changed(NAMESPACES, make_namespace("other"), is_gone=False)] * 3)
+    lab.put(*[ChangeEvent(NAMESPACES, make_namespace("other"), is_gone=False)] * 3)
     lab.run_loop(lambda: timedelta(seconds=90))
     # Three messages and Stop, and in each turn one sign when nothing is left in the inbox.
     assert lab.observer.moves == 4 + len(lab.observer.queue)
@@ -473,7 +473,7 @@ def test_what_waits_for_a_run_is_told_with_the_time_at_which_it_was_due() -> Non
 
 
 def test_next_run_is_made_ready_but_while_one_works_only_if_something_waits() -> None:
-    entries = [WatchesEntry(NAMESPACED_KIND, Play("a.b.c")), WatchesEntry(CLUSTER_KIND, Play("d.e.f"))]
+    entries = [WatchesEntry(NAMESPACED_KIND, PlaybookSpec("a.b.c")), WatchesEntry(CLUSTER_KIND, PlaybookSpec("d.e.f"))]
     lab = Lab(entries)
     waits = threading.Event()
 

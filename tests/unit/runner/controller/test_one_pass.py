@@ -17,9 +17,9 @@ from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
 from kube_ecr_runner.controller.one_pass import MAX_UNANSWERED, serve_once
 from kube_ecr_runner.model.event import Event
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result
+from kube_ecr_runner.model.result import NamespaceResult, Origin, Problem, Result
 from kube_ecr_runner.model.run import RunSummary
 
 A, B, C = (Key(NAMESPACED_KIND, "ns", name) for name in "abc")
@@ -30,7 +30,7 @@ FORBIDDEN = KubernetesError("write", 403, "Forbidden", "may not")
 
 def served(key: Key) -> Result:
     now = datetime.now(UTC)
-    outcome = Outcome("ns", "created", expires_at=now + timedelta(hours=12))
+    outcome = NamespaceResult("ns", "created", expires_at=now + timedelta(hours=12))
     return Result(key, "u", 1, (outcome,), renew_after=now + timedelta(hours=6))
 
 
@@ -50,7 +50,7 @@ class Lab:
     write_error: KubernetesError | None = None
     gone: bool = False
     watches: tuple[WatchesEntry, ...] = tuple(
-        WatchesEntry(kind, Play()) for kind in (NAMESPACED_KIND, CLUSTER_KIND, LEGACY_KIND)
+        WatchesEntry(kind, PlaybookSpec()) for kind in (NAMESPACED_KIND, CLUSTER_KIND, LEGACY_KIND)
     )
     runs: list[tuple[str, list[Key]]] = field(default_factory=list)
     statuses: list[Key] = field(default_factory=list)
@@ -77,9 +77,9 @@ class Lab:
         return {"kind": key.kind, "metadata": metadata, "spec": {"secretName": "ecr-login"}}
 
     def run(
-        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
+        self, keys: list[Key], playbook: PlaybookSpec, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> RunSummary:
-        self.runs.append((play.playbook, keys))
+        self.runs.append((playbook.playbook, keys))
         self.during_run()
         results = {key: self.answer(key) for key in keys}
         for result in results.values():
@@ -130,7 +130,7 @@ def test_pass_has_succeeded_only_if_each_resource_is_served_and_told_so(
 
 
 def test_each_play_has_runs_of_its_own_of_no_more_than_a_batch() -> None:
-    watches = (WatchesEntry(NAMESPACED_KIND, Play("a.b.c")), WatchesEntry(CLUSTER_KIND, Play("d.e.f")))
+    watches = (WatchesEntry(NAMESPACED_KIND, PlaybookSpec("a.b.c")), WatchesEntry(CLUSTER_KIND, PlaybookSpec("d.e.f")))
     lab = Lab(keys=[A, B, C, SHARED], watches=watches)
     assert lab.serve(batch_size=2)
     assert lab.runs == [("a.b.c", [A, B]), ("a.b.c", [C]), ("d.e.f", [SHARED])]
@@ -139,14 +139,14 @@ def test_each_play_has_runs_of_its_own_of_no_more_than_a_batch() -> None:
 
 def test_what_is_being_deleted_is_part_of_it_only_if_there_is_something_to_undo() -> None:
     deleting = {A: ["aws.zakariaamine.com/cleanup"], B: ["others"]}
-    lab = Lab(keys=[A, B, C], deleting=deleting, answer=lambda key: replace(served(key), is_undo=key == A))
+    lab = Lab(keys=[A, B, C], deleting=deleting, answer=lambda key: replace(served(key), is_cleanup=key == A))
     assert lab.serve()
     assert lab.runs[0][1] == [A, C]
     assert lab.statuses == [C], "that of an undone one is gone with it"
 
 
 def test_where_no_status_is_wanted_none_and_no_event_is_written() -> None:
-    lab = Lab(watches=(WatchesEntry(NAMESPACED_KIND, Play(), manages_status=False),))
+    lab = Lab(watches=(WatchesEntry(NAMESPACED_KIND, PlaybookSpec(), manages_status=False),))
     assert lab.serve()
     assert (lab.statuses, lab.events) == ([], [])
 

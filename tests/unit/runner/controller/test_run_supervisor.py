@@ -13,19 +13,19 @@ import pytest
 
 from kube_ecr_runner.controller.batching import Batch
 from kube_ecr_runner.controller.run_supervisor import RunEnded, RunSupervisor
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result
+from kube_ecr_runner.model.result import NamespaceResult, Origin, Problem, Result
 from kube_ecr_runner.model.run import TIMEOUT, RunSummary
 from kube_ecr_runner.telemetry.health import Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
 
 A, B = (Key("K", "ns", name) for name in "ab")
-PLAY = Play("a.b.c")
+PLAY = PlaybookSpec("a.b.c")
 SUMMARY = RunSummary("successful", 0, 1.23, "no reason", [])
-UNCHANGED = Result(A, "u", 1, (Outcome("ns", "unchanged"),))
-CREATED = Result(A, "u", 1, (Outcome("ns", "created"),))
+UNCHANGED = Result(A, "u", 1, (NamespaceResult("ns", "unchanged"),))
+CREATED = Result(A, "u", 1, (NamespaceResult("ns", "created"),))
 REFUSED = Result(A, "u", 1, problem=Problem("AccessDenied", "no", Origin.AWS))
 
 
@@ -44,16 +44,16 @@ class Runner:
         self.supervisor = RunSupervisor(self, self.inbox.put, self.monitor, Random(1))
 
     def run(
-        self, keys: list[Key], play: Play, deliver: Callable[[Result], None], cancelled: threading.Event
+        self, keys: list[Key], playbook: PlaybookSpec, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> RunSummary:
-        self.calls.append((play, keys))
+        self.calls.append((playbook, keys))
         deliver(self.result)
         if self.waits:
             cancelled.wait(10)
         return self.summary
 
-    def tend(self, play: Play) -> None:
-        self.calls.append(("tend", play))
+    def tend(self, playbook: PlaybookSpec) -> None:
+        self.calls.append(("tend", playbook))
 
     def kill(self) -> None:
         self.calls.append("kill")

@@ -11,7 +11,7 @@ import pytest
 
 from kube_ecr_runner.controller.schedule import first_due, has_failed, next_due
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result, Step
+from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Problem, Result
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 KEY = Key("K", "ns", "r")
@@ -23,11 +23,11 @@ def after(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def outcome(state: str, expires_in: float | None = None, reason: str = "") -> Outcome:
-    return Outcome("ns", state, reason, "", None if expires_in is None else after(expires_in))
+def outcome(state: str, expires_in: float | None = None, reason: str = "") -> NamespaceResult:
+    return NamespaceResult("ns", state, reason, "", None if expires_in is None else after(expires_in))
 
 
-def result(*outcomes: Outcome, life: float | None = 12 * HOUR, problem: Problem | None = None) -> Result:
+def result(*outcomes: NamespaceResult, life: float | None = 12 * HOUR, problem: Problem | None = None) -> Result:
     """Return a result whose tokens had that life when they were granted."""
     expiries = [each.expires_at for each in outcomes if each.expires_at]
     renew_after = min(expiries) - timedelta(seconds=life / 2) if expiries and life is not None else None
@@ -134,7 +134,7 @@ def test_pending_namespace_beside_others_does_not_hasten_anything() -> None:
 
 
 @pytest.mark.parametrize("outcomes", [(), (outcome("pending", None, "NamespaceNotFound"),)], ids=["none", "pending"])
-def test_where_nothing_can_be_done_a_look_is_rare_and_does_not_move(outcomes: tuple[Outcome, ...]) -> None:
+def test_where_nothing_can_be_done_a_look_is_rare_and_does_not_move(outcomes: tuple[NamespaceResult, ...]) -> None:
     of = result(*outcomes)
     assert not has_failed(of)
     delays = [delay(of, seed=seed) for seed in SEEDS]
@@ -181,11 +181,13 @@ def test_token_that_cannot_be_renewed_makes_no_busy_loop() -> None:
 
 
 def test_what_was_undone_and_is_still_there_is_looked_at_again() -> None:
-    assert delay(Result(KEY, "u", 1, is_undo=True)) == 300
+    assert delay(Result(KEY, "u", 1, is_cleanup=True)) == 300
 
 
 def test_failed_service_account_is_tried_again_like_a_failed_namespace() -> None:
-    of = replace(result(outcome("created", 12 * HOUR)), accounts=(Step("ns", "default", "failed", "Forbidden"),))
+    of = replace(
+        result(outcome("created", 12 * HOUR)), accounts=(ObjectResult("ns", "default", "failed", "Forbidden"),)
+    )
     assert has_failed(of)
     assert delay(of, failures=1) <= 7
 
@@ -225,7 +227,7 @@ def test_expiry_that_is_far_away_does_not_delay_the_next_attempt() -> None:
         pytest.param(result(outcome("pending"), life=None), False, id="all pending"),
         pytest.param(result(), False, id="no targets"),
         pytest.param(CONFLICT, False, id="a Secret is in the way"),
-        pytest.param(result(outcome("failed", None, "SecretConflict"), *FAILED.outcomes), True, id="not only that"),
+        pytest.param(result(outcome("failed", None, "SecretConflict"), *FAILED.namespaces), True, id="not only that"),
     ],
 )
 def test_what_counts_as_failure(of: Result, failed: bool) -> None:

@@ -14,7 +14,7 @@ from kube_ecr_runner.controller import schedule
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Key, Namespace, Resource
-from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result, Step
+from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Problem, Result
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -26,12 +26,12 @@ WRITTEN = Result(
     KEY,
     "u",
     3,
-    tuple(Outcome(name, "created", expires_at=NOW + 12 * HOUR) for name in ("ns1", "ns2")),
+    tuple(NamespaceResult(name, "created", expires_at=NOW + 12 * HOUR) for name in ("ns1", "ns2")),
     ("host",),
     renew_after=NOW + 6 * HOUR,
 )
 REFUSED = Result(KEY, "u", 3, problem=Problem("AccessDenied", "no", Origin.AWS))
-CLEANED_UP = Result(KEY, "u", 3, removed=(Step("ns1", "ecr-login", "deleted"),), is_undo=True)
+CLEANED_UP = Result(KEY, "u", 3, removed=(ObjectResult("ns1", "ecr-login", "deleted"),), is_cleanup=True)
 
 
 def settled(
@@ -91,20 +91,20 @@ def test_period_is_the_longest_time_between_two_reconciliations() -> None:
 
 
 def test_time_that_the_status_names_is_kept_while_it_is_as_good_as_another() -> None:
-    unchanged = replace(WRITTEN, outcomes=tuple(replace(each, state="unchanged") for each in WRITTEN.outcomes))
+    unchanged = replace(WRITTEN, namespaces=tuple(replace(each, state="unchanged") for each in WRITTEN.namespaces))
     planned = NOW + 6 * HOUR + timedelta(seconds=1)
     resource = replace(RESOURCE, status={"nextRefreshTime": planned.isoformat()})
     assert settled(unchanged, resource).due == planned
 
 
 def test_result_that_says_nothing_new_gives_the_same_status_and_no_line() -> None:
-    unchanged = replace(WRITTEN, outcomes=tuple(replace(each, state="unchanged") for each in WRITTEN.outcomes))
+    unchanged = replace(WRITTEN, namespaces=tuple(replace(each, state="unchanged") for each in WRITTEN.namespaces))
     found = settled(unchanged, after(WRITTEN))
     assert (found.status, found.events, found.log) == (after(WRITTEN).status, (), None)
 
 
 @pytest.mark.parametrize(
-    ("result", "total"), [(REFUSED, 2), (replace(WRITTEN, outcomes=WRITTEN.outcomes[:1]), 1)], ids=["none", "some"]
+    ("result", "total"), [(REFUSED, 2), (replace(WRITTEN, namespaces=WRITTEN.namespaces[:1]), 1)], ids=["none", "some"]
 )
 def test_targets_are_those_of_the_result_or_those_that_the_runner_knows(result: Result, total: int) -> None:
     """Where nobody could look at the targets, the status that was there says how they are."""
@@ -122,7 +122,7 @@ def test_finished_cleanup_has_no_status_and_no_event() -> None:
 
 
 def test_cleanup_that_failed_is_told_like_any_failure() -> None:
-    failed = replace(CLEANED_UP, removed=(Step("ns1", "ecr-login", "failed", "Forbidden", "may not delete"),))
+    failed = replace(CLEANED_UP, removed=(ObjectResult("ns1", "ecr-login", "failed", "Forbidden", "may not delete"),))
     found = settled(failed, after(WRITTEN))
     assert found.status is not None
     assert condition_of(found.status, "Ready")["reason"] == "Deleting"

@@ -77,12 +77,14 @@ EDITED = make_resource(2, status={"observedGeneration": 2})
         ),
         pytest.param(
             make_resource(),
-            replace(CLEANUP, undo=False),
+            replace(CLEANUP, cleanup=False),
             ResourceChange(make_resource(), None),
             False,
             id="deleted without our finalizer",
         ),
-        pytest.param(None, replace(CLEANUP, undo=False), ResourceChange(None, None), False, id="deleted, and unknown"),
+        pytest.param(
+            None, replace(CLEANUP, cleanup=False), ResourceChange(None, None), False, id="deleted, and unknown"
+        ),
     ],
 )
 def test_resource_is_compared_with_what_was_known_of_it(

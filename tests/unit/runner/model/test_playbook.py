@@ -6,21 +6,21 @@ import json
 
 import pytest
 
-from kube_ecr_runner.model.playbook import RECONCILE, Play
+from kube_ecr_runner.model.playbook import RECONCILE, PlaybookSpec
 
 
 @pytest.mark.parametrize(
-    ("play", "path", "files"),
+    ("playbook", "path", "files"),
     [
-        (Play(), RECONCILE, {}),
-        (Play(variables='{"a": "{{ b }}"}'), RECONCILE, {"env/extravars": {"a": "{{ b }}"}}),
+        (PlaybookSpec(), RECONCILE, {}),
+        (PlaybookSpec(variables='{"a": "{{ b }}"}'), RECONCILE, {"env/extravars": {"a": "{{ b }}"}}),
         (
-            Play("/opt/site.yml", variables='{"a": 1}'),
+            PlaybookSpec("/opt/site.yml", variables='{"a": 1}'),
             "/opt/site.yml",
             {"env/extravars": {"a": 1, "kube_ecr_carry_on": True}},
         ),
         (
-            Play(role="x.y.z"),
+            PlaybookSpec(role="x.y.z"),
             "/private/play.yml",
             {
                 "env/extravars": {"kube_ecr_carry_on": True},
@@ -32,6 +32,6 @@ from kube_ecr_runner.model.playbook import RECONCILE, Play
         ),
     ],
 )
-def test_files_hold_the_variables_and_the_play_of_a_role(play: Play, path: str, files: dict) -> None:
-    assert play.path("/private") == path
-    assert {name: json.loads(text) for name, text in play.files().items()} == files
+def test_files_hold_the_variables_and_the_play_of_a_role(playbook: PlaybookSpec, path: str, files: dict) -> None:
+    assert playbook.path("/private") == path
+    assert {name: json.loads(text) for name, text in playbook.files().items()} == files

@@ -63,7 +63,7 @@ def test_namespaced_resource_targets_its_own_namespace_only() -> None:
 )
 def test_resource_that_is_being_deleted_is_told_apart(metadata: dict, deleting: bool, undo: bool) -> None:
     resource = Resource.parse(an_object(**metadata))
-    assert (resource.deleting, resource.undo) == (deleting, undo)
+    assert (resource.deleting, resource.cleanup) == (deleting, undo)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,15 @@ def test_suspended_is_what_says_so_unless_it_is_being_deleted(suspend: object, m
 
 
 @pytest.mark.parametrize(
-    ("value", "handled", "is_nudged"),
+    ("value", "handled", "has_unanswered_request"),
     [(None, None, False), ("1", None, True), ("1", "1", False), ("2", "1", True), ("x" * 300, "x" * 256, False)],
 )
-def test_nudge_is_a_value_that_the_status_does_not_tell_of(value: object, handled: object, is_nudged: bool) -> None:
+def test_nudge_is_a_value_that_the_status_does_not_tell_of(
+    value: object, handled: object, has_unanswered_request: bool
+) -> None:
     item = an_object(annotations={"aws.zakariaamine.com/reconcile-at": value})
     item["status"] = {"lastHandledReconcileAt": handled} if handled else {}
-    assert Resource.parse(item).is_nudged is is_nudged
+    assert Resource.parse(item).has_unanswered_request is has_unanswered_request
 
 
 @pytest.mark.parametrize("kind", ["ClusterAWSECRImagePullSecret", "AWSECRCredential"])
@@ -264,4 +266,4 @@ def test_secret_says_whose_it_is() -> None:
     }
     assert parse_referenced("Secret", {"metadata": metadata}).owner == "u"
     shared = metadata | {"labels": {"aws.zakariaamine.com/owner": "shared"}}
-    assert parse_referenced("Secret", {"metadata": shared}).sound == {"v"}
+    assert parse_referenced("Secret", {"metadata": shared}).intact == {"v"}

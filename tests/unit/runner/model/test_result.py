@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Origin, Outcome, Result, Step
+from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Result
 
 OWNER = {"kind": "AWSECRImagePullSecret", "namespace": "a", "name": "ecr", "uid": "u", "generation": 2}
 ITEM = {"owner": OWNER, "state": "present", "namespaces": ["a"], "reconcile_request": "now", "error": None}
@@ -39,11 +39,11 @@ def test_result_of_an_item() -> None:
         key=Key("AWSECRImagePullSecret", "a", "ecr"),
         uid="u",
         generation=2,
-        outcomes=(Outcome("a", "created", expires_at=datetime(2026, 2, 1, tzinfo=UTC)),),
+        namespaces=(NamespaceResult("a", "created", expires_at=datetime(2026, 2, 1, tzinfo=UTC)),),
         registries=("host",),
         renew_after=datetime(2026, 1, 31, 18, tzinfo=UTC),
         issued_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
-        nudge="now",
+        reconcile_request="now",
     )
 
 
@@ -60,8 +60,11 @@ def test_result_tells_of_service_accounts_and_removals() -> None:
         )
     )
     assert result is not None
-    assert result.accounts == (Step("a", "default", "added"), Step("b", "x", "failed", "Forbidden", "may not"))
-    assert result.removed == (Step("c", "old", "deleted"),)
+    assert result.accounts == (
+        ObjectResult("a", "default", "added"),
+        ObjectResult("b", "x", "failed", "Forbidden", "may not"),
+    )
+    assert result.removed == (ObjectResult("c", "old", "deleted"),)
     assert result.failures == [result.accounts[1]]
     assert (result.problem, result.succeeded, result.changed) == (None, False, True)
 
@@ -77,12 +80,12 @@ def test_result_of_an_undo() -> None:
         event(namespaces=[], removed=[step("a", "x", "deleted")], item=ITEM | {"state": "absent"})
     )
     assert undone is not None
-    assert (undone.is_undo, undone.succeeded) == (True, True)
+    assert (undone.is_cleanup, undone.succeeded) == (True, True)
     wrong = Result.from_event(event(namespaces=[], item=ITEM | {"state": "absent", "error": INVALID}))
     assert wrong is not None
     assert wrong.succeeded
-    resource = Resource(Key("K", "", "r"), "u", 4, deleting=True, undo=True)
-    assert Result.of_failed_run(resource, "x").is_undo
+    resource = Resource(Key("K", "", "r"), "u", 4, deleting=True, cleanup=True)
+    assert Result.of_failed_run(resource, "x").is_cleanup
 
 
 @pytest.mark.parametrize(

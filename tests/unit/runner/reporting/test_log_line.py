@@ -10,12 +10,12 @@ import pytest
 
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Outcome, Result
+from kube_ecr_runner.model.result import NamespaceResult, Result
 from kube_ecr_runner.reporting.log_line import LogLine, log_line_of
 
 KEY = Key(CLUSTER_KIND, "", "shared")
-UNCHANGED = Result(KEY, "u", 1, (Outcome("ns1", "unchanged"),))
-UPDATED = Result(KEY, "u", 1, (Outcome("ns1", "updated"),))
+UNCHANGED = Result(KEY, "u", 1, (NamespaceResult("ns1", "unchanged"),))
+UPDATED = Result(KEY, "u", 1, (NamespaceResult("ns1", "updated"),))
 
 
 def status(ready: bool = True, cause: str = "", served: int = 2, reason: str = "X") -> dict[str, object]:

@@ -7,27 +7,27 @@ from dataclasses import replace
 import pytest
 
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result, Step
+from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Problem, Result
 from kube_ecr_runner.reporting.preview import lines_of
 
 KEY = Key("ClusterAWSECRImagePullSecret", "", "shared")
 RESOURCE = Resource(KEY, "u", 1, "ecr-login")
 RESULT = Result(KEY, "u", 1)
 HEAD = "ClusterAWSECRImagePullSecret/shared: "
-AWAITED = Outcome("c", "pending", "NamespaceNotFound")
+AWAITED = NamespaceResult("c", "pending", "NamespaceNotFound")
 DENIED = Problem("AccessDenied", "not allowed\x1b[31m", Origin.AWS)
 
 
 @pytest.mark.parametrize(
     ("result", "why_not", "lines"),
     [
-        (replace(RESULT, outcomes=(Outcome("a", "unchanged"),)), "", ["nothing to do"]),
+        (replace(RESULT, namespaces=(NamespaceResult("a", "unchanged"),)), "", ["nothing to do"]),
         (
             replace(
                 RESULT,
-                outcomes=(Outcome("a", "created"), Outcome("b", "updated"), AWAITED),
-                accounts=(Step("a", "default", "added"), Step("b", "x", "removed")),
-                removed=(Step("d", "old", "deleted"), Step("e", "old", "released")),
+                namespaces=(NamespaceResult("a", "created"), NamespaceResult("b", "updated"), AWAITED),
+                accounts=(ObjectResult("a", "default", "added"), ObjectResult("b", "x", "removed")),
+                removed=(ObjectResult("d", "old", "deleted"), ObjectResult("e", "old", "released")),
             ),
             "",
             [
@@ -41,16 +41,16 @@ DENIED = Problem("AccessDenied", "not allowed\x1b[31m", Origin.AWS)
                 "  release Secret e/old",
             ],
         ),
-        (replace(RESULT, outcomes=(AWAITED,)), "",
+        (replace(RESULT, namespaces=(AWAITED,)), "",
          ["would wait", "  wait for namespace c (NamespaceNotFound)"]),
-        (replace(RESULT, is_undo=True, removed=(Step("a", "ecr-login", "deleted"),)), "",
+        (replace(RESULT, is_cleanup=True, removed=(ObjectResult("a", "ecr-login", "deleted"),)), "",
          ["would be undone, and go", "  delete Secret a/ecr-login"]),
         (
             replace(
                 RESULT,
-                outcomes=(Outcome("a", "created"), Outcome("b", "failed", "SecretConflict", "is of others")),
-                accounts=(Step("a", "x", "failed", "Forbidden", "no right"),),
-                removed=(Step("d", "old", "failed", "Forbidden", "no right"),),
+                namespaces=(NamespaceResult("a", "created"), NamespaceResult("b", "failed", "SecretConflict", "is of others")),
+                accounts=(ObjectResult("a", "x", "failed", "Forbidden", "no right"),),
+                removed=(ObjectResult("d", "old", "failed", "Forbidden", "no right"),),
             ),
             "SecretConflict: failed in 1 of 2 namespaces",
             [
@@ -61,7 +61,7 @@ DENIED = Problem("AccessDenied", "not allowed\x1b[31m", Origin.AWS)
                 "  fail for Secret d/old: Forbidden: no right",
             ],
         ),
-        (replace(RESULT, outcomes=(Outcome("a", "failed", "AccessDenied", "not allowed"),), problem=DENIED), "x",
+        (replace(RESULT, namespaces=(NamespaceResult("a", "failed", "AccessDenied", "not allowed"),), problem=DENIED), "x",
          ["would fail: AccessDenied: not allowed [31m"]),
         (None, "the run was stopped", ["would fail: the run was stopped"]),
     ],

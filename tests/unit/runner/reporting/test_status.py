@@ -11,7 +11,7 @@ from kube_ecr_runner.contract.targets import Targets
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Origin, Outcome, Problem, Result, Step
+from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Problem, Result
 from kube_ecr_runner.reporting.status import events_of, names_of, status_of
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -23,28 +23,28 @@ HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 KEY = Key("ClusterAWSECRImagePullSecret", "", "shared")
 AWS_DOWN = Problem("Unreachable", "no connection to AWS; check the network", Origin.AWS)
 REFUSED = Problem("AccessDenied", "may not in eu-west-2", Origin.AWS)
-LACKS_A_LOGIN = Outcome("b", "failed", REFUSED.reason, REFUSED.message)
+LACKS_A_LOGIN = NamespaceResult("b", "failed", REFUSED.reason, REFUSED.message)
 
 
-def created(namespace: str) -> Outcome:
-    return Outcome(namespace, "created", expires_at=DIES)
+def created(namespace: str) -> NamespaceResult:
+    return NamespaceResult(namespace, "created", expires_at=DIES)
 
 
-def unchanged(namespace: str) -> Outcome:
-    return Outcome(namespace, "unchanged", expires_at=DIES)
+def unchanged(namespace: str) -> NamespaceResult:
+    return NamespaceResult(namespace, "unchanged", expires_at=DIES)
 
 
-def pending(namespace: str, reason: str = "NamespaceNotFound") -> Outcome:
-    return Outcome(namespace, "pending", reason, f"namespace {namespace} does not exist yet")
+def pending(namespace: str, reason: str = "NamespaceNotFound") -> NamespaceResult:
+    return NamespaceResult(namespace, "pending", reason, f"namespace {namespace} does not exist yet")
 
 
 def failed(
     namespace: str, reason: str = "SecretConflict", message: str = "it is not ours", valid: bool = False
-) -> Outcome:
-    return Outcome(namespace, "failed", reason, message, DIES if valid else None)
+) -> NamespaceResult:
+    return NamespaceResult(namespace, "failed", reason, message, DIES if valid else None)
 
 
-def result(*outcomes: Outcome, problem: Problem | None = None, generation: int = 1) -> Result:
+def result(*outcomes: NamespaceResult, problem: Problem | None = None, generation: int = 1) -> Result:
     return Result(KEY, "u", generation, outcomes, () if problem else (HOST,), None if problem else DUE, problem)
 
 
@@ -52,7 +52,7 @@ def resource(*namespaces: str, status: dict | None = None) -> Resource:
     return Resource(KEY, "u", 1, "ecr-login", Targets.only(*namespaces), status=status or {})
 
 
-def status(*outcomes: Outcome, problem: Problem | None = None, before: dict | None = None) -> dict:
+def status(*outcomes: NamespaceResult, problem: Problem | None = None, before: dict | None = None) -> dict:
     return status_of(resource(status=before), result(*outcomes, problem=problem), NOW, DUE, ["a", "b"])
 
 
@@ -106,7 +106,7 @@ def test_served_resource_tells_everything() -> None:
     ],
 )
 def test_conditions(
-    outcomes: tuple[Outcome, ...], problem: Problem | None, ready: tuple[str, str], failing: tuple[str, str]
+    outcomes: tuple[NamespaceResult, ...], problem: Problem | None, ready: tuple[str, str], failing: tuple[str, str]
 ) -> None:
     told = status(*outcomes, problem=problem)
     for kind, expected in (("Ready", ready), ("RefreshFailing", failing)):
@@ -146,7 +146,9 @@ def test_conditions(
         ((), AWS_DOWN, f"no connection to AWS; check the network; next attempt at: {AT}"),
     ],
 )
-def test_ready_is_told_to_a_person(outcomes: tuple[Outcome, ...], problem: Problem | None, message: str) -> None:
+def test_ready_is_told_to_a_person(
+    outcomes: tuple[NamespaceResult, ...], problem: Problem | None, message: str
+) -> None:
     assert condition_of(status(*outcomes, problem=problem), "Ready")["message"] == message
 
 
@@ -164,7 +166,7 @@ def test_refresh_failing_names_the_namespaces() -> None:
 
 
 def test_token_that_is_dead_by_now_does_not_count() -> None:
-    told = status(Outcome("a", "unchanged", expires_at=NOW), problem=AWS_DOWN)
+    told = status(NamespaceResult("a", "unchanged", expires_at=NOW), problem=AWS_DOWN)
     assert condition_of(told, "Ready")["status"] == "False"
     assert (told["namespacesReady"], "expiresAt" in told) == (0, False)
 
@@ -233,12 +235,12 @@ def test_nothing_to_serve_is_ready() -> None:
 
 FAILED_STEPS = replace(
     result(created("a"), created("b"), pending("p")),
-    accounts=(Step("a", "default", "added"), Step("a", "x", "failed", "Conflict", "is contended")),
+    accounts=(ObjectResult("a", "default", "added"), ObjectResult("a", "x", "failed", "Conflict", "is contended")),
     removed=(
-        Step("c", "old", "failed", "Forbidden", "may not delete"),
-        Step("d", "old", "failed", "Forbidden", "may not either"),
-        Step("p", "old", "failed", "Forbidden", "is going"),
-        Step("e", "old", "deleted"),
+        ObjectResult("c", "old", "failed", "Forbidden", "may not delete"),
+        ObjectResult("d", "old", "failed", "Forbidden", "may not either"),
+        ObjectResult("p", "old", "failed", "Forbidden", "is going"),
+        ObjectResult("e", "old", "deleted"),
     ),
 )
 
@@ -259,11 +261,11 @@ def test_service_accounts_and_removals_that_fail_are_told_and_leave_the_rest_rea
 
 
 def test_namespace_has_one_failure_and_that_of_its_secret_first() -> None:
-    of = replace(FAILED_STEPS, outcomes=(failed("a"), pending("p")))
+    of = replace(FAILED_STEPS, namespaces=(failed("a"), pending("p")))
     told = status_of(resource(), of, NOW, DUE, [])
     reasons = [(each["namespace"], each["reason"]) for each in told["failures"]]
     assert reasons == [("a", "SecretConflict"), ("c", "Forbidden"), ("d", "Forbidden"), ("p", "NamespaceNotFound")]
-    many = tuple(Step(f"n{number}", "old", "failed", "X", "") for number in range(30))
+    many = tuple(ObjectResult(f"n{number}", "old", "failed", "X", "") for number in range(30))
     told = status_of(resource(), replace(of, removed=many), NOW, DUE, [])
     assert [each["namespace"] for each in told["failures"]] == ["a", *(f"n{number}" for number in range(19))]
 
@@ -277,7 +279,7 @@ def test_problem_is_told_beside_what_else_fails() -> None:
 
 @pytest.mark.parametrize("problem", [None, Problem("RunFailed", "stopped at its deadline", Origin.RUN)])
 def test_undo_that_fails_is_told(problem: Problem | None) -> None:
-    of = Result(KEY, "u", 2, removed=FAILED_STEPS.removed, problem=problem, is_undo=True)
+    of = Result(KEY, "u", 2, removed=FAILED_STEPS.removed, problem=problem, is_cleanup=True)
     told = status_of(resource(status=SERVED), of, NOW, DUE, ["a", "b"])
     ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
     assert (ready["status"], ready["reason"]) == ("False", "Deleting")
@@ -289,11 +291,11 @@ def test_undo_that_fails_is_told(problem: Problem | None) -> None:
 def test_events_tell_of_service_accounts_and_removals() -> None:
     removed = (
         *FAILED_STEPS.removed,
-        Step("f", "old", "deleted"),
-        Step("f", "older", "deleted"),
-        Step("g", "x", "released"),
+        ObjectResult("f", "old", "deleted"),
+        ObjectResult("f", "older", "deleted"),
+        ObjectResult("g", "x", "released"),
     )
-    told = events_of(resource(), replace(FAILED_STEPS, outcomes=(), removed=removed))
+    told = events_of(resource(), replace(FAILED_STEPS, namespaces=(), removed=removed))
     assert told == [
         Event("Normal", "SecretDeletionSuccess", "Secret old deleted in namespaces: e, f"),
         Event("Normal", "SecretDeletionSuccess", "Secret older deleted in namespaces: f"),
@@ -308,7 +310,7 @@ def test_status_speaks_of_the_generation_that_was_served() -> None:
     assert {each["observedGeneration"] for each in told["conditions"]} == {7}
 
 
-def events(*outcomes: Outcome, problem: Problem | None = None) -> list[Event]:
+def events(*outcomes: NamespaceResult, problem: Problem | None = None) -> list[Event]:
     return events_of(resource("a", "b"), result(*outcomes, problem=problem))
 
 
@@ -316,7 +318,7 @@ def events(*outcomes: Outcome, problem: Problem | None = None) -> list[Event]:
     ("outcomes", "problem", "expected"),
     [
         (
-            (created("a"), created("b"), Outcome("c", "updated", expires_at=DIES)),
+            (created("a"), created("b"), NamespaceResult("c", "updated", expires_at=DIES)),
             None,
             [
                 (
@@ -363,16 +365,20 @@ def events(*outcomes: Outcome, problem: Problem | None = None) -> list[Event]:
         ((), Problem("Unreachable", "x", Origin.CLUSTER), [("Warning", "UpdateSecretError", "x")]),
     ],
 )
-def test_events(outcomes: tuple[Outcome, ...], problem: Problem | None, expected: list[tuple[str, str, str]]) -> None:
+def test_events(
+    outcomes: tuple[NamespaceResult, ...], problem: Problem | None, expected: list[tuple[str, str, str]]
+) -> None:
     assert events(*outcomes, problem=problem) == [Event(*each) for each in expected]
 
 
 @pytest.mark.parametrize(
     ("of", "told"),
     [
-        pytest.param(replace(result(created("a")), nudge="2"), "2", id="answered"),
-        pytest.param(replace(result(created("a"), failed("b")), nudge="2"), "2", id="as far as it can be"),
-        pytest.param(replace(result(unchanged("a"), problem=AWS_DOWN), nudge="2"), "1", id="to be tried again"),
+        pytest.param(replace(result(created("a")), reconcile_request="2"), "2", id="answered"),
+        pytest.param(replace(result(created("a"), failed("b")), reconcile_request="2"), "2", id="as far as it can be"),
+        pytest.param(
+            replace(result(unchanged("a"), problem=AWS_DOWN), reconcile_request="2"), "1", id="to be tried again"
+        ),
         pytest.param(result(unchanged("a")), "1", id="taken away"),
     ],
 )

@@ -13,31 +13,31 @@ from pathlib import Path
 import pytest
 
 from kube_ecr_runner.runs.processes import end_all
-from kube_ecr_runner.runs.run import MAX_ERROR, Settings, _why
-from kube_ecr_runner.runs.run_directory import private_directory, remove_abandoned, scratch
+from kube_ecr_runner.runs.run import MAX_ERROR, RunSettings, _failure_cause
+from kube_ecr_runner.runs.run_directory import remove_abandoned, run_directory, tmpdir_of
 
 NAMES, FIFO = Path("/run/x/names.json"), Path("/run/x/release")
 
 
 def test_inventory_waits_and_holds_nothing_that_was_not_given() -> None:
     expected = {"plugin": "kube_ecr.secrets.pull_secrets", "names_file": str(NAMES), "wait_for": str(FIFO)}
-    assert Settings().inventory(NAMES, FIFO) == expected
+    assert RunSettings().inventory(NAMES, FIFO) == expected
 
 
 def test_inventory_says_which_cluster_and_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    options = Settings(kubeconfig="config", context="staging", aws_endpoint_url="http://aws").inventory(NAMES, FIFO)
+    options = RunSettings(kubeconfig="config", context="staging", aws_endpoint_url="http://aws").inventory(NAMES, FIFO)
     assert options["kubeconfig"] == str(tmp_path / "config")
     assert (options["context"], options["aws_endpoint_url"]) == ("staging", "http://aws")
 
 
 def test_inventory_says_what_is_allowed() -> None:
-    options = Settings(allowed_aws_identities=("runner", "arn:*")).inventory(NAMES, FIFO)
+    options = RunSettings(allowed_aws_identities=("runner", "arn:*")).inventory(NAMES, FIFO)
     assert options["allowed_aws_identities"] == ["runner", "arn:*"]
 
 
 def test_inventory_reads_nothing_outside_the_namespaces_that_are_served() -> None:
-    assert Settings(namespaces=("a", "b")).inventory(NAMES, FIFO)["namespaces"] == ["a", "b"]
+    assert RunSettings(namespaces=("a", "b")).inventory(NAMES, FIFO)["namespaces"] == ["a", "b"]
 
 
 def test_processes_of_a_run_are_gone_in_whatever_session_and_others_are_not(tmp_path: Path) -> None:
@@ -75,8 +75,8 @@ def test_children_that_nobody_waits_for_are_waited_for_at_the_second_look() -> N
 
 _HOLD = """
 import sys, time
-from kube_ecr_runner.runs.run_directory import private_directory
-with private_directory() as path:
+from kube_ecr_runner.runs.run_directory import run_directory
+with run_directory() as path:
     (path / "file").write_text("x")
     print(path, flush=True)
     time.sleep(60)
@@ -88,8 +88,8 @@ def test_processes_in_a_directory_that_was_left_behind_are_ended(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     left = tmp_path / "kube-ecr-12345678"
-    scratch(left).mkdir(parents=True)
-    with subprocess.Popen(["sleep", "60"], env={**os.environ, "TMPDIR": str(scratch(left))}) as orphan:
+    tmpdir_of(left).mkdir(parents=True)
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, "TMPDIR": str(tmpdir_of(left))}) as orphan:
         assert remove_abandoned() == [left]
         assert orphan.wait(5) == -signal.SIGKILL
 
@@ -108,7 +108,7 @@ def test_processes_in_a_directory_that_was_left_behind_are_ended(
 def test_why_a_run_gave_no_result_is_told_with_what_to_do(
     status: str, rc: int | None, errors: list[str], told: str
 ) -> None:
-    text = _why(status, rc, Settings(), errors)
+    text = _failure_cause(status, rc, RunSettings(), errors)
     assert told in text
     assert len(text) <= MAX_ERROR
 
@@ -118,7 +118,7 @@ def test_directory_of_a_runner_that_was_killed_is_removed_and_that_of_one_that_l
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     command, env = [sys.executable, "-c", _HOLD], {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as other, private_directory() as own:
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as other, run_directory() as own:
         assert other.stdout
         theirs = Path(other.stdout.readline().strip())
         assert remove_abandoned() == []

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from kube_ecr_runner.model.playbook import Play
+from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import RunSummary
 from kube_ecr_runner.runs.standby import MAX_AGE_SECONDS, PAUSE_SECONDS, StandBy
 
-PLAY = Play("a.b.c")
+PLAY = PlaybookSpec("a.b.c")
 KEYS = [Key("K", "ns", "a")]
 
 
@@ -22,7 +22,7 @@ KEYS = [Key("K", "ns", "a")]
 class Made:
     """A run that is there, and does nothing."""
 
-    play: Play
+    playbook: PlaybookSpec
     told: list[str] = field(default_factory=list)
     alive: bool = True
 
@@ -32,10 +32,10 @@ class Made:
     def is_alive(self) -> bool:
         return self.alive
 
-    def why(self) -> str:
+    def failure_cause(self) -> str:
         return "no collection"
 
-    def work(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> RunSummary:
+    def execute(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> RunSummary:
         self.told.append("worked")
         self.alive = False
         return RunSummary("successful", 0, 0.0, "", [])
@@ -55,12 +55,12 @@ class Lab:
         self.made: list[Made] = []
         self.stand_by = StandBy(self._make, is_on=is_on, files=lambda: self.files, clock=lambda: self.now)
 
-    def _make(self, play: Play) -> Made:
-        self.made.append(Made(play))
+    def _make(self, playbook: PlaybookSpec) -> Made:
+        self.made.append(Made(playbook))
         return self.made[-1]
 
-    def run(self, play: Play = PLAY) -> RunSummary:
-        return self.stand_by.run(KEYS, play, lambda _: None, threading.Event())
+    def run(self, playbook: PlaybookSpec = PLAY) -> RunSummary:
+        return self.stand_by.run(KEYS, playbook, lambda _: None, threading.Event())
 
     def told(self) -> list[list[str]]:
         return [each.told for each in self.made]
@@ -81,18 +81,18 @@ def test_the_run_that_waits_works_and_the_next_one_waits() -> None:
 def test_one_that_is_not_good_any_more_is_replaced(change: str, ahead: bool) -> None:
     lab = Lab()
     lab.stand_by.tend(PLAY)
-    play = Play("d.e.f") if change == "play" else PLAY
+    playbook = PlaybookSpec("d.e.f") if change == "play" else PLAY
     lab.made[0].alive = change != "dead"
     lab.files = "other" if change == "files" else "first"
     lab.now += MAX_AGE_SECONDS if change == "old" else 1
     if ahead:
-        lab.stand_by.tend(play)
+        lab.stand_by.tend(playbook)
         lab.now += PAUSE_SECONDS[0]
-        lab.stand_by.tend(play)
-    lab.run(play)
+        lab.stand_by.tend(playbook)
+    lab.run(playbook)
     assert "worked" not in lab.made[0].told
     assert "killed" in lab.made[0].told or change == "dead"
-    assert lab.made[1:] == [Made(play, ["started", "worked"], alive=False)]
+    assert lab.made[1:] == [Made(playbook, ["started", "worked"], alive=False)]
 
 
 def test_one_that_dies_each_time_is_tried_with_growing_pauses() -> None:

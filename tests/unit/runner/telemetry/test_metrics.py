@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND
-from kube_ecr_runner.model.aws_calls import Call
+from kube_ecr_runner.model.aws_calls import AwsCallCount
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Origin, Problem, Result
 from kube_ecr_runner.telemetry.metrics import MAX_WORDS, Metrics
@@ -18,24 +18,24 @@ KEY = Key(CLUSTER_KIND, "", "shared")
 OK = {"operation": "ecr:GetAuthorizationToken", "code": "OK", "count": 2}
 
 
-def told(calls: object, **event: object) -> list[Call]:
+def told(calls: object, **event: object) -> list[AwsCallCount]:
     data = {"task": "Tell the calls to AWS", "res": {"ansible_facts": {"aws_calls": calls}}}
-    return Call.from_event({"event": "runner_on_ok", "event_data": data} | event)
+    return AwsCallCount.from_event({"event": "runner_on_ok", "event_data": data} | event)
 
 
 @pytest.mark.parametrize(
     ("calls", "expected"),
     [
-        ([OK], [Call("ecr:GetAuthorizationToken", "OK", 2)]),
-        ([OK | {"operation": "canary text", "code": "<b>"}], [Call("Other", "Other", 2)]),
-        ([OK | {"operation": 1, "code": None}], [Call("Other", "Other", 2)]),
+        ([OK], [AwsCallCount("ecr:GetAuthorizationToken", "OK", 2)]),
+        ([OK | {"operation": "canary text", "code": "<b>"}], [AwsCallCount("Other", "Other", 2)]),
+        ([OK | {"operation": 1, "code": None}], [AwsCallCount("Other", "Other", 2)]),
         ([OK | {"count": count} for count in (0, -1, "2", None)], []),
         ("text", []),
         ([None, "x"], []),
         (None, []),
     ],
 )
-def test_calls_are_words_and_numbers_whatever_a_playbook_says(calls: object, expected: list[Call]) -> None:
+def test_calls_are_words_and_numbers_whatever_a_playbook_says(calls: object, expected: list[AwsCallCount]) -> None:
     assert told(calls) == expected
 
 
@@ -48,7 +48,7 @@ def test_other_events_tell_of_no_calls(event: dict) -> None:
 
 def test_calls_add_up() -> None:
     metrics = Metrics()
-    metrics.aws_called([Call("sts:AssumeRole", "OK", 1), Call("sts:AssumeRole", "OK", 2)])
+    metrics.aws_called([AwsCallCount("sts:AssumeRole", "OK", 1), AwsCallCount("sts:AssumeRole", "OK", 2)])
     assert b'kube_ecr_aws_calls_total{code="OK",operation="sts:AssumeRole"} 3.0' in generate_latest(metrics.registry)
 
 

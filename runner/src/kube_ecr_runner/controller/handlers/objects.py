@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 from kube_ecr_runner.cluster.sources import Source
-from kube_ecr_runner.cluster.watch_manager import Change, Following
+from kube_ecr_runner.cluster.watch_manager import Change, WatchManager
 from kube_ecr_runner.controller.batching import Batcher
 from kube_ecr_runner.controller.recheck import Rechecks
 from kube_ecr_runner.controller.store import Store
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class ObjectHandler:
     """Watches what the resources name, and enqueues those that it gives something to do."""
 
-    def __init__(self, store: Store, watches: Following, batcher: Batcher, rechecks: Rechecks) -> None:
+    def __init__(self, store: Store, watches: WatchManager, batcher: Batcher, rechecks: Rechecks) -> None:
         self._store = store
         self._watches = watches
         self._batcher = batcher

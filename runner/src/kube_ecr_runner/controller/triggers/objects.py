@@ -8,7 +8,7 @@ from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller.triggers.failures import failure_in, has_failure_in
 from kube_ecr_runner.model.initial_list import InitialList
 from kube_ecr_runner.model.resource import Namespace, Reference, Referenced, Resource
-from kube_ecr_runner.model.result import OBSTACLES
+from kube_ecr_runner.model.result import BLOCKING_REASONS
 
 
 def refers_to(resource: Resource, objects: Container[Reference]) -> bool:
@@ -69,8 +69,8 @@ def needs_reconcile(
         return before is None or before.owner != after.owner
     if before is None:
         return False
-    was_in_the_way = not after.sound and failure_in(resource, namespace.name) in OBSTACLES
-    is_in_other_hands = (before.owner, before.sound) != (after.owner, after.sound)
+    was_in_the_way = not after.intact and failure_in(resource, namespace.name) in BLOCKING_REASONS
+    is_in_other_hands = (before.owner, before.intact) != (after.owner, after.intact)
     return _is_intact(resource, before) or was_in_the_way or is_in_other_hands
 
 
@@ -110,7 +110,7 @@ def drifted_in_initial_list(
     return {
         reference
         for reference in candidates
-        if failure_in(resource, reference.namespace) in {None, *OBSTACLES}
+        if failure_in(resource, reference.namespace) in {None, *BLOCKING_REASONS}
         and not is_in_sync(resource, reference, listed.found.get(reference), namespaces)
     }
 
@@ -130,4 +130,4 @@ def _is_intact(resource: Resource, item: Referenced | None) -> bool:
     if item.reference.kind == "ServiceAccount":
         return resource.secret_name in item.pull_secrets
     has_template = item.owner != resource.uid or resource.template <= item.template
-    return resource.uid in item.sound and has_template
+    return resource.uid in item.intact and has_template

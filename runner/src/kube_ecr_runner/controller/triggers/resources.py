@@ -18,8 +18,8 @@ def was_edited(before: Resource, after: Resource) -> bool:
 
 def is_due_at_once(resource: Resource, namespaces: Mapping[str, Namespace]) -> bool:
     """Return whether a resource that is seen for the first time is due, whatever time its status names."""
-    return resource.undo or resource.is_nudged or targets_changed_since_status(resource, namespaces)
+    return resource.cleanup or resource.has_unanswered_request or targets_changed_since_status(resource, namespaces)
 
 
 def _edition(resource: Resource) -> tuple[int, bool, str]:
-    return resource.generation, resource.undo, resource.nudge
+    return resource.generation, resource.cleanup, resource.reconcile_request

@@ -283,7 +283,7 @@ def test_secret_in_the_way_that_the_run_tells_of_is_no_reason_for_another() -> N
     ("item", "is_gone", "is_due"),
     [
         pytest.param(login("ns1"), True, True, id="deleted"),
-        pytest.param(login("ns1", "2", sound=False), False, True, id="edited"),
+        pytest.param(login("ns1", "2", intact=False), False, True, id="edited"),
         pytest.param(login("ns1", "2"), False, False, id="written by a run"),
         pytest.param(login("ns3"), False, True, id="ours where it is no target"),
         pytest.param(foreign("ns3"), False, False, id="foreign where it is no target"),
@@ -338,7 +338,7 @@ def test_foreign_secret_that_is_deleted_during_the_run_is_not_missed() -> None:
     [
         pytest.param(None, True, id="deleted after the run looked"),
         pytest.param(login("ns1", "3"), False, id="deleted before, and created by the run"),
-        pytest.param(login("ns1", "3", sound=False), True, id="edited after the run looked"),
+        pytest.param(login("ns1", "3", intact=False), True, id="edited after the run looked"),
     ],
 )
 def test_drift_during_the_run_is_not_lost_and_makes_no_run_that_is_not_needed(

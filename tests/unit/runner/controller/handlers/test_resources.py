@@ -64,7 +64,7 @@ def due(parts: Parts) -> datetime:
         pytest.param(make_resource(), True, id="new"),
         pytest.param(make_resource(status=ready()), False, id="served before"),
         pytest.param(make_resource(2, status=ready()), True, id="edited while the runner was down"),
-        pytest.param(replace(make_resource(status=ready()), nudge="1"), True, id="annotated meanwhile"),
+        pytest.param(replace(make_resource(status=ready()), reconcile_request="1"), True, id="annotated meanwhile"),
         pytest.param(make_resource(status=ready() | {"nextRefreshTime": NOW.isoformat()}), True, id="due by the clock"),
         pytest.param(make_resource(status=ready() | {"namespacesTotal": 3}), True, id="had other targets"),
         pytest.param(CLEANUP, True, id="to be cleaned up"),
@@ -148,23 +148,23 @@ def test_edit_during_the_run_is_due_when_that_is_over() -> None:
 
 def test_annotation_is_due_at_once_however_long_others_have_to_wait() -> None:
     parts = failing()
-    parts.resources.seen(replace(make_resource(), nudge="1"), parts.now)
+    parts.resources.seen(replace(make_resource(), reconcile_request="1"), parts.now)
     assert (parts.start(), parts.store[KEY].failures) == ([KEY], 0)
 
 
 @pytest.mark.parametrize(("value", "is_due"), [("1", False), ("2", True), ("", False)])
 def test_annotation_is_due_once_for_each_value(value: str, is_due: bool) -> None:
     parts = Parts()
-    parts.list(replace(make_resource(), nudge="1"))
-    parts.serve(replace(served(), nudge="1"))
-    parts.resources.seen(replace(make_resource(), nudge=value), NOW)
+    parts.list(replace(make_resource(), reconcile_request="1"))
+    parts.serve(replace(served(), reconcile_request="1"))
+    parts.resources.seen(replace(make_resource(), reconcile_request=value), NOW)
     assert parts.start() == [KEY] * is_due
 
 
 def test_annotation_whose_run_failed_is_tried_again_with_a_growing_delay() -> None:
     parts = serving(refused())
-    parts.resources.seen(replace(make_resource(), nudge="1"), NOW)
-    parts.serve(replace(refused(), nudge="1"))
+    parts.resources.seen(replace(make_resource(), reconcile_request="1"), NOW)
+    parts.serve(replace(refused(), reconcile_request="1"))
     assert (parts.store[KEY].failures, parts.start()) == (1, [])
     assert NOW + timedelta(seconds=4) <= due(parts) <= NOW + timedelta(seconds=7)
 
@@ -178,7 +178,7 @@ def test_resource_that_was_made_again_is_due_again_as_a_new_one() -> None:
 def test_suspended_resource_is_dropped_when_it_is_due_and_due_when_it_is_resumed() -> None:
     parts = serving()
     parts.resources.seen(suspended(2), NOW)
-    parts.resources.seen(replace(suspended(2), nudge="1"), NOW)
+    parts.resources.seen(replace(suspended(2), reconcile_request="1"), NOW)
     assert parts.start() == []
     parts.wait(7 * HOUR)
     assert (parts.start(), parts.batcher.next_due()) == ([], None)
@@ -259,7 +259,7 @@ def test_deleted_resource_stays_until_it_is_gone_and_its_namespaces_are_no_matte
 
 def test_deleted_resource_without_our_finalizer_is_forgotten() -> None:
     parts = serving()
-    parts.resources.seen(replace(CLEANUP, undo=False), NOW)
+    parts.resources.seen(replace(CLEANUP, cleanup=False), NOW)
     assert (len(parts.store), parts.batcher.next_due()) == (0, None)
 
 

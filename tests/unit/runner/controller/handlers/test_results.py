@@ -202,7 +202,7 @@ def test_resource_that_had_no_result_before_the_deadline_goes_into_smaller_runs(
     parts.list(*(make_resource(key=key, status=ready() | {"nextRefreshTime": NOW.isoformat()}) for key in keys))
     assert parts.start() == keys
     for key in keys:
-        result = replace(refused(key), outcomes=())
+        result = replace(refused(key), namespaces=())
         parts.results.arrived(result, "run-1", NOW, has_timed_out=True)
     parts.now += timedelta(minutes=1)
     assert len(parts.start()) == 1

@@ -20,23 +20,23 @@ NAMESPACES = {name: make_namespace(name) for name in ("ns1", "ns2")}
         pytest.param(RESOURCE, False, id="as it was"),
         pytest.param(replace(RESOURCE, status={"observedGeneration": 1}), False, id="another status"),
         pytest.param(replace(RESOURCE, generation=2), True, id="another spec"),
-        pytest.param(replace(RESOURCE, undo=True), True, id="to be cleaned up"),
-        pytest.param(replace(RESOURCE, nudge="1"), True, id="annotated"),
+        pytest.param(replace(RESOURCE, cleanup=True), True, id="to be cleaned up"),
+        pytest.param(replace(RESOURCE, reconcile_request="1"), True, id="annotated"),
     ],
 )
 def test_resource_was_edited_if_more_than_its_status_is_another(after: Resource, edited: bool) -> None:
     assert was_edited(RESOURCE, after) is edited
 
 
-HANDLED = replace(RESOURCE, nudge="1", status={"lastHandledReconcileAt": "1"})
+HANDLED = replace(RESOURCE, reconcile_request="1", status={"lastHandledReconcileAt": "1"})
 
 
 @pytest.mark.parametrize(
     ("resource", "due"),
     [
         pytest.param(RESOURCE, False, id="nothing to do"),
-        pytest.param(replace(RESOURCE, undo=True), True, id="to be cleaned up"),
-        pytest.param(replace(RESOURCE, nudge="1"), True, id="annotated"),
+        pytest.param(replace(RESOURCE, cleanup=True), True, id="to be cleaned up"),
+        pytest.param(replace(RESOURCE, reconcile_request="1"), True, id="annotated"),
         pytest.param(HANDLED, False, id="annotated, and answered"),
         pytest.param(make_resource(RESOURCE.targets, failure("ns2", "NamespaceNotFound")), True, id="namespace came"),
     ],
