@@ -16,10 +16,12 @@ import base64
 import binascii
 import re
 
+from .._contract.errors import SpecError
+
 _ACCESS_KEY_ID = re.compile(r"(AKIA|ASIA)[A-Z0-9]{12,124}")
 
 
-class KeyFormError(ValueError):
+class KeyFormError(SpecError):
     """A key is in a form that cannot have been meant. field names it; the message never quotes a key."""
 
     def __init__(self, field: str, message: str) -> None:

@@ -106,7 +106,7 @@ class Finding:
             "intact": self.is_managed and all(each.is_intact for each in self.parts),
             "held_by": "" if self.is_managed else _holder(self.metadata),
             "owners": [_owner_as_dict(each) for each in self.owners],
-            "requested": sorted({entry for each in self.parts for entry in each.registries}),
+            "requested": sorted({str(request) for part in self.parts for request in part.registries}),
             "expires_at": format_time(expires_at) if expires_at else None,
             "renew_after": format_time(renew_after) if renew_after else None,
             "expires_in": seconds,

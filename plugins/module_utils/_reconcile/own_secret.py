@@ -126,7 +126,11 @@ class OwnSecretWriter:
         part = observed.part
         if part is None:
             return None
-        return {"registries": list(part.registries), "expires_at": part.as_dict()["expires_at"], "fingerprint": None}
+        return {
+            "registries": list(map(str, part.registries)),
+            "expires_at": part.as_dict()["expires_at"],
+            "fingerprint": None,
+        }
 
     # What differs where Secrets are shared with others
 

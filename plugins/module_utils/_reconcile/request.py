@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .._aws.authorizations import Authorization, from_options
+from .._aws.authorizations import Authorization, from_options, requested_in
 from .._contract.grammar import check_namespaces, check_secret_name
 from .._contract.item import Item, NamespacedName
+from .._contract.login_request import LoginRequest
 from .._contract.resource import check_template
 from .._contract.targets import Names
 from .._secret.desired import DesiredSecret
@@ -87,12 +88,16 @@ class Request:
         """Return what validated options ask for. Raises ValueError naming the option."""
         if params["state"] == "present" and params["authorizations"] is None:
             raise ValueError("authorizations: is missing; give what ecr_token returned, or state: absent")
-        registries = (each["requested"] or each["registry"] for each in params["authorizations"] or [])
-        refused = (each["requested"] for each in params["authorization_errors"] or [] if each["requested"])
+        given = (requested_in(option) for option in params["authorizations"] or [])
+        refused = (
+            LoginRequest.from_text(error["requested"])
+            for error in params["authorization_errors"] or []
+            if error["requested"]
+        )
         desired = DesiredSecret(
             name=check_secret_name(params["secret_name"]),
             owner=None,
-            registries=tuple(sorted({*registries, *refused})),
+            registries=tuple(sorted({*given, *refused})),
             labels=check_template(params["labels"], "labels", "labels"),
             annotations=check_template(params["annotations"], "annotations", "annotations"),
         )
@@ -134,7 +139,7 @@ def desired_secret(item: Item) -> DesiredSecret:
         name=item.secret_name,
         owner=item.owner,
         identity=item.identity,
-        registries=tuple(sorted(map(str, item.registries))),
+        registries=tuple(sorted(item.registries)),
         labels=item.labels,
         annotations=item.annotations,
         refresh_interval=item.refresh_interval,
@@ -168,8 +173,9 @@ class AvailableLogins:
         registries = request.desired.registries
         given = _authorizations(params["authorizations"] or [], now)
         chosen = [each for each in given if each.requested in registries]
-        refused = [each for each in errors if each["requested"] in registries]
-        known = {each.requested for each in chosen}.union(each["requested"] for each in refused)
+        requests = [LoginRequest.from_text(error["requested"]) for error in errors]
+        refused = [error for request, error in zip(requests, errors) if request in registries]
+        known = {*(authorization.requested for authorization in chosen), *requests}
         missing = [entry for entry in registries if entry not in known]
         if missing and not request.is_due:
             return cls(None, None)

@@ -17,6 +17,7 @@ from datetime import timedelta
 
 from .._contract.item import Owner
 from .._contract.kinds import RECONCILE_AT
+from .._contract.login_request import LoginRequest
 from .._contract.ownership import (
     ANNOTATIONS,
     DATA_KEY,
@@ -45,14 +46,14 @@ class DesiredSecret:
     """The Secret that every target namespace should have, but for what logs in.
 
     identity tells the AWS identity apart that its tokens come from, empty where nobody said. registries are the logins
-    that it should hold, as login requests in text. refresh_interval is how old a token may be when it is renewed, None
+    that it should hold. refresh_interval is how old a token may be when it is renewed, None
     for half of its life. reconcile_request is what the resource is annotated with to have its token renewed at once.
     """
 
     name: str
     owner: Owner | None
     identity: str = ""
-    registries: tuple[str, ...] = ()
+    registries: tuple[LoginRequest, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     refresh_interval: timedelta | None = None
@@ -92,7 +93,7 @@ class DesiredSecret:
             EXPIRY: format_time(logins.expires_at),
             RENEW_AFTER: format_time(logins.renew_after),
             FINGERPRINT: docker_config.fingerprint(logins.config),
-            REGISTRIES: json.dumps(list(logins.registries)),
+            REGISTRIES: json.dumps(list(map(str, logins.registries))),
             PLACE: f"{namespace}/{self.name}",
         }
         optional = {IDENTITY: self.identity, RECONCILE_AT: logins.reconcile_request}

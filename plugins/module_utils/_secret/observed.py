@@ -10,10 +10,11 @@ whoever changes a field takes it away from that one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from .._contract.kinds import RECONCILE_AT
+from .._contract.login_request import LoginRequest
 from .._contract.ownership import (
     EXPIRY,
     IDENTITY,
@@ -45,7 +46,7 @@ class ObservedSecret:
     version: str
     is_intact: bool
     has_shape: bool
-    registries: tuple[str, ...]
+    registries: tuple[LoginRequest, ...]
     expires_at: datetime | None
     renew_after: datetime | None
     is_shared: bool = False
@@ -87,7 +88,7 @@ class ObservedSecret:
         times = (self.expires_at, self.renew_after)
         return all(times) and issued_at(*times) > now + CLOCK_TOLERANCE
 
-    def serves(self, registries: Iterable[str], available: Iterable[str]) -> bool:
+    def serves(self, registries: Iterable[LoginRequest], available: Iterable[LoginRequest]) -> bool:
         """Return whether it is as it should be but for its age: no login that is not wanted, all that can be had."""
         return self.is_intact and self.has_shape and set(available) <= set(self.registries) <= set(registries)
 
@@ -95,13 +96,13 @@ class ObservedSecret:
         """Return the form in which the inventory hands it to the module."""
         moments = {name: getattr(self, name) for name in ("expires_at", "renew_after")}
         texts = {name: format_time(value) if value else None for name, value in moments.items()}
-        return {**asdict(self), **texts, "registries": list(self.registries)}
+        return {**vars(self), **texts, "registries": list(map(str, self.registries))}
 
     @classmethod
     def from_dict(cls, observed: Mapping) -> ObservedSecret:
         """Return what as_dict() made a dictionary of."""
         moments = {name: parse_time(observed[name]) for name in ("expires_at", "renew_after")}
-        return cls(**{**observed, **moments, "registries": tuple(observed["registries"])})
+        return cls(**{**observed, **moments, "registries": tuple(map(LoginRequest.from_text, observed["registries"]))})
 
 
 def _is_intact(metadata: Mapping, desired: DesiredSecret) -> bool:

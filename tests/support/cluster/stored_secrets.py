@@ -16,6 +16,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.reques
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, merge
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
+from tests.support.logins import requests
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -24,7 +25,7 @@ HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 PUBLIC = "public.ecr.aws"
 UID, OTHER_UID = "uid-1", "uid-2"
 OWNER = Owner(f"{GROUP}/v1alpha2", "ClusterAWSECRImagePullSecret", "", "ecr", UID, 1)
-DESIRED = DesiredSecret("ecr-login", OWNER, "id-1", (HOST,), {"team": "a"}, {"note": "x"})
+DESIRED = DesiredSecret("ecr-login", OWNER, "id-1", requests(HOST), {"team": "a"}, {"note": "x"})
 FOREIGN_CONFIG = json.dumps({"auths": {"ghcr.io": {"auth": "Zm9yZWlnbg=="}}})
 
 
@@ -32,7 +33,7 @@ def granted(*registries: str, age: float = 0, life: float = 12, request: str = "
     """Return logins for registries (by default HOST) that were granted some hours before NOW, for some hours."""
     at = NOW - age * HOUR
     names = registries or (HOST,)
-    authorizations = [Authorization(name, "AWS", password, at + life * HOUR, name) for name in names]
+    authorizations = [Authorization(name, "AWS", password, at + life * HOUR, *requests(name)) for name in names]
     return Logins.of(authorizations, at, request)
 
 

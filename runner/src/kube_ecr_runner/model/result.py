@@ -78,8 +78,8 @@ class Result:
 
     namespaces are those of its targets, accounts of the service accounts that were acted on, removed of Secrets that
     are no target's any more. renew_after is when the first of the targets wants a new token, issued_at when the oldest
-    of their tokens was granted, None when none holds one. is_cleanup says that the resource is being deleted, so that it
-    has no targets. reconcile_request is what the resource was annotated with (see Resource).
+    of their tokens was granted, None when none holds one. is_cleanup says that the resource is being deleted, so that
+    it has no targets. reconcile_request is what the resource was annotated with (see Resource).
     """
 
     key: Key

@@ -127,7 +127,9 @@ def test_how_each_is_taken_away(asked: Request, secret: dict, fate: str) -> None
     assert removed(asked, secret) == fate
 
 
-@pytest.mark.parametrize(("is_orphaned", "hosts"), [(False, {"ghcr.io"}), (True, {"ghcr.io", DESIRED.registries[0]})])
+@pytest.mark.parametrize(
+    ("is_orphaned", "hosts"), [(False, {"ghcr.io"}), (True, {"ghcr.io", DESIRED.registries[0].host})]
+)
 def test_what_is_left_behind_keeps_its_logins(is_orphaned: bool, hosts: set[str]) -> None:
     before = shared_secret()
     after = patched(before, removal_of(replace(UNWANTED, is_orphaned=is_orphaned), before))

@@ -17,6 +17,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import do
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 from tests.support.cluster.stored_secrets import DESIRED, HOST, HOUR, NOW, OWNER, PUBLIC, asking, own_secret
+from tests.support.logins import requests
 
 LATER = "2026-02-01T00:00:00Z"
 LOGIN = {"registry": HOST, "username": "AWS", "password": "new", "expires_at": LATER, "requested": HOST}
@@ -35,7 +36,7 @@ OPTIONS: dict[str, Any] = {
     "existing_secret_policy": "Fail",
     "force": False,
 }
-PLAIN = Request(DesiredSecret("ecr-login", None, registries=(HOST,)), ("team-a",))
+PLAIN = Request(DesiredSecret("ecr-login", None, registries=requests(HOST)), ("team-a",))
 
 
 @pytest.mark.parametrize(
@@ -47,18 +48,18 @@ PLAIN = Request(DesiredSecret("ecr-login", None, registries=(HOST,)), ("team-a",
         ),
         pytest.param(
             {"authorizations": [{**LOGIN, "requested": "eu-west-1"}]},
-            asking(PLAIN, registries=("eu-west-1",)),
+            asking(PLAIN, registries=requests("eu-west-1")),
             id="what was asked of AWS",
         ),
         pytest.param({"authorizations": [{**LOGIN, "requested": None}]}, PLAIN, id="written by hand: the host itself"),
         pytest.param(
             {"authorizations": [PUBLIC_LOGIN, LOGIN, LOGIN]},
-            asking(PLAIN, registries=(HOST, PUBLIC)),
+            asking(PLAIN, registries=requests(HOST, PUBLIC)),
             id="sorted, each once",
         ),
         pytest.param(
             {"authorization_errors": [REFUSED]},
-            asking(PLAIN, registries=(HOST, PUBLIC)),
+            asking(PLAIN, registries=requests(HOST, PUBLIC)),
             id="what AWS refused is wanted all the same",
         ),
         pytest.param({"authorization_errors": [ALL_REFUSED]}, PLAIN, id="a refusal of everything names nothing"),
@@ -76,10 +77,10 @@ PLAIN = Request(DesiredSecret("ecr-login", None, registries=(HOST,)), ("team-a",
         pytest.param({"force": True}, replace(PLAIN, force=True), id="force"),
         pytest.param(
             {"state": "absent", "authorizations": None},
-            asking(PLAIN, registries=(), is_absent=True),
+            asking(PLAIN, registries=requests(), is_absent=True),
             id="absent needs no logins",
         ),
-        pytest.param({"authorizations": []}, asking(PLAIN, registries=()), id="no login at all"),
+        pytest.param({"authorizations": []}, asking(PLAIN, registries=requests()), id="no login at all"),
     ],
 )
 def test_what_options_ask_for(given: dict, asked: Request) -> None:
@@ -130,7 +131,7 @@ def seen(**changes: Any) -> dict[str, Observed]:
         pytest.param({}, SERVED, id="the least"),
         pytest.param(
             {"registries": (LoginRequest(PUBLIC, None), LoginRequest(None, "eu-west-1"))},
-            asking(SERVED, registries=("eu-west-1", PUBLIC)),
+            asking(SERVED, registries=requests("eu-west-1", PUBLIC)),
             id="entries are sorted",
         ),
         pytest.param({"refresh_interval": HOUR}, asking(SERVED, refresh_interval=HOUR), id="interval"),
@@ -220,7 +221,7 @@ def test_only_a_secret_of_the_wanted_name_is_known_in_a_namespace() -> None:
     assert SERVED.known_in("team-a") is None
 
 
-BOTH = asking(SERVED, registries=(HOST, PUBLIC))
+BOTH = asking(SERVED, registries=requests(HOST, PUBLIC))
 NOT_DUE = replace(SERVED, is_due=False)
 DENIED = {"reason": "AccessDenied", "msg": "no right"}
 EXPIRED = {"reason": "ExpiredToken", "msg": "old keys"}
@@ -238,7 +239,7 @@ def given(*authorizations: dict, errors: list[dict] | None = None) -> dict:
         pytest.param(BOTH, given(LOGIN, errors=[REFUSED]), [HOST], DENIED, id="one granted, one refused"),
         pytest.param(SERVED, given(LOGIN, errors=[REFUSED]), [HOST], None, id="what others want was refused"),
         pytest.param(
-            asking(SERVED, registries=(PUBLIC,)),
+            asking(SERVED, registries=requests(PUBLIC)),
             given(errors=[REFUSED]),
             None,
             DENIED,
@@ -273,7 +274,7 @@ def test_which_logins_there_are(asked: Request, options: dict, hosts: list[str] 
 def test_logins_answer_the_annotation_that_the_resource_has_now() -> None:
     available = AvailableLogins.of(given(LOGIN), asking(SERVED, reconcile_request="1"), NOW)
     assert available.granted is not None
-    assert (available.granted.reconcile_request, available.granted.registries) == ("1", (HOST,))
+    assert (available.granted.reconcile_request, available.granted.registries) == ("1", requests(HOST))
     assert available.granted.renew_after == NOW + 6 * HOUR
 
 
@@ -282,8 +283,8 @@ def test_logins_answer_the_annotation_that_the_resource_has_now() -> None:
     [
         (BOTH, given(LOGIN), f"hold no login for {PUBLIC}"),
         (SERVED, given(), f"hold no login for {HOST}"),
-        (asking(SERVED, registries=()), given(), "the list is empty, so there is nothing to write"),
-        (asking(NOT_DUE, registries=()), given(), "the list is empty, so there is nothing to write"),
+        (asking(SERVED, registries=requests()), given(), "the list is empty, so there is nothing to write"),
+        (asking(NOT_DUE, registries=requests()), given(), "the list is empty, so there is nothing to write"),
         (SERVED, given({**LOGIN, "expires_at": "2026-01-31T12:00:00Z"}), f"the token for {HOST} expired at 2026-01-31"),
         (
             NOT_DUE,

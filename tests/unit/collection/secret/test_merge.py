@@ -17,13 +17,14 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins im
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.merge import Undo
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.shared_entries import shared_entries
+from tests.support.logins import requests
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LABEL, SHARED, MANAGED = "aws.zakariaamine.com/owner", "aws.zakariaamine.com/shared", "app.kubernetes.io/managed-by"
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 PUBLIC = "public.ecr.aws"
-MARK = SharedEntry((HOST,), NOW + 12 * HOUR, NOW + 6 * HOUR, "id-1", ("eu-west-1",))
+MARK = SharedEntry((HOST,), NOW + 12 * HOUR, NOW + 6 * HOUR, "id-1", requests("eu-west-1"))
 FOREIGN = {"auths": {"ghcr.io": {"auth": "Zm9yZWlnbg=="}}, "credHelpers": {"gcr.io": "gcloud"}}
 
 
@@ -453,7 +454,7 @@ def test_what_stands_of_us_is_told_by_the_metadata(
         version="7",
         is_intact=is_intact,
         has_shape=has_shape,
-        registries=("eu-west-1",),
+        registries=requests("eu-west-1"),
         expires_at=MARK.expires_at,
         renew_after=MARK.renew_after,
         is_shared=True,

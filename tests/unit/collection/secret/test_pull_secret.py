@@ -17,6 +17,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import co
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins, usable_until
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
+from tests.support.logins import requests
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
@@ -24,11 +25,11 @@ PUBLIC = "public.ecr.aws"
 HOURS = timedelta(hours=1)
 GROUP = "aws.zakariaamine.com"
 OWNER = Owner(f"{GROUP}/v1alpha2", "ClusterAWSECRImagePullSecret", "", "ecr", "uid-1", 1)
-DESIRED = DesiredSecret("ecr-login", OWNER, "id-1", (HOST,), {"team": "a"}, {"note": "x"})
+DESIRED = DesiredSecret("ecr-login", OWNER, "id-1", requests(HOST), {"team": "a"}, {"note": "x"})
 
 
 def login(host: str = HOST, password: str = "new", life: timedelta = 12 * HOURS) -> Authorization:
-    return Authorization(host, "AWS", password, NOW + life, host)
+    return Authorization(host, "AWS", password, NOW + life, *requests(host))
 
 
 def logins(*hosts: str, password: str = "new", life: timedelta = 12 * HOURS) -> Logins:
@@ -179,9 +180,9 @@ def test_a_nudge_is_answered_once(got_for: str, asked: str, verdict: str) -> Non
 
 def test_a_nudge_that_was_answered_in_part_leaves_the_whole_due() -> None:
     new, old = Logins.of([login(HOST)], NOW, "1"), logins(PUBLIC)
-    held = stored(held=new.completed(old, (HOST, PUBLIC)))
-    assert judged(held, replace(DESIRED, registries=(HOST, PUBLIC), reconcile_request="1")) == AGED
-    assert new.completed(replace(old, reconcile_request="1"), (PUBLIC,)).renew_after == old.renew_after
+    held = stored(held=new.completed(old, requests(HOST, PUBLIC)))
+    assert judged(held, replace(DESIRED, registries=requests(HOST, PUBLIC), reconcile_request="1")) == AGED
+    assert new.completed(replace(old, reconcile_request="1"), requests(PUBLIC)).renew_after == old.renew_after
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_a_nudge_that_was_answered_in_part_leaves_the_whole_due() -> None:
     ],
 )
 def test_another_shape_is_written_with_the_token_that_is_there(labels: dict, annotations: dict, name: str) -> None:
-    desired = DesiredSecret(name, OWNER, "id-1", (HOST,), labels, annotations)
+    desired = DesiredSecret(name, OWNER, "id-1", requests(HOST), labels, annotations)
     held = ObservedSecret.of(stored()["metadata"], desired)
     assert not held.serves(desired.registries, ())
     assert held.is_fresh(NOW, desired)
@@ -215,7 +216,7 @@ BOTH = logins(HOST, PUBLIC, password="old", life=7 * HOURS)
 def answered(*registries: str) -> Logins:
     """Return logins in which the entries are named, of a host that answers the first."""
     made = logins(HOST)
-    return Logins(made.config, registries, made.expires_at, made.renew_after)
+    return Logins(made.config, requests(*registries), made.expires_at, made.renew_after)
 
 
 @pytest.mark.parametrize(
@@ -230,14 +231,14 @@ def answered(*registries: str) -> Logins:
 def test_logins_are_completed(
     other: Logins | None, desired: tuple[str, ...], registries: tuple[str, ...], expiry: int
 ) -> None:
-    completed = logins(HOST).completed(other, desired)
-    assert (completed.registries, completed.expires_at) == (registries, NOW + expiry * HOURS)
+    completed = logins(HOST).completed(other, requests(*desired))
+    assert (completed.registries, completed.expires_at) == (requests(*registries), NOW + expiry * HOURS)
     assert docker_config.hosts_in(completed.config) == sorted(registries)
     assert json.loads(completed.config)["auths"][HOST]["password"] == "new"
 
 
 def test_the_own_registry_of_a_region_is_known_by_its_host() -> None:
-    completed = logins(PUBLIC).completed(answered("eu-west-1"), (PUBLIC, "eu-west-1"))
+    completed = logins(PUBLIC).completed(answered("eu-west-1"), requests(PUBLIC, "eu-west-1"))
     assert docker_config.hosts_in(completed.config) == [HOST, PUBLIC]
 
 

@@ -48,7 +48,10 @@ DENIED = Problem("AccessDenied", "not allowed\x1b[31m", Origin.AWS)
         (
             replace(
                 RESULT,
-                namespaces=(NamespaceResult("a", "created"), NamespaceResult("b", "failed", "SecretConflict", "is of others")),
+                namespaces=(
+                    NamespaceResult("a", "created"),
+                    NamespaceResult("b", "failed", "SecretConflict", "is of others"),
+                ),
                 accounts=(ObjectResult("a", "x", "failed", "Forbidden", "no right"),),
                 removed=(ObjectResult("d", "old", "failed", "Forbidden", "no right"),),
             ),
@@ -61,8 +64,11 @@ DENIED = Problem("AccessDenied", "not allowed\x1b[31m", Origin.AWS)
                 "  fail for Secret d/old: Forbidden: no right",
             ],
         ),
-        (replace(RESULT, namespaces=(NamespaceResult("a", "failed", "AccessDenied", "not allowed"),), problem=DENIED), "x",
-         ["would fail: AccessDenied: not allowed [31m"]),
+        (
+            replace(RESULT, namespaces=(NamespaceResult("a", "failed", "AccessDenied", "not allowed"),), problem=DENIED),
+            "x",
+            ["would fail: AccessDenied: not allowed [31m"],
+        ),
         (None, "the run was stopped", ["would fail: the run was stopped"]),
     ],
 )  # fmt: skip
