@@ -65,7 +65,9 @@ DENIED = Problem("AccessDenied", "not allowed\x1b[31m", Origin.AWS)
             ],
         ),
         (
-            replace(RESULT, namespaces=(NamespaceResult("a", "failed", "AccessDenied", "not allowed"),), problem=DENIED),
+            replace(
+                RESULT, namespaces=(NamespaceResult("a", "failed", "AccessDenied", "not allowed"),), problem=DENIED
+            ),
             "x",
             ["would fail: AccessDenied: not allowed [31m"],
         ),
