@@ -22,14 +22,14 @@ from .._contract.item import Item
 from .._contract.kinds import FINALIZER, POLICIES
 from .._contract.timestamps import format_time
 from .._reconcile.decision import needs_source
-from .._reconcile.merged_secret import MergedServing
-from .._reconcile.observation import logins_in
-from .._reconcile.outcomes import Outcome, Step
-from .._reconcile.own_secret import Serving
-from .._reconcile.prune import Clearing
+from .._reconcile.merged_secret import MergedSecretWriter
+from .._reconcile.outcomes import NamespaceOutcome, ObjectOutcome
+from .._reconcile.own_secret import OwnSecretWriter
+from .._reconcile.prune import Pruner
 from .._reconcile.removal import places_to_prune
-from .._reconcile.request import Request, Supply
-from .._reconcile.service_accounts import Attaching
+from .._reconcile.request import AvailableLogins, Request
+from .._reconcile.service_accounts import ServiceAccountSync
+from .._reconcile.target_state import logins_in
 from .._secret import docker_config
 from .._secret.logins import Logins
 from .runtime import Feature
@@ -77,17 +77,17 @@ RULES = {
 
 
 @dataclass(frozen=True)
-class Done:
+class ReconcileResult:
     """All that became of a request; error says why nothing could be written anywhere, or a login is missing."""
 
-    outcomes: tuple[Outcome, ...] = ()
-    accounts: tuple[Step, ...] = ()
-    removed: tuple[Step, ...] = ()
+    outcomes: tuple[NamespaceOutcome, ...] = ()
+    accounts: tuple[ObjectOutcome, ...] = ()
+    removed: tuple[ObjectOutcome, ...] = ()
     error: dict | None = None
     logins: Logins | None = None
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[ObjectOutcome, ...]:
         """All that was done besides the Secrets of targets."""
         return (*self.accounts, *self.removed)
 
@@ -101,13 +101,13 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
     name = params["secret_name"] or (params["resource"] or {}).get("secret_name", "")
     try:
         request = Request.of_item(_item(params["resource"])) if params["resource"] else Request.of_options(params)
-        supply = Supply.of(params, request, now)
+        available = AvailableLogins.of(params, request, now)
     except ValueError as invalid:
-        return _result(name, Done(error={"reason": "InvalidOption", "msg": str(invalid)}), diff_mode)
+        return _result(name, ReconcileResult(error={"reason": "InvalidOption", "msg": str(invalid)}), diff_mode)
     try:
-        done = _carry_out(connect(_connection(params)), request, supply, now, check_mode)
+        done = _carry_out(connect(_connection(params)), request, available, now, check_mode)
     except KubernetesError as error:
-        done = Done(error={"reason": error.reason, "msg": str(error)})
+        done = ReconcileResult(error={"reason": error.reason, "msg": str(error)})
     return _result(name, done, diff_mode)
 
 
@@ -127,20 +127,26 @@ def _connection(params: dict) -> dict:
     return {**params, **(params["resource"] or {}).get("connection", {})}
 
 
-def _carry_out(cluster: Cluster, request: Request, supply: Supply, now: datetime, dry_run: bool) -> Done:
-    owner = request.wanted.owner
+def _carry_out(
+    cluster: Cluster, request: Request, available: AvailableLogins, now: datetime, dry_run: bool
+) -> ReconcileResult:
+    owner = request.desired.owner
     if request.needs_finalizer and not request.has_finalizer and request.namespaces and not dry_run:
         cluster.set_finalizer(owner.as_dict(), FINALIZER, is_wanted=True)
-    supply = replace(supply, source=_source(cluster, request, supply, now))
-    writer = MergedServing if request.is_merge else Serving
-    serving = writer(cluster, request, supply, now, dry_run)
+    available = replace(available, source=_source(cluster, request, available, now))
+    writer = MergedSecretWriter if request.is_merge else OwnSecretWriter
+    serving = writer(cluster, request, available, now, dry_run)
     outcomes = [] if request.is_absent else _side_by_side(serving.serve, request.namespaces or ())
     served = frozenset(each.namespace for each in outcomes if each.expires_at)
-    accounts = _attach(Attaching(cluster, request, served, dry_run))
+    accounts = _attach(ServiceAccountSync(cluster, request, served, dry_run))
     cleared = places_to_prune(request, outcomes)
-    removed = _side_by_side(Clearing(cluster, request, dry_run).clear, cleared)
-    done = Done(
-        tuple(outcomes), tuple(accounts), tuple(filter(None, removed)), supply.error, supply.logins or supply.source
+    removed = _side_by_side(Pruner(cluster, request, dry_run).clear, cleared)
+    done = ReconcileResult(
+        tuple(outcomes),
+        tuple(accounts),
+        tuple(filter(None, removed)),
+        available.error,
+        available.granted or available.source,
     )
     is_undone = not any(each.state == "failed" for each in done.steps)
     # Where the Secret of a new name cannot be written, our part in that of the old one stays for now.
@@ -151,28 +157,28 @@ def _carry_out(cluster: Cluster, request: Request, supply: Supply, now: datetime
     return done
 
 
-def _source(cluster: Cluster, request: Request, supply: Supply, now: datetime) -> Logins | None:
+def _source(cluster: Cluster, request: Request, available: AvailableLogins, now: datetime) -> Logins | None:
     """Return the logins of another Secret of the resource, where some target needs them. Raises KubernetesError."""
-    place = request.sibling
-    if place is None or not needs_source(request, supply, now):
+    place = request.source_secret
+    if place is None or not needs_source(request, available, now):
         return None
     secret = cluster.read_object("Secret", place.namespace, place.name)
     is_shared = (request.known or {})[place].is_shared
     return logins_in(request, secret, now, is_shared=is_shared) if secret else None
 
 
-def _attach(attaching: Attaching) -> list[Step]:
+def _attach(attaching: ServiceAccountSync) -> list[ObjectOutcome]:
     request = attaching.request
     found = request.accounts
     if not request.is_understood or (found is None and not (request.service_accounts or request.has_finalizer)):
         return []
-    refused: list[Step] = []
+    refused: list[ObjectOutcome] = []
     if found is None and request.is_absent:
         found = attaching.marked_accounts()
     if found is None:
         listed = _side_by_side(attaching.accounts_in, request.namespaces or ())
-        refused = [each for each in listed if isinstance(each, Step)]
-        found = [place for each in listed if not isinstance(each, Step) for place in each]
+        refused = [each for each in listed if isinstance(each, ObjectOutcome)]
+        found = [place for each in listed if not isinstance(each, ObjectOutcome) for place in each]
     return [*refused, *filter(None, _side_by_side(attaching.attach, found))]
 
 
@@ -184,14 +190,14 @@ def _side_by_side(work: Callable, items: Iterable) -> list:
         return list(pool.map(work, items))
 
 
-def _result(name: str, done: Done, diff_mode: bool) -> dict:
+def _result(name: str, done: ReconcileResult, diff_mode: bool) -> dict:
     failures = [each for each in (*done.outcomes, *done.steps) if each.state == "failed"]
     result = {
         "changed": any(each.after is not None for each in (*done.outcomes, *done.steps)),
         "failed": bool(done.error or failures),
         "msg": _message(name, done, failures),
         "secret_name": name,
-        "registries": docker_config.registries(done.logins.config) if done.logins else [],
+        "registries": docker_config.hosts_in(done.logins.config) if done.logins else [],
         "namespaces": [each.as_dict() for each in done.outcomes],
         "service_accounts": [each.as_dict() for each in done.accounts],
         "removed": [each.as_dict() for each in done.removed],
@@ -213,7 +219,7 @@ def _earliest(moments: Iterable[datetime | None]) -> str | None:
     return format_time(first) if first else None
 
 
-def _message(name: str, done: Done, failures: list[Outcome | Step]) -> str:
+def _message(name: str, done: ReconcileResult, failures: list[NamespaceOutcome | ObjectOutcome]) -> str:
     if done.error:
         return done.error["msg"]
     if failures:
@@ -227,7 +233,7 @@ def _message(name: str, done: Done, failures: list[Outcome | Step]) -> str:
     return f"pull secret {name}: " + (", ".join(told) or "nothing to do")
 
 
-def _diff(header: str, done: Outcome | Step) -> dict:
+def _diff(header: str, done: NamespaceOutcome | ObjectOutcome) -> dict:
     return {"before": done.before or {}, "after": done.after, "before_header": header, "after_header": header}
 
 

@@ -3,7 +3,7 @@
 """ecr_pull_secret_info: the function that the module and its action plugin share.
 
 What always holds: of Secrets the metadata is asked for and nothing else, so that no login can be in a result. All that
-is told is what the marks say that this collection left there; whoever edits one of them shows, see Held.
+is told is what the marks say that this collection left there; whoever edits one of them shows, see ObservedSecret.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from .._contract.targets import Names
 from .._contract.timestamps import format_time
 from .._reconcile.request import PLAYBOOK
 from .._secret import conflicts, merge
-from .._secret.desired import Wanted
-from .._secret.observed import Held
+from .._secret.desired import DesiredSecret
+from .._secret.observed import ObservedSecret
 from .._secret.shared_entries import shared_entries
 from .runtime import Feature
 
@@ -67,7 +67,7 @@ class Finding:
 
     metadata: Mapping
     owners: tuple[Owner, ...]
-    parts: tuple[Held, ...]
+    parts: tuple[ObservedSecret, ...]
     is_managed: bool
 
     @classmethod
@@ -106,7 +106,7 @@ class Finding:
             "intact": self.is_managed and all(each.is_intact for each in self.parts),
             "held_by": "" if self.is_managed else _holder(self.metadata),
             "owners": [_owner_as_dict(each) for each in self.owners],
-            "requested": sorted({entry for each in self.parts for entry in each.entries}),
+            "requested": sorted({entry for each in self.parts for entry in each.registries}),
             "expires_at": format_time(expires_at) if expires_at else None,
             "renew_after": format_time(renew_after) if renew_after else None,
             "expires_in": seconds,
@@ -136,16 +136,18 @@ def _namespace_of(reference: Mapping, metadata: Mapping) -> str:
     return "" if reference["kind"] in (CLUSTER_KIND, LEGACY_KIND) else metadata["namespace"]
 
 
-def _own_part(metadata: Mapping, owner: Owner | None) -> Held:
+def _own_part(metadata: Mapping, owner: Owner | None) -> ObservedSecret:
     """Whatever identity it is for will do, but for a custom resource it has one."""
     unknown = "unknown" if owner else ""
     identity = annotations_of(metadata).get(IDENTITY, unknown)
-    return Held.of(metadata, Wanted(metadata["name"], owner, identity))
+    return ObservedSecret.of(metadata, DesiredSecret(metadata["name"], owner, identity))
 
 
-def _shared_parts(metadata: Mapping) -> dict[str, Held]:
+def _shared_parts(metadata: Mapping) -> dict[str, ObservedSecret]:
     """Return what stands in a shared Secret by the UID of who put it there, or PLAYBOOK."""
-    wanted = {uid: Wanted(metadata["name"], None, mark.identity) for uid, mark in shared_entries(metadata).items()}
+    wanted = {
+        uid: DesiredSecret(metadata["name"], None, mark.identity) for uid, mark in shared_entries(metadata).items()
+    }
     held = {uid: merge.held(metadata, each, uid) for uid, each in wanted.items()}
     return {uid: each for uid, each in held.items() if each}
 
@@ -163,7 +165,7 @@ def _holder(metadata: Mapping) -> str:
         return f"is a copy of {place}"
     if place is None and _is_marked(metadata):
         return "is a copy of a Secret of kube_ecr.secrets"
-    return conflicts.holder(metadata)
+    return conflicts.describe_owner(metadata)
 
 
 def _owner_as_dict(owner: Owner) -> dict:

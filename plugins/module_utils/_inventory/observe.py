@@ -18,10 +18,10 @@ from .._cluster.client import Cluster
 from .._cluster.errors import KubernetesError
 from .._contract.item import Item, NamespacedName, Observed
 from .._contract.ownership import OWNER_LABEL, SHARED, entries_of, owner_of
-from .._reconcile.request import wanted_of
+from .._reconcile.request import desired_secret
 from .._secret import image_pull_secrets, merge
-from .._secret.desired import Wanted
-from .._secret.observed import Held
+from .._secret.desired import DesiredSecret
+from .._secret.observed import ObservedSecret
 
 # Each UID has 36 characters, and the path of a request has its limits with the API server and proxies.
 UIDS_A_CALL = 50
@@ -48,15 +48,15 @@ def observe(cluster: Cluster, items: list[Item], now: datetime, namespaces: Coll
 def _observed(
     item: Item, by_uid: Mapping[str, list[dict]] | None, accounts: list[dict] | None, now: datetime
 ) -> Observed:
-    wanted = wanted_of(item)
-    held = None if by_uid is None else _held(wanted, by_uid.get(item.owner.uid, ()))
-    source = source_secret(wanted, held or (), now)
+    desired = desired_secret(item)
+    held = None if by_uid is None else _held(desired, by_uid.get(item.owner.uid, ()))
+    source = source_secret(desired, held or (), now)
     is_served = item.namespaces and not (item.is_absent or item.suspended or item.error)
     return Observed(
         secrets=None if held is None else tuple(secret.as_dict() for secret in held),
         source_secret=NamespacedName(source.namespace, source.name) if source else None,
         accounts=None if accounts is None else tuple(_accounts(item, accounts)),
-        is_due=bool(is_served and not (source and source.is_fresh(now, wanted))),
+        is_due=bool(is_served and not (source and source.is_fresh(now, desired))),
     )
 
 
@@ -104,21 +104,21 @@ def _unless_forbidden(listed: Callable[[], Iterable[dict]]) -> list[dict] | None
         raise
 
 
-def _held(wanted: Wanted, secrets: Iterable[dict]) -> list[Held]:
-    uid = wanted.owner.uid if wanted.owner else ""
+def _held(desired: DesiredSecret, secrets: Iterable[dict]) -> list[ObservedSecret]:
+    uid = desired.owner.uid if desired.owner else ""
     found = []
     for metadata in secrets:
         # A Secret that is its own has what others put in besides, so that counts first.
-        held = Held.of(metadata, wanted) if owner_of(metadata) == uid else merge.held(metadata, wanted, uid)
+        held = ObservedSecret.of(metadata, desired) if owner_of(metadata) == uid else merge.held(metadata, desired, uid)
         if held:
             found.append(held)
     return found
 
 
-def source_secret(wanted: Wanted, held: Iterable[Held], now: datetime) -> Held | None:
+def source_secret(desired: DesiredSecret, held: Iterable[ObservedSecret], now: datetime) -> ObservedSecret | None:
     """Return the Secret that others can be copied from: of those that have all logins, the one to last longest."""
-    able = [secret for secret in held if secret.lives(now) and set(wanted.entries) <= set(secret.entries)]
-    order = lambda secret: (secret.is_fresh(now, wanted), secret.renew_after, secret.namespace)  # noqa: E731
+    able = [secret for secret in held if secret.lives(now) and set(desired.registries) <= set(secret.registries)]
+    order = lambda secret: (secret.is_fresh(now, desired), secret.renew_after, secret.namespace)  # noqa: E731
     return max(able, key=order, default=None)
 
 

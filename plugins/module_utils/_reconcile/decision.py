@@ -17,9 +17,9 @@ from typing import Optional, Union
 
 from .._secret import conflicts, merge
 from .._secret.logins import Logins
-from .._secret.observed import Held
-from .observation import Observation, is_own, valid_until
-from .request import Request, Supply
+from .._secret.observed import ObservedSecret
+from .request import AvailableLogins, Request
+from .target_state import TargetState, is_own, valid_until
 
 NO_LOGINS = {
     "reason": "TokenNotHeld",
@@ -41,7 +41,7 @@ class Fail:
 class Leave:
     """Leave the Secret as it is: it is good enough. part says how long; shortfall, which logins it lacks, and why."""
 
-    part: Held
+    part: ObservedSecret
     shortfall: Fail | None = None
 
 
@@ -85,13 +85,13 @@ class Case:
     """All that a decision is made from; best are the best logins that could be written now, None if there are none."""
 
     request: Request
-    observed: Observation
-    available: Supply
+    observed: TargetState
+    available: AvailableLogins
     now: datetime
     best: Logins | None
 
     @property
-    def part(self) -> Held | None:
+    def part(self) -> ObservedSecret | None:
         """What the request put into the Secret, in the form that its policy asks for now.
 
         One in the other form is as good as none: it is never left, but read and written.
@@ -104,40 +104,40 @@ Decision = Union[Leave, LeaveUnrenewed, Write, Copy, Fail, Read, ProbeNamespace]
 Check = Callable[[Case], Optional[Decision]]
 
 
-def decide(request: Request, observed: Observation, available: Supply, now: datetime) -> Decision:
+def decide(request: Request, observed: TargetState, available: AvailableLogins, now: datetime) -> Decision:
     """Return what is to be done about the Secret of one namespace of a request."""
     case = Case(request, observed, available, now, best_logins(request, observed.kept, available))
     return _first(MERGED if request.is_merge else OWN, case)
 
 
-def needs_source(request: Request, available: Supply, now: datetime) -> bool:
+def needs_source(request: Request, available: AvailableLogins, now: datetime) -> bool:
     """Return whether some target can do with the logins of the request's source, so that it has to be read."""
-    entries = request.wanted.entries
-    if request.sibling is None or request.is_absent or _has_all(entries, available.logins):
+    registries = request.desired.registries
+    if request.source_secret is None or request.is_absent or _has_all(registries, available.granted):
         return False
     parts = [request.known_in(namespace) for namespace in request.namespaces or ()]
     return not all(
         part
         and part.is_shared == request.is_merge
-        and part.is_fresh(now, request.wanted)
-        and part.serves(entries, entries)
+        and part.is_fresh(now, request.desired)
+        and part.serves(registries, registries)
         for part in parts
     )
 
 
-def best_logins(request: Request, kept: Logins | None, available: Supply) -> Logins | None:
+def best_logins(request: Request, kept: Logins | None, available: AvailableLogins) -> Logins | None:
     """Return the best logins that can be written: those granted; for what was not granted, what lives elsewhere.
 
     kept are those that the Secret itself holds. Where nothing was granted, one source is enough for all: it is the
     Secret of the resource to last longest.
     """
-    entries = request.wanted.entries
-    if not entries:  # nobody could say what is wanted: what is there is not to be written again
-        return available.logins
-    kept, source = (logins.only(entries) if logins else None for logins in (kept, available.source))
-    if available.logins is None:
+    registries = request.desired.registries
+    if not registries:  # nobody could say what is wanted: what is there is not to be written again
+        return available.granted
+    kept, source = (logins.only(registries) if logins else None for logins in (kept, available.source))
+    if available.granted is None:
         return source or kept
-    return available.logins.completed(kept, entries).completed(source, entries)
+    return available.granted.completed(kept, registries).completed(source, registries)
 
 
 def _first(checks: Iterable[Check], case: Case) -> Decision:
@@ -148,8 +148,8 @@ def _first(checks: Iterable[Check], case: Case) -> Decision:
     raise AssertionError("the last check always decides")
 
 
-def _has_all(entries: Iterable[str], logins: Logins | Held | None) -> bool:
-    return logins is not None and set(entries) <= set(logins.entries)
+def _has_all(registries: Iterable[str], logins: Logins | ObservedSecret | None) -> bool:
+    return logins is not None and set(registries) <= set(logins.registries)
 
 
 def _failure(case: Case) -> Fail:
@@ -158,9 +158,9 @@ def _failure(case: Case) -> Fail:
     return Fail(error["reason"], error["msg"])
 
 
-def _shortfall(case: Case, logins: Logins | Held) -> Fail | None:
+def _shortfall(case: Case, logins: Logins | ObservedSecret) -> Fail | None:
     """A Secret that lacks a login has failed, however good the others in it are."""
-    return None if _has_all(case.request.wanted.entries, logins) else _failure(case)
+    return None if _has_all(case.request.desired.registries, logins) else _failure(case)
 
 
 # May the Secret be written at all? That shows only once it was read.
@@ -179,7 +179,7 @@ def held_by_others(case: Case) -> Decision | None:
     secret, request = case.observed.secret, case.request
     if secret is None or merge.is_only_ours(secret, request.key):
         return None
-    return _blocked(case, conflicts.obstacle(secret, request.wanted.owner, request.policy))
+    return _blocked(case, conflicts.obstacle(secret, request.desired.owner, request.policy))
 
 
 def unmergeable(case: Case) -> Decision | None:
@@ -193,7 +193,7 @@ def unmergeable(case: Case) -> Decision | None:
 def unwritable(case: Case) -> Decision | None:
     """Type and immutability cannot be changed, and to delete a Secret takes away what pods pull with."""
     secret = case.observed.secret
-    return _blocked(case, conflicts.unfit(secret)) if secret else None
+    return _blocked(case, conflicts.unwritable_because(secret)) if secret else None
 
 
 def _blocked(case: Case, found: tuple[str, str] | None) -> Fail | None:
@@ -207,7 +207,7 @@ def _blocked(case: Case, found: tuple[str, str] | None) -> Fail | None:
 
 def forced(case: Case) -> Decision | None:
     """The caller wants the new logins in place, whatever is there."""
-    return _replaced(case) if case.request.force and case.available.logins else None
+    return _replaced(case) if case.request.force and case.available.granted else None
 
 
 def missing(case: Case) -> Decision | None:
@@ -217,8 +217,8 @@ def missing(case: Case) -> Decision | None:
 
 def edited(case: Case) -> Decision | None:
     """Somebody edited it, or it is for another identity, lacks a login that can be had, or has one too many."""
-    part, available = case.part, case.best.entries if case.best else ()
-    return _replaced(case) if part and not part.serves(case.request.wanted.entries, available) else None
+    part, available = case.part, case.best.registries if case.best else ()
+    return _replaced(case) if part and not part.serves(case.request.desired.registries, available) else None
 
 
 def dead(case: Case) -> Decision | None:
@@ -229,7 +229,7 @@ def dead(case: Case) -> Decision | None:
 def fresh(case: Case) -> Decision | None:
     """It need not be renewed yet: so it is not written again, whatever was granted for others."""
     part = case.part
-    return Leave(part, _shortfall(case, part)) if part and part.is_fresh(case.now, case.request.wanted) else None
+    return Leave(part, _shortfall(case, part)) if part and part.is_fresh(case.now, case.request.desired) else None
 
 
 def newer(case: Case) -> Decision | None:
@@ -241,14 +241,14 @@ def newer(case: Case) -> Decision | None:
 
 def asked_for(case: Case) -> Decision | None:
     """Somebody asked to renew it at once, and there are logins that answer this."""
-    part, best, nudge = case.part, case.best, case.request.wanted.nudge
-    is_answer = part and best and best.nudge == nudge and not part.answers(nudge)
+    part, best, reconcile_request = case.part, case.best, case.request.desired.reconcile_request
+    is_answer = part and best and best.reconcile_request == reconcile_request and not part.answers(reconcile_request)
     return _replaced(case) if is_answer else None
 
 
 def set_back(case: Case) -> Decision | None:
-    """Its logins are told to be of a time to come: the clock was set back, so nobody knows their age."""
-    return _replaced(case) if case.available.logins and case.part and case.part.is_ahead(case.now) else None
+    """Its logins seem to be from the future: the clock was set back, so nobody knows their age."""
+    return _replaced(case) if case.available.granted and case.part and case.part.is_ahead(case.now) else None
 
 
 def late(case: Case) -> Decision | None:
@@ -257,7 +257,7 @@ def late(case: Case) -> Decision | None:
     The others' logins are renewed before they die all the same, though not at each attempt.
     """
     part = case.part
-    if not (case.available.logins and part and part.renew_after and part.expires_at):
+    if not (case.available.granted and part and part.renew_after and part.expires_at):
         return None
     latest = part.renew_after + (part.expires_at - part.renew_after) * 2 / 3
     return _replaced(case) if case.now > latest else None
@@ -284,13 +284,14 @@ def unread(case: Case) -> Decision | None:
     """
     part, request = case.observed.part, case.request
     is_replaceable = part is None or (part.is_intact and part.is_shared == request.is_merge)
-    is_enough = request.known is not None and _has_all(request.wanted.entries, case.available.logins) and is_replaceable
+    is_all_granted = _has_all(request.desired.registries, case.available.granted)
+    is_enough = request.known is not None and is_all_granted and is_replaceable
     return None if case.observed.is_read or is_enough else Read()
 
 
 def copied(case: Case) -> Decision | None:
     """Nothing was granted, and another Secret of the resource holds what is wanted."""
-    is_copy = case.best and case.available.source and not case.available.logins
+    is_copy = case.best and case.available.source and not case.available.granted
     return Copy(case.best, _shortfall(case, case.best)) if is_copy else None
 
 

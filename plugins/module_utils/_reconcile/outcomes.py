@@ -14,7 +14,7 @@ from .._contract.timestamps import format_time
 
 
 @dataclass(frozen=True)
-class Outcome:
+class NamespaceOutcome:
     """What became of one target namespace; the moments are those of the token that it holds now, if it holds one.
 
     renew_after is when it is to be renewed, issued_at when it was granted.
@@ -42,7 +42,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Step:
+class ObjectOutcome:
     """What was done to one object besides the Secrets of targets."""
 
     namespace: str
@@ -64,17 +64,19 @@ class Step:
         }
 
 
-def refused(namespace: str, status: int, reason: str, text: str, valid_until: datetime | None = None) -> Outcome:
+def refused(
+    namespace: str, status: int, reason: str, text: str, valid_until: datetime | None = None
+) -> NamespaceOutcome:
     """Return what the API server's refusal to read or write the Secret of a namespace means for that namespace.
 
     status is the HTTP status, 0 where there was no answer. A namespace that is not there, or is on its way out, is
     waited for: that is no failure.
     """
     if status == 404:
-        return Outcome(namespace, "pending", "NamespaceNotFound", f"namespace {namespace} does not exist yet")
+        return NamespaceOutcome(namespace, "pending", "NamespaceNotFound", f"namespace {namespace} does not exist yet")
     if is_terminating(status, text):
-        return Outcome(namespace, "pending", "NamespaceTerminating", f"namespace {namespace} is being deleted")
-    return Outcome(namespace, "failed", reason, text, valid_until)
+        return NamespaceOutcome(namespace, "pending", "NamespaceTerminating", f"namespace {namespace} is being deleted")
+    return NamespaceOutcome(namespace, "failed", reason, text, valid_until)
 
 
 def is_terminating(status: int, text: str) -> bool:

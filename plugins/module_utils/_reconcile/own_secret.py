@@ -14,14 +14,15 @@ from datetime import datetime
 
 from .._cluster.client import CONFLICT_ATTEMPTS, Cluster, KubernetesError
 from .._contract.token_life import due_at, issued_at
-from .._secret import conflicts, desired, docker_config, merge
+from .._secret import conflicts, docker_config, merge
+from .._secret.desired import empty_manifest
 from .._secret.logins import Logins
-from .._secret.observed import Held
+from .._secret.observed import ObservedSecret
 from .._secret.shared_entries import entries_patch
 from .decision import Decision, Fail, Leave, LeaveUnrenewed, ProbeNamespace, Read, Write, decide
-from .observation import Observation, as_listed, as_read, valid_until
-from .outcomes import Outcome, refused
-from .request import Request, Supply
+from .outcomes import NamespaceOutcome, refused
+from .request import AvailableLogins, Request
+from .target_state import TargetState, as_listed, as_read, valid_until
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,16 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Serving:
-    """What all namespaces of a request have in common, where Secrets are the resource's own; see MergedServing."""
+class OwnSecretWriter:
+    """What all namespaces of a request have in common, where Secrets are the resource's own; see MergedSecretWriter."""
 
     cluster: Cluster
     request: Request
-    available: Supply
+    available: AvailableLogins
     now: datetime
     dry_run: bool
 
-    def serve(self, namespace: str) -> Outcome:
+    def serve(self, namespace: str) -> NamespaceOutcome:
         """Return what became of a namespace; never raises."""
         observed = as_listed(self.request, namespace)
         decision = self._decide(observed)
@@ -58,20 +59,20 @@ class Serving:
                     return _refusal(namespace, error, self._valid_until(observed))
         raise AssertionError("unreachable")
 
-    def _read(self, namespace: str) -> Observation:
-        secret = self.cluster.read_object("Secret", namespace, self.request.wanted.name)
+    def _read(self, namespace: str) -> TargetState:
+        secret = self.cluster.read_object("Secret", namespace, self.request.desired.name)
         return as_read(self.request, namespace, secret, self.now)
 
-    def _decide(self, observed: Observation) -> Decision:
+    def _decide(self, observed: TargetState) -> Decision:
         return decide(self.request, observed, self.available, self.now)
 
-    def _carry_out(self, decision: Decision, observed: Observation) -> Outcome:
+    def _carry_out(self, decision: Decision, observed: TargetState) -> NamespaceOutcome:
         namespace = observed.namespace
         if isinstance(decision, Leave):
-            outcome = Outcome(namespace, "unchanged", **self._times(decision.part))
+            outcome = NamespaceOutcome(namespace, "unchanged", **self._times(decision.part))
             return _lacking(outcome, decision.shortfall)
         if isinstance(decision, LeaveUnrenewed):
-            return Outcome(namespace, "unchanged", expires_at=decision.valid_until)
+            return NamespaceOutcome(namespace, "unchanged", expires_at=decision.valid_until)
         if isinstance(decision, Fail):
             return _failed(namespace, decision)
         if isinstance(decision, ProbeNamespace):
@@ -79,12 +80,14 @@ class Serving:
         assert isinstance(decision, Write), "whoever reads decides again"
         return self._write(decision, observed)
 
-    def _write(self, decision: Write, observed: Observation) -> Outcome:
+    def _write(self, decision: Write, observed: TargetState) -> NamespaceOutcome:
         logins = decision.logins
         written = self.write(observed, logins)
         if written is None:
-            return _lacking(Outcome(observed.namespace, "unchanged", **self._times(logins)), decision.shortfall)
-        outcome = Outcome(
+            return _lacking(
+                NamespaceOutcome(observed.namespace, "unchanged", **self._times(logins)), decision.shortfall
+            )
+        outcome = NamespaceOutcome(
             observed.namespace,
             "created" if written.is_new else "updated",
             **self._times(logins),
@@ -93,55 +96,55 @@ class Serving:
         )
         return _lacking(outcome, decision.shortfall)
 
-    def _probe(self, namespace: str, otherwise: Fail) -> Outcome:
+    def _probe(self, namespace: str, otherwise: Fail) -> NamespaceOutcome:
         """Say whether a namespace without a Secret is waited for; to ask so needs no right to read namespaces."""
         observed = self._read(namespace)
         if observed.secret:  # it appeared meanwhile
             return self._carry_out(self._decide(observed), observed)
-        wanted = self.request.wanted
+        desired = self.request.desired
         try:
-            empty = desired.empty(wanted.name, namespace)
-            self.cluster.apply_secret(empty, wanted.manager, force=False, dry_run=True)
+            empty = empty_manifest(desired.name, namespace)
+            self.cluster.apply_secret(empty, desired.manager, force=False, dry_run=True)
         except KubernetesError as error:
             outcome = _refusal(namespace, error)
             if outcome.state == "pending":
                 return outcome
         return _failed(namespace, otherwise)
 
-    def _times(self, token: Logins | Held) -> dict[str, datetime]:
+    def _times(self, token: Logins | ObservedSecret) -> dict[str, datetime]:
         times = (token.expires_at, token.renew_after)
-        renew_after = due_at(*times, self.request.wanted.refresh_interval)
+        renew_after = due_at(*times, self.request.desired.refresh_interval)
         return {"expires_at": token.expires_at, "renew_after": renew_after, "issued_at": issued_at(*times)}
 
-    def _valid_until(self, observed: Observation) -> datetime | None:
+    def _valid_until(self, observed: TargetState) -> datetime | None:
         return valid_until(self.request, observed.secret, self.now) if observed.secret else None
 
-    def _described(self, observed: Observation) -> dict | None:
+    def _described(self, observed: TargetState) -> dict | None:
         """Return what a diff may show of a Secret before it was written; its metadata alone may have been listed."""
         if observed.secret:
             return docker_config.describe(docker_config.content(observed.secret), self._valid_until(observed))
         part = observed.part
         if part is None:
             return None
-        return {"registries": list(part.entries), "expires_at": part.as_dict()["expires_at"], "fingerprint": None}
+        return {"registries": list(part.registries), "expires_at": part.as_dict()["expires_at"], "fingerprint": None}
 
     # What differs where Secrets are shared with others
 
-    def write(self, observed: Observation, logins: Logins) -> Written | None:
+    def write(self, observed: TargetState, logins: Logins) -> Written | None:
         """Write a Secret, None if there is no need to; without force where none is known, so that one which is there
         all the same stays. Raises KubernetesError.
         """
-        wanted, secret, part = self.request.wanted, observed.secret, observed.part
+        desired, secret, part = self.request.desired, observed.secret, observed.part
         if secret and not self.dry_run:
             secret = self._freed(secret)
         version = secret["metadata"]["resourceVersion"] if secret else part.version if part else None
-        manifest = wanted.manifest(observed.namespace, logins, version)
-        is_new = self.cluster.apply_secret(manifest, wanted.manager, force=bool(version), dry_run=self.dry_run)
+        manifest = desired.manifest(observed.namespace, logins, version)
+        is_new = self.cluster.apply_secret(manifest, desired.manager, force=bool(version), dry_run=self.dry_run)
         return Written(is_new, logins.config)
 
     def _freed(self, secret: Mapping) -> Mapping:
         """Take away what another form of us holds in a Secret that is now to be the resource's own."""
-        metadata, owner = secret["metadata"], self.request.wanted.owner
+        metadata, owner = secret["metadata"], self.request.desired.owner
         former = conflicts.predecessor(metadata, owner)
         changes = entries_patch(metadata, {}) if merge.sharers(metadata) == {self.request.key} else {}
         if not (former or changes):
@@ -155,16 +158,16 @@ class Serving:
         return self.cluster.patch_object("Secret", metadata["namespace"], metadata["name"], patch, dry_run=False)
 
 
-def _lacking(outcome: Outcome, shortfall: Fail | None) -> Outcome:
+def _lacking(outcome: NamespaceOutcome, shortfall: Fail | None) -> NamespaceOutcome:
     """A Secret that lacks a login has failed, however good the others in it are."""
     if shortfall is None:
         return outcome
     return replace(outcome, state="failed", reason=shortfall.reason, message=shortfall.message, expires_at=None)
 
 
-def _failed(namespace: str, failure: Fail) -> Outcome:
-    return Outcome(namespace, "failed", failure.reason, failure.message, failure.valid_until)
+def _failed(namespace: str, failure: Fail) -> NamespaceOutcome:
+    return NamespaceOutcome(namespace, "failed", failure.reason, failure.message, failure.valid_until)
 
 
-def _refusal(namespace: str, error: KubernetesError, until: datetime | None = None) -> Outcome:
+def _refusal(namespace: str, error: KubernetesError, until: datetime | None = None) -> NamespaceOutcome:
     return refused(namespace, error.status, error.reason, str(error), until)

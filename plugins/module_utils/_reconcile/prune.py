@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from .._cluster.client import Cluster
 from .._contract.item import NamespacedName
 from .._secret import docker_config, merge
-from .outcomes import Step
+from .outcomes import ObjectOutcome
 from .removal import removal_of
 from .request import Request
 from .steps import retry_on_conflict
 
 
 @dataclass(frozen=True)
-class Clearing:
+class Pruner:
     """What all Secrets that go have in common."""
 
     cluster: Cluster
     request: Request
     dry_run: bool
 
-    def clear(self, place: NamespacedName) -> Step | None:
+    def clear(self, place: NamespacedName) -> ObjectOutcome | None:
         """Take away one Secret, or our part in it; return what was done, None if there was nothing to do."""
         return retry_on_conflict(place, self._clear)
 
-    def _clear(self, place: NamespacedName) -> Step | None:
+    def _clear(self, place: NamespacedName) -> ObjectOutcome | None:
         current = self.cluster.read_object("Secret", place.namespace, place.name)
         removal = removal_of(self.request, current) if current else None
         if current is None or removal is None:
@@ -39,7 +39,7 @@ class Clearing:
         if removal is merge.Undo.DELETE:
             version = current["metadata"]["resourceVersion"]
             self.cluster.delete_secret(place.namespace, place.name, version, dry_run=self.dry_run)
-            return Step(place.namespace, place.name, "deleted", before=before, after={})
+            return ObjectOutcome(place.namespace, place.name, "deleted", before=before, after={})
         after = self.cluster.patch_object("Secret", place.namespace, place.name, removal, dry_run=self.dry_run)
         after = docker_config.describe(docker_config.content(after), None)
-        return Step(place.namespace, place.name, "released", before=before, after=after)
+        return ObjectOutcome(place.namespace, place.name, "released", before=before, after=after)

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 
 from .._contract.item import NamespacedName
 from .._secret import conflicts, merge, release
-from .outcomes import Outcome
+from .outcomes import NamespaceOutcome
 from .request import Request
 
 
-def places_to_prune(request: Request, outcomes: Iterable[Outcome]) -> list[NamespacedName]:
+def places_to_prune(request: Request, outcomes: Iterable[NamespaceOutcome]) -> list[NamespacedName]:
     """Return where Secrets stand that are to go; outcomes are what became of the targets."""
     if request.is_absent:
         return _places_of_all(request)
@@ -29,17 +29,17 @@ def places_to_prune(request: Request, outcomes: Iterable[Outcome]) -> list[Names
         # A namespace that is no target any more.
         if place.namespace not in request.namespaces
         # A Secret of the name before; it stays where its replacement holds no token: a pod may still pull with it.
-        or (place.name != request.wanted.name and place.namespace in served)
+        or (place.name != request.desired.name and place.namespace in served)
         # Our part in a Secret of others, which the policy before put in.
-        or (place.name == request.wanted.name and held.is_shared and not request.is_merge)
+        or (place.name == request.desired.name and held.is_shared and not request.is_merge)
     ]
 
 
 def _places_of_all(request: Request) -> list[NamespacedName]:
     """Where nobody could list what is there, each target is looked at."""
     is_listed = request.known is not None
-    targets = () if is_listed or not request.wanted.name else request.namespaces or ()
-    return sorted({*(request.known or {}), *(NamespacedName(namespace, request.wanted.name) for namespace in targets)})
+    targets = () if is_listed or not request.desired.name else request.namespaces or ()
+    return sorted({*(request.known or {}), *(NamespacedName(namespace, request.desired.name) for namespace in targets)})
 
 
 def removal_of(request: Request, secret: Mapping) -> dict | merge.Undo | None:
@@ -47,17 +47,17 @@ def removal_of(request: Request, secret: Mapping) -> dict | merge.Undo | None:
 
     None if there is nothing of ours in it, or what is there is wanted.
     """
-    metadata, owner = secret["metadata"], request.wanted.owner
+    metadata, owner = secret["metadata"], request.desired.owner
     is_own = conflicts.is_marked(metadata, owner)
-    is_wanted = request.is_target(metadata["namespace"]) and metadata["name"] == request.wanted.name
+    is_wanted = request.is_target(metadata["namespace"]) and metadata["name"] == request.desired.name
     if is_wanted and (is_own or merge.is_only_ours(secret, request.key)):
         return None  # it was shared, and is or will be the resource's own: what logs in there is wanted
     if not is_own:
         patch = merge.unmerge_patch(secret, request.key, keep_logins=request.is_orphaned)
     elif request.is_orphaned and owner:
-        patch = release.released(metadata, owner)
+        patch = release.release_patch(metadata, owner)
     else:
         return merge.Undo.DELETE
     if isinstance(patch, dict):
-        patch["metadata"].update(release.disowned(metadata, request.wanted.manager))
+        patch["metadata"].update(release.release_fields_patch(metadata, request.desired.manager))
     return patch

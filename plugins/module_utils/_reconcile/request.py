@@ -17,9 +17,9 @@ from .._contract.grammar import check_namespaces, check_secret_name
 from .._contract.item import Item, NamespacedName
 from .._contract.resource import check_template
 from .._contract.targets import Names
-from .._secret.desired import Wanted
+from .._secret.desired import DesiredSecret
 from .._secret.logins import Logins
-from .._secret.observed import Held
+from .._secret.observed import ObservedSecret
 
 # What stands for the owner in marks on shared objects where there is none.
 PLAYBOOK = "playbook"
@@ -34,7 +34,7 @@ class Request:
     are not as they should be; each is None where nobody looked. error says why a resource cannot be served.
     """
 
-    wanted: Wanted
+    desired: DesiredSecret
     namespaces: tuple[str, ...] | None
     service_accounts: Names = field(default_factory=Names)
     policy: str = "Fail"
@@ -42,8 +42,8 @@ class Request:
     is_orphaned: bool = False
     is_due: bool = True
     force: bool = False
-    known: Mapping[NamespacedName, Held] | None = None
-    sibling: NamespacedName | None = None
+    known: Mapping[NamespacedName, ObservedSecret] | None = None
+    source_secret: NamespacedName | None = None
     accounts: tuple[NamespacedName, ...] | None = None
     has_finalizer: bool = False
     error: Mapping | None = None
@@ -51,21 +51,21 @@ class Request:
     @property
     def key(self) -> str:
         """What stands for the owner in marks on shared Secrets."""
-        return self.wanted.owner.uid if self.wanted.owner else PLAYBOOK
+        return self.desired.owner.uid if self.desired.owner else PLAYBOOK
 
     @property
     def account_key(self) -> str:
         """What stands for it in marks on service accounts, to which playbooks may give more than one pull secret."""
-        return self.wanted.owner.uid if self.wanted.owner else f"{PLAYBOOK}/{self.wanted.name}"
+        return self.desired.owner.uid if self.desired.owner else f"{PLAYBOOK}/{self.desired.name}"
 
     @property
     def is_merge(self) -> bool:
         """Whether Secrets are shared with others, instead of the resource's own."""
         return self.policy == "Merge"
 
-    def known_in(self, namespace: str) -> Held | None:
+    def known_in(self, namespace: str) -> ObservedSecret | None:
         """Return the Secret of ours that stands under the name that is wanted, as far as anybody looked."""
-        return (self.known or {}).get(NamespacedName(namespace, self.wanted.name))
+        return (self.known or {}).get(NamespacedName(namespace, self.desired.name))
 
     @property
     def is_understood(self) -> bool:
@@ -79,7 +79,7 @@ class Request:
     @property
     def needs_finalizer(self) -> bool:
         """Whether deleting the resource leaves something to undo that Kubernetes' garbage collector does not see to."""
-        is_kept = not self.is_absent and self.wanted.owner is not None
+        is_kept = not self.is_absent and self.desired.owner is not None
         return is_kept and bool(self.service_accounts or self.is_merge or self.is_orphaned)
 
     @classmethod
@@ -87,17 +87,17 @@ class Request:
         """Return what validated options ask for. Raises ValueError naming the option."""
         if params["state"] == "present" and params["authorizations"] is None:
             raise ValueError("authorizations: is missing; give what ecr_token returned, or state: absent")
-        entries = (each["requested"] or each["registry"] for each in params["authorizations"] or [])
+        registries = (each["requested"] or each["registry"] for each in params["authorizations"] or [])
         refused = (each["requested"] for each in params["authorization_errors"] or [] if each["requested"])
-        wanted = Wanted(
+        desired = DesiredSecret(
             name=check_secret_name(params["secret_name"]),
             owner=None,
-            entries=tuple(sorted({*entries, *refused})),
+            registries=tuple(sorted({*registries, *refused})),
             labels=check_template(params["labels"], "labels", "labels"),
             annotations=check_template(params["annotations"], "annotations", "annotations"),
         )
         return cls(
-            wanted,
+            desired,
             namespaces=tuple(check_namespaces(params["namespaces"])),
             service_accounts=Names.of_service_accounts(params["service_accounts"], "service_accounts"),
             policy=params["existing_secret_policy"],
@@ -109,11 +109,11 @@ class Request:
     def of_item(cls, item: Item) -> Request:
         """Return what an item of the inventory asks for."""
         observed = item.observed
-        held = None if observed.secrets is None else [Held.from_dict(secret) for secret in observed.secrets]
+        held = None if observed.secrets is None else [ObservedSecret.from_dict(secret) for secret in observed.secrets]
         # What is suspended counts as not understood: nothing is written, and nothing removed, but all can be undone.
         is_idle = item.suspended and not item.is_absent
         return cls(
-            wanted_of(item),
+            desired_secret(item),
             namespaces=None if is_idle else item.namespaces,
             service_accounts=item.service_accounts,
             policy=item.existing_secret_policy,
@@ -121,40 +121,40 @@ class Request:
             is_orphaned=item.deletion_policy == "Orphan",
             is_due=observed.is_due,
             known=None if held is None else {NamespacedName(part.namespace, part.name): part for part in held},
-            sibling=observed.source_secret,
+            source_secret=observed.source_secret,
             accounts=observed.accounts,
             has_finalizer=item.has_finalizer,
             error=item.error.as_dict() if item.error else None,
         )
 
 
-def wanted_of(item: Item) -> Wanted:
+def desired_secret(item: Item) -> DesiredSecret:
     """Return the Secret that an item of the inventory asks for."""
-    return Wanted(
+    return DesiredSecret(
         name=item.secret_name,
         owner=item.owner,
         identity=item.identity,
-        entries=tuple(sorted(map(str, item.registries))),
+        registries=tuple(sorted(map(str, item.registries))),
         labels=item.labels,
         annotations=item.annotations,
         refresh_interval=item.refresh_interval,
-        nudge=item.reconcile_request,
+        reconcile_request=item.reconcile_request,
     )
 
 
 @dataclass(frozen=True)
-class Supply:
+class AvailableLogins:
     """What there is to write: logins that were just granted, or None; and why some, or all, were not.
 
     source are the logins of another Secret of the resource, None where nobody needs or has them.
     """
 
-    logins: Logins | None
+    granted: Logins | None
     error: Mapping | None
     source: Logins | None = None
 
     @classmethod
-    def of(cls, params: Mapping, request: Request, now: datetime) -> Supply:
+    def of(cls, params: Mapping, request: Request, now: datetime) -> AvailableLogins:
         """Return what the options hold for a request. Raises ValueError."""
         if request.is_absent:
             return cls(None, None)
@@ -165,19 +165,19 @@ class Supply:
         for_all = next((each for each in errors if not each.get("requested")), None)
         if for_all:
             return cls(None, _told(for_all))
-        entries = request.wanted.entries
+        registries = request.desired.registries
         given = _authorizations(params["authorizations"] or [], now)
-        chosen = [each for each in given if each.requested in entries]
-        refused = [each for each in errors if each["requested"] in entries]
+        chosen = [each for each in given if each.requested in registries]
+        refused = [each for each in errors if each["requested"] in registries]
         known = {each.requested for each in chosen}.union(each["requested"] for each in refused)
-        missing = [entry for entry in entries if entry not in known]
+        missing = [entry for entry in registries if entry not in known]
         if missing and not request.is_due:
             return cls(None, None)
-        if missing or not entries:
+        if missing or not registries:
             what = f"hold no login for {missing[0]}" if missing else "the list is empty, so there is nothing to write"
             raise ValueError(f"authorizations: {what}")
-        logins = Logins.of(chosen, now, request.wanted.nudge) if chosen else None
-        return cls(logins, _told(refused[0]) if refused else None)
+        granted = Logins.of(chosen, now, request.desired.reconcile_request) if chosen else None
+        return cls(granted, _told(refused[0]) if refused else None)
 
 
 def _told(error: Mapping) -> dict:

@@ -13,13 +13,13 @@ from .._cluster.client import Cluster, KubernetesError
 from .._contract.item import NamespacedName
 from .._contract.ownership import OWNER_LABEL, SHARED, entries_of
 from .._secret import image_pull_secrets
-from .outcomes import Step
+from .outcomes import ObjectOutcome
 from .request import Request
 from .steps import failed_step, retry_on_conflict
 
 
 @dataclass(frozen=True)
-class Attaching:
+class ServiceAccountSync:
     """What all service accounts of a request have in common; served are the namespaces whose Secret can be used."""
 
     cluster: Cluster
@@ -38,7 +38,7 @@ class Attaching:
         key = self.request.account_key
         return [NamespacedName(each["namespace"], each["name"]) for each in found if key in entries_of(each)]
 
-    def accounts_in(self, namespace: str) -> list[NamespacedName] | Step:
+    def accounts_in(self, namespace: str) -> list[NamespacedName] | ObjectOutcome:
         """Return the service accounts of a namespace that the request names: those that it spells out, and those that
         there are. A Step says why they cannot be listed.
         """
@@ -51,11 +51,11 @@ class Attaching:
             return failed_step(NamespacedName(namespace, "*"), error)
         return [NamespacedName(namespace, name) for name in names.select(found)]
 
-    def attach(self, place: NamespacedName) -> Step | None:
+    def attach(self, place: NamespacedName) -> ObjectOutcome | None:
         """Bring one service account to what is wanted; return what was done, None if there was nothing to do."""
         return retry_on_conflict(place, self._attach)
 
-    def _attach(self, place: NamespacedName) -> Step | None:
+    def _attach(self, place: NamespacedName) -> ObjectOutcome | None:
         account = self.cluster.read_object("ServiceAccount", place.namespace, place.name)
         if account is None:
             return None
@@ -64,11 +64,11 @@ class Attaching:
         is_wanted = is_target and request.service_accounts.matches(place.name)
         if is_wanted and place.namespace not in self.served:
             return None
-        patch = image_pull_secrets.patch(account, request.account_key, request.wanted.name if is_wanted else None)
+        patch = image_pull_secrets.patch(account, request.account_key, request.desired.name if is_wanted else None)
         if patch is None:
             return None
         changed = self.cluster.patch_object("ServiceAccount", place.namespace, place.name, patch, dry_run=self.dry_run)
-        return Step(
+        return ObjectOutcome(
             place.namespace,
             place.name,
             "added" if is_wanted else "removed",

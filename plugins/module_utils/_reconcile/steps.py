@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 from .._cluster.client import CONFLICT_ATTEMPTS, KubernetesError
 from .._contract.item import NamespacedName
-from .outcomes import Step, is_terminating
+from .outcomes import ObjectOutcome, is_terminating
 
 
-def retry_on_conflict(place: NamespacedName, act: Callable[[NamespacedName], Step | None]) -> Step | None:
+def retry_on_conflict(
+    place: NamespacedName, act: Callable[[NamespacedName], ObjectOutcome | None]
+) -> ObjectOutcome | None:
     """Return what an act on an object comes to, None where nothing was to be done; never raises.
 
     act reads the object, and changes it as it was read. A conflict means that somebody was faster, so it is done again.
@@ -28,6 +30,6 @@ def retry_on_conflict(place: NamespacedName, act: Callable[[NamespacedName], Ste
     raise AssertionError("unreachable")
 
 
-def failed_step(place: NamespacedName, error: KubernetesError) -> Step:
+def failed_step(place: NamespacedName, error: KubernetesError) -> ObjectOutcome:
     """Return what a refusal comes to."""
-    return Step(place.namespace, place.name, "failed", error.reason, str(error))
+    return ObjectOutcome(place.namespace, place.name, "failed", error.reason, str(error))

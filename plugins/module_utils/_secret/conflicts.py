@@ -45,23 +45,23 @@ def is_ours(metadata: Mapping, owner: Owner | None) -> bool:
         return False
     if owner:
         return owner.uid in owner_uids(metadata) or (labels.get(OWNER_LABEL) == owner.uid and place is not None)
-    is_owned = OWNER_LABEL in labels or any(is_of_group(each) for each in metadata.get("ownerReferences") or [])
+    is_owned = OWNER_LABEL in labels or any(map(is_of_group, metadata.get("ownerReferences") or []))
     return labels.get(MANAGED_BY_LABEL) == MANAGED_BY and not is_owned
 
 
 def predecessor(metadata: Mapping, owner: Owner | None) -> dict | None:
     """Return the owner reference to the legacy resource whose place the owner takes, if there is one."""
-    for each in metadata.get("ownerReferences") or []:
-        is_legacy = is_of_group(each) and each["kind"] == LEGACY_KIND
-        if is_legacy and owner and owner.kind == CLUSTER_KIND and each["name"] == owner.name:
-            return each
+    for reference in metadata.get("ownerReferences") or []:
+        is_legacy = is_of_group(reference) and reference["kind"] == LEGACY_KIND
+        if is_legacy and owner and owner.kind == CLUSTER_KIND and reference["name"] == owner.name:
+            return reference
     return None
 
 
 def is_held(metadata: Mapping) -> bool:
     """Return whether something looks after a Secret: a controller, or a custom resource of ours."""
     references = metadata.get("ownerReferences") or []
-    return any(each.get("controller") or is_of_group(each) for each in references)
+    return any(reference.get("controller") or is_of_group(reference) for reference in references)
 
 
 def obstacle(secret: Mapping, owner: Owner | None, policy: str = "Fail") -> tuple[str, str] | None:
@@ -74,13 +74,13 @@ def obstacle(secret: Mapping, owner: Owner | None, policy: str = "Fail") -> tupl
     if not is_free:
         remedy = "" if policy != "Fail" else ", or set existingSecretPolicy (existing_secret_policy) to Adopt or Merge"
         return "SecretConflict", (
-            f"{label} exists and {holder(metadata)}; it was left as it is. "
+            f"{label} exists and {describe_owner(metadata)}; it was left as it is. "
             f"Delete it, or choose another name for the pull secret{remedy}"
         )
-    return unfit(secret)
+    return unwritable_because(secret)
 
 
-def unfit(secret: Mapping) -> tuple[str, str] | None:
+def unwritable_because(secret: Mapping) -> tuple[str, str] | None:
     """Return why nobody could write a login into a Secret (reason, message), or None if one could."""
     metadata = secret["metadata"]
     label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
@@ -94,10 +94,11 @@ def unfit(secret: Mapping) -> tuple[str, str] | None:
     return None
 
 
-def holder(metadata: Mapping) -> str:
+def describe_owner(metadata: Mapping) -> str:
+    """Return whose a Secret is, as the rest of a sentence."""
     references = metadata.get("ownerReferences") or []
     if references:
-        return "is owned by " + ", ".join(f"{each['kind']}/{each['name']}" for each in references)
+        return "is owned by " + ", ".join(f"{reference['kind']}/{reference['name']}" for reference in references)
     labels = metadata.get("labels") or {}
     manager = labels.get(MANAGED_BY_LABEL)
     if manager == MANAGED_BY and OWNER_LABEL not in labels:

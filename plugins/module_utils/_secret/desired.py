@@ -41,22 +41,22 @@ from .logins import Logins
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredSecret:
     """The Secret that every target namespace should have, but for what logs in.
 
-    identity is what tells the AWS identity apart that its tokens come from, empty where nobody said; entries (see
-    registries) are the logins that it should hold. refresh_interval is how old a token may be when it is renewed, None
-    for half of its life; nudge is what the resource is annotated with to have its token renewed at once.
+    identity tells the AWS identity apart that its tokens come from, empty where nobody said. registries are the logins
+    that it should hold, as login requests in text. refresh_interval is how old a token may be when it is renewed, None
+    for half of its life. reconcile_request is what the resource is annotated with to have its token renewed at once.
     """
 
     name: str
     owner: Owner | None
     identity: str = ""
-    entries: tuple[str, ...] = ()
+    registries: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     refresh_interval: timedelta | None = None
-    nudge: str = ""
+    reconcile_request: str = ""
 
     @property
     def manager(self) -> str:
@@ -69,7 +69,7 @@ class Wanted:
             "name": self.name,
             "namespace": namespace,
             "labels": self._labels(),
-            "annotations": {**self.annotations, **self._marks(namespace, logins)},
+            "annotations": {**self.annotations, **self._own_annotations(namespace, logins)},
         }
         if version:
             metadata["resourceVersion"] = version
@@ -87,16 +87,16 @@ class Wanted:
         owner = {OWNER_LABEL: self.owner.uid} if self.owner else {}
         return {**self.labels, MANAGED_BY_LABEL: MANAGED_BY, **owner}
 
-    def _marks(self, namespace: str, logins: Logins) -> dict[str, str]:
-        marks = {
+    def _own_annotations(self, namespace: str, logins: Logins) -> dict[str, str]:
+        own = {
             EXPIRY: format_time(logins.expires_at),
             RENEW_AFTER: format_time(logins.renew_after),
             FINGERPRINT: docker_config.fingerprint(logins.config),
-            REGISTRIES: json.dumps(list(logins.entries)),
+            REGISTRIES: json.dumps(list(logins.registries)),
             PLACE: f"{namespace}/{self.name}",
         }
-        optional = {IDENTITY: self.identity, RECONCILE_AT: logins.nudge}
-        return {**marks, **{name: value for name, value in optional.items() if value}}
+        optional = {IDENTITY: self.identity, RECONCILE_AT: logins.reconcile_request}
+        return {**own, **{name: value for name, value in optional.items() if value}}
 
     def is_shape_of(self, metadata: Mapping) -> bool:
         """Return whether a Secret has the labels and annotations that are wanted, and none that we set once besides."""
@@ -111,7 +111,7 @@ class Wanted:
         )
 
 
-def empty(name: str, namespace: str) -> dict:
+def empty_manifest(name: str, namespace: str) -> dict:
     """Return a pull secret without any login, for asking the API server whether one could be made at all."""
     return {
         "apiVersion": "v1",

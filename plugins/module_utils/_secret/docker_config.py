@@ -35,12 +35,12 @@ class ContentError(ValueError):
 def render(authorizations: Iterable[Authorization]) -> str:
     """Return the docker config JSON for these authorizations; the same input gives the same text."""
     auths = {
-        each.registry: {
-            "username": each.username,
-            "password": each.password,
-            "auth": base64.b64encode(f"{each.username}:{each.password}".encode()).decode(),
+        login.registry: {
+            "username": login.username,
+            "password": login.password,
+            "auth": base64.b64encode(f"{login.username}:{login.password}".encode()).decode(),
         }
-        for each in authorizations
+        for login in authorizations
     }
     return json.dumps({"auths": auths}, sort_keys=True, separators=(",", ":"))
 
@@ -52,7 +52,7 @@ def merge(config: str, other: str, hosts: Iterable[str]) -> str:
     return json.dumps(merged, sort_keys=True, separators=(",", ":"))
 
 
-def registries(config: str) -> list[str]:
+def hosts_in(config: str) -> list[str]:
     """Return, sorted, the hosts that a docker config JSON holds a complete login for.
 
     Whatever is not a docker config, or not a login as render writes it, counts as nothing.
@@ -87,7 +87,7 @@ def content(secret: Mapping) -> str:
 def describe(config: str, expires_at: datetime | None) -> dict:
     """Return what a diff may show of a docker config: hosts, expiry and a fingerprint, never its data."""
     return {
-        "registries": registries(config),
+        "registries": hosts_in(config),
         "expires_at": format_time(expires_at) if expires_at else None,
         "fingerprint": fingerprint(config),
     }
@@ -127,7 +127,7 @@ def without_logins(text: str, hosts: Iterable[str]) -> str:
 
 def selected(text: str, hosts: Iterable[str]) -> str:
     """Return a docker config JSON of the complete logins for these hosts that text holds, and nothing else of it."""
-    wanted = set(hosts).intersection(registries(text))
+    wanted = set(hosts).intersection(hosts_in(text))
     return merge(render([]), text, wanted) if wanted else render([])
 
 

@@ -4,7 +4,7 @@
 
 Pure. The list can only be replaced as a whole, so every patch is tied to the resourceVersion that was read. What
 others have in it stays, as it is and in its order, also an entry of the same name that was there before ours was
-wanted: it gets no mark (see shared_entries), so it is never taken out.
+wanted: it is in no entry of ours (see shared_entries), so it is never taken out.
 """
 
 from __future__ import annotations
@@ -21,58 +21,58 @@ def patch(account: Mapping, uid: str, secret_name: str | None) -> dict | None:
 
 
 def add_patch(account: Mapping, uid: str, secret_name: str) -> dict | None:
-    """Return the patch that gives a service account our entry, instead of any that we gave it before.
+    """Return the patch that gives a service account our pull secret, instead of any that we gave it before.
 
-    None if that changes nothing, or the entry is somebody's own.
+    None if that changes nothing, or somebody else gave it.
     """
-    told, entries = entries_of(account["metadata"]), _entries(account)
-    mine, others = SharedEntry.from_dict(told.get(uid)).names, named_by_others(told, uid)
-    is_there = any(_name(each) == secret_name for each in entries)
+    entries, pull_secrets = entries_of(account["metadata"]), _pull_secrets(account)
+    mine, others = SharedEntry.from_dict(entries.get(uid)).names, named_by_others(entries, uid)
+    is_there = any(_name(pull_secret) == secret_name for pull_secret in pull_secrets)
     is_ours = not is_there or secret_name in mine or secret_name in others
-    left = _without(entries, set(mine) - {secret_name} - others)
+    left = _without(pull_secrets, set(mine) - {secret_name} - others)
     if not is_there:
         left.append({"name": secret_name})
-    told = {**told, uid: SharedEntry((secret_name,)).as_dict()} if is_ours else _others(told, uid)
-    return _patch(account, told, left)
+    entries = {**entries, uid: SharedEntry((secret_name,)).as_dict()} if is_ours else _others(entries, uid)
+    return _patch(account, entries, left)
 
 
 def remove_patch(account: Mapping, uid: str) -> dict | None:
     """Return the patch that takes out what we gave a service account for the UID, None if that is nothing."""
-    told = entries_of(account["metadata"])
-    if uid not in told:
+    entries = entries_of(account["metadata"])
+    if uid not in entries:
         return None
-    gone = set(SharedEntry.from_dict(told[uid]).names) - named_by_others(told, uid)
-    return _patch(account, _others(told, uid), _without(_entries(account), gone))
+    gone = set(SharedEntry.from_dict(entries[uid]).names) - named_by_others(entries, uid)
+    return _patch(account, _others(entries, uid), _without(_pull_secrets(account), gone))
 
 
-def _others(told: Mapping[str, object], uid: str) -> dict[str, object]:
-    return {other: each for other, each in told.items() if other != uid}
+def _others(entries: Mapping[str, object], uid: str) -> dict[str, object]:
+    return {other: entry for other, entry in entries.items() if other != uid}
 
 
-def _patch(account: Mapping, told: Mapping[str, object], entries: list[dict]) -> dict | None:
+def _patch(account: Mapping, entries: Mapping[str, object], pull_secrets: list[dict]) -> dict | None:
     metadata = account["metadata"]
-    marks = entries_patch(metadata, told)
-    if not marks and entries == _entries(account):
+    changes = entries_patch(metadata, entries)
+    if not changes and pull_secrets == _pull_secrets(account):
         return None
-    changes: dict = {"metadata": {"resourceVersion": metadata["resourceVersion"], **marks}}
-    if entries != _entries(account):
-        changes["imagePullSecrets"] = entries or None
-    return changes
+    patch: dict = {"metadata": {"resourceVersion": metadata["resourceVersion"], **changes}}
+    if pull_secrets != _pull_secrets(account):
+        patch["imagePullSecrets"] = pull_secrets or None
+    return patch
 
 
-def _entries(account: Mapping) -> list[dict]:
+def _pull_secrets(account: Mapping) -> list[dict]:
     return account.get("imagePullSecrets") or []
 
 
-def _without(entries: list[dict], names: set[str]) -> list[dict]:
+def _without(pull_secrets: list[dict], names: set[str]) -> list[dict]:
     """A name is ours once: it was added at the end, so what stands before it twice is somebody's."""
-    left = list(entries)
+    left = list(pull_secrets)
     for name in names:
-        last = max((index for index, each in enumerate(left) if _name(each) == name), default=None)
+        last = max((index for index, pull_secret in enumerate(left) if _name(pull_secret) == name), default=None)
         if last is not None:
             del left[last]
     return left
 
 
-def _name(entry: Mapping) -> str | None:
-    return (entry or {}).get("name")
+def _name(pull_secret: Mapping) -> str | None:
+    return (pull_secret or {}).get("name")

@@ -23,79 +23,86 @@ from . import docker_config
 
 @dataclass(frozen=True)
 class Logins:
-    """What Secrets are to hold: a docker config JSON, the entries (see registries) that it answers, and its life.
+    """What Secrets are to hold: a docker config JSON, which registries it logs in to, and its life.
 
-    expires_at is when the first of its tokens dies, renew_after when half of the life is over that AWS granted.
-    nudge is what the resource was annotated with (see Wanted) when the tokens were granted.
+    registries are login requests as text (see _contract.login_request). expires_at is when the first of the tokens
+    expires, renew_after when half of the life is over that AWS granted. reconcile_request is the one that the resource
+    had (see DesiredSecret) when the tokens were granted.
     """
 
     config: str = field(repr=False)
-    entries: tuple[str, ...]
+    registries: tuple[str, ...]
     expires_at: datetime
     renew_after: datetime
-    nudge: str = ""
+    reconcile_request: str = ""
 
     @classmethod
-    def of(cls, authorizations: list[Authorization], now: datetime, nudge: str = "") -> Logins:
+    def of(cls, authorizations: list[Authorization], now: datetime, reconcile_request: str = "") -> Logins:
         """Return the logins of authorizations that were just granted, of which there is at least one."""
-        expires_at = min(each.expires_at for each in authorizations)
-        entries = tuple(sorted({each.requested for each in authorizations}))
+        expires_at = min(authorization.expires_at for authorization in authorizations)
+        registries = tuple(sorted({authorization.requested for authorization in authorizations}))
         renew_after = now + min(expires_at - now, MAX_TOKEN_LIFE) / 2
-        return cls(docker_config.render(authorizations), entries, expires_at, renew_after, nudge)
+        return cls(docker_config.render(authorizations), registries, expires_at, renew_after, reconcile_request)
 
     @classmethod
     def held_in(cls, secret: Mapping, now: datetime) -> Logins | None:
         """Return the logins that an owned Secret holds as we wrote them, None if it holds none that live."""
-        held, config = annotations_of(secret["metadata"]), docker_config.content(secret)
-        expires_at, renew_after = parse_time(held.get(EXPIRY)), parse_time(held.get(RENEW_AFTER))
-        is_intact = held.get(FINGERPRINT) == docker_config.fingerprint(config)
+        annotations, config = annotations_of(secret["metadata"]), docker_config.content(secret)
+        expires_at, renew_after = parse_time(annotations.get(EXPIRY)), parse_time(annotations.get(RENEW_AFTER))
+        is_intact = annotations.get(FINGERPRINT) == docker_config.fingerprint(config)
         if not (is_intact and renew_after and expires_at and expires_at > now):
             return None
-        return cls(config, entries_in(held.get(REGISTRIES)), expires_at, renew_after, held.get(RECONCILE_AT, ""))
+        registries, reconcile_request = registries_in(annotations.get(REGISTRIES)), annotations.get(RECONCILE_AT, "")
+        return cls(config, registries, expires_at, renew_after, reconcile_request)
 
-    def only(self, entries: Collection[str]) -> Logins:
-        """Return the same without the logins that none of the entries asks for."""
-        if set(self.entries) <= set(entries):
+    def only(self, registries: Collection[str]) -> Logins:
+        """Return the same without the logins of other registries."""
+        if set(self.registries) <= set(registries):
             return self
-        hosts = [
-            host for host in docker_config.registries(self.config) if any(answers(entry, host) for entry in entries)
-        ]
-        left = tuple(each for each in self.entries if each in entries)
-        return replace(self, config=docker_config.selected(self.config, hosts), entries=left)
+        hosts = _answering(registries, docker_config.hosts_in(self.config))
+        left = tuple(registry for registry in self.registries if registry in registries)
+        return replace(self, config=docker_config.selected(self.config, hosts), registries=left)
 
-    def completed(self, other: Logins | None, entries: Iterable[str]) -> Logins:
-        """Return the same with the logins of other for those of the entries that are missing here.
+    def completed(self, other: Logins | None, registries: Iterable[str]) -> Logins:
+        """Return the same with the logins of other for those of the registries that are missing here.
 
-        Where a nudge asked for new ones in place of other's, the whole is due at once, to be completed with these.
+        Where a reconcile request asked for new ones in place of other's, the whole is due at once, to be completed with
+        these.
         """
-        lacking = [each for each in entries if other and each not in self.entries and each in other.entries]
+        lacking = [] if other is None else [name for name in registries if name in other.registries]
+        lacking = [name for name in lacking if name not in self.registries]
         if not (other and lacking):
             return self
-        hosts = set(docker_config.registries(other.config)) - set(docker_config.registries(self.config))
-        kept = [host for host in hosts if any(answers(entry, host) for entry in lacking)]
+        hosts = set(docker_config.hosts_in(other.config)) - set(docker_config.hosts_in(self.config))
+        kept = _answering(lacking, hosts)
         renew_after = min(self.renew_after, other.renew_after)
-        if self.nudge not in ("", other.nudge):
+        if self.reconcile_request not in ("", other.reconcile_request):
             renew_after = min(renew_after, issued_at(self.expires_at, self.renew_after))
         return Logins(
             docker_config.merge(self.config, other.config, kept),
-            tuple(sorted({*self.entries, *lacking})),
+            tuple(sorted({*self.registries, *lacking})),
             min(self.expires_at, other.expires_at),
             renew_after,
-            self.nudge,
+            self.reconcile_request,
         )
 
 
+def _answering(registries: Collection[str], hosts: Iterable[str]) -> list[str]:
+    """Return those of the hosts whose logins the registries ask for."""
+    return [host for host in hosts if any(answers(registry, host) for registry in registries)]
+
+
 def usable_until(secret: Mapping, now: datetime) -> datetime | None:
-    """Return when the token in a Secret dies, or None if it is dead, or there is no usable login in it."""
+    """Return when the token in a Secret of ours expires, None if it has expired or there is no usable login in it."""
     expiry = parse_time(annotations_of(secret["metadata"]).get(EXPIRY))
-    usable = expiry is not None and expiry > now and docker_config.registries(docker_config.content(secret))
+    usable = expiry is not None and expiry > now and docker_config.hosts_in(docker_config.content(secret))
     return expiry if usable else None
 
 
-def entries_in(text: str | None) -> tuple[str, ...]:
-    """Return the entries that the annotation C(registries) tells, empty if it tells none."""
+def registries_in(text: str | None) -> tuple[str, ...]:
+    """Return the registries in an annotation, none where it cannot be read."""
     try:
-        entries = json.loads(text or "[]")
+        found = json.loads(text or "[]")
     except ValueError:
         return ()
-    return tuple(entries) if isinstance(entries, list) and all(isinstance(each, str) for each in entries) else ()
+    return tuple(found) if isinstance(found, list) and all(isinstance(name, str) for name in found) else ()

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Secrets that are not ours alone: what the policy Merge puts in, and takes out again.
 
-Pure. What each resource put in is marked (see shared_entries). Everything is written by JSON merge patch, tied to the
-resourceVersion that was read: whoever changed the Secret meanwhile makes it a conflict, and it is read again.
-(https://www.rfc-editor.org/rfc/rfc7386: null takes a key away.)
+Pure. What each resource put in is noted in an entry (see shared_entries). Everything is written by JSON merge patch,
+tied to the resourceVersion that was read: whoever changed the Secret meanwhile makes it a conflict, and it is read
+again. (https://www.rfc-editor.org/rfc/rfc7386: null takes a key away.)
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from .._contract.ownership import (
     shared_annotation,
 )
 from . import conflicts, docker_config
-from .desired import Wanted
+from .desired import DesiredSecret
 from .logins import Logins
-from .observed import Held
-from .shared_entries import edited_mark, entries_patch, named_by_others
+from .observed import ObservedSecret
+from .shared_entries import edited_part, entries_patch, named_by_others
 
 _UNREADABLE = "not a docker config"
 
@@ -66,14 +66,14 @@ def obstacle(secret: Mapping) -> tuple[str, str] | None:
     metadata = secret["metadata"]
     label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
     if conflicts.is_held(metadata):
-        holders = ", ".join(f"{each['kind']}/{each['name']}" for each in metadata["ownerReferences"])
+        holders = ", ".join(f"{reference['kind']}/{reference['name']}" for reference in metadata["ownerReferences"])
         return "SecretConflict", (
             f"{label} is looked after by {holders}, which would undo any change; it was left as it is. "
             "Delete it there, or choose another name for the pull secret"
         )
-    unfit = conflicts.unfit(secret)
-    if unfit:
-        return unfit
+    unwritable = conflicts.unwritable_because(secret)
+    if unwritable:
+        return unwritable
     try:
         docker_config.logins(docker_config.stored(secret.get("data")))
     except docker_config.ContentError as error:
@@ -89,7 +89,7 @@ def manifest(
     name: str,
     uid: str,
     config_text: str,
-    mark: SharedEntry,
+    entry: SharedEntry,
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> dict:
@@ -97,7 +97,7 @@ def manifest(
 
     It has no owner reference: others may add to it, and would lose that with the resource.
     """
-    told = replace(mark, names=_hosts(config_text), created=True).as_dict()
+    first = replace(entry, names=_hosts(config_text), created=True).as_dict()
     place = {"name": name, "namespace": namespace}
     return {
         "apiVersion": "v1",
@@ -106,56 +106,56 @@ def manifest(
         "metadata": {
             **place,
             "labels": {**(labels or {}), MANAGED_BY_LABEL: MANAGED_BY, OWNER_LABEL: SHARED},
-            "annotations": {**(annotations or {}), SHARED_ANNOTATION: shared_annotation(place, {uid: told})},
+            "annotations": {**(annotations or {}), SHARED_ANNOTATION: shared_annotation(place, {uid: first})},
         },
         "data": _data(config_text),
     }
 
 
-def merge_patch(secret: Mapping, uid: str, config_text: str, mark: SharedEntry) -> dict | None:
-    """Return the patch that puts the logins of a docker config JSON into a Secret, None if all is there and sound.
+def merge_patch(secret: Mapping, uid: str, config_text: str, entry: SharedEntry) -> dict | None:
+    """Return the patch that puts the logins of a docker config JSON into a Secret, None if all is there and intact.
 
-    Hosts that our old mark names and the new one does not are taken out; one that both name, and that there is no new
+    Hosts that our old entry names and the new one does not are taken out; one that both name, and that there is no new
     login for, stays as it is. Whether the Secret was made by us stays as it was. Raises ContentError (see obstacle).
     """
     metadata, before = secret["metadata"], docker_config.stored(secret.get("data"))
-    told, ours = entries_of(metadata), docker_config.logins(config_text)
-    was = SharedEntry.from_dict(told.get(uid))
-    kept = set(was.names).intersection(mark.names, docker_config.logins(before))
-    gone = set(was.names) - kept - ours.keys() - named_by_others(told, uid)
+    entries, ours = entries_of(metadata), docker_config.logins(config_text)
+    was = SharedEntry.from_dict(entries.get(uid))
+    kept = set(was.names).intersection(entry.names, docker_config.logins(before))
+    gone = set(was.names) - kept - ours.keys() - named_by_others(entries, uid)
     text = docker_config.with_logins(docker_config.without_logins(before, gone), ours)
     is_tracked = bool(text.strip() and metadata.get("managedFields"))
     if text == before and is_tracked and not has_written_login(metadata):
         # The API server counts a field as ours only when we change it, so it gets another text of the same meaning.
         text = before[:-1] if before.endswith("\n") else f"{before}\n"
-    mark = replace(mark, names=tuple(sorted(kept.union(ours))), created=was.created)
+    entry = replace(entry, names=tuple(sorted(kept.union(ours))), created=was.created)
     others = _others(secret, uid, is_rewritten=text != before)
-    return _patch(secret, {**others, uid: mark.as_dict()}, before, text)
+    return _patch(secret, {**others, uid: entry.as_dict()}, before, text)
 
 
 def unmerge_patch(secret: Mapping, uid: str, *, keep_logins: bool = False) -> dict | Undo | None:
     """Return the patch that takes out what the resource of the UID put in, None if it put nothing in.
 
     What another one names too stays. A Secret that we made, and that nobody else put anything into, is to be deleted.
-    With keep_logins only the marks go.
+    With keep_logins only the entry goes.
     """
-    metadata, told = secret["metadata"], entries_of(secret["metadata"])
-    if uid not in told:
+    metadata, entries = secret["metadata"], entries_of(secret["metadata"])
+    if uid not in entries:
         return None
-    mark = SharedEntry.from_dict(told[uid])
-    gone = [] if keep_logins else set(mark.names) - named_by_others(told, uid)
+    entry = SharedEntry.from_dict(entries[uid])
+    gone = [] if keep_logins else set(entry.names) - named_by_others(entries, uid)
     try:
         before = docker_config.stored(secret.get("data"))
         text = docker_config.without_logins(before, gone)
     except docker_config.ContentError:  # somebody's, and nothing that logs in
         before = text = _UNREADABLE
     others = _others(secret, uid, is_rewritten=text != before)
-    is_last_maker = mark.created and not others and (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
+    is_last_maker = entry.created and not others and (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
     if is_last_maker and not keep_logins and _holds_nothing(secret, text):
         return Undo.DELETE
-    if mark.created and others:  # whoever goes last deletes it
+    if entry.created and others:  # whoever goes last deletes it
         heir = min(others)
-        others[heir] = {**SharedEntry.from_dict(others[heir]).as_dict(), **edited_mark(others[heir]), "created": True}
+        others[heir] = {**SharedEntry.from_dict(others[heir]).as_dict(), **edited_part(others[heir]), "created": True}
     patch = _patch(secret, others, before, text)
     if patch and is_last_maker:
         patch["metadata"].setdefault("labels", {})[MANAGED_BY_LABEL] = None
@@ -163,40 +163,40 @@ def unmerge_patch(secret: Mapping, uid: str, *, keep_logins: bool = False) -> di
 
 
 def held_logins(secret: Mapping, uid: str) -> str:
-    """Return a docker config JSON of the complete logins in a Secret that our mark names, possibly none.
+    """Return a docker config JSON of the complete logins in a Secret that our entry names, possibly none.
 
-    They can be written elsewhere only if the Secret is sound: else they may be anybody's.
+    They can be written elsewhere only if the Secret is intact: else they may be anybody's.
     """
     names = SharedEntry.from_dict(entries_of(secret["metadata"]).get(uid)).names
     return docker_config.selected(docker_config.content(secret), names)
 
 
 def logins_of(secret: Mapping, uid: str, now: datetime) -> Logins | None:
-    """Return held_logins with their life, None if they do not live or one that our mark names is missing."""
-    mark, config = SharedEntry.from_dict(entries_of(secret["metadata"]).get(uid)), held_logins(secret, uid)
-    is_complete = set(mark.names) == set(docker_config.registries(config)) != set()
-    if not (is_complete and mark.renew_after and mark.expires_at and mark.expires_at > now):
+    """Return held_logins with their life, None if they do not live or one that our entry names is missing."""
+    entry, config = SharedEntry.from_dict(entries_of(secret["metadata"]).get(uid)), held_logins(secret, uid)
+    is_complete = set(entry.names) == set(docker_config.hosts_in(config)) != set()
+    if not (is_complete and entry.renew_after and entry.expires_at and entry.expires_at > now):
         return None
-    return Logins(config, mark.registries, mark.expires_at, mark.renew_after, mark.reconcile_request)
+    return Logins(config, entry.registries, entry.expires_at, entry.renew_after, entry.reconcile_request)
 
 
-def held(metadata: Mapping, wanted: Wanted, uid: str) -> Held | None:
+def held(metadata: Mapping, desired: DesiredSecret, uid: str) -> ObservedSecret | None:
     """Return what the metadata of a Secret tells of our part in it, None if we have none."""
-    told = entries_of(metadata)
-    if uid not in told:
+    entries = entries_of(metadata)
+    if uid not in entries:
         return None
-    mark = SharedEntry.from_dict(told[uid])
-    return Held(
+    entry = SharedEntry.from_dict(entries[uid])
+    return ObservedSecret(
         namespace=metadata["namespace"],
         name=metadata["name"],
         version=metadata["resourceVersion"],
-        is_intact=is_entry_intact(metadata, uid) and mark.identity == wanted.identity,
-        has_shape=metadata["name"] == wanted.name,
-        entries=mark.registries,
-        expires_at=mark.expires_at,
-        renew_after=mark.renew_after,
+        is_intact=is_entry_intact(metadata, uid) and entry.identity == desired.identity,
+        has_shape=metadata["name"] == desired.name,
+        registries=entry.registries,
+        expires_at=entry.expires_at,
+        renew_after=entry.renew_after,
         is_shared=True,
-        nudge=mark.reconcile_request,
+        reconcile_request=entry.reconcile_request,
     )
 
 
@@ -211,21 +211,21 @@ def _holds_nothing(secret: Mapping, text: str) -> bool:
 
 
 def _others(secret: Mapping, uid: str, *, is_rewritten: bool) -> dict[str, object]:
-    """Return the marks of others than the UID.
+    """Return the entries of others than the UID.
 
     When a Secret that somebody edited is written again, the API server counts it as ours, though what others put in may
-    be gone: then their marks say so.
+    be gone: then their entries say so.
     """
     metadata = secret["metadata"]
     is_edited = metadata.get("managedFields") and not has_written_login(metadata)
-    marks = {other: each for other, each in entries_of(metadata).items() if other != uid}
+    others = {other: entry for other, entry in entries_of(metadata).items() if other != uid}
     if not (is_rewritten and is_edited):
-        return marks
-    return {other: {**each, **EDITED} if isinstance(each, dict) else each for other, each in marks.items()}
+        return others
+    return {other: {**entry, **EDITED} if isinstance(entry, dict) else entry for other, entry in others.items()}
 
 
-def _patch(secret: Mapping, told: Mapping[str, object], before: str, text: str) -> dict | None:
-    metadata = entries_patch(secret["metadata"], told)
+def _patch(secret: Mapping, entries: Mapping[str, object], before: str, text: str) -> dict | None:
+    metadata = entries_patch(secret["metadata"], entries)
     if not metadata and text == before:
         return None
     patch: dict = {"metadata": {"resourceVersion": secret["metadata"]["resourceVersion"], **metadata}}

@@ -28,13 +28,13 @@ from .._contract.ownership import (
 from .._contract.timestamps import format_time, parse_time
 from .._contract.token_life import CLOCK_TOLERANCE, due_at, issued_at
 from .conflicts import is_marked
-from .desired import Wanted
-from .logins import entries_in
+from .desired import DesiredSecret
+from .logins import registries_in
 
 
 @dataclass(frozen=True)
-class Held:
-    """A Secret of ours that stands in the cluster, as far as its metadata tells.
+class ObservedSecret:
+    """A Secret of ours in the cluster, as far as its metadata tells.
 
     is_intact says that nobody edited it since it was written, for the identity that is wanted; has_shape that it has
     the name, labels and annotations that are wanted; is_shared that other things than ours may be in it (see merge).
@@ -45,67 +45,66 @@ class Held:
     version: str
     is_intact: bool
     has_shape: bool
-    entries: tuple[str, ...]
+    registries: tuple[str, ...]
     expires_at: datetime | None
     renew_after: datetime | None
     is_shared: bool = False
-    nudge: str = ""
+    reconcile_request: str = ""
 
     @classmethod
-    def of(cls, metadata: Mapping, wanted: Wanted) -> Held:
+    def of(cls, metadata: Mapping, desired: DesiredSecret) -> ObservedSecret:
         """Return what the metadata of a Secret of ours tells."""
-        held = annotations_of(metadata)
+        annotations = annotations_of(metadata)
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
             version=metadata["resourceVersion"],
-            is_intact=_is_intact(metadata, wanted) and held.get(IDENTITY, "") == wanted.identity,
-            has_shape=wanted.is_shape_of(metadata),
-            entries=entries_in(held.get(REGISTRIES)),
-            expires_at=parse_time(held.get(EXPIRY)),
-            renew_after=parse_time(held.get(RENEW_AFTER)),
-            nudge=held.get(RECONCILE_AT, ""),
+            is_intact=_is_intact(metadata, desired) and annotations.get(IDENTITY, "") == desired.identity,
+            has_shape=desired.is_shape_of(metadata),
+            registries=registries_in(annotations.get(REGISTRIES)),
+            expires_at=parse_time(annotations.get(EXPIRY)),
+            renew_after=parse_time(annotations.get(RENEW_AFTER)),
+            reconcile_request=annotations.get(RECONCILE_AT, ""),
         )
 
     def lives(self, now: datetime) -> bool:
         """Return whether it holds logins of the wanted identity that can be used, and copied."""
         return self.is_intact and bool(self.expires_at and self.renew_after and self.expires_at > now)
 
-    def is_fresh(self, now: datetime, wanted: Wanted) -> bool:
+    def is_fresh(self, now: datetime, desired: DesiredSecret) -> bool:
         """Return whether its logins live, and are young enough, so that nobody need ask for new ones."""
         if not (self.lives(now) and self.expires_at and self.renew_after) or self.is_ahead(now):
             return False
-        return due_at(self.expires_at, self.renew_after, wanted.refresh_interval) > now and self.answers(wanted.nudge)
+        is_young = due_at(self.expires_at, self.renew_after, desired.refresh_interval) > now
+        return is_young and self.answers(desired.reconcile_request)
 
-    def answers(self, nudge: str) -> bool:
+    def answers(self, reconcile_request: str) -> bool:
         """Return whether its logins were granted after the resource was annotated so, or need not have been."""
-        return nudge in ("", self.nudge)
+        return reconcile_request in ("", self.reconcile_request)
 
     def is_ahead(self, now: datetime) -> bool:
-        """Return whether its logins are told to be of a time to come: the clock was set back, so nobody knows their
-        age.
-        """
+        """Return whether its logins seem to be from the future: the clock was set back, so nobody knows their age."""
         times = (self.expires_at, self.renew_after)
         return all(times) and issued_at(*times) > now + CLOCK_TOLERANCE
 
-    def serves(self, wanted: Iterable[str], available: Iterable[str]) -> bool:
+    def serves(self, registries: Iterable[str], available: Iterable[str]) -> bool:
         """Return whether it is as it should be but for its age: no login that is not wanted, all that can be had."""
-        return self.is_intact and self.has_shape and set(available) <= set(self.entries) <= set(wanted)
+        return self.is_intact and self.has_shape and set(available) <= set(self.registries) <= set(registries)
 
     def as_dict(self) -> dict:
         """Return the form in which the inventory hands it to the module."""
         moments = {name: getattr(self, name) for name in ("expires_at", "renew_after")}
         texts = {name: format_time(value) if value else None for name, value in moments.items()}
-        return {**asdict(self), **texts, "entries": list(self.entries)}
+        return {**asdict(self), **texts, "registries": list(self.registries)}
 
     @classmethod
-    def from_dict(cls, held: Mapping) -> Held:
+    def from_dict(cls, observed: Mapping) -> ObservedSecret:
         """Return what as_dict() made a dictionary of."""
-        moments = {name: parse_time(held[name]) for name in ("expires_at", "renew_after")}
-        return cls(**{**held, **moments, "entries": tuple(held["entries"])})
+        moments = {name: parse_time(observed[name]) for name in ("expires_at", "renew_after")}
+        return cls(**{**observed, **moments, "registries": tuple(observed["registries"])})
 
 
-def _is_intact(metadata: Mapping, wanted: Wanted) -> bool:
-    labels = LABELS if wanted.owner else (MANAGED_BY_LABEL,)
-    without = OPTIONAL_ANNOTATIONS - ({IDENTITY} if wanted.identity else set())
-    return is_marked(metadata, wanted.owner) and has_applied_all(metadata, wanted.manager, labels, without=without)
+def _is_intact(metadata: Mapping, desired: DesiredSecret) -> bool:
+    labels = LABELS if desired.owner else (MANAGED_BY_LABEL,)
+    without = OPTIONAL_ANNOTATIONS - ({IDENTITY} if desired.identity else set())
+    return is_marked(metadata, desired.owner) and has_applied_all(metadata, desired.manager, labels, without=without)

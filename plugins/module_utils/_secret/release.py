@@ -13,9 +13,9 @@ from .._contract.item import Owner
 from .._contract.ownership import ANNOTATIONS, LABELS, RELEASED_MANAGER
 
 
-def released(metadata: Mapping, owner: Owner) -> dict:
+def release_patch(metadata: Mapping, owner: Owner) -> dict:
     """Return the merge patch that makes a Secret of ours nobody's, as it was read."""
-    references = [each for each in metadata.get("ownerReferences") or [] if each["uid"] != owner.uid]
+    references = [reference for reference in metadata.get("ownerReferences") or [] if reference["uid"] != owner.uid]
     return {
         "metadata": {
             "resourceVersion": metadata["resourceVersion"],
@@ -26,14 +26,17 @@ def released(metadata: Mapping, owner: Owner) -> dict:
     }
 
 
-def disowned(metadata: Mapping, manager: str) -> dict:
+def release_fields_patch(metadata: Mapping, manager: str) -> dict:
     """Return the part of a patch, for metadata, by which a field manager of ours has nothing in a Secret any more.
 
-    It could apply what it once applied again, and the API server would see no conflict. What it has is told to be of a
-    manager that never writes: two entries of the same one in the same second would become one.
+    It could apply what it once applied again, and the API server would see no conflict. What it has goes to a manager
+    that never writes: two entries of the same one in the same second would become one.
     """
-    fields = metadata.get("managedFields") or []
-    is_ours = [(each.get("manager"), each.get("operation")) == (manager, "Apply") for each in fields]
-    theirs = {"manager": RELEASED_MANAGER, "operation": "Update"}
-    told = [{**each, **theirs} if ours else each for each, ours in zip(fields, is_ours)]
-    return {"managedFields": told} if any(is_ours) else {}
+    before = metadata.get("managedFields") or []
+    released = {"manager": RELEASED_MANAGER, "operation": "Update"}
+    after = [{**fields, **released} if _is_applied_by(manager, fields) else fields for fields in before]
+    return {"managedFields": after} if after != before else {}
+
+
+def _is_applied_by(manager: str, fields: Mapping) -> bool:
+    return (fields.get("manager"), fields.get("operation")) == (manager, "Apply")

@@ -27,7 +27,7 @@ def shared_entries(metadata: Mapping) -> dict[str, SharedEntry]:
     return {uid: SharedEntry.from_dict(entry) for uid, entry in entries_of(metadata).items()}
 
 
-def edited_mark(entry: object) -> dict:
+def edited_part(entry: object) -> dict:
     """Return EDITED if an entry has it, and else nothing."""
     return EDITED if is_edited(entry) else {}
 

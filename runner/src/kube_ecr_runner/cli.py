@@ -31,7 +31,7 @@ from kube_ecr_runner.cluster.reflector import Reflector, WatchErrorLog
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, resources_of
 from kube_ecr_runner.config import selectors, watches
 from kube_ecr_runner.config.settings import Settings, load_settings
-from kube_ecr_runner.config.watches import Watch, WatchesError
+from kube_ecr_runner.config.watches import WatchesEntry, WatchesError
 from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
 from kube_ecr_runner.controller.loop import Controller
 from kube_ecr_runner.controller.messages import Inbox, Stop
@@ -86,7 +86,7 @@ def _listener(settings: Settings, monitor: Monitor) -> Listener | None:
     return Listener(settings.listen_address, monitor)
 
 
-def _log_start(settings: Settings, watched: list[Watch], cluster: Cluster, listener: Listener | None) -> None:
+def _log_start(settings: Settings, watched: list[WatchesEntry], cluster: Cluster, listener: Listener | None) -> None:
     values = fields(
         version=version(PROGRAM),
         python=platform.python_version(),
@@ -112,7 +112,7 @@ def _run_settings(settings: Settings) -> RunSettings:
     )
 
 
-def _picked(watched: list[Watch], settings: Settings) -> list[Watch]:
+def _picked(watched: list[WatchesEntry], settings: Settings) -> list[WatchesEntry]:
     """Return the watches of kinds that are served: in namespaces, cluster resources are not."""
     picked = [entry for entry in watched if entry.kind == NAMESPACED_KIND or not settings.namespaces]
     if not picked:
@@ -120,7 +120,7 @@ def _picked(watched: list[Watch], settings: Settings) -> list[Watch]:
     return picked
 
 
-def _sources(watched: list[Watch], settings: Settings) -> list[Source]:
+def _sources(watched: list[WatchesEntry], settings: Settings) -> list[Source]:
     """Return what to list and watch: a source for each kind, and for each namespace if there are any."""
     return [
         resources_of(entry.kind, namespace, selectors.joined(entry.selector, settings.selector or ""))
@@ -129,7 +129,7 @@ def _sources(watched: list[Watch], settings: Settings) -> list[Source]:
     ]
 
 
-def _pass(cluster: Cluster, watched: list[Watch], settings: Settings) -> bool:
+def _pass(cluster: Cluster, watched: list[WatchesEntry], settings: Settings) -> bool:
     run_settings = _run_settings(settings)
     cancelled = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -146,7 +146,7 @@ def _pass(cluster: Cluster, watched: list[Watch], settings: Settings) -> bool:
     )
 
 
-def _serve(cluster: Cluster, watched: list[Watch], settings: Settings, monitor: Monitor) -> int:
+def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, monitor: Monitor) -> int:
     run_settings = _run_settings(settings)
     inbox: Inbox = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,10 +10,10 @@ import pytest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.observation import Observation
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.own_secret import Serving
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, Supply
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.own_secret import OwnSecretWriter
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import AvailableLogins, Request
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.target_state import TargetState
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
@@ -164,11 +164,11 @@ def test_a_secret_that_appears_between_read_and_write_is_not_overwritten(cluster
     before = cluster.secret(namespace)
     now = datetime.now(UTC)
     logins = Logins.of([Authorization(HOST, "AWS", CANARY, now + timedelta(hours=12), HOST)], now)
-    request = Request(Wanted("ecr-login", None, entries=(HOST,)), (namespace,))
+    request = Request(DesiredSecret("ecr-login", None, registries=(HOST,)), (namespace,))
     backend = client.connect({"kubeconfig": cluster.kubeconfig})
-    serving = Serving(backend, request, Supply(logins, None), now, dry_run=False)
+    serving = OwnSecretWriter(backend, request, AvailableLogins(logins, None), now, dry_run=False)
     with pytest.raises(KubernetesError) as refusal:
-        serving.write(Observation(namespace, is_read=True), logins)
+        serving.write(TargetState(namespace, is_read=True), logins)
     assert refusal.value.status == 409
     assert cluster.secret(namespace) == before
 

@@ -128,7 +128,7 @@ def test_what_dies_soon_is_told_and_can_fail_a_job(ansible: Ansible, cluster: Cl
         failure = examples.result("Fail if there are any, so that AWX sends its notification")
         assert examples.status == 2
         assert f"{dead}/ecr-login (until 2020-01-02T00:00:00Z, for a playbook or an unknown owner)" in failure["msg"]
-        assert f"{unclear}/ecr-login (until nobody knows when" in failure["msg"]
+        assert f"{unclear}/ecr-login (until an unknown time" in failure["msg"]
         assert f"{lives}/" not in failure["msg"]
 
 

@@ -9,9 +9,9 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors i
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.service_accounts import Attaching
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.service_accounts import ServiceAccountSync
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import image_pull_secrets
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
 from tests.support.cluster.placement import (
@@ -167,13 +167,15 @@ def test_a_service_account_that_changes_between_read_and_write_loses_nothing(
         return found
 
     monkeypatch.setattr(api, "read_object", read_then_written)
-    request = Request(Wanted("ecr-login", None), (team,), service_accounts=Names(("builder",)))
-    attaching = Attaching(api, request, frozenset([team]), dry_run=False)
+    request = Request(DesiredSecret("ecr-login", None), (team,), service_accounts=Names(("builder",)))
+    attaching = ServiceAccountSync(api, request, frozenset([team]), dry_run=False)
     step = attaching.attach(NamespacedName(team, "builder"))
     assert step is not None
     assert (step.state, entries(cluster, team)) == ("added", ["z", "a", "ecr-login"])
     writes = iter("bcdefgh")
-    removing = Attaching(api, Request(Wanted("ecr-login", None), (team,), is_absent=True), frozenset(), dry_run=False)
+    removing = ServiceAccountSync(
+        api, Request(DesiredSecret("ecr-login", None), (team,), is_absent=True), frozenset(), dry_run=False
+    )
     refused = removing.attach(NamespacedName(team, "builder"))
     assert refused is not None
     assert (refused.state, refused.reason) == ("failed", "Conflict")

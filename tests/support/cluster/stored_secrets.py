@@ -14,7 +14,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item im
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import DATA_KEY, SharedEntry
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, merge
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -24,31 +24,32 @@ HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 PUBLIC = "public.ecr.aws"
 UID, OTHER_UID = "uid-1", "uid-2"
 OWNER = Owner(f"{GROUP}/v1alpha2", "ClusterAWSECRImagePullSecret", "", "ecr", UID, 1)
-WANTED = Wanted("ecr-login", OWNER, "id-1", (HOST,), {"team": "a"}, {"note": "x"})
+DESIRED = DesiredSecret("ecr-login", OWNER, "id-1", (HOST,), {"team": "a"}, {"note": "x"})
 FOREIGN_CONFIG = json.dumps({"auths": {"ghcr.io": {"auth": "Zm9yZWlnbg=="}}})
 
 
-def granted(*entries: str, age: float = 0, life: float = 12, nudge: str = "", password: str = "new") -> Logins:
-    """Return logins for entries (by default HOST) that were granted some hours before NOW, for some hours."""
+def granted(*registries: str, age: float = 0, life: float = 12, request: str = "", password: str = "new") -> Logins:
+    """Return logins for registries (by default HOST) that were granted some hours before NOW, for some hours."""
     at = NOW - age * HOUR
-    logins = [Authorization(entry, "AWS", password, at + life * HOUR, entry) for entry in entries or (HOST,)]
-    return Logins.of(logins, at, nudge)
+    names = registries or (HOST,)
+    authorizations = [Authorization(name, "AWS", password, at + life * HOUR, name) for name in names]
+    return Logins.of(authorizations, at, request)
 
 
 def own_secret(
-    logins: Logins | None = None, wanted: Wanted = WANTED, namespace: str = "team-a", **changes: Any
+    logins: Logins | None = None, desired: DesiredSecret = DESIRED, namespace: str = "team-a", **changes: Any
 ) -> dict:
     """Return a Secret as it is after wanted was applied with these logins (by default fresh ones).
 
     changes are to the metadata.
     """
-    secret = deepcopy(wanted.manifest(namespace, logins or granted(), "7"))
+    secret = deepcopy(desired.manifest(namespace, logins or granted(), "7"))
     metadata = secret["metadata"]
     fields = {
         "f:data": {f"f:{DATA_KEY}": {}},
         "f:metadata": {f"f:{kind}": {f"f:{name}": {} for name in metadata[kind]} for kind in ("labels", "annotations")},
     }
-    metadata["managedFields"] = [{"manager": wanted.manager, "operation": "Apply", "fieldsV1": fields}]
+    metadata["managedFields"] = [{"manager": desired.manager, "operation": "Apply", "fieldsV1": fields}]
     metadata.update(changes)
     return secret
 
@@ -56,32 +57,32 @@ def own_secret(
 def foreign_secret(text: str = FOREIGN_CONFIG, namespace: str = "team-a", **changes: Any) -> dict:
     """Return a pull secret that somebody made, with this text in it; changes are to the metadata."""
     return {
-        "metadata": {"name": WANTED.name, "namespace": namespace, "resourceVersion": "7", **changes},
+        "metadata": {"name": DESIRED.name, "namespace": namespace, "resourceVersion": "7", **changes},
         "type": docker_config.SECRET_TYPE,
         "data": {DATA_KEY: base64.b64encode(text.encode()).decode()},
     }
 
 
-def entry_of(logins: Logins, wanted: Wanted = WANTED) -> SharedEntry:
+def entry_of(logins: Logins, desired: DesiredSecret = DESIRED) -> SharedEntry:
     """Return what the annotation of a shared Secret tells of these logins."""
-    names = tuple(docker_config.registries(logins.config))
+    names = tuple(docker_config.hosts_in(logins.config))
     times = (logins.expires_at, logins.renew_after)
-    return SharedEntry(names, *times, wanted.identity, logins.entries, reconcile_request=logins.nudge)
+    return SharedEntry(names, *times, desired.identity, logins.registries, reconcile_request=logins.reconcile_request)
 
 
 def shared_secret(
-    logins: Logins | None = None, secret: dict | None = None, uid: str = UID, wanted: Wanted = WANTED
+    logins: Logins | None = None, secret: dict | None = None, uid: str = UID, desired: DesiredSecret = DESIRED
 ) -> dict:
     """Return a Secret (by default somebody's) after the resource of the UID merged these logins into it."""
     logins, before = logins or granted(), secret or foreign_secret()
-    return _written(patched(before, merge.merge_patch(before, uid, logins.config, entry_of(logins, wanted))))
+    return _written(patched(before, merge.merge_patch(before, uid, logins.config, entry_of(logins, desired))))
 
 
-def shared_secret_of_ours(logins: Logins | None = None, uid: str = UID, wanted: Wanted = WANTED) -> dict:
+def shared_secret_of_ours(logins: Logins | None = None, uid: str = UID, desired: DesiredSecret = DESIRED) -> dict:
     """Return a Secret that the resource of the UID made by merging, where there was none before."""
     logins = logins or granted()
-    entry = entry_of(logins, wanted)
-    made = merge.manifest("team-a", wanted.name, uid, logins.config, entry, wanted.labels, wanted.annotations)
+    entry = entry_of(logins, desired)
+    made = merge.manifest("team-a", desired.name, uid, logins.config, entry, desired.labels, desired.annotations)
     made["metadata"]["resourceVersion"] = "7"
     return _written(made)
 
@@ -114,6 +115,6 @@ def patched(target: dict, patch: object) -> dict:
 
 def asking(request: Request, **changes: Any) -> Request:
     """Return a request but for some fields of its own, or of the Secret that it wants."""
-    of_secret = {name: value for name, value in changes.items() if hasattr(request.wanted, name)}
+    of_secret = {name: value for name, value in changes.items() if hasattr(request.desired, name)}
     rest = {name: value for name, value in changes.items() if name not in of_secret}
-    return replace(request, wanted=replace(request.wanted, **of_secret), **rest)
+    return replace(request, desired=replace(request.desired, **of_secret), **rest)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from kube_ecr_runner import cli
 from kube_ecr_runner.config.settings import Settings
-from kube_ecr_runner.config.watches import Watch
+from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.model.playbook import PlaybookSpec
 
 
@@ -28,8 +30,8 @@ def test_in_namespaces_cluster_resources_are_not_served(watches: list[str], caps
     entry = "{version: v1alpha2, group: aws.zakariaamine.com, playbook: a.b.c, kind: %s}"
     settings = Settings(Path(watches[1]), namespaces=("b", "a"), selector="x=y")
     both = [
-        Watch("AWSECRImagePullSecret", PlaybookSpec(), selector="s"),
-        Watch("ClusterAWSECRImagePullSecret", PlaybookSpec()),
+        WatchesEntry("AWSECRImagePullSecret", PlaybookSpec(), selector="s"),
+        WatchesEntry("ClusterAWSECRImagePullSecret", PlaybookSpec()),
     ]
     picked = cli._picked(both, settings)
     assert picked == both[:1]
@@ -53,6 +55,18 @@ def test_half_a_key_pair_in_the_environment_is_refused_by_name(
     assert "CANARY" not in told
 
 
+ENTRY = "[{version: v1alpha2, group: aws.zakariaamine.com, playbook: a.b.c, kind: AWSECRImagePullSecret}]"
+
+
+def kubeconfig(folder: Path) -> str:
+    """Write a kubeconfig for an API server that does not run; return its path."""
+    cluster = {"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}
+    context = {"name": "c", "context": {"cluster": "c", "user": ""}}
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps({"current-context": "c", "clusters": [cluster], "contexts": [context], "users": []}))
+    return str(path)
+
+
 def test_whatever_keeps_it_from_beginning_is_one_line_and_exit_code_2(
     watches: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -63,18 +77,23 @@ def test_whatever_keeps_it_from_beginning_is_one_line_and_exit_code_2(
 
     assert told("--forks", "0") == "--forks: '0' is not a whole number that is 1 or more"
     assert told() == f"{watches[1]}: cannot be read: No such file or directory"
-    text = "[{version: v1alpha2, group: aws.zakariaamine.com, playbook: a.b.c, kind: AWSECRImagePullSecret}]"
-    Path(watches[1]).write_text(text)
-    kubeconfig = tmp_path / "kubeconfig"
-    assert told("--kubeconfig", str(kubeconfig)).startswith("find the cluster: Invalid kube-config file. ")
-    cluster = {"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}
-    context = {"name": "c", "context": {"cluster": "c", "user": ""}}
-    kubeconfig.write_text(
-        json.dumps({"current-context": "c", "clusters": [cluster], "contexts": [context], "users": []})
-    )
+    Path(watches[1]).write_text(ENTRY)
+    assert told("--kubeconfig", "/nonexistent").startswith("find the cluster: Invalid kube-config file. ")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        line = told("--kubeconfig", str(kubeconfig), "--listen-address", address)
+        line = told("--kubeconfig", kubeconfig(tmp_path), "--listen-address", address)
     assert line.startswith(f"cannot listen on {address}: Address already in use; set --listen-address (or KUBE_ECR_")
     monkeypatch.setattr(tempfile, "tempdir", "/tmp/" + "long" * 30)
     assert told().startswith("the path of the directory for temporary files, ")
+
+
+def test_single_pass_opens_no_port(watches: list[str], tmp_path: Path) -> None:
+    Path(watches[1]).write_text(ENTRY)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        options = [*watches, "--kubeconfig", kubeconfig(tmp_path), "--listen-address", address, "--once"]
+        command = [sys.executable, "-m", "kube_ecr_runner", *options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "listening=nowhere" in done.stderr
+    assert "no connection to the API server http://127.0.0.1:1" in done.stderr

@@ -6,7 +6,6 @@ variable counts as not set. A value that makes no sense is refused with the opti
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,7 +113,8 @@ def _refusal(error: click.UsageError) -> SettingsError:
 def _source(parameter: click.Parameter, context: click.Context) -> str:
     """Return the option, or the variable where the value came from one."""
     if context.get_parameter_source(parameter.name) is ParameterSource.ENVIRONMENT:
-        return next(variable for variable in _variables(parameter) if os.environ.get(variable))
+        # Those with a second variable take any text.
+        return _variables(parameter)[0]
     return parameter.opts[0]
 
 

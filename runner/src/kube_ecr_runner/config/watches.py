@@ -68,65 +68,65 @@ class WatchesError(StartupError):
 
 
 @dataclass(frozen=True)
-class Watch:
-    """One entry: a kind, and what is played for its resources.
+class WatchesEntry:
+    """One entry: a kind of custom resource, and the playbook or role that runs for its resources.
 
-    A resource is looked at when period has passed, at the latest; zero stands for no such limit. With is_told, status
+    period is the longest time between two runs for a resource; zero stands for no limit. With manages_status, status
     and events are written. selector is one of labels, empty for all resources.
     """
 
     kind: str
     playbook: PlaybookSpec
     period: timedelta = timedelta(0)
-    is_told: bool = True
+    manages_status: bool = True
     selector: str = ""
 
 
-def load(path: Path) -> list[Watch]:
+def load(path: Path) -> list[WatchesEntry]:
     """Return the entries of a file. Raises WatchesError, also for a file, playbook or role that cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WatchesError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
-    return [_found(watch, path) for watch in parse(text, path.absolute())]
+    return [_found(entry, path) for entry in parse(text, path.absolute())]
 
 
-def _found(watch: Watch, path: Path) -> Watch:
+def _found(entry: WatchesEntry, path: Path) -> WatchesEntry:
     """Return an entry whose files are there; a role may be in the folder roles beside the file, as in operator-sdk."""
-    spec = watch.playbook
+    spec = entry.playbook
     if spec.playbook.endswith(_FILE_ENDINGS) and not Path(spec.playbook).is_file():
-        raise WatchesError(f"{path}: the playbook {spec.playbook} of {watch.kind} is not there")
+        raise WatchesError(f"{path}: the playbook {spec.playbook} of {entry.kind} is not there")
     role = Path(spec.role)
     if not role.is_absolute():
-        return watch
+        return entry
     for folder in (role, role.parent / "roles" / role.name):
         if (folder / "tasks").is_dir():
-            return replace(watch, playbook=replace(spec, role=str(folder)))
+            return replace(entry, playbook=replace(spec, role=str(folder)))
     what = "has no folder tasks" if role.is_dir() else "is not there"
-    raise WatchesError(f"{path}: the role {role} of {watch.kind} {what}")
+    raise WatchesError(f"{path}: the role {role} of {entry.kind} {what}")
 
 
-def parse(text: str, path: Path) -> list[Watch]:
+def parse(text: str, path: Path) -> list[WatchesEntry]:
     """Return the entries of the text of the file at path, in order. Raises WatchesError."""
     try:
-        entries = yaml.safe_load(text)
+        items = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
         raise WatchesError(f"{path.name}: is not valid YAML{where}") from None
-    if not isinstance(entries, list) or not entries:
+    if not isinstance(items, list) or not items:
         raise WatchesError(f"{path.name}: must be a list with an entry for each kind to watch")
-    watches: list[Watch] = []
-    for number, entry in enumerate(entries, start=1):
+    entries: list[WatchesEntry] = []
+    for number, item in enumerate(items, start=1):
         where = f"{path.name}: entry {number}"
-        watch = _entry(entry, where, path.parent)
-        if any(other.kind == watch.kind for other in watches):
-            raise WatchesError(f"{where}: kind {watch.kind} was watched before; remove one of the two")
-        watches.append(watch)
-    return watches
+        entry = _entry(item, where, path.parent)
+        if any(other.kind == entry.kind for other in entries):
+            raise WatchesError(f"{where}: kind {entry.kind} was watched before; remove one of the two")
+        entries.append(entry)
+    return entries
 
 
-def _entry(entry: object, where: str, folder: Path) -> Watch:
+def _entry(entry: object, where: str, folder: Path) -> WatchesEntry:
     if not isinstance(entry, dict):
         raise WatchesError(f"{where}: must be a mapping with the keys {', '.join((*_NAMING, 'playbook'))}")
     for key in entry:
@@ -140,11 +140,11 @@ def _entry(entry: object, where: str, folder: Path) -> Watch:
     _must_be(where, "group", entry["group"], (GROUP,))
     _must_be(where, "kind", entry["kind"], tuple(KINDS))
     _must_be(where, "version", entry["version"], (KINDS[entry["kind"]].version,))
-    return Watch(
+    return WatchesEntry(
         kind=entry["kind"],
         playbook=_playbook_spec(entry, where, folder),
         period=_period(entry.get("reconcilePeriod", "0s"), where),
-        is_told=_is_true(entry.get("manageStatus", True), f"{where}: manageStatus"),
+        manages_status=_is_true(entry.get("manageStatus", True), f"{where}: manageStatus"),
         selector=_selector(entry["selector"], where) if "selector" in entry else "",
     )
 

@@ -16,7 +16,7 @@ from random import Random
 from kube_ecr_runner.cluster.reflector import ChangeEvent, ListEvent
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
 from kube_ecr_runner.cluster.watch_manager import Watcher
-from kube_ecr_runner.config.watches import Watch
+from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.controller.clock_watch import ClockWatch
 from kube_ecr_runner.controller.messages import Inbox, Message, Stop
 from kube_ecr_runner.controller.parts import Parts
@@ -39,7 +39,7 @@ class Controller:
 
     def __init__(
         self,
-        entries: Collection[Watch],
+        entries: Collection[WatchesEntry],
         sources: Collection[Source],
         api: StatusApi,
         runner: Runner,

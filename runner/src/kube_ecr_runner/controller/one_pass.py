@@ -18,7 +18,7 @@ from random import Random
 from kube_ecr_runner.cluster.client import Cluster
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
-from kube_ecr_runner.config.watches import Watch
+from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
 from kube_ecr_runner.controller.status_writer import Outage, StatusApi
 from kube_ecr_runner.log import fields
@@ -47,7 +47,7 @@ class CannotListError(Exception):
 
 def serve_once(
     cluster: Cluster,
-    watched: Iterable[Watch],
+    watched: Iterable[WatchesEntry],
     sources: Iterable[Source],
     run_batch: RunBatch,
     cancelled: threading.Event,
@@ -70,7 +70,7 @@ def serve_once(
     # One that is being deleted is as good as gone, unless there is something to clean up.
     found = [resource for resource in found if not resource.deleting or resource.cleanup]
     resources = {resource.key: resource for resource in found if not resource.suspended}
-    reporter = PassReporter(cluster, {entry.kind for entry in entries if entry.is_told})
+    reporter = PassReporter(cluster, {entry.kind for entry in entries if entry.manages_status})
     if not is_dry:
         reporter.report_suspended(resource for resource in found if resource.suspended)
     report: Report = (lambda *_: "") if is_dry else reporter.report
@@ -89,7 +89,7 @@ def _log_end(not_served: Mapping[Key, str], resources: int, suspended: int, *, i
     _log.log(logging.WARNING if not_served else logging.INFO, "pass ended", extra=counts)
 
 
-def _settler(entries: Iterable[Watch], namespaces: Iterable[Namespace], random: Random) -> Settle:
+def _settler(entries: Iterable[WatchesEntry], namespaces: Iterable[Namespace], random: Random) -> Settle:
     """Return what settles results at the time at which they come."""
     periods = {entry.kind: entry.period for entry in entries}
     known = {namespace.name: namespace for namespace in namespaces}

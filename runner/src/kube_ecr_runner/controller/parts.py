@@ -9,7 +9,7 @@ from random import Random
 
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.cluster.watch_manager import Watcher, WatchManager
-from kube_ecr_runner.config.watches import Watch
+from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.controller.batching import Batcher
 from kube_ecr_runner.controller.handlers.namespaces import NamespaceHandler
 from kube_ecr_runner.controller.handlers.objects import ObjectHandler
@@ -40,7 +40,7 @@ class Parts:
     @classmethod
     def make(
         cls,
-        entries: Collection[Watch],
+        entries: Collection[WatchesEntry],
         sources: Collection[Source],
         api: StatusApi,
         watch: Callable[[Source], Watcher],
@@ -55,7 +55,7 @@ class Parts:
         periods = {entry.kind: entry.period for entry in entries}
         store, rechecks, watches = Store(sources), Rechecks(), WatchManager(watch)
         batcher = Batcher({entry.kind: entry.playbook for entry in entries}, window, batch_size)
-        managed = {entry.kind for entry in entries if entry.is_told}
+        managed = {entry.kind for entry in entries if entry.manages_status}
         writer = StatusWriter(api, managed, observer.loop_moved, clock)
         suspended = SuspendedResources(store, writer, observer)
         forget = [writer.forget, batcher.forget, rechecks.forget, suspended.forget]

@@ -14,7 +14,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item im
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import SharedEntry
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pull_secret_info import Finding
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import merge
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -32,7 +32,7 @@ Edit = Callable[[dict], None]
 def written(owner: Owner | None = OWNER, *edits: Edit) -> dict:
     """Return the metadata of a Secret as the API server holds it after it was applied, and edited."""
     logins = Logins.of([Authorization(HOST, "AWS", "canary", NOW + 12 * HOUR, HOST)], NOW)
-    wanted = Wanted("ecr-login", owner, "id-1" if owner else "", (HOST,))
+    wanted = DesiredSecret("ecr-login", owner, "id-1" if owner else "", (HOST,))
     metadata = deepcopy(wanted.manifest("team-a", logins, "7")["metadata"])
     marks = {f"f:{kind}": {f"f:{name}": {} for name in metadata[kind]} for kind in ("labels", "annotations")}
     fields = {"f:data": {"f:.dockerconfigjson": {}}, "f:metadata": marks}

@@ -15,8 +15,8 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.item i
     superseded,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.observe import observe, source_secret
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, wanted_of
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import Held
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, desired_secret
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 GROUP = "aws.zakariaamine.com"
@@ -296,12 +296,14 @@ def test_nothing_is_asked_for_what_is_suspended_but_to_undo_it(
 def test_a_copy_is_made_of_the_secret_that_need_not_be_renewed() -> None:
     """However long another seems to last: its token is of a time to come, or older than what was asked for."""
     told = item(cluster_resource(registries=[]))
-    wanted = wanted_of(replace(told, reconcile_request="1"))
+    desired = desired_secret(replace(told, reconcile_request="1"))
     hour = timedelta(hours=1)
 
-    def held(namespace: str, ends: float, nudge: str = "1") -> Held:
+    def held(namespace: str, ends: float, reconcile_request: str = "1") -> ObservedSecret:
         times = (NOW + ends * hour, NOW + (ends - 6) * hour)
-        return Held(namespace, "ecr-login", "1", True, True, ("eu-west-1",), *times, nudge=nudge)
+        return ObservedSecret(
+            namespace, "ecr-login", "1", True, True, ("eu-west-1",), *times, reconcile_request=reconcile_request
+        )
 
-    choices = [held("fresh", 11), held("ahead", 30), held("old", 11.5, nudge="")]
-    assert source_secret(wanted, choices, NOW) == choices[0]
+    choices = [held("fresh", 11), held("ahead", 30), held("old", 11.5, reconcile_request="")]
+    assert source_secret(desired, choices, NOW) == choices[0]

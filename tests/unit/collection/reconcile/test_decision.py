@@ -25,22 +25,22 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.decisi
     decide,
     needs_source,
 )
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.observation import (
-    Observation,
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import AvailableLogins, Request
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.target_state import (
+    TargetState,
     as_listed,
     as_read,
 )
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, Supply
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 from tests.support.cluster.stored_secrets import (
+    DESIRED,
     GROUP,
     HOST,
     HOUR,
     NOW,
     OTHER_UID,
     PUBLIC,
-    WANTED,
     asking,
     edited_by_others,
     foreign_secret,
@@ -50,26 +50,26 @@ from tests.support.cluster.stored_secrets import (
     shared_secret_of_ours,
 )
 
-OWN = Request(WANTED, ("team-a",))
+OWN = Request(DESIRED, ("team-a",))
 MERGED = replace(OWN, policy="Merge")
 ADOPTING = replace(OWN, policy="Adopt")
 FORCED = replace(OWN, force=True)
-BOTH = asking(OWN, entries=(HOST, PUBLIC))
-ASKED = asking(OWN, nudge="1")
+BOTH = asking(OWN, registries=(HOST, PUBLIC))
+ASKED = asking(OWN, reconcile_request="1")
 ANOTHER_IDENTITY = asking(OWN, identity="id-2")
 ANOTHER_LABEL = asking(OWN, labels={"team": "b"})
 AWS_SAYS = {"reason": "AccessDenied", "msg": "no right"}
 NEW, AGED, OLD = granted(), granted(age=7), granted(age=11)
 DEAD, AHEAD = granted(age=13), granted(age=-1)
-NOTHING = Supply(None, None)
-REFUSED = Supply(None, AWS_SAYS)
-GRANTED = Supply(NEW, None)
-TO_COPY = Supply(None, None, NEW)
+NOTHING = AvailableLogins(None, None)
+REFUSED = AvailableLogins(None, AWS_SAYS)
+GRANTED = AvailableLogins(NEW, None)
+TO_COPY = AvailableLogins(None, None, NEW)
 NO_WORD = Fail(NO_LOGINS["reason"], NO_LOGINS["msg"])
 DENIED = Fail("AccessDenied", "no right")
 
 
-def listed(request: Request, secret: dict | None) -> tuple[Request, Observation]:
+def listed(request: Request, secret: dict | None) -> tuple[Request, TargetState]:
     """Return the request that knows a Secret from its metadata, None for that there is none; and what it knows."""
     part = as_read(request, "team-a", secret, NOW).part if secret else None
     if part is None and secret:  # in the form of another policy
@@ -78,12 +78,12 @@ def listed(request: Request, secret: dict | None) -> tuple[Request, Observation]
     return known, as_listed(known, "team-a")
 
 
-def by_list(request: Request, secret: dict | None, available: Supply) -> Decision:
+def by_list(request: Request, secret: dict | None, available: AvailableLogins) -> Decision:
     known, observed = listed(request, secret)
     return decide(known, observed, available, NOW)
 
 
-def by_reading(request: Request, secret: dict | None, available: Supply) -> Decision:
+def by_reading(request: Request, secret: dict | None, available: AvailableLogins) -> Decision:
     return decide(request, as_read(request, "team-a", secret, NOW), available, NOW)
 
 
@@ -114,13 +114,13 @@ def left(request: Request, secret: dict, shortfall: Fail | None = None) -> Leave
         pytest.param(OWN, None, TO_COPY, Read, id="a copy may be there already"),
         pytest.param(OWN, own_secret(OLD), TO_COPY, Read, id="newer logins to copy"),
         pytest.param(BOTH, None, GRANTED, Read, id="not all was granted"),
-        pytest.param(BOTH, own_secret(OLD, BOTH.wanted), GRANTED, Read, id="old, and not all was granted"),
+        pytest.param(BOTH, own_secret(OLD, BOTH.desired), GRANTED, Read, id="old, and not all was granted"),
         pytest.param(FORCED, own_secret(), GRANTED, Write, id="forced"),
         pytest.param(FORCED, own_secret(), TO_COPY, Leave, id="forced, and nothing was granted"),
         pytest.param(ANOTHER_IDENTITY, own_secret(), GRANTED, Read, id="of another identity"),
     ],
 )
-def test_what_was_listed(asked: Request, secret: dict | None, available: Supply, kind: type) -> None:
+def test_what_was_listed(asked: Request, secret: dict | None, available: AvailableLogins, kind: type) -> None:
     assert type(by_list(asked, secret, available)) is kind
 
 
@@ -199,27 +199,27 @@ def test_what_may_be_written(asked: Request, secret: dict) -> None:
         pytest.param(OWN, own_secret(), GRANTED, id="fresh"),
         pytest.param(OWN, own_secret(), TO_COPY, id="fresh, with newer ones elsewhere"),
         pytest.param(OWN, own_secret(AGED), NOTHING, id="nothing newer"),
-        pytest.param(OWN, own_secret(AGED), Supply(AGED, None), id="the same was granted"),
-        pytest.param(OWN, own_secret(AGED), Supply(None, AWS_SAYS, granted(age=8)), id="older ones elsewhere"),
-        pytest.param(ASKED, own_secret(granted(nudge="1")), GRANTED, id="asked for, and answered"),
+        pytest.param(OWN, own_secret(AGED), AvailableLogins(AGED, None), id="the same was granted"),
+        pytest.param(OWN, own_secret(AGED), AvailableLogins(None, AWS_SAYS, granted(age=8)), id="older ones elsewhere"),
+        pytest.param(ASKED, own_secret(granted(request="1")), GRANTED, id="asked for, and answered"),
         pytest.param(
-            ASKED, own_secret(granted(age=1)), Supply(granted(age=1), None), id="asked for, and no answer yet"
+            ASKED, own_secret(granted(age=1)), AvailableLogins(granted(age=1), None), id="asked for, and no answer yet"
         ),
         pytest.param(OWN, own_secret(AHEAD), REFUSED, id="of a time to come, and nothing to write"),
         pytest.param(MERGED, shared_secret(AGED), NOTHING, id="shared, nothing newer"),
         pytest.param(
             BOTH,
-            own_secret(granted(HOST, PUBLIC, age=8), BOTH.wanted),
-            Supply(granted(HOST, age=8), AWS_SAYS),
+            own_secret(granted(HOST, PUBLIC, age=8), BOTH.desired),
+            AvailableLogins(granted(HOST, age=8), AWS_SAYS),
             id="two thirds of the rest are not over",
         ),
     ],
 )
-def test_what_is_left(asked: Request, secret: dict, available: Supply) -> None:
+def test_what_is_left(asked: Request, secret: dict, available: AvailableLogins) -> None:
     assert by_reading(asked, secret, available) == left(asked, secret)
 
 
-PARTLY = Supply(granted(HOST, age=11), AWS_SAYS)
+PARTLY = AvailableLogins(granted(HOST, age=11), AWS_SAYS)
 
 
 @pytest.mark.parametrize(
@@ -228,9 +228,9 @@ PARTLY = Supply(granted(HOST, age=11), AWS_SAYS)
         pytest.param(OWN, None, GRANTED, id="there is none"),
         pytest.param(FORCED, own_secret(), GRANTED, id="forced"),
         pytest.param(OWN, own_secret(AGED), GRANTED, id="newer ones were granted"),
-        pytest.param(OWN, own_secret(DEAD), Supply(granted(age=11.9), None), id="dead"),
+        pytest.param(OWN, own_secret(DEAD), AvailableLogins(granted(age=11.9), None), id="dead"),
         pytest.param(OWN, own_secret(AHEAD), GRANTED, id="of a time to come"),
-        pytest.param(ASKED, own_secret(), Supply(granted(nudge="1"), None), id="asked for"),
+        pytest.param(ASKED, own_secret(), AvailableLogins(granted(request="1"), None), id="asked for"),
         pytest.param(ANOTHER_IDENTITY, own_secret(), GRANTED, id="of another identity"),
         pytest.param(ANOTHER_LABEL, own_secret(), GRANTED, id="of another shape"),
         pytest.param(OWN, edited_by_others(own_secret()), GRANTED, id="edited"),
@@ -240,21 +240,24 @@ PARTLY = Supply(granted(HOST, age=11), AWS_SAYS)
         pytest.param(
             BOTH,
             own_secret(granted(HOST, age=1)),
-            Supply(granted(HOST, PUBLIC, age=1), None),
+            AvailableLogins(granted(HOST, PUBLIC, age=1), None),
             id="it lacks one that was granted",
         ),
-        pytest.param(OWN, own_secret(granted(HOST, PUBLIC), BOTH.wanted), GRANTED, id="it has one too many"),
+        pytest.param(OWN, own_secret(granted(HOST, PUBLIC), BOTH.desired), GRANTED, id="it has one too many"),
         pytest.param(
-            BOTH, own_secret(granted(HOST, PUBLIC, age=10.1), BOTH.wanted), PARTLY, id="two thirds of the rest are over"
+            BOTH,
+            own_secret(granted(HOST, PUBLIC, age=10.1), BOTH.desired),
+            PARTLY,
+            id="two thirds of the rest are over",
         ),
     ],
 )
-def test_what_is_written_with_what_was_granted(asked: Request, secret: dict | None, available: Supply) -> None:
+def test_what_is_written_with_what_was_granted(asked: Request, secret: dict | None, available: AvailableLogins) -> None:
     found = by_reading(asked, secret, available)
     assert type(found) is Write
-    assert available.logins is not None
-    assert HOST in found.logins.entries
-    assert password_in(found.logins) == password_in(available.logins)
+    assert available.granted is not None
+    assert HOST in found.logins.registries
+    assert password_in(found.logins) == password_in(available.granted)
 
 
 def password_in(logins: Logins) -> object:
@@ -264,8 +267,8 @@ def password_in(logins: Logins) -> object:
 def test_late_is_when_two_thirds_are_over_from_half_of_the_life_to_its_end() -> None:
     """Half of the life of twelve hours is over after six, two thirds of the rest after ten."""
     for age, kind in ((10, Leave), (10.01, Write)):
-        secret = own_secret(granted(HOST, PUBLIC, age=age), BOTH.wanted)
-        partly = Supply(granted(HOST, age=12), AWS_SAYS)
+        secret = own_secret(granted(HOST, PUBLIC, age=age), BOTH.desired)
+        partly = AvailableLogins(granted(HOST, age=12), AWS_SAYS)
         assert type(by_reading(BOTH, secret, partly)) is kind
         assert type(by_reading(BOTH, secret, REFUSED)) is Leave, "nothing was granted"
 
@@ -281,7 +284,7 @@ def test_a_force_needs_logins_that_were_granted() -> None:
 def test_logins_of_another_secret_are_copied() -> None:
     assert by_reading(OWN, None, TO_COPY) == Copy(NEW)
     assert by_reading(OWN, own_secret(AGED), TO_COPY) == Copy(NEW)
-    assert by_reading(OWN, own_secret(AGED), Supply(NEW, None, granted(password="other"))) == Write(NEW)
+    assert by_reading(OWN, own_secret(AGED), AvailableLogins(NEW, None, granted(password="other"))) == Write(NEW)
 
 
 def test_another_shape_is_written_with_the_logins_that_are_there() -> None:
@@ -331,25 +334,25 @@ def test_where_there_is_none_it_depends_on_the_namespace() -> None:
 # A login is missing
 
 
-@pytest.mark.parametrize(("available", "why"), [(PARTLY, DENIED), (Supply(NEW, None), NO_WORD)])
-def test_a_secret_that_lacks_a_login_says_so(available: Supply, why: Fail) -> None:
-    assert available.logins is not None
-    assert by_reading(BOTH, None, available) == Write(available.logins, why)
-    assert by_reading(BOTH, None, replace(available, logins=None, source=NEW)) == Copy(NEW, why)
-    secret = own_secret(wanted=BOTH.wanted)
-    assert by_reading(BOTH, secret, replace(available, logins=None)) == left(BOTH, secret, why)
-    aged = own_secret(AGED, BOTH.wanted)
-    assert by_reading(BOTH, aged, replace(available, logins=None)) == left(BOTH, aged, why)
+@pytest.mark.parametrize(("available", "why"), [(PARTLY, DENIED), (AvailableLogins(NEW, None), NO_WORD)])
+def test_a_secret_that_lacks_a_login_says_so(available: AvailableLogins, why: Fail) -> None:
+    assert available.granted is not None
+    assert by_reading(BOTH, None, available) == Write(available.granted, why)
+    assert by_reading(BOTH, None, replace(available, granted=None, source=NEW)) == Copy(NEW, why)
+    secret = own_secret(desired=BOTH.desired)
+    assert by_reading(BOTH, secret, replace(available, granted=None)) == left(BOTH, secret, why)
+    aged = own_secret(AGED, BOTH.desired)
+    assert by_reading(BOTH, aged, replace(available, granted=None)) == left(BOTH, aged, why)
 
 
 def test_a_login_that_is_missing_is_kept_or_copied() -> None:
-    old = own_secret(granted(HOST, PUBLIC, age=7, password="old"), BOTH.wanted)
-    found = by_reading(BOTH, old, Supply(NEW, AWS_SAYS))
+    old = own_secret(granted(HOST, PUBLIC, age=7, password="old"), BOTH.desired)
+    found = by_reading(BOTH, old, AvailableLogins(NEW, AWS_SAYS))
     # Its times are those of what was kept, so that it is not newer: it is left until it is late.
     assert found == left(BOTH, old)
-    found = by_reading(replace(BOTH, force=True), old, Supply(NEW, AWS_SAYS))
+    found = by_reading(replace(BOTH, force=True), old, AvailableLogins(NEW, AWS_SAYS))
     assert isinstance(found, Write)
-    assert (found.logins.entries, found.shortfall) == ((HOST, PUBLIC), None)
+    assert (found.logins.registries, found.shortfall) == ((HOST, PUBLIC), None)
     passwords = {host: login["password"] for host, login in docker_config.logins(found.logins.config).items()}
     assert passwords == {HOST: "new", PUBLIC: "old"}
 
@@ -365,49 +368,53 @@ def passwords(logins: Logins | None) -> dict[str, object] | None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "kept", "available", "best"),
+    ("registries", "kept", "available", "best"),
     [
         pytest.param((HOST,), None, NOTHING, None, id="none"),
-        pytest.param((HOST,), None, Supply(ONE, None), {HOST: "granted"}, id="granted"),
-        pytest.param((HOST,), KEPT, Supply(ONE, None, SOURCE), {HOST: "granted"}, id="granted is best"),
+        pytest.param((HOST,), None, AvailableLogins(ONE, None), {HOST: "granted"}, id="granted"),
+        pytest.param((HOST,), KEPT, AvailableLogins(ONE, None, SOURCE), {HOST: "granted"}, id="granted is best"),
         pytest.param(
             (HOST, PUBLIC),
             KEPT,
-            Supply(ONE, None, SOURCE),
+            AvailableLogins(ONE, None, SOURCE),
             {HOST: "granted", PUBLIC: "kept"},
             id="completed by what is there",
         ),
         pytest.param(
             (HOST, PUBLIC),
             None,
-            Supply(ONE, None, SOURCE),
+            AvailableLogins(ONE, None, SOURCE),
             {HOST: "granted", PUBLIC: "source"},
             id="completed by another Secret",
         ),
         pytest.param(
             (HOST, PUBLIC),
             KEPT,
-            Supply(None, None, SOURCE),
+            AvailableLogins(None, None, SOURCE),
             {HOST: "source", PUBLIC: "source"},
             id="another Secret is best",
         ),
         pytest.param((HOST, PUBLIC), KEPT, NOTHING, {HOST: "kept", PUBLIC: "kept"}, id="what is there"),
         pytest.param((HOST,), KEPT, NOTHING, {HOST: "kept"}, id="what is there, less what is not wanted"),
         pytest.param(
-            (HOST,), None, Supply(None, None, SOURCE), {HOST: "source"}, id="another Secret, less what is not wanted"
+            (HOST,),
+            None,
+            AvailableLogins(None, None, SOURCE),
+            {HOST: "source"},
+            id="another Secret, less what is not wanted",
         ),
-        pytest.param((), KEPT, Supply(None, None, SOURCE), None, id="nobody could say what is wanted"),
+        pytest.param((), KEPT, AvailableLogins(None, None, SOURCE), None, id="nobody could say what is wanted"),
     ],
 )
 def test_the_best_logins(
-    entries: tuple[str, ...], kept: Logins | None, available: Supply, best: dict[str, object] | None
+    registries: tuple[str, ...], kept: Logins | None, available: AvailableLogins, best: dict[str, object] | None
 ) -> None:
-    assert passwords(best_logins(asking(OWN, entries=entries), kept, available)) == best
+    assert passwords(best_logins(asking(OWN, registries=registries), kept, available)) == best
 
 
 # Is another Secret to be read, to copy from?
 
-SOURCED = replace(OWN, sibling=NamespacedName("team-z", "ecr-login"))
+SOURCED = replace(OWN, source_secret=NamespacedName("team-z", "ecr-login"))
 
 
 @pytest.mark.parametrize(
@@ -417,13 +424,13 @@ SOURCED = replace(OWN, sibling=NamespacedName("team-z", "ecr-login"))
         pytest.param(OWN, None, NOTHING, False, id="there is no other"),
         pytest.param(replace(SOURCED, is_absent=True), None, NOTHING, False, id="absent"),
         pytest.param(SOURCED, None, GRANTED, False, id="all was granted"),
-        pytest.param(asking(SOURCED, entries=(HOST, PUBLIC)), None, GRANTED, True, id="not all was granted"),
+        pytest.param(asking(SOURCED, registries=(HOST, PUBLIC)), None, GRANTED, True, id="not all was granted"),
         pytest.param(SOURCED, own_secret(), NOTHING, False, id="all targets are fresh"),
         pytest.param(SOURCED, own_secret(AGED), NOTHING, True, id="a target is old"),
         pytest.param(
             asking(SOURCED, labels={"team": "b"}), own_secret(), NOTHING, True, id="a target has another shape"
         ),
-        pytest.param(asking(SOURCED, entries=(HOST, PUBLIC)), own_secret(), NOTHING, True, id="a target lacks one"),
+        pytest.param(asking(SOURCED, registries=(HOST, PUBLIC)), own_secret(), NOTHING, True, id="a target lacks one"),
         pytest.param(SOURCED, shared_secret(), NOTHING, True, id="a target is in the form of another policy"),
         pytest.param(replace(SOURCED, policy="Merge"), shared_secret(), NOTHING, False, id="a shared one is fresh"),
         pytest.param(replace(SOURCED, namespaces=None), None, NOTHING, False, id="nobody knows the targets"),
@@ -437,7 +444,7 @@ SOURCED = replace(OWN, sibling=NamespacedName("team-z", "ecr-login"))
     ],
 )
 def test_whether_another_secret_is_read(
-    asked: Request, secret: dict | None, available: Supply, is_needed: bool
+    asked: Request, secret: dict | None, available: AvailableLogins, is_needed: bool
 ) -> None:
     known, _observed = listed(asked, secret)
     assert needs_source(known, available, NOW) is is_needed

@@ -6,7 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import Outcome, Step, refused
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import (
+    NamespaceOutcome,
+    ObjectOutcome,
+    refused,
+)
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 TERMINATING = "patch secrets/s in namespace a: Forbidden: unable to create: because it is being terminated"
@@ -32,6 +36,6 @@ def test_a_namespace_that_is_not_there_or_on_its_way_out_is_waited_for(
 
 def test_what_a_result_lists() -> None:
     listed = {"namespace": "a", "state": "failed", "reason": "R", "msg": "m"}
-    assert Outcome("a", "failed", "R", "m", NOW).as_dict() == {**listed, "expires_at": "2026-01-31T12:00:00Z"}
-    assert Outcome("a", "failed", "R", "m").as_dict() == {**listed, "expires_at": None}
-    assert Step("a", "s", "failed", "R", "m").as_dict() == {**listed, "name": "s"}
+    assert NamespaceOutcome("a", "failed", "R", "m", NOW).as_dict() == {**listed, "expires_at": "2026-01-31T12:00:00Z"}
+    assert NamespaceOutcome("a", "failed", "R", "m").as_dict() == {**listed, "expires_at": None}
+    assert ObjectOutcome("a", "s", "failed", "R", "m").as_dict() == {**listed, "name": "s"}

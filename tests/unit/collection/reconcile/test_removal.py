@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import Outcome
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import NamespaceOutcome
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.removal import places_to_prune, removal_of
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import merge
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import Held
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 from tests.support.cluster.stored_secrets import (
+    DESIRED,
     HOUR,
     NOW,
     OTHER_UID,
-    WANTED,
     asking,
     foreign_secret,
     granted,
@@ -28,52 +28,55 @@ from tests.support.cluster.stored_secrets import (
 
 PLACE, BEFORE = NamespacedName("team-a", "ecr-login"), NamespacedName("team-a", "old-name")
 ELSEWHERE = NamespacedName("team-b", "ecr-login")
-OWN, SHARED = Held.of(own_secret()["metadata"], WANTED), merge.held(shared_secret()["metadata"], WANTED, "uid-1")
-SERVED = (Outcome("team-a", "updated", expires_at=NOW + HOUR),)
-FAILED = (Outcome("team-a", "failed", "AccessDenied", "no token"),)
+OWN, SHARED = (
+    ObservedSecret.of(own_secret()["metadata"], DESIRED),
+    merge.held(shared_secret()["metadata"], DESIRED, "uid-1"),
+)
+SERVED = (NamespaceOutcome("team-a", "updated", expires_at=NOW + HOUR),)
+FAILED = (NamespaceOutcome("team-a", "failed", "AccessDenied", "no token"),)
 
 
 @pytest.mark.parametrize(
     ("asked", "outcomes", "places"),
     [
-        pytest.param(Request(WANTED, ("team-a",), known={PLACE: OWN}), SERVED, [], id="what is wanted stays"),
+        pytest.param(Request(DESIRED, ("team-a",), known={PLACE: OWN}), SERVED, [], id="what is wanted stays"),
         pytest.param(
-            Request(WANTED, ("team-a",), known={PLACE: OWN, ELSEWHERE: OWN}), SERVED, [ELSEWHERE], id="no target"
+            Request(DESIRED, ("team-a",), known={PLACE: OWN, ELSEWHERE: OWN}), SERVED, [ELSEWHERE], id="no target"
         ),
-        pytest.param(Request(WANTED, (), known={ELSEWHERE: SHARED}), (), [ELSEWHERE], id="a shared one in no target"),
-        pytest.param(Request(WANTED, ("team-a",), known={BEFORE: OWN}), SERVED, [BEFORE], id="replaced by a new name"),
-        pytest.param(Request(WANTED, ("team-a",), known={BEFORE: OWN}), FAILED, [], id="its replacement failed"),
-        pytest.param(Request(WANTED, ("team-a",), known={BEFORE: OWN}), (), [], id="no word of its replacement"),
-        pytest.param(Request(WANTED, ("team-a",), known={PLACE: SHARED}), FAILED, [PLACE], id="shared no more"),
+        pytest.param(Request(DESIRED, (), known={ELSEWHERE: SHARED}), (), [ELSEWHERE], id="a shared one in no target"),
+        pytest.param(Request(DESIRED, ("team-a",), known={BEFORE: OWN}), SERVED, [BEFORE], id="replaced by a new name"),
+        pytest.param(Request(DESIRED, ("team-a",), known={BEFORE: OWN}), FAILED, [], id="its replacement failed"),
+        pytest.param(Request(DESIRED, ("team-a",), known={BEFORE: OWN}), (), [], id="no word of its replacement"),
+        pytest.param(Request(DESIRED, ("team-a",), known={PLACE: SHARED}), FAILED, [PLACE], id="shared no more"),
         pytest.param(
-            Request(WANTED, ("team-a",), policy="Merge", known={PLACE: SHARED}), FAILED, [], id="to be shared"
+            Request(DESIRED, ("team-a",), policy="Merge", known={PLACE: SHARED}), FAILED, [], id="to be shared"
         ),
         pytest.param(
-            Request(WANTED, ("team-a",), policy="Merge", known={PLACE: OWN}), FAILED, [], id="own, to be shared"
+            Request(DESIRED, ("team-a",), policy="Merge", known={PLACE: OWN}), FAILED, [], id="own, to be shared"
         ),
-        pytest.param(Request(WANTED, None, known={ELSEWHERE: OWN}), (), [], id="nobody knows what is wanted"),
-        pytest.param(Request(WANTED, ("team-a",)), SERVED, [], id="nobody looked"),
+        pytest.param(Request(DESIRED, None, known={ELSEWHERE: OWN}), (), [], id="nobody knows what is wanted"),
+        pytest.param(Request(DESIRED, ("team-a",)), SERVED, [], id="nobody looked"),
         pytest.param(
-            Request(WANTED, ("team-c",), is_absent=True, known={ELSEWHERE: OWN, PLACE: SHARED}),
+            Request(DESIRED, ("team-c",), is_absent=True, known={ELSEWHERE: OWN, PLACE: SHARED}),
             (),
             [PLACE, ELSEWHERE],
             id="absent: all that is known, and nothing else",
         ),
         pytest.param(
-            Request(WANTED, ("team-b", "team-a"), is_absent=True), (), [PLACE, ELSEWHERE], id="absent, nobody looked"
+            Request(DESIRED, ("team-b", "team-a"), is_absent=True), (), [PLACE, ELSEWHERE], id="absent, nobody looked"
         ),
-        pytest.param(Request(WANTED, None, is_absent=True), (), [], id="absent, no targets"),
-        pytest.param(asking(Request(WANTED, ("team-a",), is_absent=True), name=""), (), [], id="absent, no name"),
+        pytest.param(Request(DESIRED, None, is_absent=True), (), [], id="absent, no targets"),
+        pytest.param(asking(Request(DESIRED, ("team-a",), is_absent=True), name=""), (), [], id="absent, no name"),
     ],
 )
-def test_which_places_go(asked: Request, outcomes: tuple[Outcome, ...], places: list[NamespacedName]) -> None:
+def test_which_places_go(asked: Request, outcomes: tuple[NamespaceOutcome, ...], places: list[NamespacedName]) -> None:
     assert places_to_prune(asked, outcomes) == places
 
 
-UNWANTED = Request(WANTED, ("team-b",))
+UNWANTED = Request(DESIRED, ("team-b",))
 KEPT = replace(UNWANTED, is_orphaned=True)
 UNDONE = replace(UNWANTED, namespaces=("team-a",), is_absent=True)
-BY_PLAYBOOK = Request(replace(WANTED, owner=None, identity=""), ("team-a",), is_absent=True)
+BY_PLAYBOOK = Request(replace(DESIRED, owner=None, identity=""), ("team-a",), is_absent=True)
 DELETED, RELEASED, NOTHING = "deleted", "released", "nothing"
 
 
@@ -111,10 +114,10 @@ def removed(request: Request, secret: dict) -> str:
         pytest.param(UNWANTED, shared_secret(uid=OTHER_UID), NOTHING, id="the part of another resource"),
         pytest.param(UNWANTED, shared_secret_of_ours(), DELETED, id="made by us alone"),
         pytest.param(KEPT, shared_secret_of_ours(), RELEASED, id="made by us alone, to be left behind"),
-        pytest.param(BY_PLAYBOOK, own_secret(wanted=BY_PLAYBOOK.wanted), DELETED, id="a playbook's"),
+        pytest.param(BY_PLAYBOOK, own_secret(desired=BY_PLAYBOOK.desired), DELETED, id="a playbook's"),
         pytest.param(
             replace(BY_PLAYBOOK, is_orphaned=True),
-            own_secret(wanted=BY_PLAYBOOK.wanted),
+            own_secret(desired=BY_PLAYBOOK.desired),
             DELETED,
             id="a playbook's has no owner to be released from",
         ),
@@ -124,7 +127,7 @@ def test_how_each_is_taken_away(asked: Request, secret: dict, fate: str) -> None
     assert removed(asked, secret) == fate
 
 
-@pytest.mark.parametrize(("is_orphaned", "hosts"), [(False, {"ghcr.io"}), (True, {"ghcr.io", WANTED.entries[0]})])
+@pytest.mark.parametrize(("is_orphaned", "hosts"), [(False, {"ghcr.io"}), (True, {"ghcr.io", DESIRED.registries[0]})])
 def test_what_is_left_behind_keeps_its_logins(is_orphaned: bool, hosts: set[str]) -> None:
     before = shared_secret()
     after = patched(before, removal_of(replace(UNWANTED, is_orphaned=is_orphaned), before))

@@ -12,11 +12,11 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item im
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.login_request import LoginRequest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, Supply
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import AvailableLogins, Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import Held
-from tests.support.cluster.stored_secrets import HOST, HOUR, NOW, OWNER, PUBLIC, WANTED, asking, own_secret
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
+from tests.support.cluster.stored_secrets import DESIRED, HOST, HOUR, NOW, OWNER, PUBLIC, asking, own_secret
 
 LATER = "2026-02-01T00:00:00Z"
 LOGIN = {"registry": HOST, "username": "AWS", "password": "new", "expires_at": LATER, "requested": HOST}
@@ -35,7 +35,7 @@ OPTIONS: dict[str, Any] = {
     "existing_secret_policy": "Fail",
     "force": False,
 }
-PLAIN = Request(Wanted("ecr-login", None, entries=(HOST,)), ("team-a",))
+PLAIN = Request(DesiredSecret("ecr-login", None, registries=(HOST,)), ("team-a",))
 
 
 @pytest.mark.parametrize(
@@ -47,18 +47,18 @@ PLAIN = Request(Wanted("ecr-login", None, entries=(HOST,)), ("team-a",))
         ),
         pytest.param(
             {"authorizations": [{**LOGIN, "requested": "eu-west-1"}]},
-            asking(PLAIN, entries=("eu-west-1",)),
+            asking(PLAIN, registries=("eu-west-1",)),
             id="what was asked of AWS",
         ),
         pytest.param({"authorizations": [{**LOGIN, "requested": None}]}, PLAIN, id="written by hand: the host itself"),
         pytest.param(
             {"authorizations": [PUBLIC_LOGIN, LOGIN, LOGIN]},
-            asking(PLAIN, entries=(HOST, PUBLIC)),
+            asking(PLAIN, registries=(HOST, PUBLIC)),
             id="sorted, each once",
         ),
         pytest.param(
             {"authorization_errors": [REFUSED]},
-            asking(PLAIN, entries=(HOST, PUBLIC)),
+            asking(PLAIN, registries=(HOST, PUBLIC)),
             id="what AWS refused is wanted all the same",
         ),
         pytest.param({"authorization_errors": [ALL_REFUSED]}, PLAIN, id="a refusal of everything names nothing"),
@@ -76,10 +76,10 @@ PLAIN = Request(Wanted("ecr-login", None, entries=(HOST,)), ("team-a",))
         pytest.param({"force": True}, replace(PLAIN, force=True), id="force"),
         pytest.param(
             {"state": "absent", "authorizations": None},
-            asking(PLAIN, entries=(), is_absent=True),
+            asking(PLAIN, registries=(), is_absent=True),
             id="absent needs no logins",
         ),
-        pytest.param({"authorizations": []}, asking(PLAIN, entries=()), id="no login at all"),
+        pytest.param({"authorizations": []}, asking(PLAIN, registries=()), id="no login at all"),
     ],
 )
 def test_what_options_ask_for(given: dict, asked: Request) -> None:
@@ -115,8 +115,8 @@ ITEM = Item(
     annotations={"note": "x"},
     observed=Observed(is_due=True),
 )
-SERVED = Request(WANTED, ("team-a",))
-HELD = Held.of(own_secret()["metadata"], WANTED)
+SERVED = Request(DESIRED, ("team-a",))
+HELD = ObservedSecret.of(own_secret()["metadata"], DESIRED)
 WRONG = {"reason": "InvalidResource", "msg": "spec.x"}
 
 
@@ -130,11 +130,13 @@ def seen(**changes: Any) -> dict[str, Observed]:
         pytest.param({}, SERVED, id="the least"),
         pytest.param(
             {"registries": (LoginRequest(PUBLIC, None), LoginRequest(None, "eu-west-1"))},
-            asking(SERVED, entries=("eu-west-1", PUBLIC)),
+            asking(SERVED, registries=("eu-west-1", PUBLIC)),
             id="entries are sorted",
         ),
         pytest.param({"refresh_interval": HOUR}, asking(SERVED, refresh_interval=HOUR), id="interval"),
-        pytest.param({"reconcile_request": "1"}, asking(SERVED, nudge="1"), id="asked to be renewed at once"),
+        pytest.param(
+            {"reconcile_request": "1"}, asking(SERVED, reconcile_request="1"), id="asked to be renewed at once"
+        ),
         pytest.param({"namespaces": None}, asking(SERVED, namespaces=None), id="nobody knows the targets"),
         pytest.param({"namespaces": ()}, asking(SERVED, namespaces=()), id="no targets"),
         pytest.param({"suspended": True}, asking(SERVED, namespaces=None), id="suspended: nothing is written"),
@@ -156,7 +158,7 @@ def seen(**changes: Any) -> dict[str, Observed]:
         ),
         pytest.param(
             seen(source_secret=SOURCE),
-            asking(SERVED, sibling=SOURCE),
+            asking(SERVED, source_secret=SOURCE),
             id="one to copy from",
         ),
         pytest.param(seen(accounts=()), asking(SERVED, accounts=()), id="all service accounts are as they should be"),
@@ -218,7 +220,7 @@ def test_only_a_secret_of_the_wanted_name_is_known_in_a_namespace() -> None:
     assert SERVED.known_in("team-a") is None
 
 
-BOTH = asking(SERVED, entries=(HOST, PUBLIC))
+BOTH = asking(SERVED, registries=(HOST, PUBLIC))
 NOT_DUE = replace(SERVED, is_due=False)
 DENIED = {"reason": "AccessDenied", "msg": "no right"}
 EXPIRED = {"reason": "ExpiredToken", "msg": "old keys"}
@@ -236,7 +238,7 @@ def given(*authorizations: dict, errors: list[dict] | None = None) -> dict:
         pytest.param(BOTH, given(LOGIN, errors=[REFUSED]), [HOST], DENIED, id="one granted, one refused"),
         pytest.param(SERVED, given(LOGIN, errors=[REFUSED]), [HOST], None, id="what others want was refused"),
         pytest.param(
-            asking(SERVED, entries=(PUBLIC,)),
+            asking(SERVED, registries=(PUBLIC,)),
             given(errors=[REFUSED]),
             None,
             DENIED,
@@ -261,15 +263,18 @@ def given(*authorizations: dict, errors: list[dict] | None = None) -> dict:
     ],
 )
 def test_which_logins_there_are(asked: Request, options: dict, hosts: list[str] | None, error: Mapping | None) -> None:
-    supply = Supply.of(options, asked, NOW)
-    assert (docker_config.registries(supply.logins.config) if supply.logins else None, supply.error) == (hosts, error)
+    available = AvailableLogins.of(options, asked, NOW)
+    assert (docker_config.hosts_in(available.granted.config) if available.granted else None, available.error) == (
+        hosts,
+        error,
+    )
 
 
 def test_logins_answer_the_annotation_that_the_resource_has_now() -> None:
-    supply = Supply.of(given(LOGIN), asking(SERVED, nudge="1"), NOW)
-    assert supply.logins is not None
-    assert (supply.logins.nudge, supply.logins.entries) == ("1", (HOST,))
-    assert supply.logins.renew_after == NOW + 6 * HOUR
+    available = AvailableLogins.of(given(LOGIN), asking(SERVED, reconcile_request="1"), NOW)
+    assert available.granted is not None
+    assert (available.granted.reconcile_request, available.granted.registries) == ("1", (HOST,))
+    assert available.granted.renew_after == NOW + 6 * HOUR
 
 
 @pytest.mark.parametrize(
@@ -277,8 +282,8 @@ def test_logins_answer_the_annotation_that_the_resource_has_now() -> None:
     [
         (BOTH, given(LOGIN), f"hold no login for {PUBLIC}"),
         (SERVED, given(), f"hold no login for {HOST}"),
-        (asking(SERVED, entries=()), given(), "the list is empty, so there is nothing to write"),
-        (asking(NOT_DUE, entries=()), given(), "the list is empty, so there is nothing to write"),
+        (asking(SERVED, registries=()), given(), "the list is empty, so there is nothing to write"),
+        (asking(NOT_DUE, registries=()), given(), "the list is empty, so there is nothing to write"),
         (SERVED, given({**LOGIN, "expires_at": "2026-01-31T12:00:00Z"}), f"the token for {HOST} expired at 2026-01-31"),
         (
             NOT_DUE,
@@ -289,4 +294,4 @@ def test_logins_answer_the_annotation_that_the_resource_has_now() -> None:
 )
 def test_options_that_hold_too_little_are_refused(asked: Request, options: dict, words: str) -> None:
     with pytest.raises(ValueError, match=f"authorizations: {words}"):
-        Supply.of(options, asked, NOW)
+        AvailableLogins.of(options, asked, NOW)

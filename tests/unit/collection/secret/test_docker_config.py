@@ -24,7 +24,7 @@ def test_an_entry_has_a_bare_host_the_login_and_its_unwrapped_base64() -> None:
     assert set(login) == {"username", "password", "auth"}
     assert (login["username"], login["password"]) == ("AWS", PASSWORD)
     assert "\n" not in login["auth"]
-    assert docker_config.registries(docker_config.render([FIRST])) == ["b.example"]
+    assert docker_config.hosts_in(docker_config.render([FIRST])) == ["b.example"]
 
 
 def test_the_order_of_authorizations_does_not_matter() -> None:
@@ -48,7 +48,7 @@ def test_the_order_of_authorizations_does_not_matter() -> None:
     ],
 )
 def test_what_is_no_complete_login_counts_as_nothing(config: str) -> None:
-    assert docker_config.registries(config) == []
+    assert docker_config.hosts_in(config) == []
 
 
 def test_a_fingerprint_tells_configs_apart_and_shows_nothing_of_them() -> None:
@@ -164,7 +164,7 @@ def test_what_is_no_docker_config_is_refused_and_not_quoted(text: str) -> None:
         docker_config.with_logins(text, OURS)
     assert "canary" not in str(caught.value)
     assert ".dockerconfigjson" in str(caught.value)
-    assert docker_config.registries(text) == []
+    assert docker_config.hosts_in(text) == []
     assert not docker_config.is_empty(text)
 
 
@@ -201,4 +201,4 @@ def test_complete_logins_are_selected_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("odd", [None, "text", ["list"], {"password": "\ud800", "auth": "x"}], ids=repr)
 def test_an_odd_entry_hides_no_other(odd: object) -> None:
-    assert docker_config.registries(json.dumps({"auths": {"odd": odd, **OURS}})) == [HOST]
+    assert docker_config.hosts_in(json.dumps({"auths": {"odd": odd, **OURS}})) == [HOST]

@@ -12,10 +12,10 @@ import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import SharedEntry, is_entry_intact
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, merge
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.merge import Undo
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import Held
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.shared_entries import shared_entries
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -126,8 +126,8 @@ def test_a_new_token_takes_the_old_one_s_place() -> None:
 def test_what_the_logins_were_got_for_is_told_where_something_was() -> None:
     after = merged(secret(), mark=replace(MARK, reconcile_request="1"))
     assert shared_entries(after["metadata"]) == {"u1": replace(MARK, reconcile_request="1")}
-    assert merge.held(after["metadata"], WANTED, "u1").nudge == "1"
-    assert merge.logins_of(after, "u1", NOW).nudge == "1"
+    assert merge.held(after["metadata"], DESIRED, "u1").reconcile_request == "1"
+    assert merge.logins_of(after, "u1", NOW).reconcile_request == "1"
 
 
 @pytest.mark.parametrize(
@@ -432,30 +432,30 @@ def test_the_logins_that_we_hold_have_the_life_that_the_mark_tells(before: dict,
     assert merge.logins_of(before, "u1", now) == (expected if lives else None)
 
 
-WANTED = Wanted("shared", None, "id-1")
+DESIRED = DesiredSecret("shared", None, "id-1")
 
 
 @pytest.mark.parametrize(
-    ("found", "wanted", "is_intact", "has_shape"),
+    ("found", "desired", "is_intact", "has_shape"),
     [
-        (merged(secret()), WANTED, True, True),
-        (merged(secret()), replace(WANTED, identity="id-2"), False, True),
-        (merged(secret()), replace(WANTED, name="new"), True, False),
-        (with_metadata(merged(secret()), **owning("kubectl")), WANTED, False, True),
+        (merged(secret()), DESIRED, True, True),
+        (merged(secret()), replace(DESIRED, identity="id-2"), False, True),
+        (merged(secret()), replace(DESIRED, name="new"), True, False),
+        (with_metadata(merged(secret()), **owning("kubectl")), DESIRED, False, True),
     ],
 )
 def test_what_stands_of_us_is_told_by_the_metadata(
-    found: dict, wanted: Wanted, is_intact: bool, has_shape: bool
+    found: dict, desired: DesiredSecret, is_intact: bool, has_shape: bool
 ) -> None:
-    assert merge.held(found["metadata"], wanted, "u1") == Held(
+    assert merge.held(found["metadata"], desired, "u1") == ObservedSecret(
         namespace="team-a",
         name="shared",
         version="7",
         is_intact=is_intact,
         has_shape=has_shape,
-        entries=("eu-west-1",),
+        registries=("eu-west-1",),
         expires_at=MARK.expires_at,
         renew_after=MARK.renew_after,
         is_shared=True,
     )
-    assert merge.held(found["metadata"], wanted, "u2") is None
+    assert merge.held(found["metadata"], desired, "u2") is None

@@ -14,9 +14,9 @@ import pytest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Owner
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import conflicts, docker_config, release
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import Wanted
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins, usable_until
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import Held
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
@@ -24,7 +24,7 @@ PUBLIC = "public.ecr.aws"
 HOURS = timedelta(hours=1)
 GROUP = "aws.zakariaamine.com"
 OWNER = Owner(f"{GROUP}/v1alpha2", "ClusterAWSECRImagePullSecret", "", "ecr", "uid-1", 1)
-WANTED = Wanted("ecr-login", OWNER, "id-1", (HOST,), {"team": "a"}, {"note": "x"})
+DESIRED = DesiredSecret("ecr-login", OWNER, "id-1", (HOST,), {"team": "a"}, {"note": "x"})
 
 
 def login(host: str = HOST, password: str = "new", life: timedelta = 12 * HOURS) -> Authorization:
@@ -35,15 +35,15 @@ def logins(*hosts: str, password: str = "new", life: timedelta = 12 * HOURS) -> 
     return Logins.of([login(host, password, life) for host in hosts or (HOST,)], NOW)
 
 
-def stored(wanted: Wanted = WANTED, held: Logins | None = None, namespace: str = "team-a") -> dict:
+def stored(desired: DesiredSecret = DESIRED, held: Logins | None = None, namespace: str = "team-a") -> dict:
     """Return a Secret as the API server holds it after it was applied."""
-    secret = deepcopy(wanted.manifest(namespace, held or logins(), None))
+    secret = deepcopy(desired.manifest(namespace, held or logins(), None))
     metadata = secret["metadata"]
     fields = {
         "f:data": {"f:.dockerconfigjson": {}},
         "f:metadata": {f"f:{kind}": {f"f:{name}": {} for name in metadata[kind]} for kind in ("labels", "annotations")},
     }
-    managed = {"manager": wanted.manager, "operation": "Apply", "fieldsV1": fields}
+    managed = {"manager": desired.manager, "operation": "Apply", "fieldsV1": fields}
     metadata.update(resourceVersion="7", managedFields=[managed])
     return secret
 
@@ -71,7 +71,7 @@ def annotated(name: str, value: str) -> Callable[[dict], None]:
 
 def test_what_is_written() -> None:
     source = logins()
-    manifest = WANTED.manifest("team-a", source, "42")
+    manifest = DESIRED.manifest("team-a", source, "42")
     assert manifest["type"] == "kubernetes.io/dockerconfigjson"
     assert base64.b64decode(manifest["data"][".dockerconfigjson"]).decode() == source.config
     assert manifest["metadata"] == {
@@ -93,14 +93,14 @@ def test_what_is_written() -> None:
 
 
 def test_without_owner_nothing_says_that_there_is_one() -> None:
-    metadata = Wanted("ecr-login", None).manifest("team-a", logins(), None)["metadata"]
+    metadata = DesiredSecret("ecr-login", None).manifest("team-a", logins(), None)["metadata"]
     assert "ownerReferences" not in metadata
     assert metadata["labels"] == {"app.kubernetes.io/managed-by": "kube-ecr-secrets"}
 
 
 def test_each_resource_applies_with_a_manager_of_its_own() -> None:
     """The API server then tells the second one of a conflict; with one manager it would overwrite the first."""
-    managers = {Wanted("x", Owner("v1", "K", "", "n", uid, 1)).manager for uid in ("uid-1", "uid-2")}
+    managers = {DesiredSecret("x", Owner("v1", "K", "", "n", uid, 1)).manager for uid in ("uid-1", "uid-2")}
     assert managers == {"kube-ecr-secrets/uid-1", "kube-ecr-secrets/uid-2"}
 
 
@@ -120,11 +120,11 @@ def test_the_first_token_to_die_sets_the_times(lives: tuple[int, ...], expiry: i
 SERVED, AGED, DEAD, WRITE = "served", "aged", "dead", "write"
 
 
-def judged(secret: dict, wanted: Wanted = WANTED, now: datetime = NOW) -> str:
-    held = Held.from_dict(Held.of(secret["metadata"], wanted).as_dict())
-    if not held.serves(wanted.entries, wanted.entries):
+def judged(secret: dict, desired: DesiredSecret = DESIRED, now: datetime = NOW) -> str:
+    held = ObservedSecret.from_dict(ObservedSecret.of(secret["metadata"], desired).as_dict())
+    if not held.serves(desired.registries, desired.registries):
         return WRITE
-    return SERVED if held.is_fresh(now, wanted) else AGED if held.lives(now) else DEAD
+    return SERVED if held.is_fresh(now, desired) else AGED if held.lives(now) else DEAD
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_half_a_life_is_enough(age: int, verdict: str) -> None:
     ("age", "verdict"), [(1, SERVED), (2, AGED), (-0.05, SERVED), (-1, AGED)], ids=["young", "old", "skew", "set back"]
 )
 def test_a_token_stays_until_it_is_as_old_as_it_may_be_or_the_clock_was_set_back(age: float, verdict: str) -> None:
-    wanted = replace(WANTED, refresh_interval=2 * HOURS)
-    assert judged(stored(), wanted, NOW + age * HOURS) == verdict
+    desired = replace(DESIRED, refresh_interval=2 * HOURS)
+    assert judged(stored(), desired, NOW + age * HOURS) == verdict
 
 
 @pytest.mark.parametrize(
@@ -173,15 +173,15 @@ def test_a_token_stays_until_it_is_as_old_as_it_may_be_or_the_clock_was_set_back
 )
 def test_a_nudge_is_answered_once(got_for: str, asked: str, verdict: str) -> None:
     secret = stored(held=Logins.of([login()], NOW, got_for))
-    assert judged(secret, replace(WANTED, nudge=asked)) == verdict
+    assert judged(secret, replace(DESIRED, reconcile_request=asked)) == verdict
     assert (f"{GROUP}/reconcile-at" in secret["metadata"]["annotations"]) is bool(got_for)
 
 
 def test_a_nudge_that_was_answered_in_part_leaves_the_whole_due() -> None:
     new, old = Logins.of([login(HOST)], NOW, "1"), logins(PUBLIC)
     held = stored(held=new.completed(old, (HOST, PUBLIC)))
-    assert judged(held, replace(WANTED, entries=(HOST, PUBLIC), nudge="1")) == AGED
-    assert new.completed(replace(old, nudge="1"), (PUBLIC,)).renew_after == old.renew_after
+    assert judged(held, replace(DESIRED, registries=(HOST, PUBLIC), reconcile_request="1")) == AGED
+    assert new.completed(replace(old, reconcile_request="1"), (PUBLIC,)).renew_after == old.renew_after
 
 
 @pytest.mark.parametrize(
@@ -196,10 +196,10 @@ def test_a_nudge_that_was_answered_in_part_leaves_the_whole_due() -> None:
     ],
 )
 def test_another_shape_is_written_with_the_token_that_is_there(labels: dict, annotations: dict, name: str) -> None:
-    wanted = Wanted(name, OWNER, "id-1", (HOST,), labels, annotations)
-    held = Held.of(stored()["metadata"], wanted)
-    assert not held.serves(wanted.entries, ())
-    assert held.is_fresh(NOW, wanted)
+    desired = DesiredSecret(name, OWNER, "id-1", (HOST,), labels, annotations)
+    held = ObservedSecret.of(stored()["metadata"], desired)
+    assert not held.serves(desired.registries, ())
+    assert held.is_fresh(NOW, desired)
 
 
 def test_what_others_added_is_theirs() -> None:
@@ -212,14 +212,14 @@ def test_what_others_added_is_theirs() -> None:
 BOTH = logins(HOST, PUBLIC, password="old", life=7 * HOURS)
 
 
-def answered(*entries: str) -> Logins:
+def answered(*registries: str) -> Logins:
     """Return logins in which the entries are named, of a host that answers the first."""
     made = logins(HOST)
-    return Logins(made.config, entries, made.expires_at, made.renew_after)
+    return Logins(made.config, registries, made.expires_at, made.renew_after)
 
 
 @pytest.mark.parametrize(
-    ("other", "wanted", "entries", "expiry"),
+    ("other", "desired", "registries", "expiry"),
     [
         pytest.param(BOTH, (HOST, PUBLIC), (HOST, PUBLIC), 7, id="a login of another is taken"),
         pytest.param(BOTH, (HOST,), (HOST,), 12, id="nothing is lacking"),
@@ -228,17 +228,17 @@ def answered(*entries: str) -> Logins:
     ],
 )
 def test_logins_are_completed(
-    other: Logins | None, wanted: tuple[str, ...], entries: tuple[str, ...], expiry: int
+    other: Logins | None, desired: tuple[str, ...], registries: tuple[str, ...], expiry: int
 ) -> None:
-    completed = logins(HOST).completed(other, wanted)
-    assert (completed.entries, completed.expires_at) == (entries, NOW + expiry * HOURS)
-    assert docker_config.registries(completed.config) == sorted(entries)
+    completed = logins(HOST).completed(other, desired)
+    assert (completed.registries, completed.expires_at) == (registries, NOW + expiry * HOURS)
+    assert docker_config.hosts_in(completed.config) == sorted(registries)
     assert json.loads(completed.config)["auths"][HOST]["password"] == "new"
 
 
 def test_the_own_registry_of_a_region_is_known_by_its_host() -> None:
     completed = logins(PUBLIC).completed(answered("eu-west-1"), (PUBLIC, "eu-west-1"))
-    assert docker_config.registries(completed.config) == [HOST, PUBLIC]
+    assert docker_config.hosts_in(completed.config) == [HOST, PUBLIC]
 
 
 def spoilt(**changes: object) -> dict:
@@ -266,7 +266,7 @@ CONTROLLER = {**OTHER_KIND, "controller": True}
 OTHER_RESOURCE = {"apiVersion": OWNER.api_version, "kind": OWNER.kind, "name": "other", "uid": "uid-2"}
 LEGACY = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "AWSECRCredential", "name": "ecr", "uid": "uid-3"}
 OURS = OWNER.reference()
-BY_PLAYBOOK = stored(Wanted("ecr-login", None))
+BY_PLAYBOOK = stored(DesiredSecret("ecr-login", None))
 
 
 def foreign(*references: dict, labels: dict | None = None, **changes: object) -> dict:
@@ -346,7 +346,7 @@ def test_only_what_is_ours_beyond_doubt_may_be_removed(edit: Callable[[dict], No
 
 def test_a_released_secret_is_nobodys_and_keeps_the_rest() -> None:
     secret = edited(put("ownerReferences", [OURS, OTHER_KIND]))
-    metadata = release.released(secret["metadata"], OWNER)["metadata"]
+    metadata = release.release_patch(secret["metadata"], OWNER)["metadata"]
     assert (metadata["ownerReferences"], metadata["resourceVersion"]) == ([OTHER_KIND], "7")
     assert metadata["labels"] == {"app.kubernetes.io/managed-by": None, f"{GROUP}/owner": None}
     assert set(metadata["annotations"]) == set(secret["metadata"]["annotations"]) - {"note"} | {f"{GROUP}/reconcile-at"}
@@ -357,11 +357,13 @@ def test_what_is_disowned_is_told_to_be_written_by_nobody_of_ours() -> None:
     mine, theirs = (
         {"manager": each, "operation": "Apply", "fieldsV1": {}} for each in ("kube-ecr-secrets/u", "theirs")
     )
-    (first, second) = release.disowned({"managedFields": [mine, theirs]}, "kube-ecr-secrets/u")["managedFields"]
+    (first, second) = release.release_fields_patch({"managedFields": [mine, theirs]}, "kube-ecr-secrets/u")[
+        "managedFields"
+    ]
     assert first == {"manager": "kube-ecr-secrets/released", "operation": "Update", "fieldsV1": {}}
     assert second == theirs
-    assert release.disowned({"managedFields": [theirs]}, "kube-ecr-secrets/u") == {}
-    assert release.disowned({}, "kube-ecr-secrets/u") == {}
+    assert release.release_fields_patch({"managedFields": [theirs]}, "kube-ecr-secrets/u") == {}
+    assert release.release_fields_patch({}, "kube-ecr-secrets/u") == {}
 
 
 @pytest.mark.parametrize(

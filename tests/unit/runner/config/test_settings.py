@@ -118,6 +118,15 @@ def test_flag_of_a_variable_is_turned_off_by_the_option(monkeypatch: pytest.Monk
     assert not getattr(load_settings([*REQUIRED, option.replace("--", "--no-")]), field(option))
 
 
+def test_a_dry_run_is_a_single_pass_too() -> None:
+    passes = [Settings(WATCHES, once=once, dry_run=dry).is_pass for once in (False, True) for dry in (False, True)]
+    assert passes == [False, True, True, True]
+
+
+def test_port_is_turned_off_by_an_empty_option() -> None:
+    assert load_settings([*REQUIRED, "--listen-address", ""]) == Settings(WATCHES, listen_address=None)
+
+
 def test_option_goes_before_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBE_ECR_WATCHES", "/other.yaml")
     assert load_settings([]) == Settings(Path("/other.yaml"))

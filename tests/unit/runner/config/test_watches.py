@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kube_ecr_runner.config.watches import Watch, WatchesError, load, parse
+from kube_ecr_runner.config.watches import WatchesEntry, WatchesError, load, parse
 from kube_ecr_runner.model.playbook import PlaybookSpec
 
 PATH = Path("/etc/runner/watches.yaml")
@@ -18,7 +18,7 @@ PLAIN = f"{HEAD}  playbook: a.b.c\n"
 def test_own_file_watches_all_kinds() -> None:
     path = Path(__file__).parents[4] / "runner" / "watches.yaml"
     kinds = ["AWSECRImagePullSecret", "ClusterAWSECRImagePullSecret", "AWSECRCredential"]
-    assert load(path) == [Watch(kind, PlaybookSpec("kube_ecr.secrets.reconcile")) for kind in kinds]
+    assert load(path) == [WatchesEntry(kind, PlaybookSpec("kube_ecr.secrets.reconcile")) for kind in kinds]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_playbook_is_a_name_or_a_file_beside_the_watches(written: str, playbook:
         ("reconcilePeriod: 1h30m", {"period": timedelta(minutes=90)}),
         ("reconcilePeriod: 1m0.5s", {"period": timedelta(seconds=60.5)}),
         ("reconcilePeriod: 0s", {}),
-        ("manageStatus: false", {"is_told": False}),
+        ("manageStatus: false", {"manages_status": False}),
         ("selector: {matchLabels: {shard: a, tier: ''}}", {"selector": "shard=a,tier="}),
         (
             "selector: {matchExpressions: [{key: a/b, operator: NotIn, values: [x, y]}, {key: c, operator: Exists}]}",
@@ -58,7 +58,7 @@ def test_playbook_is_a_name_or_a_file_beside_the_watches(written: str, playbook:
 )
 def test_further_keys_of_operator_sdk_are_taken(written: str, expected: dict) -> None:
     assert parse(f"{PLAIN}  {written}\n", PATH) == [
-        Watch(**{"kind": "AWSECRImagePullSecret", "playbook": PlaybookSpec("a.b.c"), **expected})
+        WatchesEntry(**{"kind": "AWSECRImagePullSecret", "playbook": PlaybookSpec("a.b.c"), **expected})
     ]
 
 

@@ -19,7 +19,7 @@ import pytest
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.reflector import ChangeEvent, ListEvent
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
-from kube_ecr_runner.config.watches import Watch as Entry
+from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, NAMESPACED_KIND
 from kube_ecr_runner.controller.loop import MAX_SLEEP_SECONDS, Controller
 from kube_ecr_runner.controller.messages import Message, Stop
@@ -115,7 +115,7 @@ class Both(Observer):
 class Lab:
     """A loop whose surroundings are made up. It is stopped when nothing is due and all steps were taken."""
 
-    entries: Collection[Entry] = tuple(Entry(kind, PlaybookSpec("a.b.c")) for kind in SOURCES)
+    entries: Collection[WatchesEntry] = tuple(WatchesEntry(kind, PlaybookSpec("a.b.c")) for kind in SOURCES)
     present: Mapping[Source, tuple] = field(default_factory=dict)
     window: timedelta = timedelta(0)
     batch_size: int = 10
@@ -242,8 +242,8 @@ def test_new_resources_share_a_run_and_get_status_and_event() -> None:
 
 def test_what_an_entry_of_watches_says_is_for_its_kind() -> None:
     entries = [
-        Entry(NAMESPACED_KIND, PlaybookSpec("a.b.c"), period=HOUR),
-        Entry(CLUSTER_KIND, PlaybookSpec("d.e.f"), is_told=False),
+        WatchesEntry(NAMESPACED_KIND, PlaybookSpec("a.b.c"), period=HOUR),
+        WatchesEntry(CLUSTER_KIND, PlaybookSpec("d.e.f"), manages_status=False),
     ]
     lab = Lab(entries, batch_size=1)
     more = replace(OTHER, name="more")
@@ -254,7 +254,7 @@ def test_what_an_entry_of_watches_says_is_for_its_kind() -> None:
 
 
 def test_resource_whose_status_is_not_managed_is_renewed_all_the_same() -> None:
-    lab = Lab([Entry(kind, PlaybookSpec(), is_told=False) for kind in SOURCES])
+    lab = Lab([WatchesEntry(kind, PlaybookSpec(), manages_status=False) for kind in SOURCES])
     lab.serve(make_resource(), steps=[lambda: 5 * HOUR, lambda: 2 * HOUR])
     assert (len(lab.runs), lab.api.statuses, lab.api.events) == (2, [], [])
 
@@ -473,7 +473,7 @@ def test_what_waits_for_a_run_is_told_with_the_time_at_which_it_was_due() -> Non
 
 
 def test_next_run_is_made_ready_but_while_one_works_only_if_something_waits() -> None:
-    entries = [Entry(NAMESPACED_KIND, PlaybookSpec("a.b.c")), Entry(CLUSTER_KIND, PlaybookSpec("d.e.f"))]
+    entries = [WatchesEntry(NAMESPACED_KIND, PlaybookSpec("a.b.c")), WatchesEntry(CLUSTER_KIND, PlaybookSpec("d.e.f"))]
     lab = Lab(entries)
     waits = threading.Event()
 

@@ -13,7 +13,7 @@ import pytest
 
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import Source, resources_of
-from kube_ecr_runner.config.watches import Watch
+from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
 from kube_ecr_runner.contract.result import NamespaceResult
 from kube_ecr_runner.controller.one_pass import MAX_UNANSWERED, serve_once
@@ -50,8 +50,8 @@ class Lab:
     list_errors: Mapping[str, KubernetesError] = field(default_factory=dict)
     write_error: KubernetesError | None = None
     gone: bool = False
-    watches: tuple[Watch, ...] = tuple(
-        Watch(kind, PlaybookSpec()) for kind in (NAMESPACED_KIND, CLUSTER_KIND, LEGACY_KIND)
+    watches: tuple[WatchesEntry, ...] = tuple(
+        WatchesEntry(kind, PlaybookSpec()) for kind in (NAMESPACED_KIND, CLUSTER_KIND, LEGACY_KIND)
     )
     runs: list[tuple[str, list[Key]]] = field(default_factory=list)
     statuses: list[Key] = field(default_factory=list)
@@ -131,7 +131,7 @@ def test_pass_has_succeeded_only_if_each_resource_is_served_and_told_so(
 
 
 def test_each_play_has_runs_of_its_own_of_no_more_than_a_batch() -> None:
-    watches = (Watch(NAMESPACED_KIND, PlaybookSpec("a.b.c")), Watch(CLUSTER_KIND, PlaybookSpec("d.e.f")))
+    watches = (WatchesEntry(NAMESPACED_KIND, PlaybookSpec("a.b.c")), WatchesEntry(CLUSTER_KIND, PlaybookSpec("d.e.f")))
     lab = Lab(keys=[A, B, C, SHARED], watches=watches)
     assert lab.serve(batch_size=2)
     assert lab.runs == [("a.b.c", [A, B]), ("a.b.c", [C]), ("d.e.f", [SHARED])]
@@ -147,7 +147,7 @@ def test_what_is_being_deleted_is_part_of_it_only_if_there_is_something_to_undo(
 
 
 def test_where_no_status_is_wanted_none_and_no_event_is_written() -> None:
-    lab = Lab(watches=(Watch(NAMESPACED_KIND, PlaybookSpec(), is_told=False),))
+    lab = Lab(watches=(WatchesEntry(NAMESPACED_KIND, PlaybookSpec(), manages_status=False),))
     assert lab.serve()
     assert (lab.statuses, lab.events) == ([], [])
 

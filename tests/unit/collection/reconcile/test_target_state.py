@@ -8,20 +8,20 @@ from datetime import datetime
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.observation import (
-    Observation,
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.target_state import (
+    TargetState,
     as_listed,
     as_read,
     logins_in,
     valid_until,
 )
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
 from tests.support.cluster.stored_secrets import (
+    DESIRED,
     HOST,
     HOUR,
     NOW,
     OTHER_UID,
-    WANTED,
     asking,
     edited_by_others,
     foreign_secret,
@@ -32,7 +32,7 @@ from tests.support.cluster.stored_secrets import (
     shared_secret_of_ours,
 )
 
-OWN = Request(WANTED, ("team-a",))
+OWN = Request(DESIRED, ("team-a",))
 MERGED = replace(OWN, policy="Merge")
 AGED = granted(age=5)
 EDGE = granted(age=12)
@@ -74,7 +74,7 @@ def test_until_when_pods_can_pull(asked: Request, secret: dict, until: datetime 
     [
         pytest.param(own_secret(AGED), False, True, id="ours"),
         pytest.param(edited_by_others(own_secret(AGED)), False, False, id="ours, edited: may be anybody's"),
-        pytest.param(own_secret(AGED, asking(OWN, identity="id-2").wanted), False, False, id="of another identity"),
+        pytest.param(own_secret(AGED, asking(OWN, identity="id-2").desired), False, False, id="of another identity"),
         pytest.param(own_secret(EDGE), False, False, id="dead by now"),
         pytest.param(foreign_secret(), False, False, id="somebody's"),
         pytest.param(shared_secret(AGED), False, False, id="shared, taken for our own"),
@@ -91,7 +91,7 @@ def test_which_logins_can_be_used(secret: dict, is_shared: bool, is_usable: bool
 
 
 def test_what_was_read() -> None:
-    assert as_read(OWN, "team-a", None, NOW) == Observation("team-a", is_read=True)
+    assert as_read(OWN, "team-a", None, NOW) == TargetState("team-a", is_read=True)
     secret = own_secret(AGED)
     observed = as_read(OWN, "team-a", secret, NOW)
     assert observed.part is not None
@@ -107,8 +107,8 @@ def test_what_was_listed_is_the_secret_of_the_wanted_name() -> None:
     known = replace(
         OWN, known={NamespacedName("team-a", "ecr-login"): part, NamespacedName("team-b", "old-name"): part}
     )
-    assert as_listed(known, "team-a") == Observation("team-a", part)
-    assert as_listed(known, "team-b") == as_listed(OWN, "team-b") == Observation("team-b")
+    assert as_listed(known, "team-a") == TargetState("team-a", part)
+    assert as_listed(known, "team-b") == as_listed(OWN, "team-b") == TargetState("team-b")
 
 
 def test_what_is_observed_holds_no_login_in_its_text() -> None:

@@ -15,13 +15,13 @@ from datetime import datetime
 
 from .._secret import conflicts, docker_config, merge
 from .._secret.logins import Logins, usable_until
-from .._secret.observed import Held
+from .._secret.observed import ObservedSecret
 from .._secret.shared_entries import shared_entries
 from .request import Request
 
 
 @dataclass(frozen=True)
-class Observation:
+class TargetState:
     """What is known of one Secret.
 
     part is what its metadata tells of what the request put in, None if that is nothing. Once it is_read, secret is the
@@ -29,24 +29,24 @@ class Observation:
     """
 
     namespace: str
-    part: Held | None = None
+    part: ObservedSecret | None = None
     is_read: bool = False
     secret: Mapping | None = field(default=None, repr=False)
     kept: Logins | None = None
 
 
-def as_listed(request: Request, namespace: str) -> Observation:
+def as_listed(request: Request, namespace: str) -> TargetState:
     """Return what is known without a look at the Secret."""
-    return Observation(namespace, request.known_in(namespace))
+    return TargetState(namespace, request.known_in(namespace))
 
 
-def as_read(request: Request, namespace: str, secret: Mapping | None, now: datetime) -> Observation:
+def as_read(request: Request, namespace: str, secret: Mapping | None, now: datetime) -> TargetState:
     """Return what a Secret tells that was just read, None where there is none."""
     if secret is None:
-        return Observation(namespace, is_read=True)
+        return TargetState(namespace, is_read=True)
     part = _part(request, secret, is_shared=request.is_merge)
     kept = logins_in(request, secret, now, is_shared=request.is_merge)
-    return Observation(namespace, part, True, secret, kept)
+    return TargetState(namespace, part, True, secret, kept)
 
 
 def logins_in(request: Request, secret: Mapping, now: datetime, *, is_shared: bool) -> Logins | None:
@@ -70,16 +70,16 @@ def valid_until(request: Request, secret: Mapping, now: datetime) -> datetime | 
     entry = shared_entries(secret["metadata"]).get(request.key) if request.is_merge else None
     if entry is None or entry.expires_at is None or entry.expires_at <= now:
         return None
-    is_usable = docker_config.registries(merge.held_logins(secret, request.key))
+    is_usable = docker_config.hosts_in(merge.held_logins(secret, request.key))
     return entry.expires_at if is_usable else None
 
 
 def is_own(request: Request, secret: Mapping) -> bool:
     """Return whether a Secret was written for the request as its own one, whatever its policy is now."""
-    return conflicts.is_ours(secret["metadata"], request.wanted.owner)
+    return conflicts.is_ours(secret["metadata"], request.desired.owner)
 
 
-def _part(request: Request, secret: Mapping, *, is_shared: bool) -> Held | None:
+def _part(request: Request, secret: Mapping, *, is_shared: bool) -> ObservedSecret | None:
     if is_shared:
-        return merge.held(secret["metadata"], request.wanted, request.key)
-    return Held.of(secret["metadata"], request.wanted) if is_own(request, secret) else None
+        return merge.held(secret["metadata"], request.desired, request.key)
+    return ObservedSecret.of(secret["metadata"], request.desired) if is_own(request, secret) else None
