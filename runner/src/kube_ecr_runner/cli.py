@@ -36,6 +36,7 @@ from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
 from kube_ecr_runner.controller.loop import Controller
 from kube_ecr_runner.controller.messages import Inbox, Stop
 from kube_ecr_runner.controller.one_pass import serve_once
+from kube_ecr_runner.controller.parts import Parts
 from kube_ecr_runner.log import configure, fields
 from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.runs.environment import check_environment
@@ -154,7 +155,7 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
         signal.signal(number, lambda received, _: inbox.put(Stop(signal.Signals(received).name)))
     sources = _sources(watched, settings)
     errors, minor_errors = WatchErrorLog(), WatchErrorLog()
-    controller = Controller(
+    parts = Parts.make(
         watched,
         sources,
         cluster,
@@ -163,13 +164,14 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
             is_on=settings.stand_by,
             files=lambda: files_in_use(os.environ, settings.kubeconfig),
         ),
-        inbox,
+        inbox.put,
         lambda source: Reflector(cluster, source, inbox.put, minor_errors, monitor),
         monitor,
         window=timedelta(seconds=settings.batch_window),
         batch_size=settings.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
     )
+    controller = Controller(parts, inbox, monitor)
     watchers = [Reflector(cluster, source, inbox.put, errors, monitor) for source in (*sources, NAMESPACES)]
     if not settings.leader_elect:
         controller.run(watchers)

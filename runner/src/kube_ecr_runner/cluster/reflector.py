@@ -190,7 +190,7 @@ class Reflector:
         version = ""
         for page in self._cluster.list_pages(self._source):
             self._observer.watch_heard(self._source.name)
-            objects += [self._source.parse(each) for each in page.get("items") or ()]
+            objects += [self._source.parse(item) for item in page.get("items") or ()]
             version = page["metadata"].get("resourceVersion", "")
         self._hand_over(tuple(objects))
         return version
@@ -262,4 +262,4 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     buffer = b""
     for chunk in response.stream(amt=None, decode_content=True):
         *lines, buffer = (buffer + chunk).split(b"\n")
-        yield from (each for each in lines if each.strip())
+        yield from (line for line in lines if line.strip())

@@ -8,20 +8,17 @@ window.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from queue import Empty
-from random import Random
 
 from kube_ecr_runner.cluster.reflector import ChangeEvent, ListEvent
-from kube_ecr_runner.cluster.sources import NAMESPACES, Source
+from kube_ecr_runner.cluster.sources import NAMESPACES
 from kube_ecr_runner.cluster.watch_manager import Watcher
-from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.controller.clock_watch import ClockWatch
 from kube_ecr_runner.controller.messages import Inbox, Message, Stop
-from kube_ecr_runner.controller.parts import Parts
-from kube_ecr_runner.controller.run_supervisor import RunEnded, Runner, RunSupervisor
-from kube_ecr_runner.controller.status_writer import StatusApi
+from kube_ecr_runner.controller.parts import Parts, utc_now
+from kube_ecr_runner.controller.run_supervisor import RunEnded
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Namespace, Referenced, Resource
@@ -37,42 +34,13 @@ _log = logging.getLogger(__name__)
 class Controller:
     """Keeps the resources of one cluster served, from run() until Stop is in the inbox."""
 
-    def __init__(
-        self,
-        entries: Collection[WatchesEntry],
-        sources: Collection[Source],
-        api: StatusApi,
-        runner: Runner,
-        inbox: Inbox,
-        watch: Callable[[Source], Watcher],
-        observer: Observer,
-        *,
-        window: timedelta,
-        batch_size: int,
-        random: Random,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        """inbox is where the watches of sources, those of custom resources, and of namespaces deliver.
-
-        watch makes the watch of a further source, which delivers there too. random also names the runs, so that two
-        processes have no name in common.
-        """
+    def __init__(self, parts: Parts, inbox: Inbox, observer: Observer, clock: Callable[[], datetime] = utc_now) -> None:
+        """inbox is where all watches and the runs deliver; the parts go by the same clock."""
+        self._parts = parts
         self._inbox = inbox
         self._observer = observer
         self._clock = clock
         self._clock_watch = ClockWatch(clock())
-        self._supervisor = RunSupervisor(runner, inbox.put, observer, random)
-        self._parts = Parts.make(
-            entries,
-            sources,
-            api,
-            watch,
-            observer,
-            window=window,
-            batch_size=batch_size,
-            random=random,
-            clock=clock,
-        )
         self._stop: Stop | None = None
 
     def run(self, watchers: Iterable[Watcher]) -> None:
@@ -92,10 +60,10 @@ class Controller:
                 self._report_queue()
             _log.info("stopping", extra=fields(signal=self._stop.signal))
         finally:
-            self._supervisor.cancel()
+            self._parts.supervisor.cancel()
             for watcher in [*watchers, *self._parts.watches.watchers()]:
                 watcher.stop()
-            self._supervisor.close()
+            self._parts.supervisor.close()
             self._drain()
         _log.info("stopped")
 
@@ -107,7 +75,7 @@ class Controller:
     def halt(self, cause: str) -> None:
         """End run(), and write nothing more from now on. May be called from any thread."""
         self._parts.writer.halt()
-        self._supervisor.kill()
+        self._parts.supervisor.kill()
         self._inbox.put(Stop(cause))
 
     def _receive(self) -> None:
@@ -127,7 +95,7 @@ class Controller:
         moments = [self._parts.writer.retry_at, self._parts.rechecks.next_due()]
         if self._parts.store.is_complete:
             moments.append(self._parts.suspended.next_due())
-            if not self._supervisor.is_running:
+            if not self._parts.supervisor.is_running:
                 moments.append(self._parts.batcher.next_start())
         wake_at = min(filter(None, moments), default=None)
         if wake_at is None:
@@ -148,8 +116,8 @@ class Controller:
             case ChangeEvent(source, Referenced() as item, is_gone):
                 self._parts.objects.changed(source, item, now, is_gone=is_gone)
             case Result():
-                self._supervisor.count(message)
-                self._parts.results.arrived(message, self._supervisor.name, now)
+                self._parts.supervisor.count(message)
+                self._parts.results.arrived(message, self._parts.supervisor.name, now)
             case RunEnded():
                 self._run_ended(message)
             case Stop():
@@ -176,8 +144,8 @@ class Controller:
 
     def _run_ended(self, ended: RunEnded) -> None:
         unanswered = self._parts.results.unanswered(ended.summary.missing)
-        for result in self._supervisor.end(ended, unanswered, is_stopping=self._stop is not None):
-            self._supervisor.count(result)
+        for result in self._parts.supervisor.end(ended, unanswered, is_stopping=self._stop is not None):
+            self._parts.supervisor.count(result)
             self._parts.results.arrived(result, ended.run, self._clock(), has_timed_out=ended.has_timed_out)
 
     def _check(self, watchers: Iterable[Watcher]) -> None:
@@ -201,15 +169,15 @@ class Controller:
 
     def _prepare_run(self) -> None:
         """Have the next run ready; but while one works, which needs the processor, only if the next is due by now."""
-        if not self._supervisor.is_running or self._parts.batcher.count_due(self._clock()):
-            self._supervisor.prepare(self._parts.batcher.next_playbook())
+        if not self._parts.supervisor.is_running or self._parts.batcher.count_due(self._clock()):
+            self._parts.supervisor.prepare(self._parts.batcher.next_playbook())
 
     def _start_run(self) -> None:
-        if self._supervisor.is_running or not self._parts.store.is_complete or self._stop:
+        if self._parts.supervisor.is_running or not self._parts.store.is_complete or self._stop:
             return
         resources = self._parts.store
         if batch := self._parts.batcher.next_batch(self._clock(), lambda key: resources[key].resource.suspended):
-            self._supervisor.start(batch)
+            self._parts.supervisor.start(batch)
 
     def _report_queue(self) -> None:
         self._observer.queue_changed(self._parts.batcher.count_due(self._clock()), self._parts.batcher.next_due())
@@ -217,7 +185,7 @@ class Controller:
     def _drain(self) -> None:
         """Wait for the run to end, so that what it brought is told and nothing of it is left."""
         deadline = self._clock() + timedelta(seconds=STOP_SECONDS)
-        while self._supervisor.is_running and self._clock() < deadline:
+        while self._parts.supervisor.is_running and self._clock() < deadline:
             try:
                 message = self._inbox.get(timeout=1.0)
             except Empty:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from itertools import batched
 from random import Random
@@ -31,12 +31,12 @@ from kube_ecr_runner.reporting.suspension import suspended_status
 
 MAX_UNANSWERED = 3
 
-# Runs a playbook for resources, see batch.run_batch.
+# Runs a playbook for resources, see runs.run.run_batch.
 RunBatch = Callable[[list[Key], PlaybookSpec, Callable[[Result], None], threading.Event], RunSummary]
 # Returns what a result means for its resource, see settlement.settle.
 Settle = Callable[[Resource, Result], Settlement]
-# Takes what became of a resource, see PassReporter.tell.
-Tell = Callable[[Resource, Settlement], str | None]
+# Takes what became of a resource, see PassReporter.report.
+Report = Callable[[Resource, Settlement], str | None]
 
 _log = logging.getLogger(__name__)
 
@@ -60,114 +60,127 @@ def serve_once(
 
     With is_dry, run_batch changes nothing, nothing is written to the cluster, and what would be done is printed.
     """
-    watched = list(watched)
+    entries = list(watched)
     try:
-        found = [each for source in sources for each in _listed(cluster, source) if not each.deleting or each.cleanup]
-        namespaces = {} if is_dry else {each.name: each for each in _listed(cluster, NAMESPACES)}
+        found = [resource for source in sources for resource in _list(cluster, source, Resource)]
+        namespaces = [] if is_dry else _list(cluster, NAMESPACES, Namespace)
     except CannotListError as error:
         _log.error("cannot list", extra=fields(cause=error))
         return False
-    resources = {each.key: each for each in found if not each.suspended}
-    teller = PassReporter(cluster, watched)
+    # One that is being deleted is as good as gone, unless there is something to clean up.
+    found = [resource for resource in found if not resource.deleting or resource.cleanup]
+    resources = {resource.key: resource for resource in found if not resource.suspended}
+    reporter = PassReporter(cluster, {entry.kind for entry in entries if entry.manages_status})
     if not is_dry:
-        teller.tell_suspended(each for each in found if each.suspended)
-    settled = _settler({each.kind: each.period for each in watched}, namespaces, random)
-    one = OnePass(resources, settled, teller.tell if not is_dry else lambda _, __: "", cancelled)
-    not_served = one.run(run_batch, {each.kind: each.playbook for each in watched}, batch_size)
+        reporter.report_suspended(resource for resource in found if resource.suspended)
+    report: Report = (lambda *_: "") if is_dry else reporter.report
+    one_pass = OnePass(resources, _settler(entries, namespaces, random), report, cancelled)
+    not_served = one_pass.run(run_batch, {entry.kind: entry.playbook for entry in entries}, batch_size)
     if is_dry:
-        print(*preview.lines_of(resources, one.results, not_served), sep="\n", flush=True)
-    else:
-        for key, why in not_served.items():
-            _log.warning("not served", extra=fields(resource=key, cause=why))
-    suspended = len(found) - len(resources)
-    counts = fields(served=len(resources) - len(not_served), not_served=len(not_served), suspended=suspended or None)
-    _log.log(logging.WARNING if not_served else logging.INFO, "pass ended", extra=counts)
+        print(*preview.lines_of(resources, one_pass.results, not_served), sep="\n", flush=True)
+    _log_end(not_served, len(resources), len(found) - len(resources), is_dry=is_dry)
     return not not_served
 
 
-def _settler(periods: Mapping[str, timedelta], namespaces: Mapping[str, Namespace], random: Random) -> Settle:
-    """Return what settles results now; periods are by kind."""
+def _log_end(not_served: Mapping[Key, str], resources: int, suspended: int, *, is_dry: bool) -> None:
+    for key, why in not_served.items() if not is_dry else ():
+        _log.warning("not served", extra=fields(resource=key, cause=why))
+    counts = fields(served=resources - len(not_served), not_served=len(not_served), suspended=suspended or None)
+    _log.log(logging.WARNING if not_served else logging.INFO, "pass ended", extra=counts)
+
+
+def _settler(entries: Iterable[WatchesEntry], namespaces: Iterable[Namespace], random: Random) -> Settle:
+    """Return what settles results at the time at which they come."""
+    periods = {entry.kind: entry.period for entry in entries}
+    known = {namespace.name: namespace for namespace in namespaces}
 
     def settled(resource: Resource, result: Result) -> Settlement:
         now, period = datetime.now(UTC), periods[resource.key.kind]
-        return settle(resource, result, History(), now=now, random=random, period=period, namespaces=namespaces)
+        return settle(resource, result, History(), now=now, random=random, period=period, namespaces=known)
 
     return settled
 
 
-def _listed(cluster: Cluster, source: Source) -> list:
+def _list[T](cluster: Cluster, source: Source, kind: type[T]) -> list[T]:
     """Return all objects of a source, none of one that may be missing. Raises CannotListError."""
     try:
-        return [source.parse(each) for page in cluster.list_pages(source) for each in page.get("items") or ()]
+        parsed = [source.parse(item) for page in cluster.list_pages(source) for item in page.get("items") or ()]
     except KubernetesError as error:
         if source.optional and error.status in (403, 404):
             return []
         raise CannotListError(source.absent if error.status == 404 and source.absent else str(error)) from None
+    return [item for item in parsed if isinstance(item, kind)]
 
 
 class PassReporter:
-    """Writes statuses and events of the results of a pass."""
+    """Writes statuses and events of a pass: each once, for there is no later."""
 
     def __init__(
-        self, api: StatusApi, watched: Iterable[WatchesEntry], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, api: StatusApi, managed: Collection[str], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
+        """managed are the kinds whose statuses and events are written."""
         self._api = api
-        self._managed = frozenset(each.kind for each in watched if each.manages_status)
+        self._managed = managed
         self._clock = clock
         # Each attempt takes its time: when the API server is down, a few must do.
         self._outage = Outage(MAX_UNANSWERED, lambda error: error.status == 0)
 
-    def tell(self, resource: Resource, settlement: Settlement) -> str | None:
+    def report(self, resource: Resource, settlement: Settlement) -> str | None:
         """Write what became of a resource.
 
         Returns why its status could not be written, an empty text if it was, None if the resource is gone.
         """
-        status, now = settlement.status, self._clock()
+        status = settlement.status
         if status is None or settlement.is_outdated or resource.key.kind not in self._managed:
             return ""
-        write = partial(self._api.apply_status, resource, status)
         try:
-            if status != resource.status and not self._outage.attempt(write):
+            if status != resource.status and not self._write_status(resource, status):
                 return None
         except KubernetesError as error:
             return str(error)
-        try:
-            for event in settlement.events:
-                self._outage.attempt(partial(self._api.create_event, resource, event, now))
-        except KubernetesError as error:
-            # Nobody is served worse for an event that is not told.
-            _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
+        self._write_events(resource, settlement)
         return ""
 
-    def tell_suspended(self, resources: Iterable[Resource]) -> None:
+    def report_suspended(self, resources: Iterable[Resource]) -> None:
         """Write until when the tokens of suspended resources live; what cannot be written makes none less served."""
         for resource in resources:
             status = suspended_status(resource, self._clock())
             if resource.key.kind not in self._managed or status == resource.status:
                 continue
             try:
-                self._outage.attempt(partial(self._api.apply_status, resource, status))
+                self._write_status(resource, status)
             except KubernetesError as error:
                 _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
 
+    def _write_status(self, resource: Resource, status: Mapping[str, object]) -> bool:
+        return self._outage.attempt(partial(self._api.apply_status, resource, status))
+
+    def _write_events(self, resource: Resource, settlement: Settlement) -> None:
+        try:
+            for event in settlement.events:
+                self._outage.attempt(partial(self._api.create_event, resource, event, self._clock()))
+        except KubernetesError as error:
+            # Nobody is served worse for an event that is not told.
+            _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
+
 
 class OnePass:
-    """One pass: which resources were served, and why others were not."""
+    """One pass: which resources were served, and why others were not. results are what the runs said of them."""
 
     def __init__(
-        self, resources: Mapping[Key, Resource], settled: Settle, tell: Tell, cancelled: threading.Event
+        self, resources: Mapping[Key, Resource], settled: Settle, report: Report, cancelled: threading.Event
     ) -> None:
-        """tell is given what each result means as it comes, and returns what PassReporter.tell does.
+        """report is given what each result means as it comes, and returns what PassReporter.report does.
 
         cancelled ends the pass early.
         """
         self._resources = resources
         self._settled = settled
-        self._tell = tell
+        self._report = report
         self._cancelled = cancelled
         self.results: dict[Key, Result] = {}
         # Why each resource is not served, an empty text for one that is.
-        self._told: dict[Key, str] = {}
+        self._causes: dict[Key, str] = {}
 
     def run(self, run_batch: RunBatch, playbooks: Mapping[str, PlaybookSpec], batch_size: int) -> dict[Key, str]:
         """Serve all resources, in runs of at most so many; playbooks are by kind.
@@ -182,15 +195,13 @@ class OnePass:
             for batch in batched(keys, batch_size):
                 if not self._cancelled.is_set():
                     self._run(run_batch, list(batch), playbook)
-        told = {key: self._told.get(key, "the pass was ended before") for key in sorted(self._resources)}
-        return {key: why for key, why in told.items() if why}
+        causes = {key: self._causes.get(key, "the pass was ended before") for key in sorted(self._resources)}
+        return {key: cause for key, cause in causes.items() if cause}
 
     def _run(self, run_batch: RunBatch, keys: list[Key], playbook: PlaybookSpec) -> None:
         summary = run_batch(keys, playbook, self._arrived, self._cancelled)
-        told = fields(
-            resources=len(keys), without_result=len(summary.missing) or None, seconds=f"{summary.seconds:.1f}"
-        )
-        _log.info("run ended", extra=told)
+        missing, seconds = len(summary.missing) or None, f"{summary.seconds:.1f}"
+        _log.info("run ended", extra=fields(resources=len(keys), without_result=missing, seconds=seconds))
         if not self._cancelled.is_set():
             for key in summary.missing:
                 self._arrived(Result.of_failed_run(self._resources[key], summary.error))
@@ -200,9 +211,10 @@ class OnePass:
         if resource is None:
             return
         if resource.uid != result.uid:
-            self._told[result.key] = "it was deleted and made again during the pass"
+            self._causes[result.key] = "it was deleted and made again during the pass"
             return
         self.results[result.key] = result
         settlement = self._settled(resource, result)
-        trouble = self._tell(resource, settlement)
-        self._told[result.key] = "" if trouble is None else settlement.cause or trouble
+        trouble = self._report(resource, settlement)
+        # What is gone needs nothing any more.
+        self._causes[result.key] = "" if trouble is None else settlement.cause or trouble

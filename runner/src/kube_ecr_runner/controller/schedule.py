@@ -10,14 +10,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from random import Random
 
+from kube_ecr_runner.contract.result import PENDING, WRITTEN
 from kube_ecr_runner.contract.timestamps import next_second, parse_time
+from kube_ecr_runner.contract.token_life import MAX_AGE, MAX_TOKEN_LIFE
 from kube_ecr_runner.model.resource import Resource
-from kube_ecr_runner.model.result import WRITTEN, Result
+from kube_ecr_runner.model.result import Result
 
-# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
-MAX_TOKEN_LIFE = timedelta(hours=12)
 # No interval is longer, whatever a result says.
-MAX_AGE = MAX_TOKEN_LIFE * 5 / 6
+_MAX_AGE = MAX_TOKEN_LIFE * MAX_AGE
 # Of the life, or of twice the age at which a token is renewed, so that a short interval stays one.
 SPREAD = 0.05
 BACKOFF_FIRST = 5.0
@@ -55,7 +55,7 @@ def within(due: datetime, period: timedelta, now: datetime, random: Random) -> d
 def has_failed(result: Result) -> bool:
     """Return whether a result calls for another attempt soon; one that speaks of no token and of no problem does."""
     if result.succeeded:
-        return result.renew_after is None and any(each.state != "pending" for each in result.namespaces)
+        return result.renew_after is None and any(namespace.state != PENDING for namespace in result.namespaces)
     return not result.is_blocked
 
 
@@ -65,16 +65,16 @@ def next_due(
     planned: datetime | None,
     now: datetime,
     random: Random,
-    dies_at: datetime | None = None,
+    expires_at: datetime | None = None,
 ) -> datetime:
     """Return when a resource is due after a result, in whole seconds.
 
     failures counts the failures in a row, this result included; planned is the time that its status names, which
-    stays while it is as good as any that would be drawn now; dies_at is when its first token dies, by its status,
-    which counts where the result tells of no token.
+    stays while it is as good as any that would be drawn now; expires_at is when its first token expires, by its
+    status, which counts where the result tells of no token.
     """
     if has_failed(result):
-        retry_at = _in_time(result, dies_at, _retry_at(failures, now, random), now)
+        retry_at = _in_time(result, expires_at, _retry_at(failures, now, random), now)
         return next_second(max(_soonest(result, retry_at, now), now + MIN_DELAY))
     due = _renewal(result, planned, now, random)
     if result.is_blocked:
@@ -104,7 +104,7 @@ def _age_and_life(
     Where nobody tells when it was granted, it is to be renewed after half of its life.
     """
     age = renew_after - issued_at if issued_at else min(expires_at - renew_after, MAX_TOKEN_LIFE / 2)
-    age = min(max(age, timedelta(0)), MAX_AGE)
+    age = min(max(age, timedelta(0)), _MAX_AGE)
     return age, min(max(expires_at - renew_after + age, timedelta(0)), MAX_TOKEN_LIFE)
 
 
@@ -121,14 +121,14 @@ def _retry_at(failures: int, now: datetime, random: Random) -> datetime:
     return now + timedelta(seconds=seconds * random.uniform(1 - BACKOFF_JITTER, 1 + BACKOFF_JITTER))
 
 
-def _in_time(result: Result, dies_at: datetime | None, due: datetime, now: datetime) -> datetime:
+def _in_time(result: Result, expires_at: datetime | None, due: datetime, now: datetime) -> datetime:
     """Return when to try again at the latest while a token lives: the less is left of its life, the more often.
 
     So a short time in which AWS answers before it dies is not missed for a long delay.
     """
-    expiries = _standing(result) or ([dies_at] if dies_at else [])
-    left = [each - now for each in expiries if each > now]
-    return min([due, *(now + max(each * URGENCY, timedelta(seconds=BACKOFF_FIRST)) for each in left)])
+    expiries = _kept_expiries(result) or ([expires_at] if expires_at else [])
+    left = [expiry - now for expiry in expiries if expiry > now]
+    return min([due, *(now + max(life * URGENCY, timedelta(seconds=BACKOFF_FIRST)) for life in left)])
 
 
 def _soonest(result: Result, due: datetime, now: datetime) -> datetime:
@@ -137,9 +137,10 @@ def _soonest(result: Result, due: datetime, now: datetime) -> datetime:
     But for one that was written just now: where one registry fails for good and the tokens of another die at once,
     each attempt would hasten the next.
     """
-    return min([due, *(expiry for expiry in _standing(result) if expiry > now)])
+    return min([due, *(expiry for expiry in _kept_expiries(result) if expiry > now)])
 
 
-def _standing(result: Result) -> list[datetime]:
-    """Return when the tokens die that were there before, and still are."""
-    return [each.expires_at for each in result.namespaces if each.expires_at and each.state not in WRITTEN]
+def _kept_expiries(result: Result) -> list[datetime]:
+    """Return when the tokens expire that were there before, and still are."""
+    kept = (namespace for namespace in result.namespaces if namespace.state not in WRITTEN)
+    return [namespace.expires_at for namespace in kept if namespace.expires_at]

@@ -17,8 +17,9 @@ from kube_ecr_runner.controller import schedule
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import Namespace, Resource
 from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.reporting.events import events_of
 from kube_ecr_runner.reporting.log_line import LogLine, log_line_of
-from kube_ecr_runner.reporting.status import cause_of, events_of, status_of
+from kube_ecr_runner.reporting.status import cause_of, status_of
 
 
 @dataclass(frozen=True)

@@ -106,19 +106,19 @@ class StatusWriter:
         # After the status, so that whoever reads the line and then asks the API server finds the same.
         if line := settlement.log:
             _log.log(line.level, line.message, extra=fields(resource=resource.key, run=run, **line.fields))
-        self.tell(resource, settlement.events, now)
+        self.write_events(resource, settlement.events, now)
 
     def publish(self, resource: Resource, status: Mapping[str, object], now: datetime) -> None:
         """Write a status, unless it is what the resource has already."""
         if status != resource.status or resource.key in self._unwritten:
             self._write_status(replace(resource, status=status), now)
 
-    def tell(self, resource: Resource, events: Iterable[Event], now: datetime) -> None:
-        """Write events; one that is told again is counted, and a cause that stays is told so."""
+    def write_events(self, resource: Resource, events: Iterable[Event], now: datetime) -> None:
+        """Write events; one that happens again is counted instead."""
         for event in events if resource.key.kind in self._managed else ():
             create = partial(self._api.create_event, resource, event, now)
             repeat = partial(self._api.repeat_event, resource, now=now)
-            self._attempt(partial(self._events.tell, resource.key, event, now, create, repeat))
+            self._attempt(partial(self._events.write, resource.key, event, now, create, repeat))
 
     def retry(self, resources: Iterable[Resource], now: datetime) -> None:
         """Write those statuses that could not be written, if it is time to; resources are all that there are."""

@@ -14,7 +14,7 @@ from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.reporting.suspension import changes_at, event_of, is_told, suspended_status
+from kube_ecr_runner.reporting.suspension import changes_at, event_of, says_suspended, suspended_status
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class SuspendedResources:
 
     def note_new(self, resource: Resource, now: datetime) -> None:
         """Take a resource that is seen for the first time: its status says what another process told of it."""
-        if is_told(resource.status):
+        if says_suspended(resource.status):
             self._told.add(resource.key)
         self.note(resource, now)
 
@@ -78,7 +78,7 @@ class SuspendedResources:
                 self._told.discard(key)
             if notice.event:
                 _log.info(notice.event.reason.lower(), extra=fields(resource=key))
-                self._writer.tell(resource, [notice.event], now)
+                self._writer.write_events(resource, [notice.event], now)
             if notice.status is not None:
                 self._store.set_status(key, notice.status)
                 self._observer.resource_known(key, notice.status)

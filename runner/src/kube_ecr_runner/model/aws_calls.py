@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
+
+from kube_ecr_runner.contract.reading import mapping_in, mappings_in
 
 TASK = "Tell the calls to AWS"
 OTHER = "Other"
@@ -27,20 +29,19 @@ class AwsCallCount:
     count: int
 
     @classmethod
-    def from_event(cls, event: Mapping) -> list[Self]:
+    def from_event(cls, event: Mapping[str, Any]) -> list[Self]:
         """Return the calls that a job event of ansible-runner tells of, mostly none."""
-        data = event.get("event_data")
-        if event.get("event") != "runner_on_ok" or not isinstance(data, Mapping) or data.get("task") != TASK:
+        data = mapping_in(event, "event_data")
+        if event.get("event") != "runner_on_ok" or data.get("task") != TASK:
             return []
-        return list(cls._of(data.get("res")))
+        return list(cls._of(mapping_in(data, "res")))
 
     @classmethod
-    def _of(cls, answer: object) -> Iterator[Self]:
-        facts = answer.get("ansible_facts") if isinstance(answer, Mapping) else None
-        told = facts.get(_FACT) if isinstance(facts, Mapping) else None
-        for each in told if isinstance(told, list) else ():
-            if isinstance(each, Mapping) and isinstance(count := each.get("count"), int) and count > 0:
-                yield cls(_word(_OPERATION, each.get("operation")), _word(_CODE, each.get("code")), count)
+    def _of(cls, answer: Mapping[str, Any]) -> Iterator[Self]:
+        for entry in mappings_in(mapping_in(answer, "ansible_facts"), _FACT):
+            count = entry.get("count")
+            if isinstance(count, int) and count > 0:
+                yield cls(_word(_OPERATION, entry.get("operation")), _word(_CODE, entry.get("code")), count)
 
 
 def _word(form: re.Pattern[str], value: object) -> str:

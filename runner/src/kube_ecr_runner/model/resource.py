@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from kube_ecr_runner.contract.grammar import is_object_name
 from kube_ecr_runner.contract.kinds import ALLOWED_ANNOTATION, FINALIZER, MAX_RECONCILE_REQUEST, RECONCILE_AT
@@ -125,7 +125,7 @@ class Resource:
     status: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def parse(cls, item: Mapping) -> Self:
+    def parse(cls, item: Mapping[str, Any]) -> Self:
         """Return the resource in an object of the API server."""
         metadata, spec = mapping_in(item, "metadata"), mapping_in(item, "spec")
         key = Key(text_in(item, "kind"), text_in(metadata, "namespace"), text_in(metadata, "name"))
@@ -156,18 +156,18 @@ class Resource:
     @property
     def watched(self) -> set[tuple[ReferenceKind, str]]:
         """Kind and name of what is worth a watch; an empty name stands for all of that kind."""
-        watched = {(each.kind, each.name) for each in self.references}
+        watched = {(reference.kind, reference.name) for reference in self.references}
         if is_object_name(self.secret_name):
             watched.add(("Secret", self.secret_name))
         accounts = {""} if self.accounts.globs else self.accounts.literals
-        return watched | {("ServiceAccount", each) for each in accounts}
+        return watched | {("ServiceAccount", name) for name in accounts}
 
 
 # What watches deliver.
 WatchedObject = Resource | Namespace | Referenced
 
 
-def parse_namespace(item: Mapping) -> Namespace:
+def parse_namespace(item: Mapping[str, Any]) -> Namespace:
     """Return the namespace in an object of the API server, of which only the metadata matters."""
     metadata = mapping_in(item, "metadata")
     return Namespace(
@@ -180,7 +180,7 @@ def parse_namespace(item: Mapping) -> Namespace:
     )
 
 
-def parse_referenced(kind: ReferenceKind, item: Mapping) -> Referenced:
+def parse_referenced(kind: ReferenceKind, item: Mapping[str, Any]) -> Referenced:
     """Return the object of that kind in an object of the API server: of a Secret, only the metadata is looked at."""
     metadata = mapping_in(item, "metadata")
     times = (entry.get("time") for entry in mappings_in(metadata, "managedFields"))
@@ -196,18 +196,18 @@ def parse_referenced(kind: ReferenceKind, item: Mapping) -> Referenced:
     )
 
 
-def _template(template: Mapping) -> Iterator[tuple[str, str]]:
+def _template(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for kind in ("labels", "annotations"):
         yield from ((kind, name) for name in mapping_in(template, kind))
 
 
-def _pull_secrets(account: Mapping) -> Iterator[str]:
+def _pull_secrets(account: Mapping[str, Any]) -> Iterator[str]:
     for entry in mappings_in(account, "imagePullSecrets"):
         if isinstance(entry.get("name"), str):
             yield entry["name"]
 
 
-def _references(access: Mapping, own_namespace: str) -> Iterator[Reference]:
+def _references(access: Mapping[str, Any], own_namespace: str) -> Iterator[Reference]:
     """A namespaced resource refers to its own namespace only, whatever it says."""
     for field_name, kind in _REFERENCES.items():
         reference = mapping_in(access, field_name)

@@ -1,29 +1,27 @@
 """What became of one custom resource in a run, read from the result of its item. Pure.
 
-The form of a result is that of the module kube_ecr.secrets.ecr_pull_secret; the item is what the inventory plugin
-kube_ecr.secrets.pull_secrets says of the resource.
+The form of a result is that of the module kube_ecr.secrets.ecr_pull_secret (see contract.result); the item is what the
+inventory plugin kube_ecr.secrets.pull_secrets says of the resource.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
-from typing import Self
+from typing import Any, Self
 
-from kube_ecr_runner.contract.timestamps import parse_time
+from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.item import ABSENT
+from kube_ecr_runner.contract.reading import mapping_in, text_in
+from kube_ecr_runner.contract.result import FAILED, WRITTEN, ErrorResult, ItemResult, NamespaceResult, ObjectResult
 from kube_ecr_runner.model.resource import Key, Resource
 
 TASK = "Write the pull secrets"
 _ITEM_EVENTS = frozenset({"runner_item_on_ok", "runner_item_on_failed"})
-# States of a namespace whose Secret was written in this run.
-WRITTEN = ("created", "updated")
-# Reasons of ecr_pull_secret that speak of a Secret which is there, and which only a person can move out of the way.
-BLOCKING_REASONS = frozenset({"SecretConflict", "WrongSecretType", "ImmutableSecret", "InvalidSecretContent"})
+# Of a text that goes into a status or an event.
 _MAX_TEXT = 1000
-# What the inventory says of a resource whose spec is wrong; its other reasons are about the way into AWS.
-_INVALID = "InvalidResource"
 
 
 class Origin(Enum):
@@ -48,38 +46,13 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class NamespaceResult:
-    """What became of one target namespace; expires_at is when the token that it holds now dies, if it holds one."""
-
-    namespace: str
-    state: str
-    reason: str = ""
-    message: str = ""
-    expires_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class ObjectResult:
-    """What became of a service account, or of a Secret where there is no target any more."""
-
-    namespace: str
-    name: str
-    state: str
-    reason: str = ""
-    message: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True)
 class Result:
     """What became of one resource.
 
-    namespaces are those of its targets, accounts of the service accounts that were acted on, removed of Secrets that
-    are no target's any more. renew_after is when the first of the targets wants a new token, issued_at when the oldest
-    of their tokens was granted, None when none holds one. is_cleanup says that the resource is being deleted, so that
-    it has no targets. reconcile_request is what the resource was annotated with (see Resource).
+    namespaces are the results of its targets, accounts of the service accounts that were acted on, removed of Secrets
+    that are no target's any more. renew_after is when the first of the targets wants a new token, issued_at when the
+    oldest of their tokens was granted, None when none holds one. is_cleanup says that the resource is being deleted, so
+    that it has no targets. reconcile_request is what the resource was annotated with (see Resource).
     """
 
     key: Key
@@ -96,8 +69,8 @@ class Result:
     reconcile_request: str = ""
 
     def of_state(self, *states: str) -> list[NamespaceResult]:
-        """Return the outcomes of these states, in order."""
-        return [each for each in self.namespaces if each.state in states]
+        """Return the results of the targets of these states, in order."""
+        return [namespace for namespace in self.namespaces if namespace.state in states]
 
     @property
     def changed(self) -> bool:
@@ -107,7 +80,7 @@ class Result:
     @property
     def has_acted(self) -> bool:
         """Whether anything was written or removed in the cluster."""
-        return self.changed or any(each.state != "failed" for each in (*self.accounts, *self.removed))
+        return self.changed or any(item.state != FAILED for item in (*self.accounts, *self.removed))
 
     @property
     def succeeded(self) -> bool:
@@ -117,113 +90,95 @@ class Result:
     @property
     def failures(self) -> list[NamespaceResult | ObjectResult]:
         """What failed, that of the targets first."""
-        return [each for each in (*self.namespaces, *self.accounts, *self.removed) if each.state == "failed"]
+        parts: tuple[NamespaceResult | ObjectResult, ...] = (*self.namespaces, *self.accounts, *self.removed)
+        return [part for part in parts if part.state == FAILED]
 
     @property
     def cause(self) -> str:
         """The reason of the first thing that went wrong, empty if all was done that can be."""
         if self.problem:
             return self.problem.reason
-        return next((each.reason or "Unknown" for each in self.failures), "")
+        return next((failure.reason or reasons.UNKNOWN for failure in self.failures), "")
 
     @property
     def is_blocked(self) -> bool:
         """Whether nothing failed but for what only a person can move out of the way."""
-        return (
-            self.problem is None
-            and bool(self.failures)
-            and all(each.reason in BLOCKING_REASONS for each in self.failures)
-        )
+        failures = self.failures
+        return self.problem is None and bool(failures) and all(part.reason in reasons.BLOCKING for part in failures)
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the first of the tokens that the targets hold dies, or None where they hold none."""
-        return min((each.expires_at for each in self.namespaces if each.expires_at), default=None)
+        """When the first of the tokens that the targets hold expires, or None where they hold none."""
+        return min((namespace.expires_at for namespace in self.namespaces if namespace.expires_at), default=None)
 
     @classmethod
-    def from_event(cls, event: Mapping) -> Self | None:
+    def from_event(cls, event: Mapping[str, Any]) -> Self | None:
         """Return the result that a job event of ansible-runner carries, or None if it is an event of another kind."""
-        data = event.get("event_data")
-        if event.get("event") not in _ITEM_EVENTS or not isinstance(data, Mapping) or data.get("task") != TASK:
+        data = mapping_in(event, "event_data")
+        if event.get("event") not in _ITEM_EVENTS or data.get("task") != TASK:
             return None
-        answer = data.get("res")
-        item = answer.get("item") if isinstance(answer, Mapping) else None
+        answer = mapping_in(data, "res")
+        item = mapping_in(answer, "item")
         key = owner_key(item)
-        if key is None:
-            return None
-        owner = item["owner"]
-        accounts, removed = (tuple(_steps(answer.get(each))) for each in ("service_accounts", "removed"))
+        return cls._of_item(key, item, answer) if key else None
+
+    @classmethod
+    def _of_item(cls, key: Key, item: Mapping[str, Any], answer: Mapping[str, Any]) -> Self:
+        owner, read = mapping_in(item, "owner"), ItemResult.from_dict(answer)
         result = cls(
             key=key,
-            uid=_text(owner.get("uid")),
+            uid=text_in(owner, "uid"),
             # An edit of the play's variables may have made a text of it.
             generation=int(owner.get("generation") or 0),
-            namespaces=tuple(_outcomes(answer.get("namespaces"))),
-            registries=tuple(_text(each) for each in answer.get("registries") or ()),
-            renew_after=parse_time(answer.get("renew_after")),
-            issued_at=parse_time(answer.get("issued_at")),
-            accounts=accounts,
-            removed=removed,
-            is_cleanup=item.get("state") == "absent",
-            reconcile_request=_text(item.get("reconcile_request")),
+            namespaces=tuple(map(_shortened, read.namespaces or ())),
+            registries=read.registries,
+            renew_after=read.renew_after,
+            issued_at=read.issued_at,
+            accounts=tuple(map(_shortened, read.service_accounts)),
+            removed=tuple(map(_shortened, read.removed)),
+            is_cleanup=item.get("state") == ABSENT,
+            reconcile_request=text_in(item, "reconcile_request"),
         )
-        return replace(result, problem=_problem(answer, item, result))
+        return replace(result, problem=_problem(result, read, item, answer))
 
     @classmethod
     def of_failed_run(cls, resource: Resource, message: str) -> Self:
         """Return the result of a resource that a run ended without one for; message says why."""
-        problem = Problem("RunFailed", message[:_MAX_TEXT], Origin.RUN)
+        problem = Problem(reasons.RUN_FAILED, message[:_MAX_TEXT], Origin.RUN)
         return cls(resource.key, resource.uid, resource.generation, problem=problem, is_cleanup=resource.cleanup)
 
 
 def owner_key(item: object) -> Key | None:
     """Return the resource of which an item of a loop is, None if it is of none."""
-    owner = item.get("owner") if isinstance(item, Mapping) else None
-    if not isinstance(owner, Mapping) or not all(isinstance(owner.get(each), str) for each in ("kind", "name")):
+    owner = mapping_in(item, "owner") if isinstance(item, Mapping) else {}
+    if not all(isinstance(owner.get(name), str) for name in ("kind", "name")):
         return None
-    return Key(owner["kind"], _text(owner.get("namespace")), owner["name"])
+    return Key(owner["kind"], text_in(owner, "namespace"), owner["name"])
 
 
-def _problem(answer: Mapping, item: Mapping, result: Result) -> Problem | None:
+def _problem(result: Result, read: ItemResult, item: Mapping[str, Any], answer: Mapping[str, Any]) -> Problem | None:
     """The module looks at every target when AWS refuses; if it did not, it was the API server that refused.
 
-    Whatever is wrong with the spec of a resource, what it did can be undone.
+    Whatever is wrong with the spec of a resource, what it did can be cleaned up.
     """
-    own, error = item.get("error"), answer.get("error")
-    if isinstance(own, Mapping) and not result.is_cleanup:
-        return _problem_of(own, Origin.RESOURCE if own.get("reason") == _INVALID else Origin.AWS)
-    if isinstance(error, Mapping):
+    own = ErrorResult.from_dict(item.get("error"))
+    if own and not result.is_cleanup:
+        return _problem_of(own, Origin.RESOURCE if own.reason == reasons.INVALID_RESOURCE else Origin.AWS)
+    if read.error:
         is_unseen = not result.namespaces and (result.is_cleanup or bool(item.get("namespaces")))
-        return _problem_of(error, Origin.CLUSTER if is_unseen else Origin.AWS)
-    if not isinstance(answer.get("namespaces"), list):
-        message = _text(answer.get("msg")) or f"the task {TASK!r} ended without a result"
-        return Problem("TaskFailed", message, Origin.RUN)
+        return _problem_of(read.error, Origin.CLUSTER if is_unseen else Origin.AWS)
+    message = text_in(answer, "msg")[:_MAX_TEXT]
+    if read.namespaces is None:
+        return Problem(reasons.TASK_FAILED, message or f"the task {TASK!r} ended without a result", Origin.RUN)
     if answer.get("failed") and not result.failures:
-        return Problem("TaskFailed", _text(answer.get("msg")), Origin.RUN)
+        return Problem(reasons.TASK_FAILED, message, Origin.RUN)
     return None
 
 
-def _problem_of(error: Mapping, origin: Origin) -> Problem:
-    return Problem(_text(error.get("reason")) or "Unknown", _text(error.get("msg")), origin)
+def _problem_of(error: ErrorResult, origin: Origin) -> Problem:
+    return Problem(error.reason[:_MAX_TEXT], error.message[:_MAX_TEXT], origin)
 
 
-def _outcomes(namespaces: object) -> Iterable[NamespaceResult]:
-    for each in namespaces if isinstance(namespaces, list) else ():
-        if isinstance(each, Mapping):
-            yield NamespaceResult(
-                namespace=_text(each.get("namespace")),
-                state=_text(each.get("state")),
-                reason=_text(each.get("reason")),
-                message=_text(each.get("msg")),
-                expires_at=parse_time(each.get("expires_at")),
-            )
-
-
-def _steps(objects: object) -> Iterable[ObjectResult]:
-    for each in objects if isinstance(objects, list) else ():
-        if isinstance(each, Mapping):
-            yield ObjectResult(*(_text(each.get(name)) for name in ("namespace", "name", "state", "reason", "msg")))
-
-
-def _text(value: object) -> str:
-    return value[:_MAX_TEXT] if isinstance(value, str) else ""
+def _shortened[T: (NamespaceResult, ObjectResult)](part: T) -> T:
+    """Whoever writes a playbook could put anything here, and as much of it."""
+    return part if len(part.message) <= _MAX_TEXT else replace(part, message=part.message[:_MAX_TEXT])

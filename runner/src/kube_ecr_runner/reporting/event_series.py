@@ -24,10 +24,10 @@ MAX_SERIES = 25
 
 @dataclass
 class _Series:
-    """An event that was written: the name that it has in the cluster, and how often it was told since."""
+    """An event that was written: the name that it has in the cluster, and how often it happened since."""
 
     name: str
-    told_at: datetime
+    seen_at: datetime
     written_at: datetime
     count: int = 1
 
@@ -39,7 +39,7 @@ class EventWriter:
     def __init__(self) -> None:
         self._series: dict[Key, dict[Event, _Series]] = {}
 
-    def tell(
+    def write(
         self,
         key: Key,
         event: Event,
@@ -47,21 +47,22 @@ class EventWriter:
         create: Callable[[], str],
         repeat: Callable[[str, int], bool],
     ) -> None:
-        """Tell an event of a resource, or that it happened again, or nothing for now.
+        """Write an event of a resource, or that it happened again, or nothing for now.
 
-        What create and repeat raise goes through: an event that could not be created is as if never told, a repetition
-        that could not be written is counted with the next one.
+        What create and repeat raise goes through: an event that could not be created is as if it never happened, a
+        repetition that could not be written is counted with the next one.
         """
         known = self._series.setdefault(key, {})
-        for each in [each for each, series in known.items() if now - series.told_at >= SERIES_LIFE]:
-            del known[each]
+        ended = [old for old, series in known.items() if now - series.seen_at >= SERIES_LIFE]
+        for old in ended:
+            del known[old]
         series = known.get(event)
         if series is None:
             if len(known) < MAX_SERIES:
                 known[event] = _Series(create(), now, now)
             return
         series.count += 1
-        series.told_at = now
+        series.seen_at = now
         if now - series.written_at < WRITE_INTERVAL:
             return
         if repeat(series.name, series.count):

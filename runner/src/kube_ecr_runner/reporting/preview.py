@@ -7,13 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from kube_ecr_runner.contract.result import (
+    ADDED,
+    CREATED,
+    DELETED,
+    FAILED,
+    PENDING,
+    RELEASED,
+    REMOVED,
+    UPDATED,
+    NamespaceResult,
+    ObjectResult,
+)
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Result
+from kube_ecr_runner.model.result import Result
 
-# By state, as ecr_pull_secret tells it.
-_SECRETS = {"created": "create", "updated": "update", "deleted": "delete", "released": "release"}
+# What would be done, by state.
+_SECRETS = {CREATED: "create", UPDATED: "update", DELETED: "delete", RELEASED: "release"}
+_ACCOUNTS = {ADDED: "add to", REMOVED: "remove from"}
 _WAIT = "  wait"
-_ACCOUNTS = {"added": "add to", "removed": "remove from"}
 
 
 def lines_of(
@@ -23,14 +35,16 @@ def lines_of(
 
     results are those of a run in check mode; not_served says why, of those that would not be.
     """
-    lines = [line for key in sorted(resources) for line in _of(resources[key], results.get(key), not_served.get(key))]
+    lines = [
+        line for key in sorted(resources) for line in _lines(resources[key], results.get(key), not_served.get(key))
+    ]
     left = f", {len(not_served)} would not" if not_served else ""
     noun = "resource" if len(resources) == 1 else "resources"
     lines.append(f"{len(resources)} {noun}: {len(resources) - len(not_served)} would be served{left}")
-    return [_printable(each) for each in lines]
+    return [_printable(line) for line in lines]
 
 
-def _of(resource: Resource, result: Result | None, why_not: str | None) -> list[str]:
+def _lines(resource: Resource, result: Result | None, why_not: str | None) -> list[str]:
     changes = [*_changes(resource, result)] if result else []
     if why_not:
         # What failed in a namespace or for a service account is told there.
@@ -41,41 +55,40 @@ def _of(resource: Resource, result: Result | None, why_not: str | None) -> list[
     verdict = "would change" if changes else "nothing to do"
     if result and result.is_cleanup:
         verdict = "would be undone, and go"
-    elif changes and all(each.startswith(_WAIT) for each in changes):
+    elif changes and all(change.startswith(_WAIT) for change in changes):
         verdict = "would wait"
     return [f"{resource.key}: {verdict}", *changes]
 
 
 def _changes(resource: Resource, result: Result) -> Iterator[str]:
-    for each in result.namespaces:
-        secret = f"Secret {each.namespace}/{resource.secret_name}"
-        if each.state in _SECRETS:
-            yield f"  {_SECRETS[each.state]} {secret}"
-        elif each.state == "pending":
-            yield f"{_WAIT} for namespace {each.namespace} ({each.reason})"
-        elif each.state == "failed" and not _is_of(each, result):
-            yield f"  fail in namespace {each.namespace}: {_why(each)}"
-    for each in result.accounts:
-        account = f"service account {each}"
-        if each.state in _ACCOUNTS:
-            yield f"  {_ACCOUNTS[each.state]} imagePullSecrets of {account}: {resource.secret_name}"
-        elif each.state == "failed":
-            yield f"  fail for {account}: {_why(each)}"
-    for each in result.removed:
-        if each.state in _SECRETS:
-            yield f"  {_SECRETS[each.state]} Secret {each}"
-        elif each.state == "failed":
-            yield f"  fail for Secret {each}: {_why(each)}"
+    for namespace in result.namespaces:
+        if namespace.state in _SECRETS:
+            yield f"  {_SECRETS[namespace.state]} Secret {namespace.namespace}/{resource.secret_name}"
+        elif namespace.state == PENDING:
+            yield f"{_WAIT} for namespace {namespace.namespace} ({namespace.reason})"
+        elif namespace.state == FAILED and not _is_of_resource(namespace, result):
+            yield f"  fail in namespace {namespace.namespace}: {_cause(namespace)}"
+    for account in result.accounts:
+        if account.state in _ACCOUNTS:
+            secret = resource.secret_name
+            yield f"  {_ACCOUNTS[account.state]} imagePullSecrets of service account {account}: {secret}"
+        elif account.state == FAILED:
+            yield f"  fail for service account {account}: {_cause(account)}"
+    for secret_result in result.removed:
+        if secret_result.state in _SECRETS:
+            yield f"  {_SECRETS[secret_result.state]} Secret {secret_result}"
+        elif secret_result.state == FAILED:
+            yield f"  fail for Secret {secret_result}: {_cause(secret_result)}"
 
 
-def _is_of(outcome: NamespaceResult, result: Result) -> bool:
+def _is_of_resource(namespace: NamespaceResult, result: Result) -> bool:
     """What is wrong with the resource as a whole is told once."""
-    return result.problem is not None and outcome.reason == result.problem.reason
+    return result.problem is not None and namespace.reason == result.problem.reason
 
 
-def _why(part: NamespaceResult | ObjectResult) -> str:
+def _cause(part: NamespaceResult | ObjectResult) -> str:
     return f"{part.reason}: {part.message}" if part.message else part.reason
 
 
 def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else " " for each in text)
+    return "".join(character if character.isprintable() else " " for character in text)

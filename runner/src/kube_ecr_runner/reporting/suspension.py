@@ -8,25 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
+from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.timestamps import format_time, parse_time
 from kube_ecr_runner.model.conditions import condition_of, new_condition
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import STATUS_FIELDS, Resource
 
-REASON = "Suspended"
 _REMEDY = "set spec.suspend to false to go on"
 
 
-def is_told(status: Mapping) -> bool:
+def says_suspended(status: Mapping[str, Any]) -> bool:
     """Return whether a status says that its resource is suspended."""
-    return condition_of(status, "Ready").get("reason") == REASON
+    return condition_of(status, "Ready").get("reason") == reasons.SUSPENDED
 
 
 def suspended_status(resource: Resource, now: datetime) -> dict[str, object]:
     """Return the status of a suspended resource at that time; resource.status is what it had before."""
     previous = resource.status
-    is_ready, text = _standing(previous, now)
+    is_ready, text = _state(previous, now)
     status = dict(previous)
     status.pop("nextRefreshTime", None)
     if "namespacesReady" in status and "expiresAt" in status and changes_at(status, now) is None:
@@ -34,13 +35,13 @@ def suspended_status(resource: Resource, now: datetime) -> dict[str, object]:
     status["observedGeneration"] = resource.generation
     told = {"Ready": (str(is_ready), text), "RefreshFailing": ("False", f"suspended: nothing is renewed; {_REMEDY}")}
     status["conditions"] = [
-        new_condition(kind, value, REASON, message, resource.generation, previous, now)
+        new_condition(kind, value, reasons.SUSPENDED, message, resource.generation, previous, now)
         for kind, (value, message) in told.items()
     ]
     return {name: status[name] for name in STATUS_FIELDS if name in status}
 
 
-def changes_at(status: Mapping, now: datetime) -> datetime | None:
+def changes_at(status: Mapping[str, Any], now: datetime) -> datetime | None:
     """Return when the status of a suspended resource is another one, if nothing happens before: when a token dies."""
     expires_at = parse_time(status.get("expiresAt"))
     return expires_at if expires_at and expires_at > now else None
@@ -49,11 +50,11 @@ def changes_at(status: Mapping, now: datetime) -> datetime | None:
 def event_of(resource: Resource, now: datetime) -> Event:
     """Return the event that tells that a resource was suspended, or is served again."""
     if resource.suspended:
-        return Event("Normal", REASON, _standing(resource.status, now)[1])
-    return Event("Normal", "Resumed", "spec.suspend is true no more: the resource is served again")
+        return Event("Normal", reasons.SUSPENDED, _state(resource.status, now)[1])
+    return Event("Normal", reasons.RESUMED, "spec.suspend is true no more: the resource is served again")
 
 
-def _standing(previous: Mapping, now: datetime) -> tuple[bool, str]:
+def _state(previous: Mapping[str, Any], now: datetime) -> tuple[bool, str]:
     """Return whether a resource is ready, and what there is to say of it."""
     expires_at = parse_time(previous.get("expiresAt"))
     if expires_at and expires_at <= now:

@@ -64,10 +64,10 @@ def adopt(process: Path) -> None:
         ) from None
     for name in [name for name in os.environ if name.startswith(_PREFIX)]:
         del os.environ[name]
-    for each in content.split(b"\0"):
-        name, _, value = each.partition(b"=")
-        if name.startswith(os.fsencode(_PREFIX)):
-            os.environb[name] = value
+    for variable in content.split(b"\0"):
+        key, _, value = variable.partition(b"=")
+        if key.startswith(os.fsencode(_PREFIX)):
+            os.environb[key] = value
 
 
 def find() -> dict[str, object]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.model.aws_calls import AwsCallCount
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import TASK, Origin, Problem, Result, owner_key
@@ -79,7 +80,7 @@ class Progress:
 
     def causes(self) -> list[str]:
         """Return why resources may be without a result: Ansible's own errors, and tasks that failed."""
-        return [*self.errors, *(each.text for each in self._lasting())] or list(filter(None, [self._last_error]))
+        return [*self.errors, *(failure.text for failure in self._lasting())] or list(filter(None, [self._last_error]))
 
     def end(self, status: str, error: str) -> None:
         """Deliver what was held back, if anything was, when the run has ended with ansible-runner's status.
@@ -122,20 +123,20 @@ class Progress:
         Ansible counts them by host. One that is rescued comes before those that are not, which end the play there.
         """
         counts = self._unrescued
-        for host in dict.fromkeys(each.host for each in self._failures):
-            found = [each for each in self._failures if each.host == host]
+        for host in dict.fromkeys(failure.host for failure in self._failures):
+            found = [failure for failure in self._failures if failure.host == host]
             lasting = found if counts is None else found[max(len(found) - counts.get(host, 0), 0) :]
-            yield from (each for each in lasting if each.text)
+            yield from (failure for failure in lasting if failure.text)
 
     def _problem(self, result: Result, host: str, cut: str) -> Problem | None:
-        hosts = {each for each, _ in self._held.values()}
-        for each in self._lasting():
-            is_named = result.key in each.owners
+        hosts = {name for name, _ in self._held.values()}
+        for failure in self._lasting():
+            is_named = result.key in failure.owners
             # A host without resources, such as localhost, stands for all.
-            is_of_all = not each.owners or None in each.owners
-            if is_named or (is_of_all and (each.host == host or each.host not in hosts)):
-                return Problem("TaskFailed", each.text, Origin.RUN)
-        return Problem("RunFailed", cut, Origin.RUN) if cut else None
+            is_of_all = not failure.owners or None in failure.owners
+            if is_named or (is_of_all and (failure.host == host or failure.host not in hosts)):
+                return Problem(reasons.TASK_FAILED, failure.text, Origin.RUN)
+        return Problem(reasons.RUN_FAILED, cut, Origin.RUN) if cut else None
 
 
 def _task_of(data: Mapping) -> tuple[str, str]:

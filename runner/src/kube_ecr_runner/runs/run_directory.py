@@ -50,7 +50,7 @@ def tmpdir_of(directory: Path) -> Path:
 
 def disk_remedy(text: str) -> str:
     """Return what to do about an error of the system, empty if it is none of the disk; text is what a run says."""
-    if not any(os.strerror(each) in text for each in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
+    if not any(os.strerror(number) in text for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
         return ""
     return f" (runs need a few megabytes in {tempfile.gettempdir()}: make room there, or set TMPDIR)"
 

@@ -173,7 +173,7 @@ def files_in_use(environment: Mapping[str, str], kubeconfig: str | None) -> obje
     home = Path(environment.get("HOME") or "/")
     paths = [*map(Path, named), home / ".aws" / "config", home / ".aws" / "credentials", Path(TOKEN_FILE)]
     configs = (kubeconfig or environment.get("KUBECONFIG") or str(home / ".kube" / "config")).split(os.pathsep)
-    return tuple(_state(each) for each in (*paths, *map(Path, filter(None, configs))))
+    return tuple(_state(path) for path in (*paths, *map(Path, filter(None, configs))))
 
 
 def _state(path: Path) -> tuple[int, int] | None:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from kube_ecr_runner.cluster.sources import objects_named, resources_of
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, NAMESPACED_KIND
+from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
 from kube_ecr_runner.contract.targets import Targets
 from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
-from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Problem, Result
+from kube_ecr_runner.model.result import Origin, Problem, Result
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,20 +10,14 @@ from random import Random
 
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
-from kube_ecr_runner.cluster.watch_manager import WatchManager
-from kube_ecr_runner.controller.batching import Batcher
-from kube_ecr_runner.controller.handlers.namespaces import NamespaceHandler
-from kube_ecr_runner.controller.handlers.objects import ObjectHandler
-from kube_ecr_runner.controller.handlers.resources import ResourceHandler
-from kube_ecr_runner.controller.handlers.results import ResultHandler
-from kube_ecr_runner.controller.recheck import RECHECK_DELAY, Rechecks
-from kube_ecr_runner.controller.status_writer import StatusWriter
-from kube_ecr_runner.controller.store import Store
-from kube_ecr_runner.controller.suspended import SuspendedResources
+from kube_ecr_runner.config.watches import WatchesEntry
+from kube_ecr_runner.controller import parts
+from kube_ecr_runner.controller.recheck import RECHECK_DELAY
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Namespace, Referenced, Resource
 from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.model.run import RunSummary
 from kube_ecr_runner.telemetry.health import Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
@@ -76,6 +71,21 @@ class Api:
         return [event.reason for event in self.events]
 
 
+class NoRuns:
+    """Nothing is run: the tests say what comes of it."""
+
+    def run(
+        self, keys: list[Key], playbook: PlaybookSpec, deliver: Callable[[Result], None], cancelled: threading.Event
+    ) -> RunSummary:
+        raise NotImplementedError
+
+    def tend(self, playbook: PlaybookSpec) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass
 class Parts:
     """The parts; present are the objects that a watch of what resources name lists when it is started."""
@@ -88,23 +98,25 @@ class Parts:
     watches: list[Watch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        kinds = {source.kind for source in self.sources}
-        options = {"periods": dict.fromkeys(kinds, self.period), "random": Random(1)}
         self.monitor = Monitor(Health(300.0), Metrics(lambda: self.now))
-        self.store = Store(self.sources)
-        self.batcher = Batcher(dict.fromkeys(kinds, PlaybookSpec()), timedelta(0), 10)
-        self.writer = StatusWriter(self.api, kinds, self.monitor.loop_moved, lambda: self.now)
-        self.rechecks = Rechecks()
-        self.suspended = SuspendedResources(self.store, self.writer, self.monitor)
-        forget = [self.writer.forget, self.batcher.forget, self.rechecks.forget, self.suspended.forget]
-        self.resources = ResourceHandler(
-            self.store, self.batcher, self.suspended, self.monitor, forget=forget, **options
+        entries = [WatchesEntry(kind, PlaybookSpec(), self.period) for kind in {source.kind for source in self.sources}]
+        made = parts.Parts.make(
+            entries,
+            self.sources,
+            self.api,
+            NoRuns(),
+            lambda _: None,
+            self._watch,
+            self.monitor,
+            window=timedelta(0),
+            batch_size=10,
+            random=Random(1),
+            clock=lambda: self.now,
         )
-        self.namespaces = NamespaceHandler(self.store, self.batcher)
-        self.objects = ObjectHandler(self.store, WatchManager(self._watch), self.batcher, self.rechecks)
-        self.results = ResultHandler(
-            self.store, self.batcher, self.rechecks, self.suspended, self.writer, self.monitor, **options
-        )
+        self.store, self.batcher, self.rechecks = made.store, made.batcher, made.rechecks
+        self.writer, self.suspended = made.writer, made.suspended
+        self.resources, self.namespaces = made.resources, made.namespaces
+        self.objects, self.results = made.objects, made.results
 
     def list(self, *resources: Resource, namespaces: Iterable[str | Namespace] = ("ns1", "ns2")) -> None:
         """Take the first list of everything, and watch what the resources name."""

@@ -23,6 +23,7 @@ from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, NAMESPACED_KIND
 from kube_ecr_runner.controller.loop import MAX_SLEEP_SECONDS, Controller
 from kube_ecr_runner.controller.messages import Message, Stop
+from kube_ecr_runner.controller.parts import Parts
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.observer import Observer
@@ -136,19 +137,21 @@ class Lab:
         self.monitor = Monitor(Health(300.0), Metrics(lambda: self.now))
         self._steps: list[Step] = []
         self._resume_at = self.now
-        self.controller = Controller(
+        observer = Both(self.monitor, self.observer)
+        parts = Parts.make(
             self.entries,
-            tuple(SOURCES.values()),
+            SOURCES.values(),
             self.api,
             self,
-            self.inbox,  # type: ignore[arg-type]
+            self.inbox.put,
             self._watch,
-            Both(self.monitor, self.observer),
+            observer,
             window=self.window,
             batch_size=self.batch_size,
             random=Random(1),
             clock=lambda: self.now,
         )
+        self.controller = Controller(parts, self.inbox, observer, lambda: self.now)  # type: ignore[arg-type]
 
     def serve(self, *resources: Resource, steps: Iterable[Step] = ()) -> None:
         """List these, then take each step when nothing is left to do after the one before."""

@@ -15,11 +15,12 @@ from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import Source, resources_of
 from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
+from kube_ecr_runner.contract.result import NamespaceResult
 from kube_ecr_runner.controller.one_pass import MAX_UNANSWERED, serve_once
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import NamespaceResult, Origin, Problem, Result
+from kube_ecr_runner.model.result import Origin, Problem, Result
 from kube_ecr_runner.model.run import RunSummary
 
 A, B, C = (Key(NAMESPACED_KIND, "ns", name) for name in "abc")

@@ -11,11 +11,12 @@ from random import Random
 
 import pytest
 
+from kube_ecr_runner.contract.result import NamespaceResult
 from kube_ecr_runner.controller.batching import Batch
 from kube_ecr_runner.controller.run_supervisor import RunEnded, RunSupervisor
 from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import NamespaceResult, Origin, Problem, Result
+from kube_ecr_runner.model.result import Origin, Problem, Result
 from kube_ecr_runner.model.run import TIMEOUT, RunSummary
 from kube_ecr_runner.telemetry.health import Health
 from kube_ecr_runner.telemetry.metrics import Metrics

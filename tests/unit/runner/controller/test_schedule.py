@@ -9,9 +9,10 @@ from random import Random
 
 import pytest
 
+from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
 from kube_ecr_runner.controller.schedule import first_due, has_failed, next_due
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Problem, Result
+from kube_ecr_runner.model.result import Origin, Problem, Result
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 KEY = Key("K", "ns", "r")

@@ -9,12 +9,13 @@ from random import Random
 import pytest
 
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND
+from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
 from kube_ecr_runner.contract.targets import Targets
 from kube_ecr_runner.controller import schedule
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Key, Namespace, Resource
-from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Problem, Result
+from kube_ecr_runner.model.result import Origin, Problem, Result
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

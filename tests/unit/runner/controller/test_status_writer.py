@@ -115,7 +115,7 @@ def test_progress_is_shown_before_each_write() -> None:
     """A write may take its time, and a loop that shows no life is restarted."""
     api = Api()
     api.publish(A, B)
-    api.writer.tell(A, [EVENT], NOW)
+    api.writer.write_events(A, [EVENT], NOW)
     assert api.calls[::2] == ["progress"] * 3
     assert len(api.calls) == 6
 
@@ -123,11 +123,11 @@ def test_progress_is_shown_before_each_write() -> None:
 def test_event_that_is_told_again_is_counted_until_its_resource_is_gone() -> None:
     api = Api()
     for _ in range(3):
-        api.writer.tell(A, [EVENT], api.now)
+        api.writer.write_events(A, [EVENT], api.now)
         api.now += timedelta(minutes=2)
     assert (api.written, api.counts) == (["event of a: Happened"], [2, 3])
     api.writer.forget(A.key)
-    api.writer.tell(A, [EVENT], api.now)
+    api.writer.write_events(A, [EVENT], api.now)
     assert len(api.written) == 2
 
 
@@ -176,8 +176,8 @@ def test_status_that_fails_again_is_written_after_another_delay() -> None:
 def test_while_the_api_server_is_down_one_attempt_must_do(status: int, attempts: int) -> None:
     api = Api(error=trouble(status))
     api.publish(A, B)
-    api.writer.tell(A, [EVENT], NOW)
-    api.writer.tell(B, [EVENT], NOW)
+    api.writer.write_events(A, [EVENT], NOW)
+    api.writer.write_events(B, [EVENT], NOW)
     assert len(api.written) == attempts
     api.error = None
     api.retry(A, B, seconds=10)
@@ -186,7 +186,7 @@ def test_while_the_api_server_is_down_one_attempt_must_do(status: int, attempts:
 
 def test_event_that_meets_an_outage_has_the_api_server_asked_again_later() -> None:
     api = Api(error=DOWN)
-    api.writer.tell(A, [EVENT], NOW)
+    api.writer.write_events(A, [EVENT], NOW)
     assert api.writer.retry_at == NOW + RETRY_DELAY
     api.error = None
     api.retry(A, seconds=10)
@@ -196,7 +196,7 @@ def test_event_that_meets_an_outage_has_the_api_server_asked_again_later() -> No
 
 def test_event_that_is_refused_is_not_waited_for() -> None:
     api = Api(error=FORBIDDEN)
-    api.writer.tell(A, [EVENT], NOW)
+    api.writer.write_events(A, [EVENT], NOW)
     assert api.writer.retry_at is None
 
 
@@ -240,7 +240,7 @@ def test_trouble_that_is_no_outage_is_not_logged_again_when_another_write_succee
     caplog.clear()
     for _ in range(3):
         api.error = FORBIDDEN
-        api.writer.tell(A, [EVENT], NOW)
+        api.writer.write_events(A, [EVENT], NOW)
         api.error = None
         api.publish(A)
     assert [record.message for record in caplog.records] == ["cannot write to the API server"]
@@ -251,7 +251,7 @@ def test_nothing_is_written_after_halt() -> None:
     assert not api.writer.is_halted
     api.writer.halt()
     api.publish(A)
-    api.writer.tell(A, [EVENT], NOW)
+    api.writer.write_events(A, [EVENT], NOW)
     api.retry(A, seconds=60)
     assert (api.calls, api.writer.is_halted) == ([], True)
 

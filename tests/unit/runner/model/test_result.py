@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Result
+from kube_ecr_runner.model.result import Origin, Result
 
 OWNER = {"kind": "AWSECRImagePullSecret", "namespace": "a", "name": "ecr", "uid": "u", "generation": 2}
 ITEM = {"owner": OWNER, "state": "present", "namespaces": ["a"], "reconcile_request": "now", "error": None}

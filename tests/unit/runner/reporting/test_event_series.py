@@ -28,7 +28,7 @@ class Written:
         self._created = 0
 
     def tell(self, seconds: float, event: Event = FAILS, name: str = "a") -> None:
-        self.writer.tell(Key("K", "ns", name), event, NOW + timedelta(seconds=seconds), self.create, self.repeat)
+        self.writer.write(Key("K", "ns", name), event, NOW + timedelta(seconds=seconds), self.create, self.repeat)
 
     def create(self) -> str:
         self._fail()

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND
+from kube_ecr_runner.contract.result import NamespaceResult
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import NamespaceResult, Result
+from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.reporting.log_line import LogLine, log_line_of
 
 KEY = Key(CLUSTER_KIND, "", "shared")

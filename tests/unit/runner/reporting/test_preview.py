@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Problem, Result
+from kube_ecr_runner.model.result import Origin, Problem, Result
 from kube_ecr_runner.reporting.preview import lines_of
 
 KEY = Key("ClusterAWSECRImagePullSecret", "", "shared")
@@ -16,6 +17,7 @@ RESULT = Result(KEY, "u", 1)
 HEAD = "ClusterAWSECRImagePullSecret/shared: "
 AWAITED = NamespaceResult("c", "pending", "NamespaceNotFound")
 DENIED = Problem("AccessDenied", "not allowed\x1b[31m", Origin.AWS)
+REFUSED = NamespaceResult("a", "failed", "AccessDenied", "not allowed")
 
 
 @pytest.mark.parametrize(
@@ -64,13 +66,8 @@ DENIED = Problem("AccessDenied", "not allowed\x1b[31m", Origin.AWS)
                 "  fail for Secret d/old: Forbidden: no right",
             ],
         ),
-        (
-            replace(
-                RESULT, namespaces=(NamespaceResult("a", "failed", "AccessDenied", "not allowed"),), problem=DENIED
-            ),
-            "x",
-            ["would fail: AccessDenied: not allowed [31m"],
-        ),
+        (replace(RESULT, namespaces=(REFUSED,), problem=DENIED), "x",
+         ["would fail: AccessDenied: not allowed [31m"]),
         (None, "the run was stopped", ["would fail: the run was stopped"]),
     ],
 )  # fmt: skip

@@ -1,55 +1,33 @@
-"""From a result to status and events."""
+"""From a result to status."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kube_ecr_runner.contract.targets import Targets
+from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
 from kube_ecr_runner.model.conditions import condition_of
-from kube_ecr_runner.model.event import Event
-from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import NamespaceResult, ObjectResult, Origin, Problem, Result
-from kube_ecr_runner.reporting.status import events_of, names_of, status_of
-
-NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-DUE = NOW + timedelta(hours=6)
-LATER = NOW + timedelta(hours=1)
-AT = "2026-01-31T18:00:00Z"
-DIES = NOW + timedelta(hours=12)
-HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
-KEY = Key("ClusterAWSECRImagePullSecret", "", "shared")
-AWS_DOWN = Problem("Unreachable", "no connection to AWS; check the network", Origin.AWS)
-REFUSED = Problem("AccessDenied", "may not in eu-west-2", Origin.AWS)
-LACKS_A_LOGIN = NamespaceResult("b", "failed", REFUSED.reason, REFUSED.message)
-
-
-def created(namespace: str) -> NamespaceResult:
-    return NamespaceResult(namespace, "created", expires_at=DIES)
-
-
-def unchanged(namespace: str) -> NamespaceResult:
-    return NamespaceResult(namespace, "unchanged", expires_at=DIES)
-
-
-def pending(namespace: str, reason: str = "NamespaceNotFound") -> NamespaceResult:
-    return NamespaceResult(namespace, "pending", reason, f"namespace {namespace} does not exist yet")
-
-
-def failed(
-    namespace: str, reason: str = "SecretConflict", message: str = "it is not ours", valid: bool = False
-) -> NamespaceResult:
-    return NamespaceResult(namespace, "failed", reason, message, DIES if valid else None)
-
-
-def result(*outcomes: NamespaceResult, problem: Problem | None = None, generation: int = 1) -> Result:
-    return Result(KEY, "u", generation, outcomes, () if problem else (HOST,), None if problem else DUE, problem)
-
-
-def resource(*namespaces: str, status: dict | None = None) -> Resource:
-    return Resource(KEY, "u", 1, "ecr-login", Targets.only(*namespaces), status=status or {})
+from kube_ecr_runner.model.result import Origin, Problem, Result
+from kube_ecr_runner.reporting.status import status_of
+from tests.unit.runner.reporting.builders import (
+    AT,
+    AWS_DOWN,
+    DUE,
+    FAILED_OBJECTS,
+    HOST,
+    KEY,
+    LACKS_A_LOGIN,
+    LATER,
+    NOW,
+    REFUSED,
+    created,
+    failed,
+    pending,
+    resource,
+    result,
+    unchanged,
+)
 
 
 def status(*outcomes: NamespaceResult, problem: Problem | None = None, before: dict | None = None) -> dict:
@@ -178,11 +156,6 @@ def test_failures_come_first_and_are_twenty_at_most() -> None:
     assert told["failures"][0] == {"namespace": "f0", "reason": "SecretConflict", "message": "it is not ours"}
 
 
-def test_ten_names_are_told_and_how_many_more_there_are() -> None:
-    assert names_of("abc") == "a, b, c"
-    assert names_of(f"n{number}" for number in range(13)).endswith("n8, n9 and 3 more")
-
-
 def test_transition_time_changes_with_the_status_only() -> None:
     told = status_of(resource("a", "b", status=SERVED), result(unchanged("a"), failed("b", valid=True)), LATER, DUE, [])
     assert condition_of(told, "Ready")["lastTransitionTime"] == "2026-01-31T12:00:00Z"
@@ -233,20 +206,8 @@ def test_nothing_to_serve_is_ready() -> None:
     assert (told["namespacesReady"], told["namespacesTotal"], "expiresAt" in told) == (0, 0, False)
 
 
-FAILED_STEPS = replace(
-    result(created("a"), created("b"), pending("p")),
-    accounts=(ObjectResult("a", "default", "added"), ObjectResult("a", "x", "failed", "Conflict", "is contended")),
-    removed=(
-        ObjectResult("c", "old", "failed", "Forbidden", "may not delete"),
-        ObjectResult("d", "old", "failed", "Forbidden", "may not either"),
-        ObjectResult("p", "old", "failed", "Forbidden", "is going"),
-        ObjectResult("e", "old", "deleted"),
-    ),
-)
-
-
 def test_service_accounts_and_removals_that_fail_are_told_and_leave_the_rest_ready() -> None:
-    told = status_of(resource(), FAILED_STEPS, NOW, DUE, [])
+    told = status_of(resource(), FAILED_OBJECTS, NOW, DUE, [])
     assert (told["namespacesReady"], told["namespacesTotal"]) == (2, 3)
     ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
     assert (ready["status"], ready["reason"]) == ("True", "SecretsUpdated")
@@ -261,7 +222,7 @@ def test_service_accounts_and_removals_that_fail_are_told_and_leave_the_rest_rea
 
 
 def test_namespace_has_one_failure_and_that_of_its_secret_first() -> None:
-    of = replace(FAILED_STEPS, namespaces=(failed("a"), pending("p")))
+    of = replace(FAILED_OBJECTS, namespaces=(failed("a"), pending("p")))
     told = status_of(resource(), of, NOW, DUE, [])
     reasons = [(each["namespace"], each["reason"]) for each in told["failures"]]
     assert reasons == [("a", "SecretConflict"), ("c", "Forbidden"), ("d", "Forbidden"), ("p", "NamespaceNotFound")]
@@ -271,7 +232,7 @@ def test_namespace_has_one_failure_and_that_of_its_secret_first() -> None:
 
 
 def test_problem_is_told_beside_what_else_fails() -> None:
-    told = status_of(resource(), replace(FAILED_STEPS, problem=REFUSED), NOW, DUE, [])
+    told = status_of(resource(), replace(FAILED_OBJECTS, problem=REFUSED), NOW, DUE, [])
     failing = condition_of(told, "RefreshFailing")
     assert failing["reason"] == "AccessDenied"
     assert failing["message"].startswith("may not in eu-west-2; failed for service accounts: a/x: is contended; ")
@@ -279,7 +240,7 @@ def test_problem_is_told_beside_what_else_fails() -> None:
 
 @pytest.mark.parametrize("problem", [None, Problem("RunFailed", "stopped at its deadline", Origin.RUN)])
 def test_undo_that_fails_is_told(problem: Problem | None) -> None:
-    of = Result(KEY, "u", 2, removed=FAILED_STEPS.removed, problem=problem, is_cleanup=True)
+    of = Result(KEY, "u", 2, removed=FAILED_OBJECTS.removed, problem=problem, is_cleanup=True)
     told = status_of(resource(status=SERVED), of, NOW, DUE, ["a", "b"])
     ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
     assert (ready["status"], ready["reason"]) == ("False", "Deleting")
@@ -288,87 +249,10 @@ def test_undo_that_fails_is_told(problem: Problem | None) -> None:
     assert (told["namespacesReady"], told["namespacesTotal"]) == (0, 0)
 
 
-def test_events_tell_of_service_accounts_and_removals() -> None:
-    removed = (
-        *FAILED_STEPS.removed,
-        ObjectResult("f", "old", "deleted"),
-        ObjectResult("f", "older", "deleted"),
-        ObjectResult("g", "x", "released"),
-    )
-    told = events_of(resource(), replace(FAILED_STEPS, namespaces=(), removed=removed))
-    assert told == [
-        Event("Normal", "SecretDeletionSuccess", "Secret old deleted in namespaces: e, f"),
-        Event("Normal", "SecretDeletionSuccess", "Secret older deleted in namespaces: f"),
-        Event("Warning", "UpdateServiceAccountError", "is contended"),
-        Event("Warning", "DeleteSecretError", "may not delete (also: d/old, p/old)"),
-    ]
-
-
 def test_status_speaks_of_the_generation_that_was_served() -> None:
     told = status_of(resource("a"), result(created("a"), generation=7), NOW, DUE, [])
     assert told["observedGeneration"] == 7
     assert {each["observedGeneration"] for each in told["conditions"]} == {7}
-
-
-def events(*outcomes: NamespaceResult, problem: Problem | None = None) -> list[Event]:
-    return events_of(resource("a", "b"), result(*outcomes, problem=problem))
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "problem", "expected"),
-    [
-        (
-            (created("a"), created("b"), NamespaceResult("c", "updated", expires_at=DIES)),
-            None,
-            [
-                (
-                    "Normal",
-                    "SecretCreationSuccess",
-                    "Secret ecr-login created in namespaces: a, b; valid until: 2026-02-01T00:00:00Z",
-                ),
-                (
-                    "Normal",
-                    "SecretUpdateSuccess",
-                    "Secret ecr-login updated in namespaces: c; valid until: 2026-02-01T00:00:00Z",
-                ),
-            ],
-        ),
-        ((unchanged("a"), pending("b")), None, []),
-        (
-            (failed("a"), failed("b"), failed("c", "Forbidden", "may not patch")),
-            None,
-            [
-                ("Warning", "UpdateSecretError", "it is not ours (also in namespaces: b)"),
-                ("Warning", "CreateSecretError", "may not patch"),
-            ],
-        ),
-        ((failed("a", "Forbidden", "may not", valid=True),), None, [("Warning", "UpdateSecretError", "may not")]),
-        (
-            (unchanged("a"), failed("b", "Unreachable", AWS_DOWN.message)),
-            AWS_DOWN,
-            [("Warning", "GetAWSAuthTokenFailed", AWS_DOWN.message)],
-        ),
-        (
-            (created("a"), LACKS_A_LOGIN),
-            REFUSED,
-            [
-                (
-                    "Normal",
-                    "SecretCreationSuccess",
-                    "Secret ecr-login created in namespaces: a; valid until: 2026-02-01T00:00:00Z",
-                ),
-                ("Warning", "GetAWSAuthTokenFailed", REFUSED.message),
-            ],
-        ),
-        ((), Problem("InvalidResource", "x", Origin.RESOURCE), [("Warning", "InvalidResource", "x")]),
-        ((), Problem("RunFailed", "x", Origin.RUN), [("Warning", "RunFailed", "x")]),
-        ((), Problem("Unreachable", "x", Origin.CLUSTER), [("Warning", "UpdateSecretError", "x")]),
-    ],
-)
-def test_events(
-    outcomes: tuple[NamespaceResult, ...], problem: Problem | None, expected: list[tuple[str, str, str]]
-) -> None:
-    assert events(*outcomes, problem=problem) == [Event(*each) for each in expected]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.reporting.suspension import changes_at, event_of, is_told, suspended_status
+from kube_ecr_runner.reporting.suspension import changes_at, event_of, says_suspended, suspended_status
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LATER, NOW, EARLIER = "2026-01-31T13:00:00Z", "2026-01-31T12:00:00Z", "2026-01-31T11:00:00Z"
@@ -49,7 +49,7 @@ def test_ready_lasts_as_long_as_the_tokens(before: dict, ready: str, words: str)
     assert (failing["status"], failing["reason"]) == ("False", "Suspended")
     assert told["observedGeneration"] == condition["observedGeneration"] == 2
     assert "nextRefreshTime" not in told
-    assert is_told(told)
+    assert says_suspended(told)
     assert suspended_status(suspended(told), NOON) == told, "it is not written twice"
 
 

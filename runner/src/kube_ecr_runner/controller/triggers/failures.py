@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.reading import mappings_in
 from kube_ecr_runner.model.resource import MAX_FAILURES, Resource
-
-# Reasons of a namespace that is waited for.
-PENDING_REASONS = frozenset({"NamespaceNotFound", "NamespaceTerminating"})
 
 
 def failures_of(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -30,7 +28,7 @@ def has_failure_in(resource: Resource, namespace: str) -> bool:
 
 def awaited_namespaces(status: Mapping[str, Any]) -> set[object]:
     """Return the namespaces that a status says are not there yet."""
-    return {failure.get("namespace") for failure in failures_of(status) if failure.get("reason") in PENDING_REASONS}
+    return {failure.get("namespace") for failure in failures_of(status) if failure.get("reason") in reasons.PENDING}
 
 
 def waits_for(status: Mapping[str, Any], namespace: str) -> bool:

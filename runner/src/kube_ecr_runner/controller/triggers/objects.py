@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
+from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller.triggers.failures import failure_in, has_failure_in
 from kube_ecr_runner.model.initial_list import InitialList
 from kube_ecr_runner.model.resource import Namespace, Reference, Referenced, Resource
-from kube_ecr_runner.model.result import BLOCKING_REASONS
 
 
 def refers_to(resource: Resource, objects: Container[Reference]) -> bool:
@@ -69,7 +69,7 @@ def needs_reconcile(
         return before is None or before.owner != after.owner
     if before is None:
         return False
-    was_in_the_way = not after.intact and failure_in(resource, namespace.name) in BLOCKING_REASONS
+    was_in_the_way = not after.intact and failure_in(resource, namespace.name) in reasons.BLOCKING
     is_in_other_hands = (before.owner, before.intact) != (after.owner, after.intact)
     return _is_intact(resource, before) or was_in_the_way or is_in_other_hands
 
@@ -110,7 +110,7 @@ def drifted_in_initial_list(
     return {
         reference
         for reference in candidates
-        if failure_in(resource, reference.namespace) in {None, *BLOCKING_REASONS}
+        if failure_in(resource, reference.namespace) in {None, *reasons.BLOCKING}
         and not is_in_sync(resource, reference, listed.found.get(reference), namespaces)
     }
 

@@ -1,0 +1,84 @@
+"""From the result of a run to the events that are written about it. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.result import CREATED, DELETED, FAILED, UPDATED, NamespaceResult, ObjectResult
+from kube_ecr_runner.contract.timestamps import format_time
+from kube_ecr_runner.model.event import Event
+from kube_ecr_runner.model.resource import Resource
+from kube_ecr_runner.model.result import Origin, Result
+from kube_ecr_runner.reporting.wording import comes_from, names_of, place_of
+
+_PROBLEM_EVENTS = {
+    Origin.AWS: reasons.GET_AWS_AUTH_TOKEN_FAILED,
+    Origin.RESOURCE: reasons.INVALID_RESOURCE,
+    Origin.CLUSTER: reasons.UPDATE_SECRET_ERROR,
+    Origin.RUN: reasons.RUN_FAILED,
+}
+
+
+def events_of(resource: Resource, result: Result) -> list[Event]:
+    """Return what a result is worth telling in events: Secrets written or deleted, and each cause of failure once."""
+    return [
+        *_written(resource, result.of_state(CREATED), reasons.SECRET_CREATION_SUCCESS, "created"),
+        *_written(resource, result.of_state(UPDATED), reasons.SECRET_UPDATE_SUCCESS, "updated"),
+        *_deleted(result.removed),
+        *_failed(result),
+        *_failed_objects(result.accounts, reasons.UPDATE_SERVICE_ACCOUNT_ERROR),
+        *_failed_objects(result.removed, reasons.DELETE_SECRET_ERROR),
+    ]
+
+
+def _written(resource: Resource, namespaces: Sequence[NamespaceResult], reason: str, verb: str) -> Iterator[Event]:
+    if not namespaces:
+        return
+    until = min((namespace.expires_at for namespace in namespaces if namespace.expires_at), default=None)
+    names = names_of(namespace.namespace for namespace in namespaces)
+    text = f"Secret {resource.secret_name} {verb} in namespaces: {names}"
+    yield Event("Normal", reason, f"{text}; valid until: {format_time(until)}" if until else text)
+
+
+def _deleted(removed: Iterable[ObjectResult]) -> Iterator[Event]:
+    places: dict[str, list[str]] = defaultdict(list)
+    for secret in removed:
+        if secret.state == DELETED:
+            places[secret.name].append(secret.namespace)
+    for name, namespaces in places.items():
+        text = f"Secret {name} deleted in namespaces: {names_of(namespaces)}"
+        yield Event("Normal", reasons.SECRET_DELETION_SUCCESS, text)
+
+
+def _failed(result: Result) -> Iterator[Event]:
+    """What is wrong with the resource as a whole comes first; namespaces that failed for it are not told again."""
+    if result.problem:
+        yield Event("Warning", _PROBLEM_EVENTS[result.problem.origin], result.problem.message)
+    causes: dict[tuple[str, str], list[NamespaceResult]] = defaultdict(list)
+    for namespace in result.of_state(FAILED):
+        if not comes_from(namespace, result.problem):
+            causes[_failure_event(namespace), namespace.reason].append(namespace)
+    for (reason, _), namespaces in causes.items():
+        yield Event("Warning", reason, _cause(namespaces, "also in namespaces"))
+
+
+def _failed_objects(objects: Iterable[ObjectResult], reason: str) -> Iterator[Event]:
+    causes: dict[str, list[ObjectResult]] = defaultdict(list)
+    for item in objects:
+        if item.state == FAILED:
+            causes[item.reason].append(item)
+    for found in causes.values():
+        yield Event("Warning", reason, _cause(found, "also"))
+
+
+def _failure_event(namespace: NamespaceResult) -> str:
+    is_there = namespace.expires_at is not None or namespace.reason in reasons.BLOCKING
+    return reasons.UPDATE_SECRET_ERROR if is_there else reasons.CREATE_SECRET_ERROR
+
+
+def _cause(parts: Sequence[NamespaceResult] | Sequence[ObjectResult], also: str) -> str:
+    """Return why the first of several failed, and where others did for the same reason."""
+    text, others = parts[0].message or parts[0].reason, names_of(place_of(part) for part in parts[1:])
+    return f"{text} ({also}: {others})" if others else text

@@ -1,0 +1,27 @@
+"""How lists of names and causes are put into words, in statuses and in events. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
+from kube_ecr_runner.model.result import Problem
+
+MAX_NAMES = 10
+
+
+def names_of(names: Iterable[str]) -> str:
+    """Return names for a person: ten at most, and how many more there are."""
+    listed = list(names)
+    more = len(listed) - MAX_NAMES
+    return ", ".join(listed[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def place_of(part: NamespaceResult | ObjectResult) -> str:
+    """Return where something became of a target, or of an object."""
+    return str(part) if isinstance(part, ObjectResult) else part.namespace
+
+
+def comes_from(namespace: NamespaceResult, problem: Problem | None) -> bool:
+    """Return whether a namespace failed for what is wrong with the resource as a whole, which is told once."""
+    return problem is not None and (namespace.reason, namespace.message) == (problem.reason, problem.message)

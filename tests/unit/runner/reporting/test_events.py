@@ -1,0 +1,102 @@
+"""From a result to events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
+from kube_ecr_runner.model.event import Event
+from kube_ecr_runner.model.result import Origin, Problem
+from kube_ecr_runner.reporting.events import events_of
+from tests.unit.runner.reporting.builders import (
+    AWS_DOWN,
+    DIES,
+    FAILED_OBJECTS,
+    LACKS_A_LOGIN,
+    REFUSED,
+    created,
+    failed,
+    pending,
+    resource,
+    result,
+    unchanged,
+)
+
+
+def events(*outcomes: NamespaceResult, problem: Problem | None = None) -> list[Event]:
+    return events_of(resource("a", "b"), result(*outcomes, problem=problem))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "problem", "expected"),
+    [
+        (
+            (created("a"), created("b"), NamespaceResult("c", "updated", expires_at=DIES)),
+            None,
+            [
+                (
+                    "Normal",
+                    "SecretCreationSuccess",
+                    "Secret ecr-login created in namespaces: a, b; valid until: 2026-02-01T00:00:00Z",
+                ),
+                (
+                    "Normal",
+                    "SecretUpdateSuccess",
+                    "Secret ecr-login updated in namespaces: c; valid until: 2026-02-01T00:00:00Z",
+                ),
+            ],
+        ),
+        ((unchanged("a"), pending("b")), None, []),
+        (
+            (failed("a"), failed("b"), failed("c", "Forbidden", "may not patch")),
+            None,
+            [
+                ("Warning", "UpdateSecretError", "it is not ours (also in namespaces: b)"),
+                ("Warning", "CreateSecretError", "may not patch"),
+            ],
+        ),
+        ((failed("a", "Forbidden", "may not", valid=True),), None, [("Warning", "UpdateSecretError", "may not")]),
+        (
+            (unchanged("a"), failed("b", "Unreachable", AWS_DOWN.message)),
+            AWS_DOWN,
+            [("Warning", "GetAWSAuthTokenFailed", AWS_DOWN.message)],
+        ),
+        (
+            (created("a"), LACKS_A_LOGIN),
+            REFUSED,
+            [
+                (
+                    "Normal",
+                    "SecretCreationSuccess",
+                    "Secret ecr-login created in namespaces: a; valid until: 2026-02-01T00:00:00Z",
+                ),
+                ("Warning", "GetAWSAuthTokenFailed", REFUSED.message),
+            ],
+        ),
+        ((), Problem("InvalidResource", "x", Origin.RESOURCE), [("Warning", "InvalidResource", "x")]),
+        ((), Problem("RunFailed", "x", Origin.RUN), [("Warning", "RunFailed", "x")]),
+        ((), Problem("Unreachable", "x", Origin.CLUSTER), [("Warning", "UpdateSecretError", "x")]),
+    ],
+)
+def test_events(
+    outcomes: tuple[NamespaceResult, ...], problem: Problem | None, expected: list[tuple[str, str, str]]
+) -> None:
+    assert events(*outcomes, problem=problem) == [Event(*each) for each in expected]
+
+
+def test_events_tell_of_service_accounts_and_removals() -> None:
+    removed = (
+        *FAILED_OBJECTS.removed,
+        ObjectResult("f", "old", "deleted"),
+        ObjectResult("f", "older", "deleted"),
+        ObjectResult("g", "x", "released"),
+    )
+    told = events_of(resource(), replace(FAILED_OBJECTS, namespaces=(), removed=removed))
+    assert told == [
+        Event("Normal", "SecretDeletionSuccess", "Secret old deleted in namespaces: e, f"),
+        Event("Normal", "SecretDeletionSuccess", "Secret older deleted in namespaces: f"),
+        Event("Warning", "UpdateServiceAccountError", "is contended"),
+        Event("Warning", "DeleteSecretError", "may not delete (also: d/old, p/old)"),
+    ]
