@@ -15,17 +15,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional, Union
 
+from .._contract import reasons
+from .._contract.result import ErrorResult
 from .._secret import conflicts, merge
 from .._secret.logins import Logins
 from .._secret.observed import ObservedSecret
 from .request import AvailableLogins, Request
 from .target_state import TargetState, is_own, valid_until
 
-NO_LOGINS = {
-    "reason": "TokenNotHeld",
-    "msg": "there is no living token to write: the Secret that held one is gone, or was edited meanwhile; the next "
+NO_LOGINS = ErrorResult(
+    reasons.TOKEN_NOT_HELD,
+    "there is no living token to write: the Secret that held one is gone, or was edited meanwhile; the next "
     "attempt asks AWS for a new one",
-}
+)
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def _has_all(registries: Iterable[str], logins: Logins | ObservedSecret | None) 
 def _failure(case: Case) -> Fail:
     """Return why logins are missing: as AWS or the resource had it, or that nobody asked AWS."""
     error = case.available.error or NO_LOGINS
-    return Fail(error["reason"], error["msg"])
+    return Fail(error.reason, error.message)
 
 
 def _shortfall(case: Case, logins: Logins | ObservedSecret) -> Fail | None:

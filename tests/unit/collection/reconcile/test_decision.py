@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile import decision as decision_module
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.decision import (
     NO_LOGINS,
@@ -59,14 +60,14 @@ BOTH = asking(OWN, registries=requests(HOST, PUBLIC))
 ASKED = asking(OWN, reconcile_request="1")
 ANOTHER_IDENTITY = asking(OWN, identity="id-2")
 ANOTHER_LABEL = asking(OWN, labels={"team": "b"})
-AWS_SAYS = {"reason": "AccessDenied", "msg": "no right"}
+AWS_SAYS = ErrorResult("AccessDenied", "no right")
 NEW, AGED, OLD = granted(), granted(age=7), granted(age=11)
 DEAD, AHEAD = granted(age=13), granted(age=-1)
 NOTHING = AvailableLogins(None, None)
 REFUSED = AvailableLogins(None, AWS_SAYS)
 GRANTED = AvailableLogins(NEW, None)
 TO_COPY = AvailableLogins(None, None, NEW)
-NO_WORD = Fail(NO_LOGINS["reason"], NO_LOGINS["msg"])
+NO_WORD = Fail(NO_LOGINS.reason, NO_LOGINS.message)
 DENIED = Fail("AccessDenied", "no right")
 
 
