@@ -172,7 +172,7 @@ class AvailableLogins:
         chosen = [login for login in _granted(params["authorizations"] or [], now) if login.requested in registries]
         refused = [error for error in errors if _refused_in(error) in registries]
         answered = {*(login.requested for login in chosen), *map(_refused_in, refused)}
-        missing = [request for request in registries if request not in answered]
+        missing = [wanted for wanted in registries if wanted not in answered]
         # AWS was not asked, or for others only: what is there does for now.
         if missing and not request.is_due:
             return cls(None, None)
