@@ -8,10 +8,12 @@ is no longer wanted, and the finalizer again when nothing is left to clean up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .._cluster.client import Cluster
+from .._contract.item import NamespacedName
 from .._contract.kinds import FINALIZER
 from .._contract.result import FAILED, ErrorResult
 from .._secret.logins import Logins
@@ -113,7 +115,8 @@ def _sync_accounts(
         return []
     usable = frozenset(outcome.namespace for outcome in namespaces if outcome.expires_at)
     sync = ServiceAccountSync(cluster, request, usable, dry_run)
-    found, refused = request.accounts, []
+    found: Sequence[NamespacedName] | None = request.accounts
+    refused: list[ObjectOutcome] = []
     if found is None and request.is_absent:
         found = sync.accounts_with_entry()
     if found is None:
