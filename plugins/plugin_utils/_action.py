@@ -13,7 +13,7 @@ import sys
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
-from ansible.module_utils.errors import UnsupportedError
+from ansible.module_utils.errors import AnsibleValidationError, UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -48,7 +48,7 @@ class FastPathAction(ActionBase):
             return {"failed": True, "changed": False, "msg": text}
         return execute(self.feature, validation.validated_parameters, self._task.check_mode, self._task.diff)
 
-    def _worded(self, error: Exception) -> str:
+    def _worded(self, error: AnsibleValidationError) -> str:
         """Word an error as AnsibleModule does."""
         if isinstance(error, UnsupportedError):
             return f"Unsupported parameters for ({self._task.action}) module: {error.msg}"

@@ -29,7 +29,7 @@ try:
     import urllib3
     from urllib3._collections import HTTPHeaderDict
 except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
-    urllib3 = None
+    urllib3 = None  # type: ignore[assignment]
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 

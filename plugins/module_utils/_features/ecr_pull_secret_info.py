@@ -122,8 +122,8 @@ def _owners(metadata: Mapping) -> list[Owner | None]:
         if is_of_group(each)
     ]
     uid = (metadata.get("labels") or {}).get(OWNER_LABEL)
-    is_known = uid in (None, SHARED, *(each.uid for each in referred))
-    labelled = [] if is_known else [_known_by_uid(uid)]
+    known = (SHARED, *(owner.uid for owner in referred))
+    labelled = [] if uid is None or uid in known else [_known_by_uid(uid)]
     return [each for each in (*referred, *labelled) or (None,) if conflicts.is_ours(metadata, each)]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import env_fallback
 
@@ -31,7 +32,7 @@ _IN_CREDENTIALS = {
     "external_id": {"type": "str", "no_log": True},
     "role_session_name": {"type": "str"},
 }
-ARGUMENT_SPEC = {
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "credentials": {"type": "dict", "no_log": True, "options": _IN_CREDENTIALS},
     "region": {
         "type": "str",

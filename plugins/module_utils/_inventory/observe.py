@@ -90,7 +90,7 @@ def _by_uid(secrets: Iterable[dict]) -> Mapping[str, list[dict]]:
     """Return the Secrets by the UIDs of the resources that they belong to, or that have an entry on them."""
     by_uid: dict[str, list[dict]] = defaultdict(list)
     for metadata in secrets:
-        for uid in {owner_of(metadata) or None, *entries_of(metadata)} - {None}:
+        for uid in {owner_of(metadata), *entries_of(metadata)} - {""}:
             by_uid[uid].append(metadata)
     return by_uid
 

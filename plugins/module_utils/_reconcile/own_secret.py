@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from .._cluster.client import CONFLICT_ATTEMPTS, Cluster, KubernetesError
+from .._cluster.client import CONFLICT_ATTEMPTS, Cluster
+from .._cluster.errors import KubernetesError
 from .._contract.result import CREATED, FAILED, PENDING, UNCHANGED, UPDATED
 from .._contract.token_life import due_at, issued_at
 from .._secret import conflicts, docker_config, merge
@@ -110,7 +112,10 @@ class OwnSecretWriter:
                 return outcome
         return _failed(namespace, otherwise)
 
-    def _times(self, token: Logins | ObservedSecret) -> dict[str, datetime]:
+    def _times(self, token: Logins | ObservedSecret) -> dict[str, Any]:
+        """Return the times of a token that lives, by the fields of an outcome."""
+        assert token.expires_at, "a token without a life is never left or written"
+        assert token.renew_after
         times = (token.expires_at, token.renew_after)
         renew_after = due_at(*times, self.request.desired.refresh_interval)
         return {"expires_at": token.expires_at, "renew_after": renew_after, "issued_at": issued_at(*times)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .._contract import reasons
 from .._contract.item import Owner
 from .._contract.kinds import CLUSTER_KIND, LEGACY_KIND
 from .._contract.ownership import (
@@ -68,12 +69,12 @@ def obstacle(secret: Mapping, owner: Owner | None, policy: str = "Fail") -> tupl
     """Return why an existing Secret must not or cannot be written (reason, message), or None if it may."""
     metadata = secret["metadata"]
     label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
-    is_free = is_ours(metadata, owner) or predecessor(metadata, owner)
+    is_free = is_ours(metadata, owner) or predecessor(metadata, owner) is not None
     if not is_free and policy != "Fail":
         is_free = not is_held(metadata)
     if not is_free:
         remedy = "" if policy != "Fail" else ", or set existingSecretPolicy (existing_secret_policy) to Adopt or Merge"
-        return "SecretConflict", (
+        return reasons.SECRET_CONFLICT, (
             f"{label} exists and {describe_owner(metadata)}; it was left as it is. "
             f"Delete it, or choose another name for the pull secret{remedy}"
         )
@@ -85,12 +86,12 @@ def unwritable_because(secret: Mapping) -> tuple[str, str] | None:
     metadata = secret["metadata"]
     label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
     if secret.get("type") != docker_config.SECRET_TYPE:
-        return "WrongSecretType", (
+        return reasons.WRONG_SECRET_TYPE, (
             f"{label} has type {secret.get('type')}, which cannot be changed; delete it, and it is made again "
             f"as {docker_config.SECRET_TYPE}"
         )
     if secret.get("immutable"):
-        return "ImmutableSecret", f"{label} is immutable; delete it, and it is made again"
+        return reasons.IMMUTABLE_SECRET, f"{label} is immutable; delete it, and it is made again"
     return None
 
 

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from .._contract.item import Owner
 from .._contract.kinds import RECONCILE_AT
@@ -66,7 +67,7 @@ class DesiredSecret:
 
     def manifest(self, namespace: str, logins: Logins, version: str | None) -> dict:
         """Return the object to apply; version is the resourceVersion of the Secret that is known, if there is one."""
-        metadata = {
+        metadata: dict[str, Any] = {
             "name": self.name,
             "namespace": namespace,
             "labels": self._labels(),

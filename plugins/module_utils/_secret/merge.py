@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 
+from .._contract import reasons
 from .._contract.ownership import (
     DATA_KEY,
     EDITED,
@@ -54,7 +55,7 @@ def conflict(metadata: Mapping, uid: str) -> tuple[str, str] | None:
     others = sharers(metadata) - {uid}
     if not others:
         return None
-    return "SecretConflict", (
+    return reasons.SECRET_CONFLICT, (
         f"secrets/{metadata['name']} in namespace {metadata['namespace']} exists and holds logins that others merged "
         f"into it ({', '.join(sorted(others))}); it was left as it is. Set existingSecretPolicy "
         "(existing_secret_policy) to Merge, or choose another name for the pull secret"
@@ -67,7 +68,7 @@ def obstacle(secret: Mapping) -> tuple[str, str] | None:
     label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
     if conflicts.is_held(metadata):
         holders = ", ".join(f"{reference['kind']}/{reference['name']}" for reference in metadata["ownerReferences"])
-        return "SecretConflict", (
+        return reasons.SECRET_CONFLICT, (
             f"{label} is looked after by {holders}, which would undo any change; it was left as it is. "
             "Delete it there, or choose another name for the pull secret"
         )
@@ -77,7 +78,7 @@ def obstacle(secret: Mapping) -> tuple[str, str] | None:
     try:
         docker_config.logins(docker_config.stored(secret.get("data")))
     except docker_config.ContentError as error:
-        return "InvalidSecretContent", (
+        return reasons.INVALID_SECRET_CONTENT, (
             f"{label} holds nothing that a login could be added to: {error}; it was left as it is. "
             "Mend it, delete it, or choose another name for the pull secret"
         )

@@ -85,8 +85,9 @@ class ObservedSecret:
 
     def is_ahead(self, now: datetime) -> bool:
         """Return whether its logins seem to be from the future: the clock was set back, so nobody knows their age."""
-        times = (self.expires_at, self.renew_after)
-        return all(times) and issued_at(*times) > now + CLOCK_TOLERANCE
+        if not (self.expires_at and self.renew_after):
+            return False
+        return issued_at(self.expires_at, self.renew_after) > now + CLOCK_TOLERANCE
 
     def serves(self, registries: Iterable[LoginRequest], available: Iterable[LoginRequest]) -> bool:
         """Return whether it is as it should be but for its age: no login that is not wanted, all that can be had."""
