@@ -36,7 +36,7 @@ from .._contract.ownership import (
 from .._contract.targets import Names
 from .._contract.timestamps import format_time
 from .._reconcile.request import PLAYBOOK
-from .._secret import conflicts, merge
+from .._secret import conflicts
 from .._secret.desired import DesiredSecret
 from .._secret.observed import ObservedSecret
 from .._secret.shared_entries import shared_entries
@@ -124,7 +124,7 @@ def _owners(metadata: Mapping) -> list[Owner | None]:
     uid = (metadata.get("labels") or {}).get(OWNER_LABEL)
     is_known = uid in (None, SHARED, *(each.uid for each in referred))
     labelled = [] if is_known else [_known_by_uid(uid)]
-    return [each for each in (*referred, *labelled) or (None,) if conflicts.is_ours(metadata, each)]
+    return [each for each in (*referred, *labelled) or (None,) if conflicts.was_written_for(metadata, each)]
 
 
 def _known_by_uid(uid: str) -> Owner:
@@ -148,7 +148,7 @@ def _shared_parts(metadata: Mapping) -> dict[str, ObservedSecret]:
     wanted = {
         uid: DesiredSecret(metadata["name"], None, mark.identity) for uid, mark in shared_entries(metadata).items()
     }
-    held = {uid: merge.held(metadata, each, uid) for uid, each in wanted.items()}
+    held = {uid: ObservedSecret.of_shared(metadata, each, uid) for uid, each in wanted.items()}
     return {uid: each for uid, each in held.items() if each}
 
 

@@ -173,7 +173,7 @@ def shared_with_others(case: Case) -> Decision | None:
     secret, request = case.observed.secret, case.request
     if secret is None or merge.is_only_ours(secret, request.key) or is_own(request, secret):
         return None
-    return _blocked(case, merge.conflict(secret["metadata"], request.key))
+    return _blocked(case, conflicts.conflict_with_sharers(secret["metadata"], request.key))
 
 
 def held_by_others(case: Case) -> Decision | None:
@@ -181,21 +181,29 @@ def held_by_others(case: Case) -> Decision | None:
     secret, request = case.observed.secret, case.request
     if secret is None or merge.is_only_ours(secret, request.key):
         return None
-    return _blocked(case, conflicts.obstacle(secret, request.desired.owner, request.policy))
+    return _blocked(case, conflicts.conflict_with(secret["metadata"], request.desired.owner, request.policy))
 
 
-def unmergeable(case: Case) -> Decision | None:
-    """Nothing can be merged into it: a controller would undo that, or it holds no docker config."""
+def controlled_by_others(case: Case) -> Decision | None:
+    """Something looks after it, and would undo what is merged into it."""
     secret = case.observed.secret
     if secret is None or is_own(case.request, secret):
         return None
-    return _blocked(case, merge.obstacle(secret))
+    return _blocked(case, conflicts.conflict_with_controller(secret["metadata"]))
 
 
 def unwritable(case: Case) -> Decision | None:
     """Type and immutability cannot be changed, and to delete a Secret takes away what pods pull with."""
     secret = case.observed.secret
     return _blocked(case, conflicts.unwritable_because(secret)) if secret else None
+
+
+def unmergeable(case: Case) -> Decision | None:
+    """It holds no docker config: to write one would take away what it holds."""
+    secret = case.observed.secret
+    if secret is None or is_own(case.request, secret):
+        return None
+    return _blocked(case, conflicts.unmergeable_because(secret))
 
 
 def _blocked(case: Case, found: tuple[str, str] | None) -> Fail | None:
@@ -322,4 +330,4 @@ def nothing_to_write(case: Case) -> Decision:
 REPLACEMENT: tuple[Check, ...] = (unread, copied, written, still_valid, not_there, nothing_to_write)
 RENEWAL: tuple[Check, ...] = (forced, missing, edited, dead, fresh, newer, asked_for, set_back, late, good_enough)
 OWN: tuple[Check, ...] = (shared_with_others, held_by_others, unwritable, *RENEWAL)
-MERGED: tuple[Check, ...] = (unmergeable, unwritable, *RENEWAL)
+MERGED: tuple[Check, ...] = (controlled_by_others, unwritable, unmergeable, *RENEWAL)

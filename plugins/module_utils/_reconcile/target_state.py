@@ -76,10 +76,10 @@ def valid_until(request: Request, secret: Mapping, now: datetime) -> datetime | 
 
 def is_own(request: Request, secret: Mapping) -> bool:
     """Return whether a Secret was written for the request as its own one, whatever its policy is now."""
-    return conflicts.is_ours(secret["metadata"], request.desired.owner)
+    return conflicts.was_written_for(secret["metadata"], request.desired.owner)
 
 
 def _part(request: Request, secret: Mapping, *, is_shared: bool) -> ObservedSecret | None:
     if is_shared:
-        return merge.held(secret["metadata"], request.desired, request.key)
+        return ObservedSecret.of_shared(secret["metadata"], request.desired, request.key)
     return ObservedSecret.of(secret["metadata"], request.desired) if is_own(request, secret) else None

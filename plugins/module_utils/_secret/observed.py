@@ -23,12 +23,15 @@ from .._contract.ownership import (
     OPTIONAL_ANNOTATIONS,
     REGISTRIES,
     RENEW_AFTER,
+    SharedEntry,
     annotations_of,
+    entries_of,
     has_applied_all,
+    is_entry_intact,
 )
 from .._contract.timestamps import format_time, parse_time
 from .._contract.token_life import CLOCK_TOLERANCE, due_at, issued_at
-from .conflicts import is_marked
+from .conflicts import belongs_to
 from .desired import DesiredSecret
 from .logins import registries_in
 
@@ -66,6 +69,26 @@ class ObservedSecret:
             expires_at=parse_time(annotations.get(EXPIRY)),
             renew_after=parse_time(annotations.get(RENEW_AFTER)),
             reconcile_request=annotations.get(RECONCILE_AT, ""),
+        )
+
+    @classmethod
+    def of_shared(cls, metadata: Mapping, desired: DesiredSecret, uid: str) -> ObservedSecret | None:
+        """Return what the metadata of a shared Secret tells of the part of the resource of the UID, None if of none."""
+        entries = entries_of(metadata)
+        if uid not in entries:
+            return None
+        entry = SharedEntry.from_dict(entries[uid])
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            version=metadata["resourceVersion"],
+            is_intact=is_entry_intact(metadata, uid) and entry.identity == desired.identity,
+            has_shape=metadata["name"] == desired.name,
+            registries=entry.registries,
+            expires_at=entry.expires_at,
+            renew_after=entry.renew_after,
+            is_shared=True,
+            reconcile_request=entry.reconcile_request,
         )
 
     def lives(self, now: datetime) -> bool:
@@ -108,4 +131,4 @@ class ObservedSecret:
 def _is_intact(metadata: Mapping, desired: DesiredSecret) -> bool:
     labels = LABELS if desired.owner else (MANAGED_BY_LABEL,)
     without = OPTIONAL_ANNOTATIONS - ({IDENTITY} if desired.identity else set())
-    return is_marked(metadata, desired.owner) and has_applied_all(metadata, desired.manager, labels, without=without)
+    return belongs_to(metadata, desired.owner) and has_applied_all(metadata, desired.manager, labels, without=without)
