@@ -121,7 +121,7 @@ def _held(desired: DesiredSecret, secrets: Iterable[dict]) -> list[ObservedSecre
 
 def source_secret(desired: DesiredSecret, held: Iterable[ObservedSecret], now: datetime) -> ObservedSecret | None:
     """Return the Secret that others can be copied from: of those that have all logins, the one to last longest."""
-    able = [secret for secret in held if secret.lives(now) and set(desired.registries) <= set(secret.registries)]
+    able = [secret for secret in held if secret.is_valid(now) and set(desired.registries) <= set(secret.registries)]
     order = lambda secret: (secret.is_fresh(now, desired), secret.renew_after, secret.namespace)  # noqa: E731
     return max(able, key=order, default=None)
 

@@ -122,7 +122,7 @@ def needs_source(request: Request, available: AvailableLogins, now: datetime) ->
         part
         and part.is_shared == request.is_merge
         and part.is_fresh(now, request.desired)
-        and part.serves(registries, registries)
+        and part.is_as_desired(registries, registries)
         for part in parts
     )
 
@@ -228,12 +228,12 @@ def missing(case: Case) -> Decision | None:
 def edited(case: Case) -> Decision | None:
     """Somebody edited it, or it is for another identity, lacks a login that can be had, or has one too many."""
     part, available = case.part, case.best.registries if case.best else ()
-    return _replaced(case) if part and not part.serves(case.request.desired.registries, available) else None
+    return _replaced(case) if part and not part.is_as_desired(case.request.desired.registries, available) else None
 
 
-def dead(case: Case) -> Decision | None:
+def expired(case: Case) -> Decision | None:
     """Nobody can pull with it any more."""
-    return _replaced(case) if case.part and not case.part.lives(case.now) else None
+    return _replaced(case) if case.part and not case.part.is_valid(case.now) else None
 
 
 def fresh(case: Case) -> Decision | None:
@@ -258,7 +258,7 @@ def asked_for(case: Case) -> Decision | None:
 
 def set_back(case: Case) -> Decision | None:
     """Its logins seem to be from the future: the clock was set back, so nobody knows their age."""
-    return _replaced(case) if case.available.granted and case.part and case.part.is_ahead(case.now) else None
+    return _replaced(case) if case.available.granted and case.part and case.part.is_from_future(case.now) else None
 
 
 def late(case: Case) -> Decision | None:
@@ -328,6 +328,6 @@ def nothing_to_write(case: Case) -> Decision:
 
 
 REPLACEMENT: tuple[Check, ...] = (unread, copied, written, still_valid, not_there, nothing_to_write)
-RENEWAL: tuple[Check, ...] = (forced, missing, edited, dead, fresh, newer, asked_for, set_back, late, good_enough)
+RENEWAL: tuple[Check, ...] = (forced, missing, edited, expired, fresh, newer, asked_for, set_back, late, good_enough)
 OWN: tuple[Check, ...] = (shared_with_others, held_by_others, unwritable, *RENEWAL)
 MERGED: tuple[Check, ...] = (controlled_by_others, unwritable, unmergeable, *RENEWAL)

@@ -64,7 +64,7 @@ class ObservedSecret:
             name=metadata["name"],
             version=metadata["resourceVersion"],
             is_intact=_is_intact(metadata, desired) and annotations.get(IDENTITY, "") == desired.identity,
-            has_shape=desired.is_shape_of(metadata),
+            has_shape=desired.matches(metadata),
             registries=registries_in(annotations.get(REGISTRIES)),
             expires_at=parse_time(annotations.get(EXPIRY)),
             renew_after=parse_time(annotations.get(RENEW_AFTER)),
@@ -91,13 +91,13 @@ class ObservedSecret:
             reconcile_request=entry.reconcile_request,
         )
 
-    def lives(self, now: datetime) -> bool:
+    def is_valid(self, now: datetime) -> bool:
         """Return whether it holds logins of the wanted identity that can be used, and copied."""
         return self.is_intact and bool(self.expires_at and self.renew_after and self.expires_at > now)
 
     def is_fresh(self, now: datetime, desired: DesiredSecret) -> bool:
         """Return whether its logins live, and are young enough, so that nobody need ask for new ones."""
-        if not (self.lives(now) and self.expires_at and self.renew_after) or self.is_ahead(now):
+        if not (self.is_valid(now) and self.expires_at and self.renew_after) or self.is_from_future(now):
             return False
         is_young = due_at(self.expires_at, self.renew_after, desired.refresh_interval) > now
         return is_young and self.answers(desired.reconcile_request)
@@ -106,12 +106,12 @@ class ObservedSecret:
         """Return whether its logins were granted after the resource was annotated so, or need not have been."""
         return reconcile_request in ("", self.reconcile_request)
 
-    def is_ahead(self, now: datetime) -> bool:
+    def is_from_future(self, now: datetime) -> bool:
         """Return whether its logins seem to be from the future: the clock was set back, so nobody knows their age."""
         times = (self.expires_at, self.renew_after)
         return all(times) and issued_at(*times) > now + CLOCK_TOLERANCE
 
-    def serves(self, registries: Iterable[LoginRequest], available: Iterable[LoginRequest]) -> bool:
+    def is_as_desired(self, registries: Iterable[LoginRequest], available: Iterable[LoginRequest]) -> bool:
         """Return whether it is as it should be but for its age: no login that is not wanted, all that can be had."""
         return self.is_intact and self.has_shape and set(available) <= set(self.registries) <= set(registries)
 

@@ -32,9 +32,9 @@ SERVED, AGED, DEAD, WRITE = "served", "aged", "dead", "write"
 
 def judged(secret: dict, desired: DesiredSecret = DESIRED, now: datetime = NOW) -> str:
     held = ObservedSecret.from_dict(ObservedSecret.of(secret["metadata"], desired).as_dict())
-    if not held.serves(desired.registries, desired.registries):
+    if not held.is_as_desired(desired.registries, desired.registries):
         return WRITE
-    return SERVED if held.is_fresh(now, desired) else AGED if held.lives(now) else DEAD
+    return SERVED if held.is_fresh(now, desired) else AGED if held.is_valid(now) else DEAD
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_nudge_that_was_answered_in_part_leaves_the_whole_due() -> None:
 def test_another_shape_is_written_with_the_token_that_is_there(labels: dict, annotations: dict, name: str) -> None:
     desired = DesiredSecret(name, OWNER, "id-1", requests(HOST), labels, annotations)
     held = ObservedSecret.of(own_secret()["metadata"], desired)
-    assert not held.serves(desired.registries, ())
+    assert not held.is_as_desired(desired.registries, ())
     assert held.is_fresh(NOW, desired)
 
 
