@@ -88,7 +88,7 @@ def _private_call(host: str, found: EcrHost, partitions: Iterable[Partition]) ->
 
 
 def _partition_of(region: str, partitions: Iterable[Partition]) -> Partition:
-    for each in partitions:
-        if re.fullmatch(each.region_regex, region):
-            return each
+    for partition in partitions:
+        if re.fullmatch(partition.region_regex, region):
+            return partition
     raise RegistryError(f"{region} is not a region of AWS that this version of botocore knows; is it spelt right?")

@@ -71,7 +71,7 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
         result = _result([], [_error(None, error.reason, str(error))])
     except ValueError as error:
         result = _result([], [_error(None, reasons.INVALID_OPTION, str(error))])
-    return {**result, "calls": calls.told()}
+    return {**result, "calls": calls.as_list()}
 
 
 def _unpacked(params: dict) -> dict:

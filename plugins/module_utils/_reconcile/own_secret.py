@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Bring target namespaces to what a request wants, each on its own: read, decide (see decision), carry that out.
 
-What always holds: a Secret is only ever replaced by one that holds a living token; one that appeared, or was changed,
+What always holds: a Secret is only ever replaced by one that holds a valid token; one that appeared, or was changed,
 since it was looked at is looked at again, never overwritten unseen.
 """
 

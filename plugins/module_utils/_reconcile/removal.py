@@ -56,7 +56,7 @@ def removal_of(request: Request, secret: Mapping) -> dict | merge.Undo | None:
     None if there is nothing of ours in it, or what is there is wanted.
     """
     metadata, owner = secret["metadata"], request.desired.owner
-    is_own = conflicts.is_marked(metadata, owner)
+    is_own = conflicts.belongs_to(metadata, owner)
     is_wanted = request.is_target(metadata["namespace"]) and metadata["name"] == request.desired.name
     if is_wanted and (is_own or merge.is_only_ours(secret, request.key)):
         return None  # it was shared, and is or will be the resource's own: what logs in there is wanted

@@ -47,8 +47,8 @@ class DesiredSecret:
     """The Secret that every target namespace should have, but for what logs in.
 
     identity tells the AWS identity apart that its tokens come from, empty where nobody said. registries are the logins
-    that it should hold. refresh_interval is how old a token may be when it is renewed, None
-    for half of its life. reconcile_request is what the resource is annotated with to have its token renewed at once.
+    that it should hold. refresh_interval is how old a token may be when it is renewed, None for half of its life.
+    reconcile_request is what the resource is annotated with to have its token renewed at once.
     """
 
     name: str
@@ -100,7 +100,7 @@ class DesiredSecret:
         optional = {IDENTITY: self.identity, RECONCILE_AT: logins.reconcile_request}
         return {**own, **{name: value for name, value in optional.items() if value}}
 
-    def is_shape_of(self, metadata: Mapping) -> bool:
+    def matches(self, metadata: Mapping) -> bool:
         """Return whether a Secret has the labels and annotations that are wanted, and none that we set once besides."""
         fields = applied_fields(metadata, self.manager)
         labels, annotations = metadata.get("labels") or {}, annotations_of(metadata)

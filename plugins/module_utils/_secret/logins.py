@@ -25,9 +25,9 @@ from . import docker_config
 class Logins:
     """What Secrets are to hold: a docker config JSON, which registries it logs in to, and its life.
 
-    registries are the login requests that it answers. expires_at is when the first of the tokens
-    expires, renew_after when half of the life is over that AWS granted. reconcile_request is the one that the resource
-    had (see DesiredSecret) when the tokens were granted.
+    registries are the login requests that it answers. expires_at is when the first of the tokens expires, renew_after
+    when half of the life is over that AWS granted. reconcile_request is the one that the resource had (see
+    DesiredSecret) when the tokens were granted.
     """
 
     config: str = field(repr=False)

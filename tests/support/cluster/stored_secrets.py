@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -40,7 +41,7 @@ def granted(*registries: str, age: float = 0, life: float = 12, request: str = "
 def own_secret(
     logins: Logins | None = None, desired: DesiredSecret = DESIRED, namespace: str = "team-a", **changes: Any
 ) -> dict:
-    """Return a Secret as it is after wanted was applied with these logins (by default fresh ones).
+    """Return a Secret as it is after desired was applied with these logins (by default fresh ones).
 
     changes are to the metadata.
     """
@@ -98,6 +99,39 @@ def _written(secret: dict) -> dict:
 def edited_by_others(secret: dict) -> dict:
     """Return a Secret after somebody else changed its data: what the API server tracks of us is gone."""
     return {**secret, "metadata": {**secret["metadata"], "managedFields": [{"manager": "kubectl"}]}}
+
+
+Edit = Callable[[dict], None]
+
+
+def edited(*edits: Edit) -> dict:
+    """Return own_secret() after edits by somebody else."""
+    secret = own_secret()
+    for edit in edits:
+        edit(secret)
+    return secret
+
+
+def taken(*path: str) -> Edit:
+    """Return an edit of a field, after which our manager has it no more."""
+
+    def take(secret: dict) -> None:
+        node = secret["metadata"]["managedFields"][0]["fieldsV1"]
+        for name in path[:-1]:
+            node = node[f"f:{name}"]
+        del node[f"f:{path[-1]}"]
+
+    return take
+
+
+def put(path: str, value: object) -> Edit:
+    """Return an edit that sets a part of the metadata."""
+    return lambda secret: secret["metadata"].update({path: value})
+
+
+def annotated(name: str, value: str) -> Edit:
+    """Return an edit that sets one of our annotations."""
+    return lambda secret: secret["metadata"]["annotations"].update({f"{GROUP}/{name}": value})
 
 
 def patched(target: dict, patch: object) -> dict:

@@ -294,7 +294,7 @@ NO_LIFE = without("annotations", "expiry")
     ],
 )
 def test_what_dies_by_a_time(metadata: dict, after: timedelta, dies: bool) -> None:
-    assert Finding.of(metadata).dies_by(NOW + after) is dies
+    assert Finding.of(metadata).expires_by(NOW + after) is dies
 
 
 def test_where_the_life_is_unknown_nothing_is_made_up() -> None:

@@ -30,7 +30,7 @@ PLACE, BEFORE = NamespacedName("team-a", "ecr-login"), NamespacedName("team-a", 
 ELSEWHERE = NamespacedName("team-b", "ecr-login")
 OWN, SHARED = (
     ObservedSecret.of(own_secret()["metadata"], DESIRED),
-    merge.held(shared_secret()["metadata"], DESIRED, "uid-1"),
+    ObservedSecret.of_shared(shared_secret()["metadata"], DESIRED, "uid-1"),
 )
 SERVED = (NamespaceOutcome("team-a", "updated", expires_at=NOW + HOUR),)
 FAILED = (NamespaceOutcome("team-a", "failed", "AccessDenied", "no token"),)

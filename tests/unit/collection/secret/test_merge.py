@@ -127,7 +127,7 @@ def test_a_new_token_takes_the_old_one_s_place() -> None:
 def test_what_the_logins_were_got_for_is_told_where_something_was() -> None:
     after = merged(secret(), mark=replace(MARK, reconcile_request="1"))
     assert shared_entries(after["metadata"]) == {"u1": replace(MARK, reconcile_request="1")}
-    assert merge.held(after["metadata"], DESIRED, "u1").reconcile_request == "1"
+    assert ObservedSecret.of_shared(after["metadata"], DESIRED, "u1").reconcile_request == "1"
     assert merge.logins_of(after, "u1", NOW).reconcile_request == "1"
 
 
@@ -377,37 +377,6 @@ def test_what_is_odd_in_a_mark_counts_as_not_said(told: object) -> None:
     assert SharedEntry.from_dict(told) == SharedEntry(())
 
 
-CONTROLLER = {"apiVersion": "x.io/v1", "kind": "ExternalSecret", "name": "web", "uid": "u9", "controller": True}
-RESOURCE = {"apiVersion": "aws.zakariaamine.com/v1alpha2", "kind": "AWSECRImagePullSecret", "name": "b", "uid": "u8"}
-
-
-@pytest.mark.parametrize(
-    ("found", "reason", "words"),
-    [
-        (secret(), None, ""),
-        (merged(secret()), None, ""),
-        (made(), None, ""),
-        (secret("null"), None, ""),
-        (secret(ownerReferences=[{**CONTROLLER, "controller": False}]), None, ""),
-        (secret(ownerReferences=[CONTROLLER]), "SecretConflict", "ExternalSecret/web"),
-        (secret(ownerReferences=[RESOURCE]), "SecretConflict", "AWSECRImagePullSecret/b"),
-        ({**secret(), "type": "Opaque"}, "WrongSecretType", "delete it"),
-        ({"metadata": {"name": "shared", "namespace": "team-a"}, "type": "Opaque"}, "WrongSecretType", "delete it"),
-        ({**secret(), "immutable": True}, "ImmutableSecret", "delete it"),
-        (secret('{"canary'), "InvalidSecretContent", "not valid JSON"),
-        (secret('{"auths":["canary"]}'), "InvalidSecretContent", "auths"),
-        ({**secret(), "data": {".dockerconfigjson": "/w=="}}, "InvalidSecretContent", "UTF-8"),
-    ],
-)
-def test_obstacles_say_what_to_do(found: dict, reason: str | None, words: str) -> None:
-    obstacle = merge.obstacle(found)
-    assert (obstacle[0] if obstacle else None) == reason
-    if obstacle:
-        assert "secrets/shared in namespace team-a" in obstacle[1]
-        assert words in obstacle[1]
-        assert "canary" not in obstacle[1]
-
-
 def test_the_logins_that_we_hold_can_be_read_back() -> None:
     before = merged(secret(with_ours(PUBLIC)))
     assert json.loads(merge.held_logins(before, "u1")) == {"auths": {HOST: entry()}}
@@ -448,7 +417,7 @@ DESIRED = DesiredSecret("shared", None, "id-1")
 def test_what_stands_of_us_is_told_by_the_metadata(
     found: dict, desired: DesiredSecret, is_intact: bool, has_shape: bool
 ) -> None:
-    assert merge.held(found["metadata"], desired, "u1") == ObservedSecret(
+    assert ObservedSecret.of_shared(found["metadata"], desired, "u1") == ObservedSecret(
         namespace="team-a",
         name="shared",
         version="7",
@@ -459,4 +428,4 @@ def test_what_stands_of_us_is_told_by_the_metadata(
         renew_after=MARK.renew_after,
         is_shared=True,
     )
-    assert merge.held(found["metadata"], desired, "u2") is None
+    assert ObservedSecret.of_shared(found["metadata"], desired, "u2") is None
