@@ -158,7 +158,7 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
     refused = [line for line in runner.log.splitlines() if "orbidden" in line or " WARNING " in line]
     if is_narrow:  # Namespaces are in no namespace, and the log says what that costs.
         (told,) = refused
-        assert " cannot watch, trying again watch=namespaces " in told
+        assert " watch failed, retrying watch=namespaces " in told
     else:
         assert refused == []
     kubeconfig = release.kubeconfig(tmp_path / "rights")

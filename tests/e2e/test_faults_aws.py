@@ -78,7 +78,7 @@ def test_a_living_token_outlives_each_fault_and_what_has_none_is_told_why(
     for fault, namespace in namespaces.items():
         for name, ready in (("held", "True"), ("new", "False")):
             line = re.compile(
-                f"refresh fails .*/{namespace}/{name} .*ready={ready} reason={fault.reason} .*{fault.words}"
+                f"refresh failed .*/{namespace}/{name} .*ready={ready} reason={fault.reason} .*{fault.words}"
             )
             cluster.wait(partial(lambda line: line.search(runner.log), line), f"{fault.name} is told of {name}")
         if fault.passes:

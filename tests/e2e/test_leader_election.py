@@ -48,11 +48,11 @@ def replica(ansible: Ansible, home: str, tmp_path: Path) -> Iterator[Start]:
 
 
 def leads(runner: Runner) -> bool:
-    return " leading " in runner.log
+    return " became leader " in runner.log
 
 
 def waits(runner: Runner) -> bool:
-    return " waiting, another runner leads " in runner.log
+    return " waiting, another replica is the leader " in runner.log
 
 
 def lease(cluster: Cluster, namespace: str) -> dict:
@@ -80,7 +80,7 @@ def test_the_other_one_takes_over_after_a_kill_and_after_a_clean_stop(
     cluster.wait(lambda: waits(one), "it is one that waits now")
 
     assert two.stop() == 0
-    cluster.wait(lambda: one.log.count(" leading ") == 2, "it leads again")
+    cluster.wait(lambda: one.log.count(" became leader ") == 2, "it leads again")
     cluster.apply(pull_secret("app", principal, namespace=third))
     cluster.wait_ready(NAMESPACED, "app", third)
     assert one.stop() == 0

@@ -61,7 +61,7 @@ def test_a_resource_rests_while_it_is_suspended_and_a_nudge_is_answered_once(
     cluster.wait(lambda: reasons(cluster, own) == ("Suspended", "Suspended"), "status tells of it")
     app = cluster.resource(NAMESPACED, "app", own)
     assert condition(app, "Ready")["status"] == "True"
-    assert f"the first token dies at: {expires_at}; set spec.suspend to false" in condition(app, "Ready")["message"]
+    assert f"the first token expires at: {expires_at}; set spec.suspend to false" in condition(app, "Ready")["message"]
     assert "nextRefreshTime" not in app["status"]
     cluster.core.delete_namespaced_secret("ecr-login", own)
     nudge(cluster, own, "1")

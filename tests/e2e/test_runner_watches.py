@@ -122,7 +122,7 @@ def test_a_pass_on_trial_says_what_a_pass_would_do_and_changes_nothing(
     cluster.delete(NAMESPACED, "app", own)
     done = run_once(ansible, "--dry-run", "--namespaces", f"{own},{taken}")
     assert done.stdout.splitlines() == [
-        f"AWSECRImagePullSecret/{own}/app: would be undone, and go",
+        f"AWSECRImagePullSecret/{own}/app: would be cleaned up",
         f"  remove from imagePullSecrets of service account {own}/default: ecr-login",
         f"  delete Secret {own}/ecr-login",
         "1 resource: 1 would be served",

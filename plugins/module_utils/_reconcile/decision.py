@@ -26,7 +26,7 @@ from .target_state import TargetState, is_own, valid_until
 
 NO_LOGINS = ErrorResult(
     reasons.TOKEN_NOT_HELD,
-    "there is no living token to write: the Secret that held one is gone, or was edited meanwhile; the next "
+    "there is no valid token to write: the Secret that held one is gone, or was edited meanwhile; the next "
     "attempt asks AWS for a new one",
 )
 

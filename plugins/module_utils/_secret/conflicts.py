@@ -98,7 +98,7 @@ def conflict_with_controller(metadata: Mapping) -> Cause | None:
     if not is_controlled(metadata):
         return None
     return reasons.SECRET_CONFLICT, (
-        f"{_name_of(metadata)} is looked after by {_names_of_owners(metadata)}, which would undo any change; it was "
+        f"{_name_of(metadata)} is managed by {_names_of_owners(metadata)}, which would undo any change; it was "
         "left as it is. Delete it there, or choose another name for the pull secret"
     )
 
@@ -123,7 +123,7 @@ def unmergeable_because(secret: Mapping) -> Cause | None:
     except docker_config.ContentError as error:
         return reasons.INVALID_SECRET_CONTENT, (
             f"{_name_of(secret['metadata'])} holds nothing that a login could be added to: {error}; it was left as it "
-            "is. Mend it, delete it, or choose another name for the pull secret"
+            "is. Correct it, delete it, or choose another name for the pull secret"
         )
     return None
 

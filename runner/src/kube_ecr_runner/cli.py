@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure(settings.log_level, settings.log_format)
     _log_start(settings, watched, cluster, listener)
     for path in remove_abandoned():
-        _log.info("removed what a killed runner left behind", extra=fields(directory=path))
+        _log.info("removed stale run directory", extra=fields(directory=path))
     if settings.is_pass:
         return 0 if _pass(cluster, watched, settings) else 1
     with listener or nullcontext():

@@ -160,13 +160,13 @@ class Leadership:
         told = ""
         while True:
             if self._attempt():
-                _log.info("leading", extra=fields(identity=self._candidate.identity))
+                _log.info("became leader", extra=fields(identity=self._candidate.identity))
                 self._thread.start()
                 return True
             holder = self._candidate.seen.holder
             if holder and holder != told:
                 told = holder
-                _log.info("waiting, another runner leads", extra=fields(leader=holder))
+                _log.info("waiting, another replica is the leader", extra=fields(leader=holder))
             if not pause(self._candidate.wait(self._clock())):
                 return False
 
@@ -179,7 +179,7 @@ class Leadership:
         try:
             self._write(self._candidate.release(_now()))
         except KubernetesError as error:
-            _log.warning("cannot release the Lease; another runner waits for its end", extra=fields(cause=error))
+            _log.warning("cannot release the Lease; it expires by itself", extra=fields(cause=error))
 
     def _keep(self) -> None:
         """Renew the Lease; whatever ends this but release() is a loss of it."""
@@ -189,7 +189,7 @@ class Leadership:
         finally:
             if not self._ending.is_set():
                 self._is_lost = True
-                _log.error("the Lease is lost; ending", extra=fields(cause=cause))
+                _log.error("lost the leader lease, exiting", extra=fields(cause=cause))
                 self._lost(cause)
 
     def _renew(self) -> str:
@@ -227,7 +227,7 @@ class Leadership:
             except KubernetesError as other:
                 error = other
         if error.status != 409 and error.text != self._trouble:
-            _log.warning("cannot hold the Lease", extra=fields(cause=error))
+            _log.warning("cannot acquire or renew the Lease", extra=fields(cause=error))
         self._trouble = error.text
 
     def _look(self) -> None:

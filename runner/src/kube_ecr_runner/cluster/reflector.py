@@ -71,13 +71,13 @@ class WatchErrorLog:
             is_known = cause in self._causes.values()
             self._causes[source.name] = cause
             if not is_known:
-                _log.warning("cannot watch, trying again", extra=fields(watch=source.name, cause=cause))
+                _log.warning("watch failed, retrying", extra=fields(watch=source.name, cause=cause))
 
     def clear(self, source: Source) -> None:
         """Note that a source can be read."""
         with self._lock:
             if self._causes.pop(source.name, None) is not None and not self._causes:
-                _log.info("watching again")
+                _log.info("watch recovered")
 
     def forget(self, source: Source) -> None:
         """Note that nobody reads a source any more."""
@@ -169,7 +169,7 @@ class Reflector:
         """Nobody waits for an optional kind; that it may not be read does not tell that what was seen is gone."""
         is_absent = error.status == 404 and self._source.optional
         if is_absent and not self._is_absent:
-            _log.info("not installed, and not needed", extra=fields(watch=self._source.name))
+            _log.info("optional CRD not installed", extra=fields(watch=self._source.name))
         self._is_absent = is_absent
         if is_absent:
             self._errors.clear(self._source)
@@ -241,7 +241,7 @@ class Reflector:
         """Where no bookmarks come at all, there may just be nothing to tell."""
         if self._hears_bookmarks:
             self._hears_bookmarks = False
-            _log.warning("a watch was silent, opening it anew", extra=fields(watch=self._source.name))
+            _log.warning("watch received nothing, reopening it", extra=fields(watch=self._source.name))
 
     def _handle(self, call: str, line: bytes, version: str) -> str:
         try:

@@ -111,7 +111,7 @@ class WatchManager:
         if left > 0 and not self._is_full:
             cause = f"the resources name Secrets and service accounts of more than {MAX_WATCHES} names"
             effect = "a change of the others is noticed only when the resources that name them are refreshed"
-            _log.warning("not all that resources name is watched", extra=fields(cause=f"{cause}; {effect}"))
+            _log.warning("watch limit reached", extra=fields(cause=f"{cause}; {effect}"))
         self._is_full = left > 0
 
 

@@ -79,7 +79,7 @@ def settle(
     due = schedule.within(due, period, now, random)
     if result.is_cleanup and result.succeeded:
         # It is gone as soon as its finalizer is: there is no status to write any more.
-        return Settlement(due, failures, log=LogLine(logging.INFO, "undone"))
+        return Settlement(due, failures, log=LogLine(logging.INFO, "cleanup finished"))
     status = _status(resource, result, now, due, namespaces)
     log = log_line_of(resource, result, status)
     return Settlement(due, failures, status, tuple(events_of(resource, result)), log, cause)

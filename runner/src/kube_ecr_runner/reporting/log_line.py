@@ -40,7 +40,7 @@ def log_line_of(resource: Resource, result: Result, status: Mapping[str, object]
         if not is_new_state and not is_new_cause:
             return None
         causes = {"ready": ready["status"], "reason": failing["reason"], "cause": failing["message"]}
-        return LogLine(logging.WARNING, "refresh fails", values | causes)
+        return LogLine(logging.WARNING, "refresh failed", values | causes)
     if is_new_state or failing_before.get("status") == "True":
         return LogLine(logging.INFO, "ready" if ready["status"] == "True" else "waiting", values)
     return LogLine(logging.INFO, "refreshed", values) if result.changed else None

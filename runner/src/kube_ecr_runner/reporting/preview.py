@@ -54,7 +54,7 @@ def _lines(resource: Resource, result: Result | None, why_not: str | None) -> li
         return [f"{resource.key}: would fail" + ("" if is_told else f": {cause}"), *changes]
     verdict = "would change" if changes else "nothing to do"
     if result and result.is_cleanup:
-        verdict = "would be undone, and go"
+        verdict = "would be cleaned up"
     elif changes and all(change.startswith(_WAIT) for change in changes):
         verdict = "would wait"
     return [f"{resource.key}: {verdict}", *changes]

@@ -67,32 +67,36 @@ def _ready(resource: Resource, result: Result, state: TargetState, next_due: dat
     names, due = names_of(state.served), format_time(next_due)
     secret = f"Secret {resource.secret_name}"
     if result.is_cleanup:
-        text = "the resource is being deleted, but not all that it did is undone (see RefreshFailing)"
+        text = "the resource is being deleted, but its cleanup is not finished (see RefreshFailing)"
         return "False", reasons.DELETING, f"{text}; next attempt at: {due}"
     if state.is_ready and not state.total:
         return (
             "True",
             reasons.NO_NAMESPACE_MATCHES,
-            f"no namespace matches, so there is nothing to do; next look at: {due}",
+            f"no namespace matches, so there is nothing to do; next check at: {due}",
         )
     waiting = f"; waiting for {_awaited(state.pending)}" if state.pending else ""
     if state.is_ready and state.expires_at and (result.problem or result.of_state(FAILED)):
         until = format_time(state.expires_at)
-        text = f"{secret} is still valid in namespaces: {names}; the first token dies at: {until}"
+        text = f"{secret} is still valid in namespaces: {names}; the first token expires at: {until}"
         return (
             "True",
             reasons.SECRETS_UPDATED,
-            f"{text}; refresh fails (see RefreshFailing), next attempt at: {due}{waiting}",
+            f"{text}; the refresh fails (see RefreshFailing); next attempt at: {due}{waiting}",
         )
     if state.is_ready:
-        coming = "next update" if result.succeeded else "not all else is done (see RefreshFailing), next attempt"
+        coming = (
+            "next update"
+            if result.succeeded
+            else "service accounts or cleanup failed (see RefreshFailing); next attempt"
+        )
         return (
             "True",
             reasons.SECRETS_UPDATED,
             f"{secret} is up to date in namespaces: {names}; {coming} at: {due}{waiting}",
         )
     if state.pending and not state.broken and not result.problem:
-        text = f"{secret} is not written yet; waiting for {_awaited(state.pending)}; next look at: {due}"
+        text = f"{secret} is not written yet; waiting for {_awaited(state.pending)}; next check at: {due}"
         return "False", reasons.SECRETS_PROCESSING, text
     reason, message = _first_cause(result)
     names = names_of(namespace.namespace for namespace in state.broken)

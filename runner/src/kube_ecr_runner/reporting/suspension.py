@@ -51,17 +51,17 @@ def event_of(resource: Resource, now: datetime) -> Event:
     """Return the event that tells that a resource was suspended, or is served again."""
     if resource.suspended:
         return Event("Normal", reasons.SUSPENDED, _state(resource.status, now)[1])
-    return Event("Normal", reasons.RESUMED, "spec.suspend is true no more: the resource is served again")
+    return Event("Normal", reasons.RESUMED, "spec.suspend is false again: reconciliation resumed")
 
 
 def _state(previous: Mapping[str, Any], now: datetime) -> tuple[bool, str]:
     """Return whether a resource is ready, and what there is to say of it."""
     expires_at = parse_time(previous.get("expiresAt"))
     if expires_at and expires_at <= now:
-        text = f"nothing is renewed, and the first token died at: {format_time(expires_at)}"
+        text = f"nothing is renewed, and the first token expired at: {format_time(expires_at)}"
         return False, f"suspended: {text}; {_REMEDY}"
     if condition_of(previous, "Ready").get("status") == "True":
-        dies = f"; the first token dies at: {format_time(expires_at)}" if expires_at else ""
+        dies = f"; the first token expires at: {format_time(expires_at)}" if expires_at else ""
         return True, f"suspended: nothing is renewed{dies}; {_REMEDY}"
     cause = "not all namespaces hold a valid token, and nothing is written" if expires_at else "nothing is written"
     return False, f"suspended: {cause}; {_REMEDY}"

@@ -164,7 +164,7 @@ class StandBy:
         self._waiting = None
         self._not_before = now + min(first * 2**self._failures, last)
         self._failures = min(self._failures + 1, 16)
-        _log.warning("a stand-by run ended by itself", extra=fields(cause=run.failure_cause()))
+        _log.warning("stand-by run ended unexpectedly", extra=fields(cause=run.failure_cause()))
 
 
 def files_in_use(environment: Mapping[str, str], kubeconfig: str | None) -> object:

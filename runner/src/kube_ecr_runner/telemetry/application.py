@@ -39,7 +39,7 @@ class Application:
         try:
             return self._answer(environ, start)
         except Exception as error:  # noqa: BLE001 (wsgiref would print it, and its text could hold anything)
-            _log.error("no answer to a probe; please report it", extra=fields(cause=type(error).__name__))
+            _log.error("could not answer a probe; please report it", extra=fields(cause=type(error).__name__))
             return _plain(start, HTTPStatus.INTERNAL_SERVER_ERROR, ["internal error, see the log"])
 
     def _answer(self, environ: WSGIEnvironment, start: _Start) -> Iterable[bytes]:

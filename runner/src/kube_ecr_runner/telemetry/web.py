@@ -121,7 +121,7 @@ class _Server(ThreadingWSGIServer):
         """A client that went away is nobody's concern."""
         error = sys.exception()
         if not isinstance(error, OSError):
-            _log.error("no answer to a probe; please report it", extra=fields(cause=type(error).__name__))
+            _log.error("could not answer a probe; please report it", extra=fields(cause=type(error).__name__))
 
 
 def _server(address: Address, application: WSGIApplication) -> _Server:

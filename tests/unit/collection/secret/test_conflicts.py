@@ -122,8 +122,8 @@ def test_what_others_merged_in_is_in_the_way(secret: dict, others: str | None) -
     [
         ([], None),
         ([OTHER_KIND], None),
-        ([OTHER_KIND, {**CONTROLLER, "name": "x"}], "looked after by Deployment/web, Deployment/x, which"),
-        ([OTHER_RESOURCE], "looked after by ClusterAWSECRImagePullSecret/other, which would undo any change"),
+        ([OTHER_KIND, {**CONTROLLER, "name": "x"}], "managed by Deployment/web, Deployment/x, which"),
+        ([OTHER_RESOURCE], "managed by ClusterAWSECRImagePullSecret/other, which would undo any change"),
     ],
 )
 def test_what_a_controller_looks_after_is_not_merged_into(references: list[dict], words: str | None) -> None:

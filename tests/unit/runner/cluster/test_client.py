@@ -197,9 +197,7 @@ def test_kind_that_a_cluster_need_not_know_is_told_once_and_nobody_waits_for_it(
         inbox = follow(WatchErrorLog(), LEGACY)
         for _ in range(4):
             assert inbox.get(timeout=SECONDS) == ListEvent(LEGACY, ())
-        assert [(each.levelname, each.message) for each in caplog.records] == [
-            ("INFO", "not installed, and not needed")
-        ]
+        assert [(each.levelname, each.message) for each in caplog.records] == [("INFO", "optional CRD not installed")]
         api.unknown = False
         while not isinstance(inbox.get(timeout=SECONDS), ChangeEvent):
             pass
@@ -216,7 +214,7 @@ def test_kind_that_is_needed_is_waited_for(
         for _ in range(3):
             api.asked.get(timeout=SECONDS)
     assert inbox.empty()
-    assert [each.message for each in caplog.records] == ["cannot watch, trying again"]
+    assert [each.message for each in caplog.records] == ["watch failed, retrying"]
 
 
 def test_kind_that_a_cluster_need_not_know_and_that_may_not_be_read_holds_up_nothing(
@@ -233,7 +231,7 @@ def test_kind_that_a_cluster_need_not_know_and_that_may_not_be_read_holds_up_not
         api.unknown = True
         inbox.get(timeout=SECONDS)
     told = [each.message for each in caplog.records]
-    assert told == ["cannot watch, trying again", "not installed, and not needed", "watching again"]
+    assert told == ["watch failed, retrying", "optional CRD not installed", "watch recovered"]
 
 
 @pytest.mark.parametrize(
@@ -333,7 +331,7 @@ def test_right_that_is_missing_is_told_once_and_so_is_its_grant(
         api.forbidden.clear()
         while not isinstance(inbox.get(timeout=SECONDS), ChangeEvent):
             pass
-    assert [each.message for each in caplog.records] == ["cannot watch, trying again", "watching again"]
+    assert [each.message for each in caplog.records] == ["watch failed, retrying", "watch recovered"]
     told = caplog.records[0].fields["cause"]  # type: ignore[attr-defined]
     assert told.startswith(f"may not {verb} secrets; a change of Secret keys is noticed only when")
     assert "grant the runner list and watch of secrets" in told
@@ -347,7 +345,7 @@ def test_trouble_of_a_source_that_nobody_reads_any_more_is_forgotten(caplog: pyt
         errors.report(other, down)
         errors.forget(KEYS)
         errors.clear(other)
-    assert [each.message for each in caplog.records] == ["cannot watch, trying again", "watching again"]
+    assert [each.message for each in caplog.records] == ["watch failed, retrying", "watch recovered"]
 
 
 @pytest.mark.parametrize(
@@ -379,7 +377,7 @@ def test_silent_watch_goes_on_where_it_stood_and_is_told_where_bookmarks_came(
         _, first, second = asked(api, 3)
     assert first["resourceVersion"] == ["5"]
     assert second["resourceVersion"] == ["7" if is_told else "5"]
-    assert [each.message for each in caplog.records] == ["a watch was silent, opening it anew"] * is_told
+    assert [each.message for each in caplog.records] == ["watch received nothing, reopening it"] * is_told
 
 
 @pytest.mark.parametrize(("lines", "cause"), [([FORGOTTEN], "too old"), ([], "ends each watch at once")])
@@ -398,7 +396,7 @@ def test_watch_that_brings_nothing_is_asked_for_less_and_less_often(
         api.lines, api.stays = [BOOKMARK, CHANGE], True
         while not isinstance(inbox.get(timeout=SECONDS), ChangeEvent):
             pass
-    assert caplog.records[-1].message == "watching again"
+    assert caplog.records[-1].message == "watch recovered"
     assert delays[:3] == [0, 1, 2]
 
 

@@ -143,7 +143,7 @@ def test_watches_are_limited_and_that_is_told_once(
         for _ in range(2):
             followed.follow([("Secret", "x", ""), ("Secret", "y", ""), ("Secret", "z", "")])
     assert sorted(watches.working) == ["secrets/x", "secrets/y"]
-    assert [each.message for each in caplog.records] == ["not all that resources name is watched"]
+    assert [each.message for each in caplog.records] == ["watch limit reached"]
     followed.follow([("Secret", "y", ""), ("Secret", "z", "")])
     assert sorted(watches.working) == ["secrets/y", "secrets/z"]
 

@@ -83,7 +83,7 @@ def test_failure_tells_its_cause() -> None:
     found = settled(REFUSED)
     assert (found.cause, [event.reason for event in found.events]) == ("AccessDenied: no", ["GetAWSAuthTokenFailed"])
     assert found.log is not None
-    assert (found.log.message, found.log.fields["cause"]) == ("refresh fails", "no")
+    assert (found.log.message, found.log.fields["cause"]) == ("refresh failed", "no")
 
 
 def test_period_is_the_longest_time_between_two_reconciliations() -> None:
@@ -119,7 +119,7 @@ def test_finished_cleanup_has_no_status_and_no_event() -> None:
     found = settled(CLEANED_UP, after(WRITTEN))
     assert (found.status, found.events, found.cause) == (None, (), "")
     assert found.log is not None
-    assert (found.log.message, found.due) == ("undone", NOW + schedule.ODD_DELAY)
+    assert (found.log.message, found.due) == ("cleanup finished", NOW + schedule.ODD_DELAY)
 
 
 def test_cleanup_that_failed_is_told_like_any_failure() -> None:

@@ -34,17 +34,19 @@ OK, WAITS, FAILS = status(), status(ready=False), status(cause="no")
     [
         pytest.param({}, OK, UPDATED, "ready", id="new, and ready"),
         pytest.param({}, WAITS, UNCHANGED, "waiting", id="new, and not ready"),
-        pytest.param({}, FAILS, UNCHANGED, "refresh fails", id="new, and fails"),
+        pytest.param({}, FAILS, UNCHANGED, "refresh failed", id="new, and fails"),
         pytest.param(OK, OK, UPDATED, "refreshed", id="refreshed"),
         pytest.param(OK, OK, UNCHANGED, None, id="as it was"),
         pytest.param(OK, status(served=1), UNCHANGED, "ready", id="another number of namespaces"),
         pytest.param(WAITS, OK, UNCHANGED, "ready", id="became ready"),
-        pytest.param(OK, FAILS, UNCHANGED, "refresh fails", id="begins to fail"),
+        pytest.param(OK, FAILS, UNCHANGED, "refresh failed", id="begins to fail"),
         pytest.param(FAILS, FAILS, UPDATED, None, id="fails as before"),
-        pytest.param(FAILS, status(cause="other"), UNCHANGED, "refresh fails", id="another message"),
-        pytest.param(FAILS, status(cause="no", reason="Y"), UNCHANGED, "refresh fails", id="another reason"),
-        pytest.param(FAILS, status(cause="no", ready=False), UNCHANGED, "refresh fails", id="fails, and not ready now"),
-        pytest.param(FAILS, status(cause="no", served=1), UNCHANGED, "refresh fails", id="fails in more namespaces"),
+        pytest.param(FAILS, status(cause="other"), UNCHANGED, "refresh failed", id="another message"),
+        pytest.param(FAILS, status(cause="no", reason="Y"), UNCHANGED, "refresh failed", id="another reason"),
+        pytest.param(
+            FAILS, status(cause="no", ready=False), UNCHANGED, "refresh failed", id="fails, and not ready now"
+        ),
+        pytest.param(FAILS, status(cause="no", served=1), UNCHANGED, "refresh failed", id="fails in more namespaces"),
         pytest.param(FAILS, OK, UNCHANGED, "ready", id="recovered"),
     ],
 )
@@ -52,7 +54,7 @@ def test_line_is_for_what_is_new(before: Mapping, after: Mapping, result: Result
     line = log_line_of(Resource(KEY, "u", 1, status=before), result, after)
     assert (line and line.message) == message
     if line:
-        assert line.level == (logging.WARNING if message == "refresh fails" else logging.INFO)
+        assert line.level == (logging.WARNING if message == "refresh failed" else logging.INFO)
 
 
 def test_line_names_namespaces_times_and_cause() -> None:

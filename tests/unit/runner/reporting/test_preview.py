@@ -46,7 +46,7 @@ REFUSED = NamespaceResult("a", "failed", "AccessDenied", "not allowed")
         (replace(RESULT, namespaces=(AWAITED,)), "",
          ["would wait", "  wait for namespace c (NamespaceNotFound)"]),
         (replace(RESULT, is_cleanup=True, removed=(ObjectResult("a", "ecr-login", "deleted"),)), "",
-         ["would be undone, and go", "  delete Secret a/ecr-login"]),
+         ["would be cleaned up", "  delete Secret a/ecr-login"]),
         (
             replace(
                 RESULT,

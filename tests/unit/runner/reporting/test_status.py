@@ -106,7 +106,7 @@ def test_conditions(
         (
             (pending("a"),),
             None,
-            f"Secret ecr-login is not written yet; waiting for namespaces: a (does not exist yet); next look at: {AT}",
+            f"Secret ecr-login is not written yet; waiting for namespaces: a (does not exist yet); next check at: {AT}",
         ),
         (
             (created("a"), failed("b")),
@@ -117,8 +117,8 @@ def test_conditions(
             (unchanged("a"),),
             AWS_DOWN,
             (
-                "Secret ecr-login is still valid in namespaces: a; the first token dies at: 2026-02-01T00:00:00Z; "
-                f"refresh fails (see RefreshFailing), next attempt at: {AT}"
+                "Secret ecr-login is still valid in namespaces: a; the first token expires at: 2026-02-01T00:00:00Z; "
+                f"the refresh fails (see RefreshFailing); next attempt at: {AT}"
             ),
         ),
         ((), AWS_DOWN, f"no connection to AWS; check the network; next attempt at: {AT}"),
@@ -201,7 +201,7 @@ def test_nothing_to_serve_is_ready() -> None:
     told = status_of(resource(), result(), NOW, DUE, [])
     ready = condition_of(told, "Ready")
     assert (ready["status"], ready["reason"]) == ("True", "NoNamespaceMatches")
-    assert ready["message"] == f"no namespace matches, so there is nothing to do; next look at: {AT}"
+    assert ready["message"] == f"no namespace matches, so there is nothing to do; next check at: {AT}"
     assert condition_of(told, "RefreshFailing")["status"] == "False"
     assert (told["namespacesReady"], told["namespacesTotal"], "expiresAt" in told) == (0, 0, False)
 
@@ -212,8 +212,8 @@ def test_service_accounts_and_removals_that_fail_are_told_and_leave_the_rest_rea
     ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
     assert (ready["status"], ready["reason"]) == ("True", "SecretsUpdated")
     assert ready["message"] == (
-        "Secret ecr-login is up to date in namespaces: a, b; not all else is done (see RefreshFailing), next attempt "
-        f"at: {AT}; waiting for namespaces: p (does not exist yet)"
+        "Secret ecr-login is up to date in namespaces: a, b; service accounts or cleanup failed (see RefreshFailing); "
+        f"next attempt at: {AT}; waiting for namespaces: p (does not exist yet)"
     )
     assert (failing["status"], failing["reason"]) == ("True", "Conflict")
     assert failing["message"] == (
@@ -244,7 +244,7 @@ def test_undo_that_fails_is_told(problem: Problem | None) -> None:
     told = status_of(resource(status=SERVED), of, NOW, DUE, ["a", "b"])
     ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
     assert (ready["status"], ready["reason"]) == ("False", "Deleting")
-    assert ready["message"].endswith(f"not all that it did is undone (see RefreshFailing); next attempt at: {AT}")
+    assert ready["message"].endswith(f"its cleanup is not finished (see RefreshFailing); next attempt at: {AT}")
     assert (failing["status"], failing["reason"]) == ("True", "RunFailed" if problem else "Forbidden")
     assert (told["namespacesReady"], told["namespacesTotal"]) == (0, 0)
 

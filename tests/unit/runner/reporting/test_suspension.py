@@ -30,9 +30,9 @@ def suspended(before: dict) -> Resource:
     ("before", "ready", "words"),
     [
         pytest.param(
-            status(expiresAt=LATER), "True", f"nothing is renewed; the first token dies at: {LATER}", id="alive"
+            status(expiresAt=LATER), "True", f"nothing is renewed; the first token expires at: {LATER}", id="alive"
         ),
-        pytest.param(status(expiresAt=NOW), "False", f"the first token died at: {NOW}", id="dead"),
+        pytest.param(status(expiresAt=NOW), "False", f"the first token expired at: {NOW}", id="dead"),
         pytest.param(status("False", expiresAt=LATER), "False", "not all namespaces hold a valid token", id="in part"),
         pytest.param(status(), "True", "suspended: nothing is renewed; set", id="no namespace matches"),
         pytest.param({}, "False", "nothing is written", id="new"),

@@ -121,7 +121,7 @@ def test_an_error_is_told_by_its_type_alone(
     monkeypatch.setattr(lab.monitor.health, "unready_causes", fail)
     assert lab.get("/readyz")[::2] == (500, "internal error, see the log\n")
     (record,) = caplog.records
-    assert (record.message, record.fields) == ("no answer to a probe; please report it", {"cause": "KeyError"})
+    assert (record.message, record.fields) == ("could not answer a probe; please report it", {"cause": "KeyError"})
     assert "canary" not in caplog.text + "".join(capfd.readouterr())
 
 

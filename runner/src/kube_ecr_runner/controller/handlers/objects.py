@@ -99,5 +99,5 @@ class ObjectHandler:
             self._rechecks.add(resource.key, objects, has_changed=has_changed)
             return
         found = fields(resource=resource.key, objects=len(objects), first=min(objects))
-        _log.debug("to be put right", extra=found)
+        _log.debug("drift detected", extra=found)
         self._batcher.enqueue_now(resource.key, now)
