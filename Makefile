@@ -22,6 +22,8 @@ OLDEST := $(VENV)/oldest
 OLDEST_STAMP := $(VENV)/.oldest-$(call checksum,tests/requirements-oldest.txt)
 RUNNER_STAMP := $(VENV)/.runner-$(call checksum,runner plugins/module_utils/_contract)
 COLLECTION_STAMP := $(VENV)/.collection-$(call checksum,$(COLLECTION_SOURCES))
+# The link makes mypy see the collection under the name that Ansible imports it by.
+TYPES := $(VENV)/types/ansible_collections/kube_ecr/secrets
 IMAGE_TREE := $(VENV)/image
 IMAGE_TREE_STAMP := $(VENV)/.image-$(call checksum,$(COLLECTION_SOURCES) runner)
 
@@ -57,6 +59,9 @@ help: ## Show this list (the default target)
 demo: install-collection install-runner tools ## Show the whole path, from a custom resource to a pulled image
 	@$(BIN)/python -m tests.support.harness.demo
 
+# These two also measure the coverage of the tests. Only the whole suite has to reach the floor.
+test coverage: MEASURE = $(BIN)/python tests/tools/measure.py $(if $(ARGS),--no-floor)
+
 .PHONY: test
 test: lint unit-and-up ## Run lint and all tests (unit, integration, end to end, molecule)
 	@echo
@@ -66,11 +71,18 @@ test: lint unit-and-up ## Run lint and all tests (unit, integration, end to end,
 unit-and-up: install-collection install-runner install-image $(OLDEST_STAMP) tools
 	@echo "== pytest ($(WORKERS) workers; each starts a control plane, which takes about 5 s)"
 	@# GOGC: the Go programs have enough memory, so they can collect garbage less often.
-	@GOGC=400 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 20 $(ARGS) || { status=$$?; \
+	@GOGC=400 $(MEASURE) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 20 $(ARGS) || { status=$$?; \
 		echo "Tests failed. To run one of them again: make test-only ARGS='-k NAME -x'" >&2; exit $$status; }
 
 .PHONY: test-only
 test-only: unit-and-up ## Run tests without lint, for example: make test-only ARGS='-k inventory -x'
+
+.PHONY: coverage
+coverage: unit-and-up ## Run tests and report the lines and branches that none executes (build/coverage/index.html)
+
+.PHONY: mutants
+mutants: install-collection ## Report small changes of the pure code that no unit test notices; ARGS=PATH limits them
+	@$(BIN)/python tests/tools/mutants.py $(ARGS)
 
 .PHONY: bench
 bench: install-collection install-runner tools ## Measure the time for a batch of custom resources
@@ -80,8 +92,22 @@ bench: install-collection install-runner tools ## Measure the time for a batch o
 soak: install-collection install-runner tools ## Check that Secrets stay valid during MINUTES=20 of faults; or make PASSES=300
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --passes $(PASSES) $(ARGS)
 
+.PHONY: types
+types: venv ## Check the types of the runner and the collection
+	@echo "== mypy"
+	@mkdir -p $(TYPES) && ln -sfn $(CURDIR)/plugins $(TYPES)/plugins
+	@$(BIN)/mypy --no-error-summary runner/src/kube_ecr_runner
+	@$(BIN)/mypy --no-error-summary --python-version 3.10 $(TYPES)/plugins >$(VENV)/types.log || { \
+		sed 's|^$(TYPES)/||' $(VENV)/types.log >&2; exit 1; }
+
+.PHONY: imports
+imports: install-collection install-runner ## Check which package may import which
+	@echo "== import-linter"
+	@PYTHONPATH=$(COLLECTIONS) $(BIN)/lint-imports --no-cache --no-logo >$(VENV)/imports.log || { \
+		cat $(VENV)/imports.log >&2; exit 1; }
+
 .PHONY: lint
-lint: install-collection ## Check style, YAML, scripts, workflows, playbooks, changelog, chart and the built collection
+lint: install-collection types imports ## Check style, YAML, scripts, workflows, playbooks, changelog, chart and the built collection
 	@echo "== ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -101,6 +127,9 @@ lint: install-collection ## Check style, YAML, scripts, workflows, playbooks, ch
 	@$$($(BIN)/python -m tests.support.harness.tools helm) lint --strict --quiet chart
 	@echo "== the collection as it ships"
 	@$(BIN)/python tests/tools/check_collection.py $(ARTIFACT) $(COLLECTIONS)
+	@echo "== antsibull-docs"
+	@$(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self \
+		$(COLLECTIONS)/ansible_collections/kube_ecr/secrets
 	@echo "== ansible-lint"
 	@$(BIN)/ansible-lint --offline -q
 

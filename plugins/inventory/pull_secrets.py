@@ -250,7 +250,8 @@ class InventoryModule(BaseInventoryPlugin):
         observed = observe(cluster, items, datetime.now(timezone.utc), namespaces)
         connection = self._connection()
         items = [replace(item, observed=found, connection=connection) for item, found in zip(items, observed)]
-        for host in hosts_of(items, identities, secrets.token_bytes(16)):
+        usable = {uid: identity for uid, identity in identities.items() if isinstance(identity, Identity)}
+        for host in hosts_of(items, usable, secrets.token_bytes(16)):
             self._add_host(host)
 
     def _items(self, cluster: Cluster, resources: list[dict]) -> list[Item]:

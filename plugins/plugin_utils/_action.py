@@ -13,7 +13,7 @@ import sys
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
-from ansible.module_utils.errors import UnsupportedError
+from ansible.module_utils.errors import AnsibleValidationError, UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -44,11 +44,11 @@ class FastPathAction(ActionBase):
         validation = ArgumentSpecValidator(self.feature.argument_spec, **self.feature.rules).validate(self._task.args)
         if validation.error_messages:
             # The text may quote a value that was given for a wrong type.
-            text = remove_values(self._worded(validation.errors[0]), validation._no_log_values)
+            text = remove_values(self._message_of(validation.errors[0]), validation._no_log_values)
             return {"failed": True, "changed": False, "msg": text}
         return execute(self.feature, validation.validated_parameters, self._task.check_mode, self._task.diff)
 
-    def _worded(self, error: Exception) -> str:
+    def _message_of(self, error: AnsibleValidationError) -> str:
         """Word an error as AnsibleModule does."""
         if isinstance(error, UnsupportedError):
             return f"Unsupported parameters for ({self._task.action}) module: {error.msg}"

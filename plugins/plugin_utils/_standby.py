@@ -108,7 +108,7 @@ class _Workers:
         with suppress(BlockingIOError):
             self._known |= {pid for (pid,) in _ID.iter_unpack(os.read(self._reader, _ID.size * 4096))}
         # One that was killed before it could tell its ID is found only if it is the first that ended.
-        for kind, pid in ((os.P_ALL, 0), *((os.P_PID, each) for each in sorted(self._known))):
+        for kind, pid in ((os.P_ALL, 0), *((os.P_PID, pid) for pid in sorted(self._known))):
             try:
                 # Only looked at: ansible-core waits for its workers itself.
                 ended = os.waitid(kind, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)

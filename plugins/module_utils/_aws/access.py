@@ -9,7 +9,9 @@ key, a token or an external ID.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .._contract.errors import ResourceError
 from .._contract.grammar import check_namespaces, check_secret_name
@@ -80,7 +82,7 @@ class Access:
         return [self.tenant] if self.tenant else []
 
 
-def parse(resource: dict) -> Access:
+def parse(resource: Mapping[str, Any]) -> Access:
     """Return how a custom resource, as the API server holds it, reaches AWS.
 
     Raises ResourceError naming the field: the cluster may hold what laxer CRDs let in.
@@ -98,12 +100,12 @@ def parse(resource: dict) -> Access:
     return Access(source, role_arn, external_id, KubernetesObject("Namespace", "", namespace) if is_guarded else None)
 
 
-def _optional(access: dict, name: str, check) -> str | None:
+def _optional(access: Mapping[str, Any], name: str, check: Callable[[object, str], str]) -> str | None:
     value = access.get(name)
     return None if value is None else check(value, f"spec.awsAccess.{name}")
 
 
-def _source(access: dict, resource: dict) -> Keys | SecretKeys | KubernetesObject | None:
+def _source(access: Mapping[str, Any], resource: Mapping[str, Any]) -> Keys | SecretKeys | KubernetesObject | None:
     ways = {
         "accessKeyId and secretAccessKey": "accessKeyId" in access or "secretAccessKey" in access,
         "credentialsSecretRef": "credentialsSecretRef" in access,
@@ -125,7 +127,7 @@ def _source(access: dict, resource: dict) -> Keys | SecretKeys | KubernetesObjec
         raise ResourceError(f"spec.awsAccess.{error.field}", str(error)) from None
 
 
-def _inline_key(access: dict, name: str) -> str:
+def _inline_key(access: Mapping[str, Any], name: str) -> str:
     value, path = access.get(name), f"spec.awsAccess.{name}"
     if not isinstance(value, str) or not value:
         raise ResourceError(path, "is missing or empty; accessKeyId and secretAccessKey come as a pair")
@@ -139,8 +141,10 @@ def is_printable(value: str) -> bool:
     return re.fullmatch(r"[!-~]+", value) is not None
 
 
-def _secret_keys(reference: object, resource: dict) -> SecretKeys:
+def _secret_keys(reference: object, resource: Mapping[str, Any]) -> SecretKeys:
     path = "spec.awsAccess.credentialsSecretRef"
+    if not isinstance(reference, dict):
+        raise ResourceError(path, "must hold the name of an object")
     secret = _referred("Secret", reference, path, resource)
     defaults = {
         "accessKeyIdKey": "AWS_ACCESS_KEY_ID",
@@ -151,10 +155,16 @@ def _secret_keys(reference: object, resource: dict) -> SecretKeys:
     for name, value in names.items():
         if not (isinstance(value, str) and _DATA_KEY.fullmatch(value)):
             raise ResourceError(f"{path}.{name}", f"{value!r} cannot be a key of a Secret (letters, digits, '-_.')")
-    return SecretKeys(secret, *names.values(), needs_session_token="sessionTokenKey" in reference)
+    return SecretKeys(
+        secret,
+        access_key=names["accessKeyIdKey"],
+        secret_key=names["secretAccessKeyKey"],
+        session_token=names["sessionTokenKey"],
+        needs_session_token="sessionTokenKey" in reference,
+    )
 
 
-def _referred(kind: str, reference: object, path: str, resource: dict) -> KubernetesObject:
+def _referred(kind: str, reference: object, path: str, resource: Mapping[str, Any]) -> KubernetesObject:
     """Only the cluster kind may name a namespace, and has to: it has none of its own."""
     if not isinstance(reference, dict):
         raise ResourceError(path, "must hold the name of an object")

@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
+from .._contract.errors import ApiError
+from .._contract.login_request import LoginRequest
 from .._contract.timestamps import format_time, parse_rfc3339
 from .._contract.token_life import MAX_TOKEN_LIFE
-from .registries import host_of
 
 # With less of it left, nobody pulls with a token, and whoever renews it does nothing else.
 _MIN_TOKEN_LIFE = timedelta(seconds=10)
 
 
-class MalformedAnswer(ValueError):
+class MalformedAnswer(ApiError):
     """AWS answered, but with nothing that can be used. The message holds no part of the token."""
 
 
@@ -39,7 +40,7 @@ class Authorization:
     username: str
     password: str = field(repr=False)
     expires_at: datetime
-    requested: str
+    requested: LoginRequest
 
     def as_dict(self) -> dict[str, str]:
         """Return the form that modules pass to each other, with expires_at in RFC 3339."""
@@ -48,7 +49,7 @@ class Authorization:
             "username": self.username,
             "password": self.password,
             "expires_at": format_time(self.expires_at),
-            "requested": self.requested,
+            "requested": str(self.requested),
         }
 
 
@@ -70,14 +71,19 @@ def from_options(option: dict) -> Authorization:
         expires_at = parse_rfc3339(option["expires_at"])
     except ValueError as error:
         raise ValueError(f"authorizations: expires_at of {registry} is not RFC 3339: {error}") from None
-    requested = option.get("requested") or registry
-    return Authorization(registry, option["username"], option["password"], expires_at, requested)
+    return Authorization(registry, option["username"], option["password"], expires_at, requested_in(option))
 
 
-def from_answer(answer: dict, requested: str, now: datetime) -> Authorization:
+def requested_in(option: dict) -> LoginRequest:
+    """Return the request that the authorization in an option answers: its own registry where it does not say."""
+    text = option.get("requested")
+    return LoginRequest.from_text(text) if text else LoginRequest(option["registry"], None)
+
+
+def from_answer(answer: dict, requested: LoginRequest, now: datetime) -> Authorization:
     """Return the authorization for what was requested, in an answer to GetAuthorizationToken.
 
-    answer is boto3's response, of ECR or of ECR Public; requested an entry (see registries); now an aware
+    answer is boto3's response, of ECR or of ECR Public; requested is what was asked for; now an aware
     datetime. The shapes are documented at
     https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_AuthorizationData.html (a list) and
     https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_AuthorizationData.html (one object, without
@@ -89,7 +95,7 @@ def from_answer(answer: dict, requested: str, now: datetime) -> Authorization:
     entry = data[0] if isinstance(data, list) and data else data
     if not isinstance(entry, dict) or not entry:
         raise MalformedAnswer("AWS ECR answered without authorizationData")
-    registry = host_of(requested) or _endpoint_host(entry)
+    registry = requested.host or _endpoint_host(entry)
     if not registry:
         raise MalformedAnswer("AWS ECR answered without a usable proxyEndpoint")
     username, password = _split_token(_text(entry, "authorizationToken"))

@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field
+from typing import Any
 
 from .._contract import reasons
 from .._contract.errors import ResourceError
@@ -73,7 +74,7 @@ class Identity:
         return f"{kind}-{self.digest(salt)}"
 
 
-def session_name(resource: dict) -> str:
+def session_name(resource: Mapping[str, Any]) -> str:
     """Return the name of the session of an assumed role, by which CloudTrail shows the resource that asked."""
     metadata = resource["metadata"]
     name = "@".join(filter(None, ("kube-ecr", metadata.get("namespace"), metadata["name"])))
@@ -95,13 +96,16 @@ def resolve(
     identities of the runner that namespaced resources may use anywhere; endpoint_url overrides AWS' own.
     Raises CredentialsError.
     """
-    source, role_arn, external_id = access.source, access.role_arn, access.external_id
+    role_arn, external_id = access.role_arn, access.external_id
+    source: Keys | WebIdentity | None
     if access.tenant:
         _check_allowed(access, objects[access.tenant], allowed)
-    if isinstance(source, SecretKeys):
-        source = _keys_in(source, objects[source.secret])
-    elif isinstance(source, KubernetesObject):
-        source = WebIdentity(source, _web_role(source, objects[source], role_arn))
+    if isinstance(access.source, SecretKeys):
+        source = _keys_in(access.source, objects[access.source.secret])
+    elif not isinstance(access.source, KubernetesObject):
+        source = access.source
+    else:
+        source = WebIdentity(access.source, _web_role(access.source, objects[access.source], role_arn))
         if role_arn == source.role_arn:
             role_arn = None
             if external_id:

@@ -16,10 +16,12 @@ import base64
 import binascii
 import re
 
+from .._contract.errors import SpecError
+
 _ACCESS_KEY_ID = re.compile(r"(AKIA|ASIA)[A-Z0-9]{12,124}")
 
 
-class KeyFormError(ValueError):
+class KeyFormError(SpecError):
     """A key is in a form that cannot have been meant. field names it; the message never quotes a key."""
 
     def __init__(self, field: str, message: str) -> None:
@@ -54,7 +56,8 @@ def decode_keys(access_key_id: str, secret_access_key: str) -> tuple[str, str]:
 
 def _encodings(access_key_id: str) -> int:
     """Return how many times the key ID was base64-encoded: 0 when it is to be taken as it stands."""
-    times, value = 0, access_key_id
+    times = 0
+    value: str | None = access_key_id
     while value is not None and not _ACCESS_KEY_ID.fullmatch(value):
         if _ACCESS_KEY_ID.fullmatch(value.strip()):
             raise KeyFormError(

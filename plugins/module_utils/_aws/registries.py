@@ -9,9 +9,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html):
     ACCOUNT.dkr.ecr.REGION.SUFFIX         ACCOUNT.dkr.ecr-fips.REGION.SUFFIX
     ACCOUNT.dkr-ecr.REGION.on.SUFFIX      ACCOUNT.dkr-ecr-fips.REGION.on.SUFFIX       (dual-stack)
 
-A host of any other form is taken for a name that somebody put in front of ECR. An entry says which login is
-wanted: such a host (HOST@REGION for a host of any other form, where REGION is not that of the caller), or the name
-of a region for the caller's own registry there, whose host AWS names.
+A host of any other form is taken for a name that somebody put in front of ECR.
 """
 
 from __future__ import annotations
@@ -20,17 +18,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .._contract.errors import SpecError
+from .._contract.login_request import PUBLIC_HOSTS, EcrHost, LoginRequest, is_of_aws
+
 # https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html: the API is in this region only.
-PUBLIC_HOSTS = ("public.ecr.aws", "ecr-public.aws.com")
 PUBLIC_REGION = "us-east-1"
 _PUBLIC_PARTITION = "aws"
 
-_ECR_HOST = re.compile(r"[0-9]{12}\.dkr(?P<separator>[.-])ecr(?P<fips>-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<suffix>.+)")
-_ECR_LIKE = re.compile(r"[0-9]+\.dkr[.-]ecr")
-_REGION = re.compile(r"[a-z0-9-]+")
 
-
-class RegistryError(ValueError):
+class RegistryError(SpecError):
     """A host has the form of one of ECR's, but cannot be one."""
 
 
@@ -57,61 +53,42 @@ class TokenCall:
     dual_stack: bool = False
 
 
-def token_call(entry: str, region: str, partitions: Iterable[Partition]) -> TokenCall:
-    """Return the call whose token logs in to what an entry asks for; region is that of the caller.
+def token_call(request: LoginRequest, region: str, partitions: Iterable[Partition]) -> TokenCall:
+    """Return the call whose token gives the login that is asked for; region is that of the caller.
 
     Raises RegistryError naming host and remedy.
     """
-    host, _at, host_region = entry.partition("@")
-    if _REGION.fullmatch(host):
-        return TokenCall("ecr", host)
+    host = request.host
+    if host is None:
+        return TokenCall("ecr", request.region or region)
     if host in PUBLIC_HOSTS:
         partition = _partition_of(region or PUBLIC_REGION, partitions)
         if partition.name != _PUBLIC_PARTITION:
             raise RegistryError(f"{host}: identities of partition {partition.name} cannot log in to ECR Public")
         return TokenCall("ecr-public", PUBLIC_REGION)
-    found = _ECR_HOST.fullmatch(host)
+    found = EcrHost.parse(host)
     if found:
         return _private_call(host, found, partitions)
-    if _ECR_LIKE.match(host):
+    if is_of_aws(host):
         raise RegistryError(
             f"{host} is not a host of ECR; write it like 111122223333.dkr.ecr.eu-west-1.amazonaws.com, the account "
             "with twelve digits"
         )
-    if not (host_region or region):
+    if not (request.region or region):
         raise RegistryError(f"{host}: is no host of AWS, so a region has to say where its token comes from")
-    return TokenCall("ecr", host_region or region)
+    return TokenCall("ecr", request.region or region)
 
 
-def _private_call(host: str, found: re.Match, partitions: Iterable[Partition]) -> TokenCall:
-    partition = _partition_of(found["region"], partitions)
-    is_dual_stack = found["separator"] == "-"
-    suffix = re.sub("^api[.]", "on.", partition.dual_stack_suffix) if is_dual_stack else partition.dns_suffix
-    if found["suffix"] != suffix:
-        raise RegistryError(f"{host}: hosts of ECR in region {found['region']} end in {suffix}")
-    return TokenCall("ecr", found["region"], fips=bool(found["fips"]), dual_stack=is_dual_stack)
+def _private_call(host: str, found: EcrHost, partitions: Iterable[Partition]) -> TokenCall:
+    partition = _partition_of(found.region, partitions)
+    suffix = re.sub("^api[.]", "on.", partition.dual_stack_suffix) if found.is_dual_stack else partition.dns_suffix
+    if found.suffix != suffix:
+        raise RegistryError(f"{host}: hosts of ECR in region {found.region} end in {suffix}")
+    return TokenCall("ecr", found.region, fips=found.is_fips, dual_stack=found.is_dual_stack)
 
 
 def _partition_of(region: str, partitions: Iterable[Partition]) -> Partition:
-    for each in partitions:
-        if re.fullmatch(each.region_regex, region):
-            return each
+    for partition in partitions:
+        if re.fullmatch(partition.region_regex, region):
+            return partition
     raise RegistryError(f"{region} is not a region of AWS that this version of botocore knows; is it spelt right?")
-
-
-def entry_of(host: str, region: str) -> str:
-    """Return the entry for a host that stands in a resource of that region, which other regions may share."""
-    is_of_aws = host in PUBLIC_HOSTS or _ECR_LIKE.match(host)
-    return host if is_of_aws else f"{host}@{region}"
-
-
-def host_of(entry: str) -> str | None:
-    """Return the host that an entry names, None where AWS names it."""
-    host = entry.partition("@")[0]
-    return None if _REGION.fullmatch(host) else host
-
-
-def answers(entry: str, host: str) -> bool:
-    """Return whether a login for host is one that an entry asked for."""
-    found = _ECR_HOST.fullmatch(host)
-    return host == host_of(entry) or bool(found and entry == found["region"])

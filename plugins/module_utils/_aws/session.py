@@ -73,7 +73,7 @@ class Calls:
         with self._lock:
             self._counts[operation, code] += 1
 
-    def told(self) -> list[dict]:
+    def as_list(self) -> list[dict]:
         """Return operation (such as ecr:GetAuthorizationToken), code (OK, or the reason) and count, sorted."""
         with self._lock:
             counts = sorted(self._counts.items())
@@ -144,9 +144,9 @@ def _is_direct(endpoint_url: str | None, no_proxy: str) -> bool:
 
 
 def _networks(no_proxy: str) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    for each in no_proxy.split(","):
+    for address in no_proxy.split(","):
         try:
-            yield ipaddress.ip_network(each.strip(), strict=False)
+            yield ipaddress.ip_network(address.strip(), strict=False)
         except ValueError:
             continue
 
@@ -157,9 +157,12 @@ def partitions() -> tuple[Partition, ...]:
     data = _loader(None).load_data("partitions")
     return tuple(
         Partition(
-            each["id"], each["regionRegex"], each["outputs"]["dnsSuffix"], each["outputs"].get("dualStackDnsSuffix", "")
+            partition["id"],
+            partition["regionRegex"],
+            partition["outputs"]["dnsSuffix"],
+            partition["outputs"].get("dualStackDnsSuffix", ""),
         )
-        for each in data["partitions"]
+        for partition in data["partitions"]
     )
 
 

@@ -29,7 +29,7 @@ try:
     import urllib3
     from urllib3._collections import HTTPHeaderDict
 except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
-    urllib3 = None
+    urllib3 = None  # type: ignore[assignment]
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
@@ -61,7 +61,7 @@ class Cluster:
         """
         plural = f"{kind.lower()}s"
         try:
-            return self._call("get", _core_path(plural, namespace, name), _said(plural, namespace, name))
+            return self._call("get", _core_path(plural, namespace, name), _object_name(plural, namespace, name))
         except KubernetesError as error:
             if error.status == 404:
                 return None
@@ -91,7 +91,7 @@ class Cluster:
         """
         name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
         query = {"fieldManager": manager, "force": str(force).lower(), **_dry(dry_run)}
-        what, path = _said("secrets", namespace, name), _core_path("secrets", namespace, name)
+        what, path = _object_name("secrets", namespace, name), _core_path("secrets", namespace, name)
         return self._send("patch", path, what, query, manifest, _APPLY).status == 201
 
     def patch_object(self, kind: str, namespace: str, name: str, patch: dict, *, dry_run: bool) -> dict:
@@ -102,7 +102,7 @@ class Cluster:
         plural = f"{kind.lower()}s"
         query = {"fieldManager": FIELD_MANAGER, **_dry(dry_run)}
         path = _core_path(plural, namespace, name)
-        return self._call("patch", path, _said(plural, namespace, name), query, patch, content=_MERGE)
+        return self._call("patch", path, _object_name(plural, namespace, name), query, patch, content=_MERGE)
 
     def delete_secret(self, namespace: str, name: str, version: str, *, dry_run: bool) -> None:
         """Delete a Secret as it was read: one that was changed since is a conflict (409). Raises KubernetesError."""
@@ -114,24 +114,27 @@ class Cluster:
             "dryRun": ["All"] if dry_run else [],
         }
         path = _core_path("secrets", namespace, name)
-        self._send("delete", path, _said("secrets", namespace, name), {}, body, _JSON)
+        self._send("delete", path, _object_name("secrets", namespace, name), {}, body, _JSON)
 
     def set_finalizer(self, resource: Mapping, finalizer: str, *, is_wanted: bool) -> None:
         """Give a custom resource a finalizer, or take it away; those of others stay.
 
-        resource tells kind, namespace, name and uid. Not by server-side apply: a finalizer that came with a manifest,
+        resource holds kind, namespace, name and uid. Not by server-side apply: a finalizer that came with a manifest,
         say from a backup, belongs to whoever applied that. Raises KubernetesError; that the resource is gone, or is
         another of its name, is one only where a finalizer is wanted.
         """
         kind, namespace, name = resource["kind"], resource["namespace"], resource["name"]
-        what, path = _said(f"{KINDS[kind].plural}.{GROUP}", namespace, name), _resource_path(kind, namespace, name)
+        what, path = (
+            _object_name(f"{KINDS[kind].plural}.{GROUP}", namespace, name),
+            _resource_path(kind, namespace, name),
+        )
         for attempts_left in reversed(range(CONFLICT_ATTEMPTS)):
             try:
                 metadata = self.read_resource(kind, namespace, name)["metadata"]
                 if metadata["uid"] != resource["uid"]:
                     raise KubernetesError(f"get {what}", 404, reasons.NOT_FOUND, "another resource has its name now")
                 before = metadata.get("finalizers") or []
-                after = [*(each for each in before if each != finalizer), *([finalizer] if is_wanted else [])]
+                after = [*(name for name in before if name != finalizer), *([finalizer] if is_wanted else [])]
                 if (finalizer in before) != is_wanted:
                     patch = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": after}}
                     self._send("patch", path, what, {"fieldManager": FIELD_MANAGER}, patch, _MERGE)
@@ -166,7 +169,7 @@ class Cluster:
 
     def read_resource(self, kind: str, namespace: str, name: str) -> dict:
         """Return one custom resource; namespace is empty for a cluster kind. Raises KubernetesError."""
-        what = _said(f"{KINDS[kind].plural}.{GROUP}", namespace, name)
+        what = _object_name(f"{KINDS[kind].plural}.{GROUP}", namespace, name)
         return self._call("get", _resource_path(kind, namespace, name), what)
 
     def _list(self, path: str, what: str, query: Mapping[str, str | None], accept: str = _JSON) -> Iterator[dict]:
@@ -227,8 +230,8 @@ class Cluster:
         if content:
             headers["Content-Type"] = content
         for name, value in self._connection.headers.items():
-            for each in value if isinstance(value, list) else [value]:
-                headers.add(name, each)
+            for text in value if isinstance(value, list) else [value]:
+                headers.add(name, text)
         token = self._connection.token()
         if token:
             headers["Authorization"] = token
@@ -253,7 +256,7 @@ def _resource_path(kind: str, namespace: str = "", name: str = "") -> str:
     return path + (f"/{quote(name, safe='')}" if name else "")
 
 
-def _said(plural: str, namespace: str, name: str) -> str:
+def _object_name(plural: str, namespace: str, name: str) -> str:
     return f"{plural}/{name}" + (f" in namespace {namespace}" if namespace else "")
 
 

@@ -24,7 +24,7 @@ try:
     from kubernetes.config import ConfigException, kube_config
     from urllib3.util.retry import Retry
 except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
-    RESTClientObject, Retry = None, object
+    RESTClientObject, Retry = None, object  # type: ignore[assignment,misc]
 
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
 

@@ -11,7 +11,7 @@ from .._contract.errors import ApiError
 try:
     import urllib3
 except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
-    urllib3 = None
+    urllib3 = None  # type: ignore[assignment]
 
 
 class KubernetesError(ApiError):

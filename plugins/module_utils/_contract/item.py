@@ -170,7 +170,7 @@ class Item:
             reconcile_request=item["reconcile_request"],
             identity=item["identity"],
             region=item["region"],
-            registries=tuple(map(LoginRequest.parse, item["registries"])),
+            registries=tuple(map(LoginRequest.from_text, item["registries"])),
             secret_name=item["secret_name"],
             namespaces=None if namespaces is None else tuple(namespaces),
             service_accounts=Names.of_service_accounts(item["service_accounts"]),

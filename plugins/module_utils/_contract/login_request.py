@@ -56,12 +56,18 @@ class LoginRequest:
         """Return the request that a text names; raise ResourceError with path and the remedy."""
         if not isinstance(text, str):
             raise ResourceError(path, f"{text!r} is no text")
-        host, at, region = text.partition("@")
-        if "." not in host and ":" not in host:
-            return cls(None, check_region(text, path))
-        if at:
-            check_region(region, path)
-        return cls(check_registries([host], path)[0], region if at else None)
+        request = cls.from_text(text)
+        if "@" in text or request.host is None:
+            check_region(request.region or "", path)
+        if request.host is not None:
+            check_registries([request.host], path)
+        return request
+
+    @classmethod
+    def from_text(cls, text: str) -> LoginRequest:
+        """Return the request in a text that str() of one gave, without a check: such a text was checked before."""
+        host, _at, region = text.partition("@")
+        return cls(host, region or None) if "." in host or ":" in host else cls(None, text)
 
     @classmethod
     def for_host(cls, host: str, region: str) -> LoginRequest:

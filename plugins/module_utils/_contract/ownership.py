@@ -22,6 +22,7 @@ from datetime import datetime
 from typing import Any
 
 from .kinds import GROUP, RECONCILE_AT
+from .login_request import LoginRequest
 from .reading import mapping_in, mappings_in, text_in
 from .timestamps import format_time, parse_time
 
@@ -152,7 +153,7 @@ def template_of(metadata: Metadata) -> frozenset[tuple[str, str]]:
 class SharedEntry:
     """What one resource put into a shared object: registry hosts (Secret) or names of Secrets (ServiceAccount).
 
-    The rest is for Secrets: the life of the logins, the identity and registries that they are for (as texts), whether
+    The rest is for Secrets: the life of the logins, the identity and login requests that they are for, whether
     this resource created the Secret, and the reconcile request that the logins answer.
     """
 
@@ -160,7 +161,7 @@ class SharedEntry:
     expires_at: datetime | None = None
     renew_after: datetime | None = None
     identity: str = ""
-    registries: tuple[str, ...] = ()
+    registries: tuple[LoginRequest, ...] = ()
     created: bool = False
     reconcile_request: str = ""
 
@@ -173,7 +174,7 @@ class SharedEntry:
             parse_time(entry.get("expiry")),
             parse_time(entry.get("renewAfter")),
             text_in(entry, "identity"),
-            _texts(entry.get("registries")),
+            tuple(map(LoginRequest.from_text, _texts(entry.get("registries")))),
             entry.get("created") is True,
             text_in(entry, "reconcileAt"),
         )
@@ -187,7 +188,7 @@ class SharedEntry:
             "expiry": format_time(self.expires_at),
             "renewAfter": format_time(self.renew_after) if self.renew_after else None,
             "identity": self.identity,
-            "registries": list(self.registries),
+            "registries": list(map(str, self.registries)),
             "created": self.created,
             **({"reconcileAt": self.reconcile_request} if self.reconcile_request else {}),
         }

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """ecr_pull_secret_info: the function that the module and its action plugin share.
 
-What always holds: of Secrets the metadata is asked for and nothing else, so that no login can be in a result. All that
-is told is what the marks say that this collection left there; whoever edits one of them shows, see ObservedSecret.
+What always holds: of Secrets the metadata is asked for and nothing else, so that no login can be in a result. What is
+returned comes from the labels and annotations that this collection left; an edit of them shows, see ObservedSecret.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .._contract.ownership import (
 from .._contract.targets import Names
 from .._contract.timestamps import format_time
 from .._reconcile.request import PLAYBOOK
-from .._secret import conflicts, merge
+from .._secret import conflicts
 from .._secret.desired import DesiredSecret
 from .._secret.observed import ObservedSecret
 from .._secret.shared_entries import shared_entries
@@ -72,41 +72,41 @@ class Finding:
 
     @classmethod
     def of(cls, metadata: Mapping) -> Finding:
-        """Return what the metadata of a Secret tells."""
+        """Return what the metadata of a Secret says."""
         owners, is_marked = _owners(metadata), _is_marked(metadata)
-        own, shared = [_own_part(metadata, each) for each in owners], _shared_parts(metadata)
+        own, shared = [_own_part(metadata, owner) for owner in owners], _shared_parts(metadata)
         if not (own or shared) and PLACE in annotations_of(metadata):
             own = [_own_part(metadata, None)]  # a copy: nobody renews it, but it has a life
         # Whoever else is an owner has nothing in it besides.
-        written = sorted(own, key=lambda each: not each.is_intact)[:1]
+        written = sorted(own, key=lambda part: not part.is_intact)[:1]
         return cls(
             metadata,
             (
-                *(each for each in owners if each),
+                *(owner for owner in owners if owner),
                 *(_known_by_uid(uid) for uid in sorted(shared) if uid != PLAYBOOK),
             ),
             (*written, *shared.values()),
             bool((owners and is_marked) or shared),
         )
 
-    def dies_by(self, limit: datetime) -> bool:
-        """Return whether a token in it is dead at that time, or may be: somebody took away what told of its life."""
-        return any(each.expires_at <= limit if each.expires_at else self.is_managed for each in self.parts)
+    def expires_by(self, limit: datetime) -> bool:
+        """Return whether a token in it has expired at that time, or may have: somebody took away its expiry."""
+        return any(part.expires_at <= limit if part.expires_at else self.is_managed for part in self.parts)
 
     def as_dict(self, now: datetime) -> dict:
         """Return the form in which a result lists it."""
-        expires_at = _earliest(each.expires_at for each in self.parts)
-        renew_after = _earliest(each.renew_after for each in self.parts)
+        expires_at = _earliest(part.expires_at for part in self.parts)
+        renew_after = _earliest(part.renew_after for part in self.parts)
         seconds = math.ceil((expires_at - now).total_seconds()) if expires_at else None
         return {
             "namespace": self.metadata["namespace"],
             "name": self.metadata["name"],
             "managed": self.is_managed,
-            "shared": any(each.is_shared for each in self.parts),
-            "intact": self.is_managed and all(each.is_intact for each in self.parts),
-            "held_by": "" if self.is_managed else _holder(self.metadata),
-            "owners": [_owner_as_dict(each) for each in self.owners],
-            "requested": sorted({entry for each in self.parts for entry in each.registries}),
+            "shared": any(part.is_shared for part in self.parts),
+            "intact": self.is_managed and all(part.is_intact for part in self.parts),
+            "held_by": "" if self.is_managed else _describe_holder(self.metadata),
+            "owners": [_owner_as_dict(owner) for owner in self.owners],
+            "requested": sorted({str(request) for part in self.parts for request in part.registries}),
             "expires_at": format_time(expires_at) if expires_at else None,
             "renew_after": format_time(renew_after) if renew_after else None,
             "expires_in": seconds,
@@ -117,14 +117,21 @@ class Finding:
 def _owners(metadata: Mapping) -> list[Owner | None]:
     """Return the custom resources that a Secret which is not shared was written for; None stands for a playbook."""
     referred = [
-        Owner(each["apiVersion"], each["kind"], _namespace_of(each, metadata), each["name"], each["uid"], 0)
-        for each in metadata.get("ownerReferences") or []
-        if is_of_group(each)
+        Owner(
+            api_version=reference["apiVersion"],
+            kind=reference["kind"],
+            namespace=_namespace_of(reference, metadata),
+            name=reference["name"],
+            uid=reference["uid"],
+            generation=0,
+        )
+        for reference in metadata.get("ownerReferences") or []
+        if is_of_group(reference)
     ]
     uid = (metadata.get("labels") or {}).get(OWNER_LABEL)
-    is_known = uid in (None, SHARED, *(each.uid for each in referred))
-    labelled = [] if is_known else [_known_by_uid(uid)]
-    return [each for each in (*referred, *labelled) or (None,) if conflicts.is_ours(metadata, each)]
+    known = (SHARED, *(owner.uid for owner in referred))
+    labelled = [] if uid is None or uid in known else [_known_by_uid(uid)]
+    return [owner for owner in (*referred, *labelled) or (None,) if conflicts.was_written_for(metadata, owner)]
 
 
 def _known_by_uid(uid: str) -> Owner:
@@ -144,12 +151,15 @@ def _own_part(metadata: Mapping, owner: Owner | None) -> ObservedSecret:
 
 
 def _shared_parts(metadata: Mapping) -> dict[str, ObservedSecret]:
-    """Return what stands in a shared Secret by the UID of who put it there, or PLAYBOOK."""
-    wanted = {
-        uid: DesiredSecret(metadata["name"], None, mark.identity) for uid, mark in shared_entries(metadata).items()
-    }
-    held = {uid: merge.held(metadata, each, uid) for uid, each in wanted.items()}
-    return {uid: each for uid, each in held.items() if each}
+    """Return what is in a shared Secret by the UID of who put it there, or PLAYBOOK."""
+    parts = {}
+    for uid, entry in shared_entries(metadata).items():
+        # Whatever identity it is for will do.
+        desired = DesiredSecret(metadata["name"], None, entry.identity)
+        part = ObservedSecret.of_shared(metadata, desired, uid)
+        if part:
+            parts[uid] = part
+    return parts
 
 
 def _is_marked(metadata: Mapping) -> bool:
@@ -159,7 +169,8 @@ def _is_marked(metadata: Mapping) -> bool:
     return is_labelled or PLACE in annotations or SHARED_ANNOTATION in annotations
 
 
-def _holder(metadata: Mapping) -> str:
+def _describe_holder(metadata: Mapping) -> str:
+    """Return whose a Secret is that is not ours, as the rest of a sentence."""
     place = annotations_of(metadata).get(PLACE)
     if place not in (None, place_of(metadata)):
         return f"is a copy of {place}"
@@ -177,28 +188,28 @@ def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
 
 
 def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
-    """Tell which pull secrets there are; nothing is changed, so check mode makes no difference.
+    """List the pull secrets that there are; nothing is changed, so check mode makes no difference.
 
     params are validated options. Returns the result of the task (see RETURN of the module).
     """
     try:
         name, namespaces, seconds = _checked(params)
-        found = [Finding.of(each) for each in _listed(connect(params), name, namespaces)]
+        findings = [Finding.of(metadata) for metadata in _listed(connect(params), name, namespaces)]
     except ValueError as invalid:
         return _failure(reasons.INVALID_OPTION, str(invalid))
     except KubernetesError as error:
         return _failure(error.reason, str(error))
     now = datetime.now(timezone.utc)
-    told = [
-        each.as_dict(now)
-        for each in found
-        if (name or each.is_managed) and (seconds is None or each.dies_by(now + timedelta(seconds=seconds)))
-    ]
+    # A Secret that is asked for by its name is listed, whosever it is.
+    findings = [finding for finding in findings if name or finding.is_managed]
+    if seconds is not None:
+        findings = [finding for finding in findings if finding.expires_by(now + timedelta(seconds=seconds))]
+    secrets = [finding.as_dict(now) for finding in findings]
     return {
         "changed": False,
-        "pull_secrets": sorted(told, key=lambda each: (each["namespace"], each["name"])),
+        "pull_secrets": sorted(secrets, key=lambda secret: (secret["namespace"], secret["name"])),
         # All in UTC and of one form, so that the least text is the earliest time.
-        "expires_at": min((each["expires_at"] for each in told if each["expires_at"]), default=None),
+        "expires_at": min((secret["expires_at"] for secret in secrets if secret["expires_at"]), default=None),
     }
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import env_fallback
 
@@ -13,10 +14,11 @@ from .._aws.access import check_external_id, check_role_arn, check_session_name
 from .._aws.authorizations import MalformedAnswer, from_answer
 from .._aws.client import connect, get_authorization_tokens
 from .._aws.errors import AWSError
-from .._aws.registries import PUBLIC_HOSTS, RegistryError, host_of, token_call
-from .._aws.session import SESSION_NAME, Calls, Credentials, partitions
+from .._aws.registries import RegistryError, token_call
+from .._aws.session import SESSION_NAME, Calls, Credentials, Session, partitions
 from .._contract import reasons
-from .._contract.grammar import check_region, check_registries
+from .._contract.grammar import check_region
+from .._contract.login_request import PUBLIC_HOSTS, LoginRequest
 from .runtime import Feature
 
 # The options that say who asks, without the names that AWS' own tools give them: what the lookup plugin returns.
@@ -30,7 +32,7 @@ _IN_CREDENTIALS = {
     "external_id": {"type": "str", "no_log": True},
     "role_session_name": {"type": "str"},
 }
-ARGUMENT_SPEC = {
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "credentials": {"type": "dict", "no_log": True, "options": _IN_CREDENTIALS},
     "region": {
         "type": "str",
@@ -69,7 +71,7 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
         result = _result([], [_error(None, error.reason, str(error))])
     except ValueError as error:
         result = _result([], [_error(None, reasons.INVALID_OPTION, str(error))])
-    return {**result, "calls": calls.told()}
+    return {**result, "calls": calls.as_list()}
 
 
 def _unpacked(params: dict) -> dict:
@@ -83,63 +85,57 @@ def _unpacked(params: dict) -> dict:
 
 def _ask(params: dict, calls: Calls) -> dict:
     credentials = _credentials(params)
-    entries = _entries(params)
+    requests = _login_requests(params)
     session = connect(credentials, calls)
-    if not entries and session.region is None:
+    if not requests and session.region is None:
         raise ValueError(_NO_REGION)
-    return _authorize(session, entries or [session.region])
+    return _authorize(session, requests or [LoginRequest(None, session.region)])
 
 
 _NO_REGION = "region: is missing; give an AWS region such as eu-west-1, or set AWS_REGION"
 
 
-def _authorize(session, entries: list[str]) -> dict:
+def _authorize(session: Session, requests: list[LoginRequest]) -> dict:
     errors, calls = [], {}
-    for entry in entries:
+    for request in requests:
         try:
-            calls[entry] = session.reached(token_call(entry, session.region or "", partitions()))
+            calls[request] = session.reached(token_call(request, session.region or "", partitions()))
         except RegistryError as error:
-            errors.append(_error(entry, reasons.INVALID_REGISTRY, f"registries: {error}"))
+            errors.append(_error(request, reasons.INVALID_REGISTRY, f"registries: {error}"))
     answers = get_authorization_tokens(session, dict.fromkeys(calls.values()))
     now = datetime.now(timezone.utc)
     authorizations = []
-    for entry, call in calls.items():
+    for request, call in calls.items():
         answer = answers[call]
         if isinstance(answer, AWSError):
-            errors.append(_error(entry, answer.reason, str(answer)))
+            errors.append(_error(request, answer.reason, str(answer)))
             continue
         try:
-            authorizations.append(from_answer(answer, entry, now).as_dict())
+            authorizations.append(from_answer(answer, request, now).as_dict())
         except MalformedAnswer as error:
-            errors.append(_error(entry, reasons.MALFORMED_ANSWER, str(error)))
+            errors.append(_error(request, reasons.MALFORMED_ANSWER, str(error)))
     return _result(authorizations, errors)
 
 
 def _result(authorizations: list[dict], errors: list[dict]) -> dict:
     result = {"changed": False, "authorizations": authorizations, "errors": errors}
     if errors:
-        messages = dict.fromkeys(each["msg"] for each in errors)
+        messages = dict.fromkeys(error["msg"] for error in errors)
         result.update(failed=True, msg="; ".join(messages))
     return result
 
 
-def _error(requested: str | None, reason: str, message: str) -> dict:
-    return {"requested": requested, "reason": reason, "msg": message}
+def _error(requested: LoginRequest | None, reason: str, message: str) -> dict:
+    return {"requested": str(requested) if requested else None, "reason": reason, "msg": message}
 
 
-def _entries(params: dict) -> list[str]:
-    """Return what logins are wanted for; none means the caller's own registry. Raises ValueError."""
-    listed = params["registries"] or []
-    for each in listed:
-        host, at, region = each.partition("@")
-        if at or host_of(each) is None:
-            check_region(region if at else each, "registries")
-        if host_of(each):
-            check_registries([host])
+def _login_requests(params: dict) -> list[LoginRequest]:
+    """Return which logins are wanted; none means the caller's own registry. Raises ValueError."""
+    requests = [LoginRequest.parse(text) for text in params["registries"] or []]
     if params["public"]:
-        own = [] if listed or not params["region"] else [params["region"]]
-        listed = [*own, *listed, PUBLIC_HOSTS[0]]
-    return list(dict.fromkeys(listed))
+        own = [] if requests or not params["region"] else [LoginRequest(None, params["region"])]
+        requests = [*own, *requests, LoginRequest(PUBLIC_HOSTS[0], None)]
+    return list(dict.fromkeys(requests))
 
 
 def _credentials(params: dict) -> Credentials:

@@ -86,5 +86,5 @@ def _visible(value, option: dict):
     if "options" not in option:
         return value
     if isinstance(value, list):
-        return [visible(each, option["options"]) for each in value]
+        return [visible(suboptions, option["options"]) for suboptions in value]
     return visible(value, option["options"])

@@ -73,11 +73,14 @@ def _resolved(
 ) -> Identity | SpecError | CredentialsError | KubernetesError:
     if isinstance(access, SpecError):
         return access
+    found: dict[KubernetesObject, dict | None] = {}
     for need in access.needs():
-        if isinstance(objects[need], KubernetesError):
-            return objects[need]
+        item = objects[need]
+        if isinstance(item, KubernetesError):
+            return item
+        found[need] = item
     try:
-        return resolve_identity(access, region, objects, settings.allowed, settings.endpoint_url)
+        return resolve_identity(access, region, found, settings.allowed, settings.endpoint_url)
     except CredentialsError as error:
         return error
 

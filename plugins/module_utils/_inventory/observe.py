@@ -19,7 +19,7 @@ from .._cluster.errors import KubernetesError
 from .._contract.item import Item, NamespacedName, Observed
 from .._contract.ownership import OWNER_LABEL, SHARED, entries_of, owner_of
 from .._reconcile.request import desired_secret
-from .._secret import image_pull_secrets, merge
+from .._secret import image_pull_secrets
 from .._secret.desired import DesiredSecret
 from .._secret.observed import ObservedSecret
 
@@ -90,7 +90,7 @@ def _by_uid(secrets: Iterable[dict]) -> Mapping[str, list[dict]]:
     """Return the Secrets by the UIDs of the resources that they belong to, or that have an entry on them."""
     by_uid: dict[str, list[dict]] = defaultdict(list)
     for metadata in secrets:
-        for uid in {owner_of(metadata) or None, *entries_of(metadata)} - {None}:
+        for uid in {owner_of(metadata), *entries_of(metadata)} - {""}:
             by_uid[uid].append(metadata)
     return by_uid
 
@@ -109,7 +109,11 @@ def _held(desired: DesiredSecret, secrets: Iterable[dict]) -> list[ObservedSecre
     found = []
     for metadata in secrets:
         # A Secret that is its own has what others put in besides, so that counts first.
-        held = ObservedSecret.of(metadata, desired) if owner_of(metadata) == uid else merge.held(metadata, desired, uid)
+        held = (
+            ObservedSecret.of(metadata, desired)
+            if owner_of(metadata) == uid
+            else ObservedSecret.of_shared(metadata, desired, uid)
+        )
         if held:
             found.append(held)
     return found
@@ -117,7 +121,7 @@ def _held(desired: DesiredSecret, secrets: Iterable[dict]) -> list[ObservedSecre
 
 def source_secret(desired: DesiredSecret, held: Iterable[ObservedSecret], now: datetime) -> ObservedSecret | None:
     """Return the Secret that others can be copied from: of those that have all logins, the one to last longest."""
-    able = [secret for secret in held if secret.lives(now) and set(desired.registries) <= set(secret.registries)]
+    able = [secret for secret in held if secret.is_valid(now) and set(desired.registries) <= set(secret.registries)]
     order = lambda secret: (secret.is_fresh(now, desired), secret.renew_after, secret.namespace)  # noqa: E731
     return max(able, key=order, default=None)
 

@@ -23,13 +23,15 @@ def named(cluster: Cluster, references: list[str]) -> Iterator[dict]:
 
     Raises KubernetesError.
     """
-    wanted = {tuple(name.split("/")): None for name in references}
-    for kind, *where, name in list(wanted):
+    wanted: dict[tuple[str, str, str], None] = {}
+    for reference_ in references:
+        kind, *namespace, name = reference_.split("/")
+        wanted[kind, "".join(namespace), name] = None
         if kind == LEGACY_KIND:
-            wanted.setdefault((CLUSTER_KIND, *where, name))
-    for kind, *where, name in wanted:
+            wanted[CLUSTER_KIND, "", name] = None
+    for kind, within, name in wanted:
         try:
-            yield cluster.read_resource(kind, *(where or [""]), name)
+            yield cluster.read_resource(kind, within, name)
         except KubernetesError as error:
             if error.status != 404:
                 raise

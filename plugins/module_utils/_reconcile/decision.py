@@ -15,17 +15,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional, Union
 
+from .._contract import reasons
+from .._contract.login_request import LoginRequest
+from .._contract.result import ErrorResult
 from .._secret import conflicts, merge
 from .._secret.logins import Logins
 from .._secret.observed import ObservedSecret
 from .request import AvailableLogins, Request
 from .target_state import TargetState, is_own, valid_until
 
-NO_LOGINS = {
-    "reason": "TokenNotHeld",
-    "msg": "there is no living token to write: the Secret that held one is gone, or was edited meanwhile; the next "
+NO_LOGINS = ErrorResult(
+    reasons.TOKEN_NOT_HELD,
+    "there is no living token to write: the Secret that held one is gone, or was edited meanwhile; the next "
     "attempt asks AWS for a new one",
-}
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Copy(Write):
-    """Write logins that were not granted now, but stand in another Secret of the resource."""
+    """Write logins that were not granted now, but are in another Secret of the resource."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,19 @@ class Case:
     best: Logins | None
 
     @property
-    def part(self) -> ObservedSecret | None:
-        """What the request put into the Secret, in the form that its policy asks for now.
+    def is_missing(self) -> bool:
+        """Whether the request has put nothing into the Secret, or not in the form that its policy asks for now.
 
-        One in the other form is as good as none: it is never left, but read and written.
+        What is in the other form is never left, however fresh: it is read, and written in the form that is wanted.
         """
         part = self.observed.part
-        return part if part and part.is_shared == self.request.is_merge else None
+        return part is None or part.is_shared != self.request.is_merge
+
+    @property
+    def part(self) -> ObservedSecret:
+        """What the request put into the Secret; only to be asked for where it is not missing."""
+        assert self.observed.part is not None
+        return self.observed.part
 
 
 Decision = Union[Leave, LeaveUnrenewed, Write, Copy, Fail, Read, ProbeNamespace]
@@ -120,13 +129,13 @@ def needs_source(request: Request, available: AvailableLogins, now: datetime) ->
         part
         and part.is_shared == request.is_merge
         and part.is_fresh(now, request.desired)
-        and part.serves(registries, registries)
+        and part.is_as_desired(registries, registries)
         for part in parts
     )
 
 
 def best_logins(request: Request, kept: Logins | None, available: AvailableLogins) -> Logins | None:
-    """Return the best logins that can be written: those granted; for what was not granted, what lives elsewhere.
+    """Return the best logins that can be written: those granted, and for what was not, those still valid elsewhere.
 
     kept are those that the Secret itself holds. Where nothing was granted, one source is enough for all: it is the
     Secret of the resource to last longest.
@@ -148,14 +157,14 @@ def _first(checks: Iterable[Check], case: Case) -> Decision:
     raise AssertionError("the last check always decides")
 
 
-def _has_all(registries: Iterable[str], logins: Logins | ObservedSecret | None) -> bool:
+def _has_all(registries: Iterable[LoginRequest], logins: Logins | ObservedSecret | None) -> bool:
     return logins is not None and set(registries) <= set(logins.registries)
 
 
 def _failure(case: Case) -> Fail:
     """Return why logins are missing: as AWS or the resource had it, or that nobody asked AWS."""
     error = case.available.error or NO_LOGINS
-    return Fail(error["reason"], error["msg"])
+    return Fail(error.reason, error.message)
 
 
 def _shortfall(case: Case, logins: Logins | ObservedSecret) -> Fail | None:
@@ -171,7 +180,7 @@ def shared_with_others(case: Case) -> Decision | None:
     secret, request = case.observed.secret, case.request
     if secret is None or merge.is_only_ours(secret, request.key) or is_own(request, secret):
         return None
-    return _blocked(case, merge.conflict(secret["metadata"], request.key))
+    return _blocked(case, conflicts.conflict_with_sharers(secret["metadata"], request.key))
 
 
 def held_by_others(case: Case) -> Decision | None:
@@ -179,21 +188,29 @@ def held_by_others(case: Case) -> Decision | None:
     secret, request = case.observed.secret, case.request
     if secret is None or merge.is_only_ours(secret, request.key):
         return None
-    return _blocked(case, conflicts.obstacle(secret, request.desired.owner, request.policy))
+    return _blocked(case, conflicts.conflict_with(secret["metadata"], request.desired.owner, request.policy))
 
 
-def unmergeable(case: Case) -> Decision | None:
-    """Nothing can be merged into it: a controller would undo that, or it holds no docker config."""
+def controlled_by_others(case: Case) -> Decision | None:
+    """Something looks after it, and would undo what is merged into it."""
     secret = case.observed.secret
     if secret is None or is_own(case.request, secret):
         return None
-    return _blocked(case, merge.obstacle(secret))
+    return _blocked(case, conflicts.conflict_with_controller(secret["metadata"]))
 
 
 def unwritable(case: Case) -> Decision | None:
     """Type and immutability cannot be changed, and to delete a Secret takes away what pods pull with."""
     secret = case.observed.secret
     return _blocked(case, conflicts.unwritable_because(secret)) if secret else None
+
+
+def unmergeable(case: Case) -> Decision | None:
+    """It holds no docker config: to write one would take away what it holds."""
+    secret = case.observed.secret
+    if secret is None or is_own(case.request, secret):
+        return None
+    return _blocked(case, conflicts.unmergeable_because(secret))
 
 
 def _blocked(case: Case, found: tuple[str, str] | None) -> Fail | None:
@@ -206,66 +223,69 @@ def _blocked(case: Case, found: tuple[str, str] | None) -> Fail | None:
 
 
 def forced(case: Case) -> Decision | None:
-    """The caller wants the new logins in place, whatever is there."""
+    """The caller wants the new logins in place, whatever is there. Without any it can change nothing."""
     return _replaced(case) if case.request.force and case.available.granted else None
 
 
 def missing(case: Case) -> Decision | None:
-    """The request has put nothing there, or not in the form that is wanted now."""
-    return _replaced(case) if case.part is None else None
+    """There is nothing that could stay."""
+    return _replaced(case) if case.is_missing else None
 
 
 def edited(case: Case) -> Decision | None:
     """Somebody edited it, or it is for another identity, lacks a login that can be had, or has one too many."""
-    part, available = case.part, case.best.registries if case.best else ()
-    return _replaced(case) if part and not part.serves(case.request.desired.registries, available) else None
+    available = case.best.registries if case.best else ()
+    return None if case.part.is_as_desired(case.request.desired.registries, available) else _replaced(case)
 
 
-def dead(case: Case) -> Decision | None:
+def expired(case: Case) -> Decision | None:
     """Nobody can pull with it any more."""
-    return _replaced(case) if case.part and not case.part.lives(case.now) else None
+    return None if case.part.is_valid(case.now) else _replaced(case)
 
 
 def fresh(case: Case) -> Decision | None:
     """It need not be renewed yet: so it is not written again, whatever was granted for others."""
-    part = case.part
-    return Leave(part, _shortfall(case, part)) if part and part.is_fresh(case.now, case.request.desired) else None
+    return _left(case) if case.part.is_fresh(case.now, case.request.desired) else None
 
 
 def newer(case: Case) -> Decision | None:
     """There are logins that last longer."""
-    part, best = case.part, case.best
-    is_newer = part and part.renew_after and best and best.renew_after > part.renew_after
-    return _replaced(case) if is_newer else None
+    assert case.part.renew_after, "it has not expired"
+    return _replaced(case) if case.best and case.best.renew_after > case.part.renew_after else None
 
 
 def asked_for(case: Case) -> Decision | None:
     """Somebody asked to renew it at once, and there are logins that answer this."""
-    part, best, reconcile_request = case.part, case.best, case.request.desired.reconcile_request
-    is_answer = part and best and best.reconcile_request == reconcile_request and not part.answers(reconcile_request)
-    return _replaced(case) if is_answer else None
+    asked = case.request.desired.reconcile_request
+    is_answer = case.best and case.best.reconcile_request == asked
+    return _replaced(case) if is_answer and not case.part.answers(asked) else None
 
 
 def set_back(case: Case) -> Decision | None:
     """Its logins seem to be from the future: the clock was set back, so nobody knows their age."""
-    return _replaced(case) if case.available.granted and case.part and case.part.is_ahead(case.now) else None
+    return _replaced(case) if case.available.granted and case.part.is_from_future(case.now) else None
 
 
 def late(case: Case) -> Decision | None:
-    """The times of what is kept of a region in trouble are the times of the whole, so that nothing is ever newer.
+    """Where one of several regions gives no token, what is kept of it keeps the whole from ever being newer.
 
-    The others' logins are renewed before they die all the same, though not at each attempt.
+    So what was granted for the others is written before their old logins expire all the same, though not at each
+    attempt: when two thirds are over from half of the life to its end.
     """
-    part = case.part
-    if not (case.available.granted and part and part.renew_after and part.expires_at):
-        return None
-    latest = part.renew_after + (part.expires_at - part.renew_after) * 2 / 3
-    return _replaced(case) if case.now > latest else None
+    begin, end = case.part.renew_after, case.part.expires_at
+    assert begin, "it has not expired"
+    assert end, "it has not expired"
+    latest = begin + (end - begin) * 2 / 3
+    return _replaced(case) if case.available.granted and case.now > latest else None
 
 
-def good_enough(case: Case) -> Decision | None:
+def good_enough(case: Case) -> Decision:
     """It wants renewing, but there is nothing better to write."""
-    return Leave(case.part, _shortfall(case, case.part)) if case.part else None
+    return _left(case)
+
+
+def _left(case: Case) -> Leave:
+    return Leave(case.part, _shortfall(case, case.part))
 
 
 # What is it to be replaced by?
@@ -291,12 +311,13 @@ def unread(case: Case) -> Decision | None:
 
 def copied(case: Case) -> Decision | None:
     """Nothing was granted, and another Secret of the resource holds what is wanted."""
-    is_copy = case.best and case.available.source and not case.available.granted
-    return Copy(case.best, _shortfall(case, case.best)) if is_copy else None
+    if case.best is None or case.available.source is None or case.available.granted:
+        return None
+    return Copy(case.best, _shortfall(case, case.best))
 
 
 def written(case: Case) -> Decision | None:
-    """There are logins: those granted, completed by those that live elsewhere, or those that the Secret holds."""
+    """There are logins: those granted, completed by those still valid elsewhere, or those that the Secret holds."""
     return Write(case.best, _shortfall(case, case.best)) if case.best else None
 
 
@@ -317,7 +338,11 @@ def nothing_to_write(case: Case) -> Decision:
     return _failure(case)
 
 
+# How a Secret is replaced. What was granted, or lives elsewhere, comes before what is left as it is.
 REPLACEMENT: tuple[Check, ...] = (unread, copied, written, still_valid, not_there, nothing_to_write)
-RENEWAL: tuple[Check, ...] = (forced, missing, edited, dead, fresh, newer, asked_for, set_back, late, good_enough)
+# Whether it is. What is wrong with the Secret comes before its age; one that is fresh is not written for being older
+# than what was granted for others.
+RENEWAL: tuple[Check, ...] = (forced, missing, edited, expired, fresh, newer, asked_for, set_back, late, good_enough)
+# Whether it may be written comes first: neither force nor new logins change that.
 OWN: tuple[Check, ...] = (shared_with_others, held_by_others, unwritable, *RENEWAL)
-MERGED: tuple[Check, ...] = (unmergeable, unwritable, *RENEWAL)
+MERGED: tuple[Check, ...] = (controlled_by_others, unwritable, unmergeable, *RENEWAL)

@@ -1,8 +1,9 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What became of a namespace, a service account, or a Secret that is no longer wanted: values, and how refusals read.
+"""What became of a namespace, a service account, or a Secret that is no longer wanted, and how refusals read.
 
-Pure. before and after are what a diff may show; both are None where nothing was changed.
+Pure. Beside what a result lists of it, an outcome has what the result as a whole is made from, and what a diff may
+show: before and after are None where nothing was changed.
 """
 
 from __future__ import annotations
@@ -10,58 +11,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .._contract.timestamps import format_time
+from .._contract import reasons
+from .._contract.result import FAILED, PENDING, NamespaceResult, ObjectResult
 
 
 @dataclass(frozen=True)
-class NamespaceOutcome:
-    """What became of one target namespace; the moments are those of the token that it holds now, if it holds one.
+class NamespaceOutcome(NamespaceResult):
+    """What became of one target namespace; the times are those of the token that it holds now, if it holds one.
 
-    renew_after is when it is to be renewed, issued_at when it was granted.
+    renew_after is when it is to be renewed, issued_at when it was issued.
     """
 
-    namespace: str
-    state: str
-    reason: str = ""
-    message: str = ""
-    expires_at: datetime | None = None
     renew_after: datetime | None = None
     issued_at: datetime | None = None
     before: dict | None = field(default=None, compare=False)
     after: dict | None = field(default=None, compare=False)
 
-    def as_dict(self) -> dict:
-        """Return the form in which a result lists it."""
-        return {
-            "namespace": self.namespace,
-            "state": self.state,
-            "reason": self.reason,
-            "msg": self.message,
-            "expires_at": format_time(self.expires_at) if self.expires_at else None,
-        }
-
 
 @dataclass(frozen=True)
-class ObjectOutcome:
+class ObjectOutcome(ObjectResult):
     """What was done to one object besides the Secrets of targets."""
 
-    namespace: str
-    name: str
-    state: str
-    reason: str = ""
-    message: str = ""
     before: dict | None = field(default=None, compare=False)
     after: dict | None = field(default=None, compare=False)
-
-    def as_dict(self) -> dict:
-        """Return the form in which a result lists it."""
-        return {
-            "namespace": self.namespace,
-            "name": self.name,
-            "state": self.state,
-            "reason": self.reason,
-            "msg": self.message,
-        }
 
 
 def refused(
@@ -73,10 +45,12 @@ def refused(
     waited for: that is no failure.
     """
     if status == 404:
-        return NamespaceOutcome(namespace, "pending", "NamespaceNotFound", f"namespace {namespace} does not exist yet")
+        message = f"namespace {namespace} does not exist yet"
+        return NamespaceOutcome(namespace, PENDING, reasons.NAMESPACE_NOT_FOUND, message)
     if is_terminating(status, text):
-        return NamespaceOutcome(namespace, "pending", "NamespaceTerminating", f"namespace {namespace} is being deleted")
-    return NamespaceOutcome(namespace, "failed", reason, text, valid_until)
+        message = f"namespace {namespace} is being deleted"
+        return NamespaceOutcome(namespace, PENDING, reasons.NAMESPACE_TERMINATING, message)
+    return NamespaceOutcome(namespace, FAILED, reason, text, valid_until)
 
 
 def is_terminating(status: int, text: str) -> bool:

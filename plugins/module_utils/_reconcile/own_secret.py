@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Bring target namespaces to what a request wants, each on its own: read, decide (see decision), carry that out.
 
-What always holds: a Secret is only ever replaced by one that holds a living token; one that appeared, or was changed,
+What always holds: a Secret is only ever replaced by one that holds a valid token; one that appeared, or was changed,
 since it was looked at is looked at again, never overwritten unseen.
 """
 
@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from .._cluster.client import CONFLICT_ATTEMPTS, Cluster, KubernetesError
+from .._cluster.client import CONFLICT_ATTEMPTS, Cluster
+from .._cluster.errors import KubernetesError
+from .._contract.result import CREATED, FAILED, PENDING, UNCHANGED, UPDATED
 from .._contract.token_life import due_at, issued_at
 from .._secret import conflicts, docker_config, merge
 from .._secret.desired import empty_manifest
@@ -35,7 +38,7 @@ class Written:
 
 @dataclass(frozen=True)
 class OwnSecretWriter:
-    """What all namespaces of a request have in common, where Secrets are the resource's own; see MergedSecretWriter."""
+    """Writes the Secrets of a request where they are its own; where they are shared, MergedSecretWriter does."""
 
     cluster: Cluster
     request: Request
@@ -43,8 +46,8 @@ class OwnSecretWriter:
     now: datetime
     dry_run: bool
 
-    def serve(self, namespace: str) -> NamespaceOutcome:
-        """Return what became of a namespace; never raises."""
+    def reconcile(self, namespace: str) -> NamespaceOutcome:
+        """Bring one namespace to what is wanted; return what became of it. Never raises."""
         observed = as_listed(self.request, namespace)
         decision = self._decide(observed)
         for attempt in range(CONFLICT_ATTEMPTS):
@@ -69,10 +72,10 @@ class OwnSecretWriter:
     def _carry_out(self, decision: Decision, observed: TargetState) -> NamespaceOutcome:
         namespace = observed.namespace
         if isinstance(decision, Leave):
-            outcome = NamespaceOutcome(namespace, "unchanged", **self._times(decision.part))
+            outcome = NamespaceOutcome(namespace, UNCHANGED, **self._times(decision.part))
             return _lacking(outcome, decision.shortfall)
         if isinstance(decision, LeaveUnrenewed):
-            return NamespaceOutcome(namespace, "unchanged", expires_at=decision.valid_until)
+            return NamespaceOutcome(namespace, UNCHANGED, expires_at=decision.valid_until)
         if isinstance(decision, Fail):
             return _failed(namespace, decision)
         if isinstance(decision, ProbeNamespace):
@@ -84,12 +87,10 @@ class OwnSecretWriter:
         logins = decision.logins
         written = self.write(observed, logins)
         if written is None:
-            return _lacking(
-                NamespaceOutcome(observed.namespace, "unchanged", **self._times(logins)), decision.shortfall
-            )
+            return _lacking(NamespaceOutcome(observed.namespace, UNCHANGED, **self._times(logins)), decision.shortfall)
         outcome = NamespaceOutcome(
             observed.namespace,
-            "created" if written.is_new else "updated",
+            CREATED if written.is_new else UPDATED,
             **self._times(logins),
             before=self._described(observed),
             after=docker_config.describe(written.config, logins.expires_at),
@@ -107,11 +108,14 @@ class OwnSecretWriter:
             self.cluster.apply_secret(empty, desired.manager, force=False, dry_run=True)
         except KubernetesError as error:
             outcome = _refusal(namespace, error)
-            if outcome.state == "pending":
+            if outcome.state == PENDING:
                 return outcome
         return _failed(namespace, otherwise)
 
-    def _times(self, token: Logins | ObservedSecret) -> dict[str, datetime]:
+    def _times(self, token: Logins | ObservedSecret) -> dict[str, Any]:
+        """Return the times of a token that lives, by the fields of an outcome."""
+        assert token.expires_at, "a token without a life is never left or written"
+        assert token.renew_after
         times = (token.expires_at, token.renew_after)
         renew_after = due_at(*times, self.request.desired.refresh_interval)
         return {"expires_at": token.expires_at, "renew_after": renew_after, "issued_at": issued_at(*times)}
@@ -126,7 +130,11 @@ class OwnSecretWriter:
         part = observed.part
         if part is None:
             return None
-        return {"registries": list(part.registries), "expires_at": part.as_dict()["expires_at"], "fingerprint": None}
+        return {
+            "registries": list(map(str, part.registries)),
+            "expires_at": part.as_dict()["expires_at"],
+            "fingerprint": None,
+        }
 
     # What differs where Secrets are shared with others
 
@@ -162,11 +170,11 @@ def _lacking(outcome: NamespaceOutcome, shortfall: Fail | None) -> NamespaceOutc
     """A Secret that lacks a login has failed, however good the others in it are."""
     if shortfall is None:
         return outcome
-    return replace(outcome, state="failed", reason=shortfall.reason, message=shortfall.message, expires_at=None)
+    return replace(outcome, state=FAILED, reason=shortfall.reason, message=shortfall.message, expires_at=None)
 
 
 def _failed(namespace: str, failure: Fail) -> NamespaceOutcome:
-    return NamespaceOutcome(namespace, "failed", failure.reason, failure.message, failure.valid_until)
+    return NamespaceOutcome(namespace, FAILED, failure.reason, failure.message, failure.valid_until)
 
 
 def _refusal(namespace: str, error: KubernetesError, until: datetime | None = None) -> NamespaceOutcome:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .._cluster.client import Cluster
 from .._contract.item import NamespacedName
+from .._contract.result import DELETED, RELEASED
 from .._secret import docker_config, merge
 from .outcomes import ObjectOutcome
 from .removal import removal_of
@@ -20,17 +21,17 @@ from .steps import retry_on_conflict
 
 @dataclass(frozen=True)
 class Pruner:
-    """What all Secrets that go have in common."""
+    """Takes away Secrets of a request that are no longer wanted."""
 
     cluster: Cluster
     request: Request
     dry_run: bool
 
-    def clear(self, place: NamespacedName) -> ObjectOutcome | None:
+    def remove(self, place: NamespacedName) -> ObjectOutcome | None:
         """Take away one Secret, or our part in it; return what was done, None if there was nothing to do."""
-        return retry_on_conflict(place, self._clear)
+        return retry_on_conflict(place, self._remove)
 
-    def _clear(self, place: NamespacedName) -> ObjectOutcome | None:
+    def _remove(self, place: NamespacedName) -> ObjectOutcome | None:
         current = self.cluster.read_object("Secret", place.namespace, place.name)
         removal = removal_of(self.request, current) if current else None
         if current is None or removal is None:
@@ -39,7 +40,7 @@ class Pruner:
         if removal is merge.Undo.DELETE:
             version = current["metadata"]["resourceVersion"]
             self.cluster.delete_secret(place.namespace, place.name, version, dry_run=self.dry_run)
-            return ObjectOutcome(place.namespace, place.name, "deleted", before=before, after={})
+            return ObjectOutcome(place.namespace, place.name, DELETED, before=before, after={})
         after = self.cluster.patch_object("Secret", place.namespace, place.name, removal, dry_run=self.dry_run)
         after = docker_config.describe(docker_config.content(after), None)
-        return ObjectOutcome(place.namespace, place.name, "released", before=before, after=after)
+        return ObjectOutcome(place.namespace, place.name, RELEASED, before=before, after=after)

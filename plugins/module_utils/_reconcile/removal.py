@@ -7,7 +7,7 @@ Pure. Only what is ours is ever taken away, and what a pod may still pull with s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from .._contract.item import NamespacedName
 from .._secret import conflicts, merge, release
@@ -25,13 +25,13 @@ def places_to_prune(request: Request, outcomes: Iterable[NamespaceOutcome]) -> l
     served = {outcome.namespace for outcome in outcomes if outcome.expires_at}
     return [
         place
-        for place, held in (request.known or {}).items()
+        for place, part in (request.known or {}).items()
         # A namespace that is no target any more.
         if place.namespace not in request.namespaces
         # A Secret of the name before; it stays where its replacement holds no token: a pod may still pull with it.
         or (place.name != request.desired.name and place.namespace in served)
         # Our part in a Secret of others, which the policy before put in.
-        or (place.name == request.desired.name and held.is_shared and not request.is_merge)
+        or (place.name == request.desired.name and part.is_shared and not request.is_merge)
     ]
 
 
@@ -42,13 +42,21 @@ def _places_of_all(request: Request) -> list[NamespacedName]:
     return sorted({*(request.known or {}), *(NamespacedName(namespace, request.desired.name) for namespace in targets)})
 
 
+def leaves_part(request: Request, pruned: Collection[NamespacedName]) -> bool:
+    """Return whether our part in some Secret of others stays for now, though the resource may not want it any more.
+
+    So it is where the Secret of a new name cannot be written.
+    """
+    return any(part.is_shared and place not in pruned for place, part in (request.known or {}).items())
+
+
 def removal_of(request: Request, secret: Mapping) -> dict | merge.Undo | None:
     """Return how a Secret that is to go is taken away: Undo.DELETE, or the merge patch that takes our part out.
 
     None if there is nothing of ours in it, or what is there is wanted.
     """
     metadata, owner = secret["metadata"], request.desired.owner
-    is_own = conflicts.is_marked(metadata, owner)
+    is_own = conflicts.belongs_to(metadata, owner)
     is_wanted = request.is_target(metadata["namespace"]) and metadata["name"] == request.desired.name
     if is_wanted and (is_own or merge.is_only_ours(secret, request.key)):
         return None  # it was shared, and is or will be the resource's own: what logs in there is wanted

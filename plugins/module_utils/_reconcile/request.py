@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What ecr_pull_secret is asked to do: by options that a person wrote, or by an item of the inventory pull_secrets.
 
-Pure. Options are checked here; an item was checked by whoever made it (see items), and brings along what stands in the
-cluster (see observe), so that nothing need be read twice.
+Pure. Options are checked here; an item was checked by whoever made it (see _inventory.item), and brings along what the
+cluster holds (see _inventory.observe), so that nothing need be read twice.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .._aws.authorizations import Authorization, from_options
+from .._aws.authorizations import Authorization, from_options, requested_in
 from .._contract.grammar import check_namespaces, check_secret_name
 from .._contract.item import Item, NamespacedName
+from .._contract.login_request import LoginRequest
 from .._contract.resource import check_template
+from .._contract.result import ErrorResult
 from .._contract.targets import Names
 from .._secret.desired import DesiredSecret
 from .._secret.logins import Logins
 from .._secret.observed import ObservedSecret
 
-# What stands for the owner in marks on shared objects where there is none.
+# The key of entries on shared objects where there is no owner.
 PLAYBOOK = "playbook"
 
 
@@ -29,9 +31,9 @@ PLAYBOOK = "playbook"
 class Request:
     """What is wanted, and what is known.
 
-    namespaces is None where it cannot be told what is wanted: then nothing is written, and nothing removed. known are
-    the Secrets of ours that stand in the cluster, sibling one to copy logins from, accounts the service accounts that
-    are not as they should be; each is None where nobody looked. error says why a resource cannot be served.
+    namespaces is None where it is not known what is wanted: then nothing is written, and nothing removed. known are the
+    Secrets of ours in the cluster, source_secret one to copy logins from, accounts the service accounts that are not as
+    they should be; each of them is None where nobody looked. error says why a resource cannot be served.
     """
 
     desired: DesiredSecret
@@ -46,16 +48,16 @@ class Request:
     source_secret: NamespacedName | None = None
     accounts: tuple[NamespacedName, ...] | None = None
     has_finalizer: bool = False
-    error: Mapping | None = None
+    error: ErrorResult | None = None
 
     @property
     def key(self) -> str:
-        """What stands for the owner in marks on shared Secrets."""
+        """The key of the request's entry on shared Secrets."""
         return self.desired.owner.uid if self.desired.owner else PLAYBOOK
 
     @property
     def account_key(self) -> str:
-        """What stands for it in marks on service accounts, to which playbooks may give more than one pull secret."""
+        """The key of its entry on service accounts, to which playbooks may give more than one pull secret."""
         return self.desired.owner.uid if self.desired.owner else f"{PLAYBOOK}/{self.desired.name}"
 
     @property
@@ -64,12 +66,12 @@ class Request:
         return self.policy == "Merge"
 
     def known_in(self, namespace: str) -> ObservedSecret | None:
-        """Return the Secret of ours that stands under the name that is wanted, as far as anybody looked."""
+        """Return the Secret of ours that has the wanted name in a namespace, None if there is none or nobody looked."""
         return (self.known or {}).get(NamespacedName(namespace, self.desired.name))
 
     @property
     def is_understood(self) -> bool:
-        """Whether it can be told what the request wants; what stands is left alone until it can."""
+        """Whether it is known what the request wants; what is there is left alone until it is."""
         return self.is_absent or self.namespaces is not None
 
     def is_target(self, namespace: str) -> bool:
@@ -87,12 +89,13 @@ class Request:
         """Return what validated options ask for. Raises ValueError naming the option."""
         if params["state"] == "present" and params["authorizations"] is None:
             raise ValueError("authorizations: is missing; give what ecr_token returned, or state: absent")
-        registries = (each["requested"] or each["registry"] for each in params["authorizations"] or [])
-        refused = (each["requested"] for each in params["authorization_errors"] or [] if each["requested"])
+        granted = {requested_in(login) for login in params["authorizations"] or []}
+        # What AWS refused is wanted all the same: a Secret without it lacks a login.
+        refused = {request for error in params["authorization_errors"] or [] if (request := _refused_in(error))}
         desired = DesiredSecret(
             name=check_secret_name(params["secret_name"]),
             owner=None,
-            registries=tuple(sorted({*registries, *refused})),
+            registries=tuple(sorted(granted | refused)),
             labels=check_template(params["labels"], "labels", "labels"),
             annotations=check_template(params["annotations"], "annotations", "annotations"),
         )
@@ -109,7 +112,7 @@ class Request:
     def of_item(cls, item: Item) -> Request:
         """Return what an item of the inventory asks for."""
         observed = item.observed
-        held = None if observed.secrets is None else [ObservedSecret.from_dict(secret) for secret in observed.secrets]
+        parts = None if observed.secrets is None else [ObservedSecret.from_dict(secret) for secret in observed.secrets]
         # What is suspended counts as not understood: nothing is written, and nothing removed, but all can be undone.
         is_idle = item.suspended and not item.is_absent
         return cls(
@@ -120,11 +123,11 @@ class Request:
             is_absent=item.is_absent,
             is_orphaned=item.deletion_policy == "Orphan",
             is_due=observed.is_due,
-            known=None if held is None else {NamespacedName(part.namespace, part.name): part for part in held},
+            known=None if parts is None else {NamespacedName(part.namespace, part.name): part for part in parts},
             source_secret=observed.source_secret,
             accounts=observed.accounts,
             has_finalizer=item.has_finalizer,
-            error=item.error.as_dict() if item.error else None,
+            error=item.error,
         )
 
 
@@ -134,7 +137,7 @@ def desired_secret(item: Item) -> DesiredSecret:
         name=item.secret_name,
         owner=item.owner,
         identity=item.identity,
-        registries=tuple(sorted(map(str, item.registries))),
+        registries=tuple(sorted(item.registries)),
         labels=item.labels,
         annotations=item.annotations,
         refresh_interval=item.refresh_interval,
@@ -150,7 +153,7 @@ class AvailableLogins:
     """
 
     granted: Logins | None
-    error: Mapping | None
+    error: ErrorResult | None
     source: Logins | None = None
 
     @classmethod
@@ -159,34 +162,40 @@ class AvailableLogins:
         if request.is_absent:
             return cls(None, None)
         if request.error:
-            return cls(None, _told(request.error))
+            return cls(None, request.error)
         # Others of the same identity may want tokens, and get none: that is no trouble of one that wants none.
         errors = (params["authorization_errors"] or []) if request.is_due else []
-        for_all = next((each for each in errors if not each.get("requested")), None)
+        for_all = next((error for error in errors if not error.get("requested")), None)
         if for_all:
-            return cls(None, _told(for_all))
+            return cls(None, _error_of(for_all))
         registries = request.desired.registries
-        given = _authorizations(params["authorizations"] or [], now)
-        chosen = [each for each in given if each.requested in registries]
-        refused = [each for each in errors if each["requested"] in registries]
-        known = {each.requested for each in chosen}.union(each["requested"] for each in refused)
-        missing = [entry for entry in registries if entry not in known]
+        chosen = [login for login in _granted(params["authorizations"] or [], now) if login.requested in registries]
+        refused = [error for error in errors if _refused_in(error) in registries]
+        answered = {*(login.requested for login in chosen), *map(_refused_in, refused)}
+        missing = [wanted for wanted in registries if wanted not in answered]
+        # AWS was not asked, or for others only: what is there does for now.
         if missing and not request.is_due:
             return cls(None, None)
         if missing or not registries:
             what = f"hold no login for {missing[0]}" if missing else "the list is empty, so there is nothing to write"
             raise ValueError(f"authorizations: {what}")
         granted = Logins.of(chosen, now, request.desired.reconcile_request) if chosen else None
-        return cls(granted, _told(refused[0]) if refused else None)
+        return cls(granted, _error_of(refused[0]) if refused else None)
 
 
-def _told(error: Mapping) -> dict:
-    return {"reason": error["reason"], "msg": error["msg"]}
+def _refused_in(error: Mapping) -> LoginRequest | None:
+    """Return the request that an error is about, None if it is about all."""
+    return LoginRequest.from_text(error["requested"]) if error.get("requested") else None
 
 
-def _authorizations(options: list[dict], now: datetime) -> list[Authorization]:
-    authorizations = [from_options(each) for each in options]
-    for each in authorizations:
-        if each.expires_at <= now:
-            raise ValueError(f"authorizations: the token for {each.registry} expired at {each.expires_at}")
-    return authorizations
+def _error_of(option: Mapping) -> ErrorResult:
+    return ErrorResult(option["reason"], option["msg"])
+
+
+def _granted(options: list[dict], now: datetime) -> list[Authorization]:
+    """Return the logins in an option. Raises ValueError if one has expired."""
+    logins = list(map(from_options, options))
+    for login in logins:
+        if login.expires_at <= now:
+            raise ValueError(f"authorizations: the token for {login.registry} expired at {login.expires_at}")
+    return logins

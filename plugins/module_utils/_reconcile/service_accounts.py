@@ -9,26 +9,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._cluster.client import Cluster, KubernetesError
+from .._cluster.client import Cluster
+from .._cluster.errors import KubernetesError
 from .._contract.item import NamespacedName
 from .._contract.ownership import OWNER_LABEL, SHARED, entries_of
+from .._contract.result import ADDED, REMOVED
 from .._secret import image_pull_secrets
 from .outcomes import ObjectOutcome
 from .request import Request
-from .steps import failed_step, retry_on_conflict
+from .steps import failed_outcome, retry_on_conflict
 
 
 @dataclass(frozen=True)
 class ServiceAccountSync:
-    """What all service accounts of a request have in common; served are the namespaces whose Secret can be used."""
+    """Brings service accounts of a request to what it wants; usable are the namespaces whose Secret can be used."""
 
     cluster: Cluster
     request: Request
-    served: frozenset[str]
+    usable: frozenset[str]
     dry_run: bool
 
-    def marked_accounts(self) -> list[NamespacedName] | None:
-        """Return the service accounts of the cluster that we gave something, None without the right to list them."""
+    def accounts_with_entry(self) -> list[NamespacedName] | None:
+        """Return the service accounts of the cluster that we gave something, None without the right to list them.
+
+        Raises KubernetesError.
+        """
         try:
             found = list(self.cluster.list_metadata("serviceaccounts", label_selector=f"{OWNER_LABEL}={SHARED}"))
         except KubernetesError as error:
@@ -36,33 +41,36 @@ class ServiceAccountSync:
                 return None
             raise
         key = self.request.account_key
-        return [NamespacedName(each["namespace"], each["name"]) for each in found if key in entries_of(each)]
+        return [
+            NamespacedName(metadata["namespace"], metadata["name"]) for metadata in found if key in entries_of(metadata)
+        ]
 
     def accounts_in(self, namespace: str) -> list[NamespacedName] | ObjectOutcome:
-        """Return the service accounts of a namespace that the request names: those that it spells out, and those that
-        there are. A Step says why they cannot be listed.
+        """Return the service accounts of a namespace that the request names, or why they cannot be listed.
+
+        Those that it spells out are taken as they are, there or not; globs need a look at those that exist.
         """
         names = self.request.service_accounts
         if not names.globs:
             return [NamespacedName(namespace, name) for name in names.literals]
         try:
-            found = [each["metadata"]["name"] for each in self.cluster.list_service_accounts(namespace)]
+            existing = [account["metadata"]["name"] for account in self.cluster.list_service_accounts(namespace)]
         except KubernetesError as error:
-            return failed_step(NamespacedName(namespace, "*"), error)
-        return [NamespacedName(namespace, name) for name in names.select(found)]
+            return failed_outcome(NamespacedName(namespace, "*"), error)
+        return [NamespacedName(namespace, name) for name in names.select(existing)]
 
-    def attach(self, place: NamespacedName) -> ObjectOutcome | None:
+    def sync(self, place: NamespacedName) -> ObjectOutcome | None:
         """Bring one service account to what is wanted; return what was done, None if there was nothing to do."""
-        return retry_on_conflict(place, self._attach)
+        return retry_on_conflict(place, self._sync)
 
-    def _attach(self, place: NamespacedName) -> ObjectOutcome | None:
+    def _sync(self, place: NamespacedName) -> ObjectOutcome | None:
         account = self.cluster.read_object("ServiceAccount", place.namespace, place.name)
         if account is None:
             return None
         request = self.request
-        is_target = request.is_target(place.namespace)
-        is_wanted = is_target and request.service_accounts.matches(place.name)
-        if is_wanted and place.namespace not in self.served:
+        is_wanted = request.is_target(place.namespace) and request.service_accounts.matches(place.name)
+        # Where the Secret cannot be used, an entry for it would be of no use: what is there stays.
+        if is_wanted and place.namespace not in self.usable:
             return None
         patch = image_pull_secrets.patch(account, request.account_key, request.desired.name if is_wanted else None)
         if patch is None:
@@ -71,11 +79,12 @@ class ServiceAccountSync:
         return ObjectOutcome(
             place.namespace,
             place.name,
-            "added" if is_wanted else "removed",
-            before=_described(account),
-            after=_described(changed),
+            ADDED if is_wanted else REMOVED,
+            before=_shown(account),
+            after=_shown(changed),
         )
 
 
-def _described(account: dict) -> dict:
+def _shown(account: dict) -> dict:
+    """Return what a diff shows of a service account."""
     return {"imagePullSecrets": account.get("imagePullSecrets") or []}

@@ -25,7 +25,7 @@ class TargetState:
     """What is known of one Secret.
 
     part is what its metadata tells of what the request put in, None if that is nothing. Once it is_read, secret is the
-    object, None where there is none, and kept are the living logins in it that are of the wanted identity.
+    object, None where there is none, and kept are the valid logins in it that are of the wanted identity.
     """
 
     namespace: str
@@ -50,7 +50,7 @@ def as_read(request: Request, namespace: str, secret: Mapping | None, now: datet
 
 
 def logins_in(request: Request, secret: Mapping, now: datetime, *, is_shared: bool) -> Logins | None:
-    """Return the living logins of the wanted identity that the request put into a Secret of its own, or a shared one.
+    """Return the valid logins of the wanted identity that the request put into a Secret of its own, or a shared one.
 
     None if there are none, or somebody edited the Secret: then they may be anybody's.
     """
@@ -76,10 +76,10 @@ def valid_until(request: Request, secret: Mapping, now: datetime) -> datetime | 
 
 def is_own(request: Request, secret: Mapping) -> bool:
     """Return whether a Secret was written for the request as its own one, whatever its policy is now."""
-    return conflicts.is_ours(secret["metadata"], request.desired.owner)
+    return conflicts.was_written_for(secret["metadata"], request.desired.owner)
 
 
 def _part(request: Request, secret: Mapping, *, is_shared: bool) -> ObservedSecret | None:
     if is_shared:
-        return merge.held(secret["metadata"], request.desired, request.key)
+        return ObservedSecret.of_shared(secret["metadata"], request.desired, request.key)
     return ObservedSecret.of(secret["metadata"], request.desired) if is_own(request, secret) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .._contract import reasons
 from .._contract.item import Owner
 from .._contract.kinds import CLUSTER_KIND, LEGACY_KIND
 from .._contract.ownership import (
@@ -18,6 +19,7 @@ from .._contract.ownership import (
     OWNER_LABEL,
     PLACE,
     annotations_of,
+    entries_of,
     is_of_group,
     owner_of,
     owner_uids,
@@ -25,8 +27,11 @@ from .._contract.ownership import (
 )
 from . import docker_config
 
+# A reason in CamelCase (see _contract.reasons), and a message for a person.
+Cause = tuple[str, str]
 
-def is_marked(metadata: Mapping, owner: Owner | None) -> bool:
+
+def belongs_to(metadata: Mapping, owner: Owner | None) -> bool:
     """Return whether a Secret belongs to the owner beyond doubt, or for None was written by a playbook where it is."""
     if owner:
         return owner_of(metadata) == owner.uid
@@ -35,7 +40,7 @@ def is_marked(metadata: Mapping, owner: Owner | None) -> bool:
     return is_ownerless and annotations_of(metadata).get(PLACE) == place_of(metadata)
 
 
-def is_ours(metadata: Mapping, owner: Owner | None) -> bool:
+def was_written_for(metadata: Mapping, owner: Owner | None) -> bool:
     """Return whether a Secret in a place of ours was written for the owner, marks or not.
 
     Somebody may have taken away some of them, and kube-ecr-secrets-operator sets the owner reference only.
@@ -58,49 +63,85 @@ def predecessor(metadata: Mapping, owner: Owner | None) -> dict | None:
     return None
 
 
-def is_held(metadata: Mapping) -> bool:
-    """Return whether something looks after a Secret: a controller, or a custom resource of ours."""
+def is_controlled(metadata: Mapping) -> bool:
+    """Return whether something would undo changes of a Secret: a controller, or a custom resource of ours."""
     references = metadata.get("ownerReferences") or []
     return any(reference.get("controller") or is_of_group(reference) for reference in references)
 
 
-def obstacle(secret: Mapping, owner: Owner | None, policy: str = "Fail") -> tuple[str, str] | None:
-    """Return why an existing Secret must not or cannot be written (reason, message), or None if it may."""
-    metadata = secret["metadata"]
-    label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
-    is_free = is_ours(metadata, owner) or predecessor(metadata, owner)
-    if not is_free and policy != "Fail":
-        is_free = not is_held(metadata)
-    if not is_free:
-        remedy = "" if policy != "Fail" else ", or set existingSecretPolicy (existing_secret_policy) to Adopt or Merge"
-        return "SecretConflict", (
-            f"{label} exists and {describe_owner(metadata)}; it was left as it is. "
-            f"Delete it, or choose another name for the pull secret{remedy}"
-        )
-    return unwritable_because(secret)
+def conflict_with(metadata: Mapping, owner: Owner | None, policy: str = "Fail") -> Cause | None:
+    """Return why a Secret must not become the owner's own one, None if it may: somebody else's is in the way."""
+    is_free = was_written_for(metadata, owner) or predecessor(metadata, owner)
+    if is_free or (policy != "Fail" and not is_controlled(metadata)):
+        return None
+    remedy = "" if policy != "Fail" else ", or set existingSecretPolicy (existing_secret_policy) to Adopt or Merge"
+    return reasons.SECRET_CONFLICT, (
+        f"{_name_of(metadata)} exists and {describe_owner(metadata)}; it was left as it is. "
+        f"Delete it, or choose another name for the pull secret{remedy}"
+    )
 
 
-def unwritable_because(secret: Mapping) -> tuple[str, str] | None:
-    """Return why nobody could write a login into a Secret (reason, message), or None if one could."""
-    metadata = secret["metadata"]
-    label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
+def conflict_with_sharers(metadata: Mapping, uid: str) -> Cause | None:
+    """Return why a shared Secret must not become the own one of the resource of the UID, None if it may."""
+    others = entries_of(metadata).keys() - {uid}
+    if not others:
+        return None
+    return reasons.SECRET_CONFLICT, (
+        f"{_name_of(metadata)} exists and holds logins that others merged "
+        f"into it ({', '.join(sorted(others))}); it was left as it is. Set existingSecretPolicy "
+        "(existing_secret_policy) to Merge, or choose another name for the pull secret"
+    )
+
+
+def conflict_with_controller(metadata: Mapping) -> Cause | None:
+    """Return why nothing can be merged into a Secret that something looks after, None if nothing does."""
+    if not is_controlled(metadata):
+        return None
+    return reasons.SECRET_CONFLICT, (
+        f"{_name_of(metadata)} is looked after by {_names_of_owners(metadata)}, which would undo any change; it was "
+        "left as it is. Delete it there, or choose another name for the pull secret"
+    )
+
+
+def unwritable_because(secret: Mapping) -> Cause | None:
+    """Return why nobody could write a login into a Secret, None if one could."""
     if secret.get("type") != docker_config.SECRET_TYPE:
-        return "WrongSecretType", (
-            f"{label} has type {secret.get('type')}, which cannot be changed; delete it, and it is made again "
-            f"as {docker_config.SECRET_TYPE}"
+        return reasons.WRONG_SECRET_TYPE, (
+            f"{_name_of(secret['metadata'])} has type {secret.get('type')}, which cannot be changed; delete it, and it "
+            f"is made again as {docker_config.SECRET_TYPE}"
         )
     if secret.get("immutable"):
-        return "ImmutableSecret", f"{label} is immutable; delete it, and it is made again"
+        name = _name_of(secret["metadata"])
+        return reasons.IMMUTABLE_SECRET, f"{name} is immutable; delete it, and it is made again"
+    return None
+
+
+def unmergeable_because(secret: Mapping) -> Cause | None:
+    """Return why no login can be added to what a Secret holds, None if one can."""
+    try:
+        docker_config.logins(docker_config.stored(secret.get("data")))
+    except docker_config.ContentError as error:
+        return reasons.INVALID_SECRET_CONTENT, (
+            f"{_name_of(secret['metadata'])} holds nothing that a login could be added to: {error}; it was left as it "
+            "is. Mend it, delete it, or choose another name for the pull secret"
+        )
     return None
 
 
 def describe_owner(metadata: Mapping) -> str:
     """Return whose a Secret is, as the rest of a sentence."""
-    references = metadata.get("ownerReferences") or []
-    if references:
-        return "is owned by " + ", ".join(f"{reference['kind']}/{reference['name']}" for reference in references)
+    if metadata.get("ownerReferences"):
+        return f"is owned by {_names_of_owners(metadata)}"
     labels = metadata.get("labels") or {}
     manager = labels.get(MANAGED_BY_LABEL)
     if manager == MANAGED_BY and OWNER_LABEL not in labels:
         return "was written by a playbook, for no custom resource"
     return f"is managed by {manager}" if manager else "was not made by kube_ecr.secrets"
+
+
+def _names_of_owners(metadata: Mapping) -> str:
+    return ", ".join(f"{reference['kind']}/{reference['name']}" for reference in metadata["ownerReferences"])
+
+
+def _name_of(metadata: Mapping) -> str:
+    return f"secrets/{metadata['name']} in namespace {metadata['namespace']}"

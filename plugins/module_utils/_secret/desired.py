@@ -14,9 +14,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from .._contract.item import Owner
 from .._contract.kinds import RECONCILE_AT
+from .._contract.login_request import LoginRequest
 from .._contract.ownership import (
     ANNOTATIONS,
     DATA_KEY,
@@ -45,14 +47,14 @@ class DesiredSecret:
     """The Secret that every target namespace should have, but for what logs in.
 
     identity tells the AWS identity apart that its tokens come from, empty where nobody said. registries are the logins
-    that it should hold, as login requests in text. refresh_interval is how old a token may be when it is renewed, None
-    for half of its life. reconcile_request is what the resource is annotated with to have its token renewed at once.
+    that it should hold. refresh_interval is how old a token may be when it is renewed, None for half of its life.
+    reconcile_request is what the resource is annotated with to have its token renewed at once.
     """
 
     name: str
     owner: Owner | None
     identity: str = ""
-    registries: tuple[str, ...] = ()
+    registries: tuple[LoginRequest, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     refresh_interval: timedelta | None = None
@@ -65,7 +67,7 @@ class DesiredSecret:
 
     def manifest(self, namespace: str, logins: Logins, version: str | None) -> dict:
         """Return the object to apply; version is the resourceVersion of the Secret that is known, if there is one."""
-        metadata = {
+        metadata: dict[str, Any] = {
             "name": self.name,
             "namespace": namespace,
             "labels": self._labels(),
@@ -92,13 +94,13 @@ class DesiredSecret:
             EXPIRY: format_time(logins.expires_at),
             RENEW_AFTER: format_time(logins.renew_after),
             FINGERPRINT: docker_config.fingerprint(logins.config),
-            REGISTRIES: json.dumps(list(logins.registries)),
+            REGISTRIES: json.dumps(list(map(str, logins.registries))),
             PLACE: f"{namespace}/{self.name}",
         }
         optional = {IDENTITY: self.identity, RECONCILE_AT: logins.reconcile_request}
         return {**own, **{name: value for name, value in optional.items() if value}}
 
-    def is_shape_of(self, metadata: Mapping) -> bool:
+    def matches(self, metadata: Mapping) -> bool:
         """Return whether a Secret has the labels and annotations that are wanted, and none that we set once besides."""
         fields = applied_fields(metadata, self.manager)
         labels, annotations = metadata.get("labels") or {}, annotations_of(metadata)

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from .._aws.authorizations import Authorization
+from .._contract.errors import SpecError
 from .._contract.ownership import DATA_KEY
 from .._contract.timestamps import format_time
 
@@ -28,7 +29,7 @@ SECRET_TYPE = "kubernetes.io/dockerconfigjson"
 _KEY_OF_HOST = re.compile(r"(?:https?://)?(?P<host>[^/]+)(?:/(?:v[12]/)?)?")
 
 
-class ContentError(ValueError):
+class ContentError(SpecError):
     """The content of a Secret is no docker config. The message quotes nothing of it."""
 
 

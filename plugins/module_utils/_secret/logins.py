@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from .._aws.authorizations import Authorization
-from .._aws.registries import answers
 from .._contract.kinds import RECONCILE_AT
+from .._contract.login_request import LoginRequest
 from .._contract.ownership import EXPIRY, FINGERPRINT, REGISTRIES, RENEW_AFTER, annotations_of
 from .._contract.timestamps import parse_time
 from .._contract.token_life import MAX_TOKEN_LIFE, issued_at
@@ -25,13 +25,13 @@ from . import docker_config
 class Logins:
     """What Secrets are to hold: a docker config JSON, which registries it logs in to, and its life.
 
-    registries are login requests as text (see _contract.login_request). expires_at is when the first of the tokens
-    expires, renew_after when half of the life is over that AWS granted. reconcile_request is the one that the resource
-    had (see DesiredSecret) when the tokens were granted.
+    registries are the login requests that it answers. expires_at is when the first of the tokens expires, renew_after
+    when half of the life is over that AWS granted. reconcile_request is the one that the resource had (see
+    DesiredSecret) when the tokens were granted.
     """
 
     config: str = field(repr=False)
-    registries: tuple[str, ...]
+    registries: tuple[LoginRequest, ...]
     expires_at: datetime
     renew_after: datetime
     reconcile_request: str = ""
@@ -55,22 +55,22 @@ class Logins:
         registries, reconcile_request = registries_in(annotations.get(REGISTRIES)), annotations.get(RECONCILE_AT, "")
         return cls(config, registries, expires_at, renew_after, reconcile_request)
 
-    def only(self, registries: Collection[str]) -> Logins:
+    def only(self, registries: Collection[LoginRequest]) -> Logins:
         """Return the same without the logins of other registries."""
         if set(self.registries) <= set(registries):
             return self
         hosts = _answering(registries, docker_config.hosts_in(self.config))
-        left = tuple(registry for registry in self.registries if registry in registries)
+        left = tuple(request for request in self.registries if request in registries)
         return replace(self, config=docker_config.selected(self.config, hosts), registries=left)
 
-    def completed(self, other: Logins | None, registries: Iterable[str]) -> Logins:
+    def completed(self, other: Logins | None, registries: Iterable[LoginRequest]) -> Logins:
         """Return the same with the logins of other for those of the registries that are missing here.
 
         Where a reconcile request asked for new ones in place of other's, the whole is due at once, to be completed with
         these.
         """
-        lacking = [] if other is None else [name for name in registries if name in other.registries]
-        lacking = [name for name in lacking if name not in self.registries]
+        held = other.registries if other else ()
+        lacking = [request for request in registries if request in held and request not in self.registries]
         if not (other and lacking):
             return self
         hosts = set(docker_config.hosts_in(other.config)) - set(docker_config.hosts_in(self.config))
@@ -87,9 +87,9 @@ class Logins:
         )
 
 
-def _answering(registries: Collection[str], hosts: Iterable[str]) -> list[str]:
-    """Return those of the hosts whose logins the registries ask for."""
-    return [host for host in hosts if any(answers(registry, host) for registry in registries)]
+def _answering(requests: Collection[LoginRequest], hosts: Iterable[str]) -> list[str]:
+    """Return those of the hosts whose logins are asked for."""
+    return [host for host in hosts if any(request.is_answered_by(host) for request in requests)]
 
 
 def usable_until(secret: Mapping, now: datetime) -> datetime | None:
@@ -99,10 +99,12 @@ def usable_until(secret: Mapping, now: datetime) -> datetime | None:
     return expiry if usable else None
 
 
-def registries_in(text: str | None) -> tuple[str, ...]:
-    """Return the registries in an annotation, none where it cannot be read."""
+def registries_in(text: str | None) -> tuple[LoginRequest, ...]:
+    """Return the login requests in an annotation, none where it cannot be read."""
     try:
         found = json.loads(text or "[]")
     except ValueError:
         return ()
-    return tuple(found) if isinstance(found, list) and all(isinstance(name, str) for name in found) else ()
+    if not isinstance(found, list) or not all(isinstance(request, str) for request in found):
+        return ()
+    return tuple(map(LoginRequest.from_text, found))

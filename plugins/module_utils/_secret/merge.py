@@ -26,13 +26,10 @@ from .._contract.ownership import (
     SharedEntry,
     entries_of,
     has_written_login,
-    is_entry_intact,
     shared_annotation,
 )
-from . import conflicts, docker_config
-from .desired import DesiredSecret
+from . import docker_config
 from .logins import Logins
-from .observed import ObservedSecret
 from .shared_entries import edited_part, entries_patch, named_by_others
 
 _UNREADABLE = "not a docker config"
@@ -47,41 +44,6 @@ class Undo(Enum):
 def sharers(metadata: Mapping) -> set[str]:
     """Return who has put something into a Secret that is shared, by UID."""
     return set(entries_of(metadata))
-
-
-def conflict(metadata: Mapping, uid: str) -> tuple[str, str] | None:
-    """Return why a Secret cannot become the own one of the resource of the UID (reason, message), None if it can."""
-    others = sharers(metadata) - {uid}
-    if not others:
-        return None
-    return "SecretConflict", (
-        f"secrets/{metadata['name']} in namespace {metadata['namespace']} exists and holds logins that others merged "
-        f"into it ({', '.join(sorted(others))}); it was left as it is. Set existingSecretPolicy "
-        "(existing_secret_policy) to Merge, or choose another name for the pull secret"
-    )
-
-
-def obstacle(secret: Mapping) -> tuple[str, str] | None:
-    """Return why nothing can be put into an existing Secret (reason, message), or None if it can."""
-    metadata = secret["metadata"]
-    label = f"secrets/{metadata['name']} in namespace {metadata['namespace']}"
-    if conflicts.is_held(metadata):
-        holders = ", ".join(f"{reference['kind']}/{reference['name']}" for reference in metadata["ownerReferences"])
-        return "SecretConflict", (
-            f"{label} is looked after by {holders}, which would undo any change; it was left as it is. "
-            "Delete it there, or choose another name for the pull secret"
-        )
-    unwritable = conflicts.unwritable_because(secret)
-    if unwritable:
-        return unwritable
-    try:
-        docker_config.logins(docker_config.stored(secret.get("data")))
-    except docker_config.ContentError as error:
-        return "InvalidSecretContent", (
-            f"{label} holds nothing that a login could be added to: {error}; it was left as it is. "
-            "Mend it, delete it, or choose another name for the pull secret"
-        )
-    return None
 
 
 def manifest(
@@ -116,7 +78,8 @@ def merge_patch(secret: Mapping, uid: str, config_text: str, entry: SharedEntry)
     """Return the patch that puts the logins of a docker config JSON into a Secret, None if all is there and intact.
 
     Hosts that our old entry names and the new one does not are taken out; one that both name, and that there is no new
-    login for, stays as it is. Whether the Secret was made by us stays as it was. Raises ContentError (see obstacle).
+    login for, stays as it is. Whether the Secret was made by us stays as it was. Raises ContentError where no login can
+    be added (see conflicts.unmergeable_because).
     """
     metadata, before = secret["metadata"], docker_config.stored(secret.get("data"))
     entries, ours = entries_of(metadata), docker_config.logins(config_text)
@@ -178,26 +141,6 @@ def logins_of(secret: Mapping, uid: str, now: datetime) -> Logins | None:
     if not (is_complete and entry.renew_after and entry.expires_at and entry.expires_at > now):
         return None
     return Logins(config, entry.registries, entry.expires_at, entry.renew_after, entry.reconcile_request)
-
-
-def held(metadata: Mapping, desired: DesiredSecret, uid: str) -> ObservedSecret | None:
-    """Return what the metadata of a Secret tells of our part in it, None if we have none."""
-    entries = entries_of(metadata)
-    if uid not in entries:
-        return None
-    entry = SharedEntry.from_dict(entries[uid])
-    return ObservedSecret(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
-        version=metadata["resourceVersion"],
-        is_intact=is_entry_intact(metadata, uid) and entry.identity == desired.identity,
-        has_shape=metadata["name"] == desired.name,
-        registries=entry.registries,
-        expires_at=entry.expires_at,
-        renew_after=entry.renew_after,
-        is_shared=True,
-        reconcile_request=entry.reconcile_request,
-    )
 
 
 def is_only_ours(secret: Mapping, uid: str) -> bool:

@@ -10,10 +10,11 @@ whoever changes a field takes it away from that one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from .._contract.kinds import RECONCILE_AT
+from .._contract.login_request import LoginRequest
 from .._contract.ownership import (
     EXPIRY,
     IDENTITY,
@@ -22,12 +23,15 @@ from .._contract.ownership import (
     OPTIONAL_ANNOTATIONS,
     REGISTRIES,
     RENEW_AFTER,
+    SharedEntry,
     annotations_of,
+    entries_of,
     has_applied_all,
+    is_entry_intact,
 )
 from .._contract.timestamps import format_time, parse_time
 from .._contract.token_life import CLOCK_TOLERANCE, due_at, issued_at
-from .conflicts import is_marked
+from .conflicts import belongs_to
 from .desired import DesiredSecret
 from .logins import registries_in
 
@@ -45,7 +49,7 @@ class ObservedSecret:
     version: str
     is_intact: bool
     has_shape: bool
-    registries: tuple[str, ...]
+    registries: tuple[LoginRequest, ...]
     expires_at: datetime | None
     renew_after: datetime | None
     is_shared: bool = False
@@ -60,20 +64,40 @@ class ObservedSecret:
             name=metadata["name"],
             version=metadata["resourceVersion"],
             is_intact=_is_intact(metadata, desired) and annotations.get(IDENTITY, "") == desired.identity,
-            has_shape=desired.is_shape_of(metadata),
+            has_shape=desired.matches(metadata),
             registries=registries_in(annotations.get(REGISTRIES)),
             expires_at=parse_time(annotations.get(EXPIRY)),
             renew_after=parse_time(annotations.get(RENEW_AFTER)),
             reconcile_request=annotations.get(RECONCILE_AT, ""),
         )
 
-    def lives(self, now: datetime) -> bool:
+    @classmethod
+    def of_shared(cls, metadata: Mapping, desired: DesiredSecret, uid: str) -> ObservedSecret | None:
+        """Return what the metadata of a shared Secret tells of the part of the resource of the UID, None if of none."""
+        entries = entries_of(metadata)
+        if uid not in entries:
+            return None
+        entry = SharedEntry.from_dict(entries[uid])
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            version=metadata["resourceVersion"],
+            is_intact=is_entry_intact(metadata, uid) and entry.identity == desired.identity,
+            has_shape=metadata["name"] == desired.name,
+            registries=entry.registries,
+            expires_at=entry.expires_at,
+            renew_after=entry.renew_after,
+            is_shared=True,
+            reconcile_request=entry.reconcile_request,
+        )
+
+    def is_valid(self, now: datetime) -> bool:
         """Return whether it holds logins of the wanted identity that can be used, and copied."""
         return self.is_intact and bool(self.expires_at and self.renew_after and self.expires_at > now)
 
     def is_fresh(self, now: datetime, desired: DesiredSecret) -> bool:
         """Return whether its logins live, and are young enough, so that nobody need ask for new ones."""
-        if not (self.lives(now) and self.expires_at and self.renew_after) or self.is_ahead(now):
+        if not (self.is_valid(now) and self.expires_at and self.renew_after) or self.is_from_future(now):
             return False
         is_young = due_at(self.expires_at, self.renew_after, desired.refresh_interval) > now
         return is_young and self.answers(desired.reconcile_request)
@@ -82,12 +106,13 @@ class ObservedSecret:
         """Return whether its logins were granted after the resource was annotated so, or need not have been."""
         return reconcile_request in ("", self.reconcile_request)
 
-    def is_ahead(self, now: datetime) -> bool:
+    def is_from_future(self, now: datetime) -> bool:
         """Return whether its logins seem to be from the future: the clock was set back, so nobody knows their age."""
-        times = (self.expires_at, self.renew_after)
-        return all(times) and issued_at(*times) > now + CLOCK_TOLERANCE
+        if not (self.expires_at and self.renew_after):
+            return False
+        return issued_at(self.expires_at, self.renew_after) > now + CLOCK_TOLERANCE
 
-    def serves(self, registries: Iterable[str], available: Iterable[str]) -> bool:
+    def is_as_desired(self, registries: Iterable[LoginRequest], available: Iterable[LoginRequest]) -> bool:
         """Return whether it is as it should be but for its age: no login that is not wanted, all that can be had."""
         return self.is_intact and self.has_shape and set(available) <= set(self.registries) <= set(registries)
 
@@ -95,16 +120,16 @@ class ObservedSecret:
         """Return the form in which the inventory hands it to the module."""
         moments = {name: getattr(self, name) for name in ("expires_at", "renew_after")}
         texts = {name: format_time(value) if value else None for name, value in moments.items()}
-        return {**asdict(self), **texts, "registries": list(self.registries)}
+        return {**vars(self), **texts, "registries": list(map(str, self.registries))}
 
     @classmethod
     def from_dict(cls, observed: Mapping) -> ObservedSecret:
         """Return what as_dict() made a dictionary of."""
         moments = {name: parse_time(observed[name]) for name in ("expires_at", "renew_after")}
-        return cls(**{**observed, **moments, "registries": tuple(observed["registries"])})
+        return cls(**{**observed, **moments, "registries": tuple(map(LoginRequest.from_text, observed["registries"]))})
 
 
 def _is_intact(metadata: Mapping, desired: DesiredSecret) -> bool:
     labels = LABELS if desired.owner else (MANAGED_BY_LABEL,)
     without = OPTIONAL_ANNOTATIONS - ({IDENTITY} if desired.identity else set())
-    return is_marked(metadata, desired.owner) and has_applied_all(metadata, desired.manager, labels, without=without)
+    return belongs_to(metadata, desired.owner) and has_applied_all(metadata, desired.manager, labels, without=without)

@@ -13,9 +13,11 @@ from .._contract.item import Owner
 from .._contract.ownership import ANNOTATIONS, LABELS, RELEASED_MANAGER
 
 
-def release_patch(metadata: Mapping, owner: Owner) -> dict:
+def release_patch(metadata: Mapping, owner: Owner | None) -> dict:
     """Return the merge patch that makes a Secret of ours nobody's, as it was read."""
-    references = [reference for reference in metadata.get("ownerReferences") or [] if reference["uid"] != owner.uid]
+    references = [
+        reference for reference in metadata.get("ownerReferences") or [] if not owner or reference["uid"] != owner.uid
+    ]
     return {
         "metadata": {
             "resourceVersion": metadata["resourceVersion"],

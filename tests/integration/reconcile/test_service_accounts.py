@@ -168,15 +168,15 @@ def test_a_service_account_that_changes_between_read_and_write_loses_nothing(
 
     monkeypatch.setattr(api, "read_object", read_then_written)
     request = Request(DesiredSecret("ecr-login", None), (team,), service_accounts=Names(("builder",)))
-    attaching = ServiceAccountSync(api, request, frozenset([team]), dry_run=False)
-    step = attaching.attach(NamespacedName(team, "builder"))
+    syncing = ServiceAccountSync(api, request, frozenset([team]), dry_run=False)
+    step = syncing.sync(NamespacedName(team, "builder"))
     assert step is not None
     assert (step.state, entries(cluster, team)) == ("added", ["z", "a", "ecr-login"])
     writes = iter("bcdefgh")
     removing = ServiceAccountSync(
         api, Request(DesiredSecret("ecr-login", None), (team,), is_absent=True), frozenset(), dry_run=False
     )
-    refused = removing.attach(NamespacedName(team, "builder"))
+    refused = removing.sync(NamespacedName(team, "builder"))
     assert refused is not None
     assert (refused.state, refused.reason) == ("failed", "Conflict")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.reques
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, merge
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
+from tests.support.logins import requests
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -24,7 +26,7 @@ HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 PUBLIC = "public.ecr.aws"
 UID, OTHER_UID = "uid-1", "uid-2"
 OWNER = Owner(f"{GROUP}/v1alpha2", "ClusterAWSECRImagePullSecret", "", "ecr", UID, 1)
-DESIRED = DesiredSecret("ecr-login", OWNER, "id-1", (HOST,), {"team": "a"}, {"note": "x"})
+DESIRED = DesiredSecret("ecr-login", OWNER, "id-1", requests(HOST), {"team": "a"}, {"note": "x"})
 FOREIGN_CONFIG = json.dumps({"auths": {"ghcr.io": {"auth": "Zm9yZWlnbg=="}}})
 
 
@@ -32,14 +34,14 @@ def granted(*registries: str, age: float = 0, life: float = 12, request: str = "
     """Return logins for registries (by default HOST) that were granted some hours before NOW, for some hours."""
     at = NOW - age * HOUR
     names = registries or (HOST,)
-    authorizations = [Authorization(name, "AWS", password, at + life * HOUR, name) for name in names]
+    authorizations = [Authorization(name, "AWS", password, at + life * HOUR, *requests(name)) for name in names]
     return Logins.of(authorizations, at, request)
 
 
 def own_secret(
     logins: Logins | None = None, desired: DesiredSecret = DESIRED, namespace: str = "team-a", **changes: Any
 ) -> dict:
-    """Return a Secret as it is after wanted was applied with these logins (by default fresh ones).
+    """Return a Secret as it is after desired was applied with these logins (by default fresh ones).
 
     changes are to the metadata.
     """
@@ -97,6 +99,39 @@ def _written(secret: dict) -> dict:
 def edited_by_others(secret: dict) -> dict:
     """Return a Secret after somebody else changed its data: what the API server tracks of us is gone."""
     return {**secret, "metadata": {**secret["metadata"], "managedFields": [{"manager": "kubectl"}]}}
+
+
+Edit = Callable[[dict], None]
+
+
+def edited(*edits: Edit) -> dict:
+    """Return own_secret() after edits by somebody else."""
+    secret = own_secret()
+    for edit in edits:
+        edit(secret)
+    return secret
+
+
+def taken(*path: str) -> Edit:
+    """Return an edit of a field, after which our manager has it no more."""
+
+    def take(secret: dict) -> None:
+        node = secret["metadata"]["managedFields"][0]["fieldsV1"]
+        for name in path[:-1]:
+            node = node[f"f:{name}"]
+        del node[f"f:{path[-1]}"]
+
+    return take
+
+
+def put(path: str, value: object) -> Edit:
+    """Return an edit that sets a part of the metadata."""
+    return lambda secret: secret["metadata"].update({path: value})
+
+
+def annotated(name: str, value: str) -> Edit:
+    """Return an edit that sets one of our annotations."""
+    return lambda secret: secret["metadata"]["annotations"].update({f"{GROUP}/{name}": value})
 
 
 def patched(target: dict, patch: object) -> dict:

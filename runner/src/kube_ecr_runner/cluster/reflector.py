@@ -18,6 +18,7 @@ import urllib3
 from kube_ecr_runner.cluster.client import Cluster
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import Source
+from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import WatchedObject
@@ -248,7 +249,9 @@ class Reflector:
             kind, item = event["type"], event["object"]
             metadata = item.get("metadata") or {}
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise KubernetesError(call, 0, "MalformedAnswer", "the watch sent something that is no event") from None
+            raise KubernetesError(
+                call, 0, reasons.MALFORMED_ANSWER, "the watch sent something that is no event"
+            ) from None
         if kind == "ERROR":
             raise KubernetesError(call, item.get("code") or 0, item.get("reason") or "", item.get("message") or "")
         if kind == "BOOKMARK":

@@ -13,6 +13,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizatio
     from_answer,
     from_options,
 )
+from tests.support.logins import requests
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
@@ -39,7 +40,7 @@ def entry(**changes: object) -> dict:
     ],
 )
 def test_the_host_is_the_one_that_aws_names(endpoint: str, host: str) -> None:
-    found = from_answer({"authorizationData": [entry(proxyEndpoint=endpoint)]}, "eu-west-1", NOW)
+    found = from_answer({"authorizationData": [entry(proxyEndpoint=endpoint)]}, *requests("eu-west-1"), NOW)
     assert (found.registry, found.username, found.password) == (host, "AWS", PASSWORD)
 
 
@@ -51,12 +52,12 @@ def test_the_host_is_the_one_that_aws_names(endpoint: str, host: str) -> None:
     ],
 )
 def test_a_host_that_was_asked_for_gets_the_login_of_its_region(requested: str, host: str) -> None:
-    found = from_answer({"authorizationData": [entry()]}, requested, NOW)
-    assert (found.registry, found.requested, found.password) == (host, requested, PASSWORD)
+    found = from_answer({"authorizationData": [entry()]}, *requests(requested), NOW)
+    assert (found.registry, str(found.requested), found.password) == (host, requested, PASSWORD)
 
 
 def test_ecr_public_answers_with_one_object_and_no_host() -> None:
-    found = from_answer({"authorizationData": without(entry(), "proxyEndpoint")}, "public.ecr.aws", NOW)
+    found = from_answer({"authorizationData": without(entry(), "proxyEndpoint")}, *requests("public.ecr.aws"), NOW)
     assert (found.registry, found.password) == ("public.ecr.aws", PASSWORD)
 
 
@@ -66,17 +67,19 @@ def without(content: dict, name: str) -> dict:
 
 def test_the_expiry_is_told_in_utc() -> None:
     local = (NOW + timedelta(hours=12)).astimezone(timezone(timedelta(hours=5)))
-    found = from_answer({"authorizationData": [entry(expiresAt=local)]}, HOST, NOW)
+    found = from_answer({"authorizationData": [entry(expiresAt=local)]}, *requests(HOST), NOW)
     assert found.as_dict()["expires_at"] == "2026-02-01T00:00:00Z"
 
 
 def test_no_token_is_said_to_live_longer_than_those_of_aws_do() -> None:
-    found = from_answer({"authorizationData": [entry(expiresAt=datetime.max.replace(tzinfo=UTC))]}, HOST, NOW)
+    found = from_answer(
+        {"authorizationData": [entry(expiresAt=datetime.max.replace(tzinfo=UTC))]}, *requests(HOST), NOW
+    )
     assert found.expires_at == NOW + timedelta(hours=12)
 
 
 def test_a_password_is_not_in_repr() -> None:
-    assert PASSWORD not in repr(Authorization(HOST, "AWS", PASSWORD, NOW, HOST))
+    assert PASSWORD not in repr(Authorization(HOST, "AWS", PASSWORD, NOW, *requests(HOST)))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,7 @@ def test_a_password_is_not_in_repr() -> None:
 )
 def test_an_answer_that_cannot_be_used_is_an_error_without_the_token(answer: dict, message: str) -> None:
     with pytest.raises(MalformedAnswer, match=message) as caught:
-        from_answer(answer, "eu-west-1", NOW)
+        from_answer(answer, *requests("eu-west-1"), NOW)
     assert "canary" not in str(caught.value)
 
 

@@ -7,10 +7,10 @@ import pytest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.registries import (
     RegistryError,
     TokenCall,
-    answers,
     token_call,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.session import partitions
+from tests.support.logins import requests
 
 ACCOUNT = "111122223333"
 
@@ -38,7 +38,7 @@ ACCOUNT = "111122223333"
     ],
 )
 def test_a_call_for_each_form_of_host(entry: str, call: TokenCall) -> None:
-    assert token_call(entry, "eu-west-1", partitions()) == call
+    assert token_call(*requests(entry), "eu-west-1", partitions()) == call
 
 
 @pytest.mark.parametrize(
@@ -57,19 +57,4 @@ def test_a_call_for_each_form_of_host(entry: str, call: TokenCall) -> None:
 )
 def test_a_host_that_cannot_be_one_of_aws_is_refused(entry: str, region: str, words: str) -> None:
     with pytest.raises(RegistryError, match=words):
-        token_call(entry, region, partitions())
-
-
-@pytest.mark.parametrize(
-    ("entry", "host", "is_answer"),
-    [
-        ("eu-west-1", f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com", True),
-        ("eu-west-1", f"{ACCOUNT}.dkr.ecr.eu-west-2.amazonaws.com", False),
-        ("eu-west-1", "public.ecr.aws", False),
-        ("public.ecr.aws", "public.ecr.aws", True),
-        ("registry.example.com@eu-west-1", "registry.example.com", True),
-        ("registry.example.com@eu-west-1", "other.example.com", False),
-    ],
-)
-def test_which_login_answers_an_entry(entry: str, host: str, is_answer: bool) -> None:
-    assert answers(entry, host) is is_answer
+        token_call(*requests(entry), region, partitions())

@@ -16,6 +16,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pul
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import merge
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
+from tests.support.logins import requests
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -31,8 +32,8 @@ Edit = Callable[[dict], None]
 
 def written(owner: Owner | None = OWNER, *edits: Edit) -> dict:
     """Return the metadata of a Secret as the API server holds it after it was applied, and edited."""
-    logins = Logins.of([Authorization(HOST, "AWS", "canary", NOW + 12 * HOUR, HOST)], NOW)
-    wanted = DesiredSecret("ecr-login", owner, "id-1" if owner else "", (HOST,))
+    logins = Logins.of([Authorization(HOST, "AWS", "canary", NOW + 12 * HOUR, *requests(HOST))], NOW)
+    wanted = DesiredSecret("ecr-login", owner, "id-1" if owner else "", requests(HOST))
     metadata = deepcopy(wanted.manifest("team-a", logins, "7")["metadata"])
     marks = {f"f:{kind}": {f"f:{name}": {} for name in metadata[kind]} for kind in ("labels", "annotations")}
     fields = {"f:data": {"f:.dockerconfigjson": {}}, "f:metadata": marks}
@@ -47,7 +48,7 @@ def shared(*uids: str, place: str = "team-a/ecr-login", **more: object) -> dict:
     told: dict = {"place": place}
     for number, uid in enumerate(uids):
         life = NOW + (12 - number) * HOUR
-        told[uid] = SharedEntry((HOST,), life, life - 6 * HOUR, "id", (f"region-{number}",)).as_dict()
+        told[uid] = SharedEntry((HOST,), life, life - 6 * HOUR, "id", requests(f"region-{number}")).as_dict()
     owning = {"manager": "kube-ecr-secrets", "operation": "Update", "fieldsV1": {"f:data": {"f:.dockerconfigjson": {}}}}
     return {
         "namespace": "team-a",
@@ -245,7 +246,7 @@ def test_a_shared_secret_in_which_a_playbook_s_marks_are_left_is_told_by_its_own
 
 
 def test_what_we_made_to_be_shared_is_ours() -> None:
-    mark = SharedEntry((HOST,), NOW + HOUR, NOW, "id", (HOST,))
+    mark = SharedEntry((HOST,), NOW + HOUR, NOW, "id", requests(HOST))
     metadata = merge.manifest("team-a", "ecr-login", "uid-1", '{"auths":{}}', mark)["metadata"]
     found = told({**metadata, "resourceVersion": "7"})
     assert (found["managed"], found["shared"], found["held_by"]) == (True, True, "")
@@ -293,7 +294,7 @@ NO_LIFE = without("annotations", "expiry")
     ],
 )
 def test_what_dies_by_a_time(metadata: dict, after: timedelta, dies: bool) -> None:
-    assert Finding.of(metadata).dies_by(NOW + after) is dies
+    assert Finding.of(metadata).expires_by(NOW + after) is dies
 
 
 def test_where_the_life_is_unknown_nothing_is_made_up() -> None:

@@ -17,6 +17,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.item i
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.observe import observe, source_secret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, desired_secret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
+from tests.support.logins import requests
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 GROUP = "aws.zakariaamine.com"
@@ -302,7 +303,7 @@ def test_a_copy_is_made_of_the_secret_that_need_not_be_renewed() -> None:
     def held(namespace: str, ends: float, reconcile_request: str = "1") -> ObservedSecret:
         times = (NOW + ends * hour, NOW + (ends - 6) * hour)
         return ObservedSecret(
-            namespace, "ecr-login", "1", True, True, ("eu-west-1",), *times, reconcile_request=reconcile_request
+            namespace, "ecr-login", "1", True, True, requests("eu-west-1"), *times, reconcile_request=reconcile_request
         )
 
     choices = [held("fresh", 11), held("ahead", 30), held("old", 11.5, reconcile_request="")]

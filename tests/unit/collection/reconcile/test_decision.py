@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile import decision as decision_module
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.decision import (
     NO_LOGINS,
@@ -49,23 +50,24 @@ from tests.support.cluster.stored_secrets import (
     shared_secret,
     shared_secret_of_ours,
 )
+from tests.support.logins import requests
 
 OWN = Request(DESIRED, ("team-a",))
 MERGED = replace(OWN, policy="Merge")
 ADOPTING = replace(OWN, policy="Adopt")
 FORCED = replace(OWN, force=True)
-BOTH = asking(OWN, registries=(HOST, PUBLIC))
+BOTH = asking(OWN, registries=requests(HOST, PUBLIC))
 ASKED = asking(OWN, reconcile_request="1")
 ANOTHER_IDENTITY = asking(OWN, identity="id-2")
 ANOTHER_LABEL = asking(OWN, labels={"team": "b"})
-AWS_SAYS = {"reason": "AccessDenied", "msg": "no right"}
+AWS_SAYS = ErrorResult("AccessDenied", "no right")
 NEW, AGED, OLD = granted(), granted(age=7), granted(age=11)
 DEAD, AHEAD = granted(age=13), granted(age=-1)
 NOTHING = AvailableLogins(None, None)
 REFUSED = AvailableLogins(None, AWS_SAYS)
 GRANTED = AvailableLogins(NEW, None)
 TO_COPY = AvailableLogins(None, None, NEW)
-NO_WORD = Fail(NO_LOGINS["reason"], NO_LOGINS["msg"])
+NO_WORD = Fail(NO_LOGINS.reason, NO_LOGINS.message)
 DENIED = Fail("AccessDenied", "no right")
 
 
@@ -256,7 +258,7 @@ def test_what_is_written_with_what_was_granted(asked: Request, secret: dict | No
     found = by_reading(asked, secret, available)
     assert type(found) is Write
     assert available.granted is not None
-    assert HOST in found.logins.registries
+    assert requests(HOST)[0] in found.logins.registries
     assert password_in(found.logins) == password_in(available.granted)
 
 
@@ -352,7 +354,7 @@ def test_a_login_that_is_missing_is_kept_or_copied() -> None:
     assert found == left(BOTH, old)
     found = by_reading(replace(BOTH, force=True), old, AvailableLogins(NEW, AWS_SAYS))
     assert isinstance(found, Write)
-    assert (found.logins.registries, found.shortfall) == ((HOST, PUBLIC), None)
+    assert (found.logins.registries, found.shortfall) == (requests(HOST, PUBLIC), None)
     passwords = {host: login["password"] for host, login in docker_config.logins(found.logins.config).items()}
     assert passwords == {HOST: "new", PUBLIC: "old"}
 
@@ -409,7 +411,7 @@ def passwords(logins: Logins | None) -> dict[str, object] | None:
 def test_the_best_logins(
     registries: tuple[str, ...], kept: Logins | None, available: AvailableLogins, best: dict[str, object] | None
 ) -> None:
-    assert passwords(best_logins(asking(OWN, registries=registries), kept, available)) == best
+    assert passwords(best_logins(asking(OWN, registries=requests(*registries)), kept, available)) == best
 
 
 # Is another Secret to be read, to copy from?
@@ -424,13 +426,15 @@ SOURCED = replace(OWN, source_secret=NamespacedName("team-z", "ecr-login"))
         pytest.param(OWN, None, NOTHING, False, id="there is no other"),
         pytest.param(replace(SOURCED, is_absent=True), None, NOTHING, False, id="absent"),
         pytest.param(SOURCED, None, GRANTED, False, id="all was granted"),
-        pytest.param(asking(SOURCED, registries=(HOST, PUBLIC)), None, GRANTED, True, id="not all was granted"),
+        pytest.param(asking(SOURCED, registries=requests(HOST, PUBLIC)), None, GRANTED, True, id="not all was granted"),
         pytest.param(SOURCED, own_secret(), NOTHING, False, id="all targets are fresh"),
         pytest.param(SOURCED, own_secret(AGED), NOTHING, True, id="a target is old"),
         pytest.param(
             asking(SOURCED, labels={"team": "b"}), own_secret(), NOTHING, True, id="a target has another shape"
         ),
-        pytest.param(asking(SOURCED, registries=(HOST, PUBLIC)), own_secret(), NOTHING, True, id="a target lacks one"),
+        pytest.param(
+            asking(SOURCED, registries=requests(HOST, PUBLIC)), own_secret(), NOTHING, True, id="a target lacks one"
+        ),
         pytest.param(SOURCED, shared_secret(), NOTHING, True, id="a target is in the form of another policy"),
         pytest.param(replace(SOURCED, policy="Merge"), shared_secret(), NOTHING, False, id="a shared one is fresh"),
         pytest.param(replace(SOURCED, namespaces=None), None, NOTHING, False, id="nobody knows the targets"),

@@ -30,7 +30,7 @@ PLACE, BEFORE = NamespacedName("team-a", "ecr-login"), NamespacedName("team-a", 
 ELSEWHERE = NamespacedName("team-b", "ecr-login")
 OWN, SHARED = (
     ObservedSecret.of(own_secret()["metadata"], DESIRED),
-    merge.held(shared_secret()["metadata"], DESIRED, "uid-1"),
+    ObservedSecret.of_shared(shared_secret()["metadata"], DESIRED, "uid-1"),
 )
 SERVED = (NamespaceOutcome("team-a", "updated", expires_at=NOW + HOUR),)
 FAILED = (NamespaceOutcome("team-a", "failed", "AccessDenied", "no token"),)
@@ -127,7 +127,9 @@ def test_how_each_is_taken_away(asked: Request, secret: dict, fate: str) -> None
     assert removed(asked, secret) == fate
 
 
-@pytest.mark.parametrize(("is_orphaned", "hosts"), [(False, {"ghcr.io"}), (True, {"ghcr.io", DESIRED.registries[0]})])
+@pytest.mark.parametrize(
+    ("is_orphaned", "hosts"), [(False, {"ghcr.io"}), (True, {"ghcr.io", DESIRED.registries[0].host})]
+)
 def test_what_is_left_behind_keeps_its_logins(is_orphaned: bool, hosts: set[str]) -> None:
     before = shared_secret()
     after = patched(before, removal_of(replace(UNWANTED, is_orphaned=is_orphaned), before))

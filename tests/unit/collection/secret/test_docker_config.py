@@ -202,3 +202,16 @@ def test_complete_logins_are_selected_and_nothing_else() -> None:
 @pytest.mark.parametrize("odd", [None, "text", ["list"], {"password": "\ud800", "auth": "x"}], ids=repr)
 def test_an_odd_entry_hides_no_other(odd: object) -> None:
     assert docker_config.hosts_in(json.dumps({"auths": {"odd": odd, **OURS}})) == [HOST]
+
+
+def test_a_diff_shows_hosts_expiry_and_a_fingerprint_only() -> None:
+    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    config = docker_config.render([Authorization("a.example", "AWS", "canary", moment, "a.example")])
+    shown = docker_config.describe(config, moment)
+    assert shown == {
+        "registries": ["a.example"],
+        "expires_at": "2026-01-31T12:00:00Z",
+        "fingerprint": docker_config.fingerprint(config),
+    }
+    assert docker_config.describe("", None)["expires_at"] is None
+    assert "canary" not in str(shown)

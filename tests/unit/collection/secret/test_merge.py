@@ -17,13 +17,14 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins im
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.merge import Undo
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.shared_entries import shared_entries
+from tests.support.logins import requests
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LABEL, SHARED, MANAGED = "aws.zakariaamine.com/owner", "aws.zakariaamine.com/shared", "app.kubernetes.io/managed-by"
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 PUBLIC = "public.ecr.aws"
-MARK = SharedEntry((HOST,), NOW + 12 * HOUR, NOW + 6 * HOUR, "id-1", ("eu-west-1",))
+MARK = SharedEntry((HOST,), NOW + 12 * HOUR, NOW + 6 * HOUR, "id-1", requests("eu-west-1"))
 FOREIGN = {"auths": {"ghcr.io": {"auth": "Zm9yZWlnbg=="}}, "credHelpers": {"gcr.io": "gcloud"}}
 
 
@@ -126,7 +127,7 @@ def test_a_new_token_takes_the_old_one_s_place() -> None:
 def test_what_the_logins_were_got_for_is_told_where_something_was() -> None:
     after = merged(secret(), mark=replace(MARK, reconcile_request="1"))
     assert shared_entries(after["metadata"]) == {"u1": replace(MARK, reconcile_request="1")}
-    assert merge.held(after["metadata"], DESIRED, "u1").reconcile_request == "1"
+    assert ObservedSecret.of_shared(after["metadata"], DESIRED, "u1").reconcile_request == "1"
     assert merge.logins_of(after, "u1", NOW).reconcile_request == "1"
 
 
@@ -376,37 +377,6 @@ def test_what_is_odd_in_a_mark_counts_as_not_said(told: object) -> None:
     assert SharedEntry.from_dict(told) == SharedEntry(())
 
 
-CONTROLLER = {"apiVersion": "x.io/v1", "kind": "ExternalSecret", "name": "web", "uid": "u9", "controller": True}
-RESOURCE = {"apiVersion": "aws.zakariaamine.com/v1alpha2", "kind": "AWSECRImagePullSecret", "name": "b", "uid": "u8"}
-
-
-@pytest.mark.parametrize(
-    ("found", "reason", "words"),
-    [
-        (secret(), None, ""),
-        (merged(secret()), None, ""),
-        (made(), None, ""),
-        (secret("null"), None, ""),
-        (secret(ownerReferences=[{**CONTROLLER, "controller": False}]), None, ""),
-        (secret(ownerReferences=[CONTROLLER]), "SecretConflict", "ExternalSecret/web"),
-        (secret(ownerReferences=[RESOURCE]), "SecretConflict", "AWSECRImagePullSecret/b"),
-        ({**secret(), "type": "Opaque"}, "WrongSecretType", "delete it"),
-        ({"metadata": {"name": "shared", "namespace": "team-a"}, "type": "Opaque"}, "WrongSecretType", "delete it"),
-        ({**secret(), "immutable": True}, "ImmutableSecret", "delete it"),
-        (secret('{"canary'), "InvalidSecretContent", "not valid JSON"),
-        (secret('{"auths":["canary"]}'), "InvalidSecretContent", "auths"),
-        ({**secret(), "data": {".dockerconfigjson": "/w=="}}, "InvalidSecretContent", "UTF-8"),
-    ],
-)
-def test_obstacles_say_what_to_do(found: dict, reason: str | None, words: str) -> None:
-    obstacle = merge.obstacle(found)
-    assert (obstacle[0] if obstacle else None) == reason
-    if obstacle:
-        assert "secrets/shared in namespace team-a" in obstacle[1]
-        assert words in obstacle[1]
-        assert "canary" not in obstacle[1]
-
-
 def test_the_logins_that_we_hold_can_be_read_back() -> None:
     before = merged(secret(with_ours(PUBLIC)))
     assert json.loads(merge.held_logins(before, "u1")) == {"auths": {HOST: entry()}}
@@ -447,15 +417,15 @@ DESIRED = DesiredSecret("shared", None, "id-1")
 def test_what_stands_of_us_is_told_by_the_metadata(
     found: dict, desired: DesiredSecret, is_intact: bool, has_shape: bool
 ) -> None:
-    assert merge.held(found["metadata"], desired, "u1") == ObservedSecret(
+    assert ObservedSecret.of_shared(found["metadata"], desired, "u1") == ObservedSecret(
         namespace="team-a",
         name="shared",
         version="7",
         is_intact=is_intact,
         has_shape=has_shape,
-        registries=("eu-west-1",),
+        registries=requests("eu-west-1"),
         expires_at=MARK.expires_at,
         renew_after=MARK.renew_after,
         is_shared=True,
     )
-    assert merge.held(found["metadata"], desired, "u2") is None
+    assert ObservedSecret.of_shared(found["metadata"], desired, "u2") is None
