@@ -115,8 +115,7 @@ class Batcher:
     def _take(self, queue: WorkQueue, now: datetime, is_suspended: Callable[[Key], bool]) -> list[Key]:
         timeouts = self._timeouts
         turns = sorted((turn.priority, timeouts.get(turn.key, 0), turn.due, turn.key) for turn in queue.turns(now))
-        if not turns:
-            return []
+        # Something is due: no run begins earlier.
         first = turns[0][1]
         alike = [key for _, count, _, key in turns if count == first]
         keys = alike[: max(self._size >> (_TIMEOUT_SHIFT * first), 1)]

@@ -128,7 +128,7 @@ class Parts:
             ]
             self.resources.listed(source, mine, self.now)
             self.store.note_listed(source)
-        named = [each if isinstance(each, Namespace) else make_namespace(each) for each in namespaces]
+        named = [name if isinstance(name, Namespace) else make_namespace(name) for name in namespaces]
         self.namespaces.listed(named, self.now)
         self.store.note_listed(NAMESPACES)
         self.resources.enqueue_all(self.now)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kube_ecr_runner.controller.batching import QUIET_FRACTION, Batch, Batcher
+from kube_ecr_runner.controller.batching import Batch, Batcher
 from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key
 
@@ -16,7 +16,7 @@ A, B, C = (Key("K", "ns", name) for name in "abc")
 OTHER = Key("Other", "", "x")
 PLAY, OTHER_PLAY = PlaybookSpec("a.b.c"), PlaybookSpec("d.e.f")
 WINDOW = timedelta(seconds=10)
-QUIET = (WINDOW * QUIET_FRACTION).total_seconds()
+QUIET = 0.5
 
 
 def after(seconds: float) -> datetime:

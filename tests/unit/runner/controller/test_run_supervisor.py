@@ -50,7 +50,7 @@ class Runner:
         self.calls.append((playbook, keys))
         deliver(self.result)
         if self.waits:
-            cancelled.wait(10)
+            cancelled.wait(20)
         return self.summary
 
     def tend(self, playbook: PlaybookSpec) -> None:
@@ -84,12 +84,15 @@ def line(caplog: pytest.LogCaptureFixture) -> tuple[str, dict[str, object]]:
     return record.levelname, record.fields  # type: ignore[attr-defined]
 
 
-def test_run_delivers_its_results_and_then_that_it_is_over() -> None:
+def test_run_delivers_its_results_and_then_that_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
     lab = Runner()
-    lab.supervisor.start(Batch(PLAY, [A, B]))
+    with caplog.at_level(logging.DEBUG, logger="kube_ecr_runner"):
+        lab.supervisor.start(Batch(PLAY, [A, B]))
     name = lab.supervisor.name
     assert lab.messages() == [UNCHANGED, RunEnded(name, 2, SUMMARY)]
     assert lab.calls == [(PLAY, [A, B])]
+    (record,) = caplog.records
+    assert record.fields == {"run": name, "resources": 2, "names": "K/ns/a K/ns/b"}  # type: ignore[attr-defined]
 
 
 def test_one_run_is_running_until_its_end_is_noted() -> None:
@@ -118,7 +121,7 @@ def test_cancelled_run_ends_soon_and_what_it_did_is_delivered() -> None:
     lab.supervisor.start(Batch(PLAY, [A]))
     assert lab.messages(1) == [UNCHANGED]
     lab.supervisor.cancel()
-    assert isinstance(lab.messages(1)[0], RunEnded)
+    assert isinstance(lab.inbox.get(timeout=5), RunEnded)
 
 
 def test_what_concerns_runs_that_wait_is_handed_on() -> None:

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from kube_ecr_runner.controller.work_queue import MAX_PRECEDENCE, DueTimes, Priority, Turn, WorkQueue
+from kube_ecr_runner.controller.work_queue import DueTimes, Priority, Turn, WorkQueue
 from kube_ecr_runner.model.resource import Key
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -115,10 +115,9 @@ def test_changes_go_before_refreshes_but_no_token_expires_of_it() -> None:
     queue.enqueue(A, after(0))
     queue.enqueue(B, after(2), CHANGED)
     assert waiting(queue, 2) == [B, A]
-    late = MAX_PRECEDENCE.total_seconds()
-    queue.enqueue(C, after(late - 1), CHANGED)
-    assert waiting(queue, late - 1) == [B, C, A]
-    assert waiting(queue, late) == [A, B, C]
+    queue.enqueue(C, after(599), CHANGED)
+    assert waiting(queue, 599) == [B, C, A]
+    assert waiting(queue, 600) == [A, B, C]
 
 
 def test_refresh_of_what_changes_goes_first_with_the_time_that_it_had() -> None:
