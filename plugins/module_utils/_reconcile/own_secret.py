@@ -8,7 +8,6 @@ since it was looked at is looked at again, never overwritten unseen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -17,11 +16,10 @@ from .._cluster.client import CONFLICT_ATTEMPTS, Cluster
 from .._cluster.errors import KubernetesError
 from .._contract.result import CREATED, FAILED, PENDING, UNCHANGED, UPDATED
 from .._contract.token_life import due_at, issued_at
-from .._secret import conflicts, docker_config, merge
+from .._secret import docker_config, handover
 from .._secret.desired import empty_manifest
 from .._secret.logins import Logins
 from .._secret.observed import ObservedSecret
-from .._secret.shared_entries import entries_patch
 from .decision import Decision, Fail, Leave, LeaveUnrenewed, ProbeNamespace, Read, Write, decide
 from .outcomes import NamespaceOutcome, refused
 from .request import AvailableLogins, Request
@@ -144,26 +142,15 @@ class OwnSecretWriter:
         """
         desired, secret, part = self.request.desired, observed.secret, observed.part
         if secret and not self.dry_run:
-            secret = self._freed(secret)
+            patch = handover.take_over_patch(secret["metadata"], desired.owner, self.request.key)
+            secret = self._patch(observed.namespace, patch) if patch else secret
         version = secret["metadata"]["resourceVersion"] if secret else part.version if part else None
         manifest = desired.manifest(observed.namespace, logins, version)
         is_new = self.cluster.apply_secret(manifest, desired.manager, force=bool(version), dry_run=self.dry_run)
         return Written(is_new, logins.config)
 
-    def _freed(self, secret: Mapping) -> Mapping:
-        """Take away what another form of us holds in a Secret that is now to be the resource's own."""
-        metadata, owner = secret["metadata"], self.request.desired.owner
-        former = conflicts.predecessor(metadata, owner)
-        changes = entries_patch(metadata, {}) if merge.sharers(metadata) == {self.request.key} else {}
-        if not (former or changes):
-            return secret
-        if owner:
-            # In one step: a Secret that is nobody's for a moment would be nobody's for ever if this ended there.
-            gone = (former["uid"] if former else "", owner.uid)
-            others = [reference for reference in metadata.get("ownerReferences") or [] if reference["uid"] not in gone]
-            changes["ownerReferences"] = [*others, owner.reference()]
-        patch = {"metadata": {"resourceVersion": metadata["resourceVersion"], **changes}}
-        return self.cluster.patch_object("Secret", metadata["namespace"], metadata["name"], patch, dry_run=False)
+    def _patch(self, namespace: str, patch: dict) -> dict:
+        return self.cluster.patch_object("Secret", namespace, self.request.desired.name, patch, dry_run=self.dry_run)
 
 
 def _lacking(outcome: NamespaceOutcome, shortfall: Fail | None) -> NamespaceOutcome:

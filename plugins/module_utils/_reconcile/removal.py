@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from .._contract.item import NamespacedName
-from .._secret import conflicts, merge, release
+from .._secret import conflicts, handover, merge
 from .outcomes import NamespaceOutcome
 from .request import Request
 
@@ -63,9 +63,9 @@ def removal_of(request: Request, secret: Mapping) -> dict | merge.Undo | None:
     if not is_own:
         patch = merge.unmerge_patch(secret, request.key, keep_logins=request.is_orphaned)
     elif request.is_orphaned and owner:
-        patch = release.release_patch(metadata, owner)
+        patch = handover.release_patch(metadata, owner)
     else:
         return merge.Undo.DELETE
     if isinstance(patch, dict):
-        patch["metadata"].update(release.release_fields_patch(metadata, request.desired.manager))
+        patch["metadata"].update(handover.release_fields_patch(metadata, request.desired.manager))
     return patch

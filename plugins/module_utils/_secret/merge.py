@@ -41,9 +41,16 @@ class Undo(Enum):
     DELETE = "delete"
 
 
-def sharers(metadata: Mapping) -> set[str]:
-    """Return who has put something into a Secret that is shared, by UID."""
-    return set(entries_of(metadata))
+def entry_of(logins: Logins, identity: str) -> SharedEntry:
+    """Return what is noted of logins of an AWS identity that are merged into a Secret."""
+    return SharedEntry(
+        names=tuple(docker_config.hosts_in(logins.config)),
+        expires_at=logins.expires_at,
+        renew_after=logins.renew_after,
+        identity=identity,
+        registries=logins.registries,
+        reconcile_request=logins.reconcile_request,
+    )
 
 
 def manifest(

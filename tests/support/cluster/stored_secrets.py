@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Owner
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import DATA_KEY, SharedEntry
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import DATA_KEY
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, merge
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
@@ -65,25 +65,20 @@ def foreign_secret(text: str = FOREIGN_CONFIG, namespace: str = "team-a", **chan
     }
 
 
-def entry_of(logins: Logins, desired: DesiredSecret = DESIRED) -> SharedEntry:
-    """Return what the annotation of a shared Secret tells of these logins."""
-    names = tuple(docker_config.hosts_in(logins.config))
-    times = (logins.expires_at, logins.renew_after)
-    return SharedEntry(names, *times, desired.identity, logins.registries, reconcile_request=logins.reconcile_request)
-
-
 def shared_secret(
     logins: Logins | None = None, secret: dict | None = None, uid: str = UID, desired: DesiredSecret = DESIRED
 ) -> dict:
     """Return a Secret (by default somebody's) after the resource of the UID merged these logins into it."""
     logins, before = logins or granted(), secret or foreign_secret()
-    return _written(patched(before, merge.merge_patch(before, uid, logins.config, entry_of(logins, desired))))
+    return _written(
+        patched(before, merge.merge_patch(before, uid, logins.config, merge.entry_of(logins, desired.identity)))
+    )
 
 
 def shared_secret_of_ours(logins: Logins | None = None, uid: str = UID, desired: DesiredSecret = DESIRED) -> dict:
     """Return a Secret that the resource of the UID made by merging, where there was none before."""
     logins = logins or granted()
-    entry = entry_of(logins, desired)
+    entry = merge.entry_of(logins, desired.identity)
     made = merge.manifest("team-a", desired.name, uid, logins.config, entry, desired.labels, desired.annotations)
     made["metadata"]["resourceVersion"] = "7"
     return _written(made)
