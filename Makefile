@@ -121,6 +121,8 @@ lint: install-collection types imports ## Check style, YAML, scripts, workflows,
 	@$(BIN)/python tests/tools/version.py
 	@echo "== antsibull-changelog"
 	@$(BIN)/antsibull-changelog lint
+	@echo "== links to lines"
+	@$(BIN)/python tests/tools/line_links.py --check
 	@echo "== the chart"
 	@$(BIN)/python tests/tools/chart_files.py --check
 	@$(BIN)/python -m tests.tools.manifests --check
@@ -149,6 +151,10 @@ chart-files: venv ## Regenerate derived chart files: CRDs, version, table of val
 .PHONY: chart-snapshots
 chart-snapshots: venv ## Update the chart snapshots (tests/snapshots) after an intended change
 	@$(BIN)/python -m tests.support.harness.chart_snapshots
+
+.PHONY: line-links
+line-links: venv ## Correct the links to lines in docs/architecture.md
+	@$(BIN)/python tests/tools/line_links.py
 
 .PHONY: build
 build: install-collection ## Build the artifact of the collection into build/
