@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 GROUP = "aws.zakariaamine.com"
-OWNER, MARKS, PLACE, FINALIZER = (f"{GROUP}/{each}" for each in ("owner", "shared", "secret", "undo"))
+OWNER, MARKS, PLACE, FINALIZER = (f"{GROUP}/{each}" for each in ("owner", "shared", "secret", "cleanup"))
 MANAGED_BY, MANAGER = "app.kubernetes.io/managed-by", "kube-ecr-secrets"
 OWN_LABELS = {MANAGED_BY, OWNER}
 OWN_ANNOTATIONS = {"expiry", PLACE, *(f"{GROUP}/{each}" for each in ("renew-after", "fingerprint", "identity",
