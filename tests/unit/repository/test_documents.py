@@ -36,7 +36,12 @@ def test_each_link_leads_somewhere(page: Path) -> None:
         path, _, anchor = target.partition("#")
         linked = page.parent / path if path else page
         assert linked.exists(), target
-        assert not anchor or anchor in anchors(linked), target
+        assert not anchor or anchor in (anchors if linked.suffix == ".md" else lines)(linked), target
+
+
+def lines(path: Path) -> set[str]:
+    """Return what GitHub calls the lines of a file."""
+    return {f"L{number}" for number, _ in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)}
 
 
 def test_each_decision_is_listed_once_under_its_title() -> None:
