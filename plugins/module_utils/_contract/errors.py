@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from .reasons import UNKNOWN
+
 
 class SpecError(ValueError):
     """What was asked for cannot be done as it is written; the text names what to change."""
@@ -20,4 +22,4 @@ class ResourceError(SpecError):
 class ApiError(Exception):
     """A call to the API server or to AWS failed; reason is a word in CamelCase, the text is for a person."""
 
-    reason: str = "Unknown"
+    reason: str = UNKNOWN

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from . import reasons
 from .reading import mapping_in, mappings_in, text_in
 from .timestamps import format_time, parse_time
 
@@ -101,7 +102,7 @@ class ErrorResult:
         """Return what as_dict() gave, None if it is no mapping."""
         if not isinstance(entry, Mapping):
             return None
-        return cls(text_in(entry, "reason") or "Unknown", text_in(entry, "msg"))
+        return cls(text_in(entry, "reason") or reasons.UNKNOWN, text_in(entry, "msg"))
 
 
 @dataclass(frozen=True)

@@ -9,40 +9,32 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.errors import ALIASES
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import reasons
 from kube_ecr_runner.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 RUNNER = sorted((ROOT / "runner" / "src").rglob("*.py"))
-PLUGINS = [
-    *(ROOT / "plugins").glob("module_utils/**/*.py"),
-    *(ROOT / "plugins").glob("plugin_utils/_*.py"),
-    *(ROOT / "plugins").glob("[il]*/*.py"),
-]
-# Words in CamelCase that are no reasons: kinds, fields, policies, states; of watches only the text is told.
-_WORDS = """
-    Accept AccessKeyId Adopt All Apply Authorization AWSECRCredential AWSECRImagePullSecret BearerToken Broken
-    ClusterAWSECRImagePullSecret Code Credentials Delete DeleteOptions DoesNotExist Error Event Exists Expiration
-    ExternalId Fail False HTTP HTTPStatusCode In Lease Merge Message Namespace Normal NotIn Orphan Other Ready Reconcile
-    ResponseMetadata Secret SecretAccessKey Server ServiceAccount SessionToken Silent Succeeded TokenRequest True Update
-    Version Warning
-"""
-# What AWS calls something that we give another name.
-OTHERS = {*re.findall(r"\w+", _WORDS), *(ALIASES.keys() - set(ALIASES.values()))}
+CODE = [*RUNNER, *sorted((ROOT / "plugins").rglob("*.py"))]
 
 
-def constants(paths: list[Path]) -> Iterator[str]:
-    for path in paths:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.value
+def constants(path: Path) -> Iterator[str]:
+    """Yield the texts in a file, without its documentation."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
-def reasons() -> set[str]:
-    form = re.compile(r"[A-Z][a-z]+[A-Za-z]*|[A-Z]{2,}[A-Za-z]*[a-z][A-Za-z]*", re.ASCII)
-    played = re.findall(r"'reason': '(\w+)'", (ROOT / "playbooks" / "reconcile.yml").read_text(encoding="utf-8"))
-    return {each for each in constants([*PLUGINS, *RUNNER]) if form.fullmatch(each)} - OTHERS | set(played)
+def test_each_reason_is_defined_once() -> None:
+    """Some are words of other meanings, too: a state that nobody knows, AWS' own code for something."""
+    home = ROOT / "plugins" / "module_utils" / "_contract" / "reasons.py"
+    elsewhere = {text for path in CODE if path != home and "contract" not in path.parts for text in constants(path)}
+    assert elsewhere & reasons.ALL == set()
+
+
+def test_the_playbook_gives_a_reason_that_there_is() -> None:
+    given = re.findall(r"'reason': '(\w+)'", (ROOT / "playbooks" / "reconcile.yml").read_text(encoding="utf-8"))
+    assert given == [reasons.CREDENTIALS_UNAVAILABLE]
 
 
 def logged() -> Iterator[str]:
@@ -78,7 +70,10 @@ def metrics() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("found", "some"),
     [
-        (reasons(), {"SecretConflict", "AccessDeniedException", "IDPCommunicationError", "GetAWSAuthTokenFailed"}),
+        (
+            set(reasons.ALL),
+            {"SecretConflict", "AccessDeniedException", "IDPCommunicationError", "GetAWSAuthTokenFailed"},
+        ),
         (set(logged()), {"refreshed", "run ended", "cannot write to the API server"}),
         ({each for each in metrics() if not each.startswith("process_")}, {"kube_ecr_watch_age_seconds"}),
     ],
