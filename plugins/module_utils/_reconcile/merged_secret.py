@@ -25,8 +25,8 @@ class MergedSecretWriter(OwnSecretWriter):
             return self._create(observed.namespace, logins, entry)
         is_closed = is_own(request, secret)
         if is_closed and not self.dry_run:
-            shared = handover.share_patch(secret["metadata"], request.desired.owner, request.key, entry)
-            secret = self._patch(observed.namespace, shared)
+            opened = handover.share_patch(secret["metadata"], request.desired.owner, request.key, entry)
+            secret = self._patch(observed.namespace, opened)
         patch = merge.merge_patch(secret, request.key, logins.config, entry)
         if patch is None:
             return Written(False, docker_config.content(secret)) if is_closed else None
