@@ -72,6 +72,11 @@ def pairs(numbers):
     yield [number for number in numbers if number > 7] or any(number > 1 for number in numbers)
 
 
+def maybe(number):
+    if number:
+        size(number)
+
+
 def never(): return 1
 
 
@@ -85,7 +90,7 @@ def in_child():
 
 
 def main():
-    size(1), size(0), total([1, 2]), kind([1]), kind(5), careful("1"), list(pairs([1, 2])), Value("a")
+    size(1), size(0), total([1, 2]), kind([1]), kind(5), careful("1"), list(pairs([1, 2])), Value("a"), maybe(0), maybe(1)
     thread = threading.Thread(target=in_thread)
     thread.start()
     thread.join()
