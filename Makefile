@@ -60,7 +60,7 @@ demo: install-collection install-runner tools ## Show the whole path, from a cus
 	@$(BIN)/python -m tests.support.harness.demo
 
 # These two also measure the coverage of the tests. Only the whole suite has to reach the floor.
-test coverage: MEASURE = $(BIN)/python tests/tools/measure.py $(if $(ARGS),--no-floor)
+test coverage: MEASURE = $(BIN)/python -m tests.tools.measure $(if $(ARGS),--no-floor)
 
 .PHONY: test
 test: lint unit-and-up ## Run lint and all tests (unit, integration, end to end, molecule)
