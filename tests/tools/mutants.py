@@ -34,6 +34,10 @@ EXPLAINED = Path(__file__).with_name("mutants.toml")
 PURE = (
     "plugins/module_utils/_contract",
     "plugins/module_utils/_reconcile/decision.py",
+    "plugins/module_utils/_reconcile/outcomes.py",
+    "plugins/module_utils/_reconcile/removal.py",
+    "plugins/module_utils/_reconcile/request.py",
+    "plugins/module_utils/_reconcile/target_state.py",
     "plugins/module_utils/_secret",
     "runner/src/kube_ecr_runner/config",
     "runner/src/kube_ecr_runner/controller",
