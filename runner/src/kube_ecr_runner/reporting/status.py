@@ -28,7 +28,7 @@ def status_of(
     """Return the status that a resource gets after a result; targets are what it selects as far as the runner knows.
 
     resource.status is what it had before: what the result says nothing of is kept from there. A status that equals
-    it has nothing new to tell, and need not be written.
+    it says nothing new, and need not be written.
     """
     previous = resource.status
     state = target_state(resource, result, now, targets)
