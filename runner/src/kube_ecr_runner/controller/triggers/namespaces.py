@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kube_ecr_runner.contract.reading import number_in
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller.triggers.failures import awaited_namespaces, failures_of, waits_for
 from kube_ecr_runner.model.resource import MAX_FAILURES, Namespace, Resource
@@ -46,8 +47,7 @@ def targets_changed_since_status(resource: Resource, namespaces: Mapping[str, Na
     existing = [namespaces[name] for name in targets if name in namespaces]
     if len(failures) >= MAX_FAILURES:
         # The list is full, so some failures are not in it: more namespaces may be there than are ready.
-        ready = status.get("namespacesReady")
-        return sum(not namespace.terminating for namespace in existing) > (ready if isinstance(ready, int) else 0)
+        return sum(not namespace.terminating for namespace in existing) > number_in(status, "namespacesReady")
     awaited = awaited_namespaces(status)
     gone = set(targets) - namespaces.keys() - awaited
     alive = [namespace for namespace in existing if not namespace.terminating]
