@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.contract.timestamps import format_micro_time
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 class Terms:
     """Seconds: a Lease that was not renewed for duration may be taken, and who holds it gives up after deadline.
 
-    Between the two there is time for a call that hangs (kube.LEASE_SECONDS) and for what has to be ended. It is renewed
+    Between the two there is time for a call that hangs (LEASE_SECONDS) and for what has to be ended. It is renewed
     once in period; who waits for it looks once in look.
     """
 
@@ -121,13 +121,11 @@ class Candidate:
 
 
 class Lock(Protocol):
-    """Where the Lease is: kube.Lease."""
+    """Where the Lease is: lease.Lease."""
 
-    def read(self) -> Mapping | None:
-        """See kube.Lease."""
+    def read(self) -> Mapping[str, Any] | None: ...
 
-    def write(self, version: str, spec: Mapping) -> Mapping:
-        """See kube.Lease."""
+    def write(self, version: str, spec: Mapping[str, Any]) -> Mapping[str, Any]: ...
 
 
 class Leadership:

@@ -183,7 +183,7 @@ class Controller:
         self._observer.queue_changed(self._parts.batcher.count_due(self._clock()), self._parts.batcher.next_due())
 
     def _drain(self) -> None:
-        """Wait for the run to end, so that what it brought is told and nothing of it is left."""
+        """Wait for the run to end, so that its results are written and nothing of it is left."""
         deadline = self._clock() + timedelta(seconds=STOP_SECONDS)
         while self._parts.supervisor.is_running and self._clock() < deadline:
             try:

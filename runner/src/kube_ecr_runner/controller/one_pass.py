@@ -160,7 +160,7 @@ class PassReporter:
             for event in settlement.events:
                 self._outage.attempt(partial(self._api.create_event, resource, event, self._clock()))
         except KubernetesError as error:
-            # Nobody is served worse for an event that is not told.
+            # An event that is lost makes no resource less served.
             _log.warning("cannot write to the API server", extra=fields(resource=resource.key, cause=error))
 
 

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from kube_ecr_runner.controller.work_queue import DueTimes
 from kube_ecr_runner.model.resource import Key, Reference
 
-# How long after a result the watches may still have to tell what the run did.
+# How long after a result the watches may still deliver what the run wrote.
 RECHECK_DELAY = timedelta(seconds=2)
 
 
 class Rechecks:
-    """The checks that are pending, by resource: each tells whether the object changed, or was seen for the first time.
+    """The checks that are pending, by resource: each says whether the object changed, or was seen for the first time.
 
     They are due RECHECK_DELAY after the result of the resource.
     """

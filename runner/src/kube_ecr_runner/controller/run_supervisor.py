@@ -123,7 +123,7 @@ class RunSupervisor:
         self._runner.close()
 
     def _log_end(self, ended: RunEnded, unanswered: int, *, is_stopping: bool) -> None:
-        """A run that found nothing to do is nothing that whoever runs the cluster wants to know."""
+        """A run that found nothing to do is logged for debugging only."""
         changed, failed = self._counts["changed"], self._counts["failed"]
         level = logging.INFO if changed or failed else logging.DEBUG
         values = fields(

@@ -1,4 +1,4 @@
-"""When a resource is looked at next. Pure.
+"""When a resource is reconciled next. Pure.
 
 A token is renewed a little after it is as old as it may be, which is half of its life if spec.refreshInterval says
 nothing else: never before, since ecr_pull_secret leaves a Secret alone until then, and later by 5 % of the life at
@@ -25,20 +25,20 @@ BACKOFF_LAST = 300.0
 BACKOFF_JITTER = 0.2
 # Of what is left of the life of a token: how long to wait at most for the next attempt to renew it.
 URGENCY = 1 / 4
-# Nothing to do before a namespace appears, which the watch tells; a look means a new nextRefreshTime in the status.
+# Nothing to do before a namespace appears, which the watch delivers; each run writes a new nextRefreshTime.
 IDLE_DELAY = timedelta(hours=6)
-# A Secret that is in the way is moved by a person; the watch tells when it is deleted.
+# A Secret that is in the way is moved by a person; the watch delivers its deletion.
 BLOCKED_DELAY = timedelta(minutes=10)
 # What should be gone, or renewed, by what its result says, but is not.
 ODD_DELAY = timedelta(minutes=5)
-# What AWS answers may be absurd (a token that dies at once): even then there is no busy loop.
+# What AWS answers may be absurd (a token that expires at once): even then there is no busy loop.
 MIN_DELAY = timedelta(seconds=1)
 
 
 def first_due(resource: Resource) -> datetime | None:
     """Return when a resource that this process has not served yet is due, going by its status.
 
-    Returns None if its status does not tell: it is new, or was changed since.
+    Returns None if its status does not say: it is new, or was changed since.
     """
     planned = parse_time(resource.status.get("nextRefreshTime"))
     is_current = resource.status.get("observedGeneration") == resource.generation
@@ -46,7 +46,7 @@ def first_due(resource: Resource) -> datetime | None:
 
 
 def within(due: datetime, period: timedelta, now: datetime, random: Random) -> datetime:
-    """Return when a resource is due that is to be looked at once a period, with a spread; zero stands for no period."""
+    """Return when a resource is due that is reconciled once a period, with a spread; zero stands for no period."""
     if not period:
         return due
     return min(due, next_second(now + period * (1 - SPREAD * random.random())))
@@ -71,7 +71,7 @@ def next_due(
 
     failures counts the failures in a row, this result included; planned is the time that its status names, which
     stays while it is as good as any that would be drawn now; expires_at is when its first token expires, by its
-    status, which counts where the result tells of no token.
+    status, which counts where the result names no token.
     """
     if has_failed(result):
         retry_at = _in_time(result, expires_at, _retry_at(failures, now, random), now)
@@ -101,7 +101,7 @@ def _age_and_life(
 ) -> tuple[timedelta, timedelta]:
     """Return how old a token is when it is to be renewed, and how long it lives, both at most what AWS documents.
 
-    Where nobody tells when it was granted, it is to be renewed after half of its life.
+    Where it is unknown when it was granted, it is to be renewed after half of its life.
     """
     age = renew_after - issued_at if issued_at else min(expires_at - renew_after, MAX_TOKEN_LIFE / 2)
     age = min(max(age, timedelta(0)), _MAX_AGE)
@@ -124,7 +124,7 @@ def _retry_at(failures: int, now: datetime, random: Random) -> datetime:
 def _in_time(result: Result, expires_at: datetime | None, due: datetime, now: datetime) -> datetime:
     """Return when to try again at the latest while a token lives: the less is left of its life, the more often.
 
-    So a short time in which AWS answers before it dies is not missed for a long delay.
+    So a short time in which AWS answers before it expires is not missed for a long delay.
     """
     expiries = _kept_expiries(result) or ([expires_at] if expires_at else [])
     left = [expiry - now for expiry in expiries if expiry > now]
@@ -132,9 +132,9 @@ def _in_time(result: Result, expires_at: datetime | None, due: datetime, now: da
 
 
 def _soonest(result: Result, due: datetime, now: datetime) -> datetime:
-    """A token that dies before a failed resource is due is told when it dies.
+    """Return the due time, or when a token expires before it: then the status has to say so.
 
-    But for one that was written just now: where one registry fails for good and the tokens of another die at once,
+    But for one that was written just now: where one registry fails for good and the tokens of another expire at once,
     each attempt would hasten the next.
     """
     return min([due, *(expiry for expiry in _kept_expiries(result) if expiry > now)])

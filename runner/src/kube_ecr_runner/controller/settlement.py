@@ -38,7 +38,7 @@ class Settlement:
     """What a result means for its resource.
 
     due is when it is reconciled next, failures how many results in a row have failed now. status is its status from now
-    on, None where that stays as it is; events and log tell of it. cause says why not all was done, empty if all was.
+    on, None where that stays as it is; events and log say so. cause says why not all was done, empty if all was.
 
     is_outdated says that the resource was edited after the run had read it, so that the result is of an older
     generation: such a status is the base of the next one, and is not written itself.

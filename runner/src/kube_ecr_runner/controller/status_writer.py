@@ -68,7 +68,7 @@ class Outage:
 
 
 class StatusWriter:
-    """Keeps the statuses in the cluster what they should be, and tells events, from one thread.
+    """Keeps the statuses in the cluster what they should be, and writes events, from one thread.
 
     Whatever fails is logged and raises nothing. A status that could not be written is written at retry_at; an event is
     lost, but for its count.

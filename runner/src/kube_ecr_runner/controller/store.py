@@ -1,6 +1,6 @@
 """What is known of the cluster: its custom resources, its namespaces, and which first lists are still waited for.
 
-It only holds what it is told, and says what is new about it; the handlers decide what that means.
+It holds what the watches deliver, and says what is new about it; the handlers decide what that means.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tells of resources that are suspended: that they are, that they are resumed, and that their tokens have expired."""
+"""Reports which resources are suspended or resumed, and which suspended ones hold tokens that have expired."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Notice:
-    """What there is to tell of a resource that is suspended, or was.
+    """What there is to report of a resource that is suspended, or was.
 
     event is about a change of spec.suspend; status is that of a suspended resource, and changes_at when it will be
     another one by itself.
@@ -33,7 +33,7 @@ class Notice:
 
 
 def notice_of(resource: Resource, now: datetime, *, was_suspended: bool) -> Notice:
-    """Return what there is to tell of a resource; was_suspended is what was told of it before."""
+    """Return what there is to report of a resource; was_suspended is what was reported of it before."""
     has_changed = was_suspended != resource.suspended and not resource.deleting
     event = event_of(resource, now) if has_changed else None
     if not resource.suspended:
@@ -43,39 +43,39 @@ def notice_of(resource: Resource, now: datetime, *, was_suspended: bool) -> Noti
 
 
 class SuspendedResources:
-    """Knows of which resources was told that they are suspended, and when there is something else to tell."""
+    """Knows which resources were reported as suspended, and when there is something new to report of them."""
 
     def __init__(self, store: Store, writer: StatusWriter, observer: Observer) -> None:
         self._store = store
         self._writer = writer
         self._observer = observer
-        self._told: set[Key] = set()
+        self._reported: set[Key] = set()
         self._times = DueTimes()
 
     def note_new(self, resource: Resource, now: datetime) -> None:
-        """Take a resource that is seen for the first time: its status says what another process told of it."""
+        """Take a resource that is seen for the first time: its status says what another process reported of it."""
         if says_suspended(resource.status):
-            self._told.add(resource.key)
+            self._reported.add(resource.key)
         self.note(resource, now)
 
     def note(self, resource: Resource, now: datetime) -> None:
-        """Look at a resource soon, if it is suspended or was told to be."""
-        if resource.suspended or resource.key in self._told:
+        """Look at a resource soon, if it is suspended or was reported to be."""
+        if resource.suspended or resource.key in self._reported:
             self._times.add(resource.key, now)
 
     def next_due(self) -> datetime | None:
-        """Return when there may be something to tell, None if there is nothing to come."""
+        """Return when there may be something new to report, None if there will be nothing."""
         return self._times.earliest()
 
     def report(self, now: datetime) -> None:
-        """Tell what there is to tell by now."""
+        """Write what there is to report by now."""
         for key in self._times.pop(now):
             resource = self._store[key].resource
-            notice = notice_of(resource, now, was_suspended=key in self._told)
+            notice = notice_of(resource, now, was_suspended=key in self._reported)
             if resource.suspended:
-                self._told.add(key)
+                self._reported.add(key)
             else:
-                self._told.discard(key)
+                self._reported.discard(key)
             if notice.event:
                 _log.info(notice.event.reason.lower(), extra=fields(resource=key))
                 self._writer.write_events(resource, [notice.event], now)
@@ -88,5 +88,5 @@ class SuspendedResources:
 
     def forget(self, key: Key) -> None:
         """Drop a resource that is gone."""
-        self._told.discard(key)
+        self._reported.discard(key)
         self._times.discard(key)

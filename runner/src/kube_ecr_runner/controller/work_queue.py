@@ -39,7 +39,7 @@ class DueTimes:
     """Times by key, one each, in order."""
 
     def __init__(self) -> None:
-        # The number tells keys of one time apart: numbers are compared faster than keys.
+        # The number orders keys of one time: numbers are compared faster than keys.
         self._entries: dict[Key, tuple[datetime, int, Key]] = {}
         self._order: list[tuple[datetime, int, Key]] = []
         self._numbers = count()
@@ -87,7 +87,7 @@ class WorkQueue:
     """Due times and priorities by key, so that any number of events of one resource make one entry.
 
     A key is waiting, being worked on, or unknown. One that is enqueued while it is worked on waits again when that is
-    over, because nobody can tell whether the work still saw what happened.
+    over, because it is unknown whether the work still saw what happened.
     """
 
     def __init__(self) -> None:

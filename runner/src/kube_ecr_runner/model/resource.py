@@ -104,9 +104,9 @@ class Resource:
     """A custom resource: what names it, its targets, its way into AWS, and what its status said when it was read.
 
     accounts are the service accounts of the targets that get the Secret, template the labels and annotations that it
-    gets, by kind and name. deleting says that it is being deleted, cleanup that it stays until a run has undone what it
-    did. suspended says that nothing is to be done for it. uses_own_identity says that the way into AWS is the identity
-    of the runner. reconcile_request is what it is annotated with to have its token renewed at once.
+    gets, by kind and name. deleting says that it is being deleted, cleanup that it stays until a run has removed what
+    it wrote. suspended says that nothing is to be done for it. uses_own_identity says that the way into AWS is the
+    identity of the runner. reconcile_request is what it is annotated with to have its token renewed at once.
     """
 
     key: Key
@@ -150,7 +150,7 @@ class Resource:
 
     @property
     def has_unanswered_request(self) -> bool:
-        """Whether its annotation has a value that its status does not tell of yet."""
+        """Whether its annotation has a value that its status does not name yet."""
         return self.reconcile_request not in ("", self.status.get("lastHandledReconcileAt"))
 
     @property

@@ -1,6 +1,6 @@
 """Which events are written as events of their own, and which are counted in one that is there already. Pure.
 
-An event that is told again within an hour is a repetition of the first: a series, in the words of events.k8s.io/v1.
+An event that happens again within an hour is a repetition of the first: a series, in the words of events.k8s.io/v1.
 Its count and time are written once a minute at most, so that neither retries nor somebody who edits a Secret again and
 again flood the API server or whoever reads the events.
 https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
@@ -18,7 +18,7 @@ from kube_ecr_runner.model.resource import Key
 # The API server keeps an event for an hour after it was last written (--event-ttl).
 SERIES_LIFE = timedelta(hours=1)
 WRITE_INTERVAL = timedelta(minutes=1)
-# As many different events of one resource are told in an hour; client-go's recorder has the same burst.
+# As many different events of one resource are written in an hour; client-go's recorder has the same burst.
 MAX_SERIES = 25
 
 

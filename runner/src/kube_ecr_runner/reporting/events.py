@@ -53,7 +53,7 @@ def _deleted(removed: Iterable[ObjectResult]) -> Iterator[Event]:
 
 
 def _failed(result: Result) -> Iterator[Event]:
-    """What is wrong with the resource as a whole comes first; namespaces that failed for it are not told again."""
+    """What is wrong with the resource as a whole comes first; who failed for it alone has no event of its own."""
     if result.problem:
         yield Event("Warning", _PROBLEM_EVENTS[result.problem.origin], result.problem.message)
     causes: dict[tuple[str, str], list[NamespaceResult]] = defaultdict(list)

@@ -47,7 +47,7 @@ def lines_of(
 def _lines(resource: Resource, result: Result | None, why_not: str | None) -> list[str]:
     changes = [*_changes(resource, result)] if result else []
     if why_not:
-        # What failed in a namespace or for a service account is told there.
+        # What failed in a namespace or for a service account is said there.
         problem = result.problem if result else None
         is_told = result and not problem
         cause = f"{problem.reason}: {problem.message}" if problem else why_not
@@ -82,7 +82,7 @@ def _changes(resource: Resource, result: Result) -> Iterator[str]:
 
 
 def _is_of_resource(namespace: NamespaceResult, result: Result) -> bool:
-    """What is wrong with the resource as a whole is told once."""
+    """What is wrong with the resource as a whole is said once."""
     return result.problem is not None and namespace.reason == result.problem.reason
 
 

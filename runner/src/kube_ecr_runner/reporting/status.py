@@ -28,7 +28,7 @@ def status_of(
     """Return the status that a resource gets after a result; targets are what it selects as far as the runner knows.
 
     resource.status is what it had before: what the result says nothing of is kept from there. A status that equals
-    it has nothing new to tell, and need not be written.
+    it says nothing new, and need not be written.
     """
     previous = resource.status
     state = target_state(resource, result, now, targets)
@@ -64,44 +64,38 @@ def _handled(result: Result) -> str:
 
 def _ready(resource: Resource, result: Result, state: TargetState, next_due: datetime) -> tuple[str, str, str]:
     """Return status, reason and message of the condition Ready."""
-    names, due = names_of(state.served), format_time(next_due)
-    secret = f"Secret {resource.secret_name}"
+    secret, due = f"Secret {resource.secret_name}", format_time(next_due)
     if result.is_cleanup:
         text = "the resource is being deleted, but its cleanup is not finished (see RefreshFailing)"
         return "False", reasons.DELETING, f"{text}; next attempt at: {due}"
     if state.is_ready and not state.total:
-        return (
-            "True",
-            reasons.NO_NAMESPACE_MATCHES,
-            f"no namespace matches, so there is nothing to do; next check at: {due}",
-        )
-    waiting = f"; waiting for {_awaited(state.pending)}" if state.pending else ""
-    if state.is_ready and state.expires_at and (result.problem or result.of_state(FAILED)):
-        until = format_time(state.expires_at)
-        text = f"{secret} is still valid in namespaces: {names}; the first token expires at: {until}"
-        return (
-            "True",
-            reasons.SECRETS_UPDATED,
-            f"{text}; the refresh fails (see RefreshFailing); next attempt at: {due}{waiting}",
-        )
+        text = f"no namespace matches, so there is nothing to do; next check at: {due}"
+        return "True", reasons.NO_NAMESPACE_MATCHES, text
     if state.is_ready:
-        coming = (
-            "next update"
-            if result.succeeded
-            else "service accounts or cleanup failed (see RefreshFailing); next attempt"
-        )
-        return (
-            "True",
-            reasons.SECRETS_UPDATED,
-            f"{secret} is up to date in namespaces: {names}; {coming} at: {due}{waiting}",
-        )
+        return "True", reasons.SECRETS_UPDATED, _ready_message(secret, result, state, due)
     if state.pending and not state.broken and not result.problem:
         text = f"{secret} is not written yet; waiting for {_awaited(state.pending)}; next check at: {due}"
         return "False", reasons.SECRETS_PROCESSING, text
     reason, message = _first_cause(result)
     names = names_of(namespace.namespace for namespace in state.broken)
     text = f"no valid token in namespaces: {names}: {message}" if names else message
-    return "False", reason, f"{text}; next attempt at: {due}{waiting}"
+    return "False", reason, f"{text}; next attempt at: {due}{_waiting(state)}"
+
+
+def _ready_message(secret: str, result: Result, state: TargetState, due: str) -> str:
+    """Return what there is to say where all targets that exist hold a valid token."""
+    names = names_of(state.served)
+    if state.expires_at and (result.problem or result.of_state(FAILED)):
+        until = format_time(state.expires_at)
+        text = f"{secret} is still valid in namespaces: {names}; the first token expires at: {until}"
+        return f"{text}; the refresh fails (see RefreshFailing); next attempt at: {due}{_waiting(state)}"
+    others_failed = "service accounts or cleanup failed (see RefreshFailing); next attempt"
+    coming = "next update" if result.succeeded else others_failed
+    return f"{secret} is up to date in namespaces: {names}; {coming} at: {due}{_waiting(state)}"
+
+
+def _waiting(state: TargetState) -> str:
+    return f"; waiting for {_awaited(state.pending)}" if state.pending else ""
 
 
 def _refresh_failing(result: Result) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
-"""What is told of a resource while spec.suspend is true: its status, and events. Pure.
+"""What is reported of a resource while spec.suspend is true: its status, and events. Pure.
 
 No run serves it, so what its status said before is all there is to go by: Ready stays as it was until the first of the
-tokens dies that the status speaks of.
+tokens expires that the status names.
 """
 
 from __future__ import annotations
@@ -33,22 +33,25 @@ def suspended_status(resource: Resource, now: datetime) -> dict[str, object]:
     if "namespacesReady" in status and "expiresAt" in status and changes_at(status, now) is None:
         status["namespacesReady"] = 0
     status["observedGeneration"] = resource.generation
-    told = {"Ready": (str(is_ready), text), "RefreshFailing": ("False", f"suspended: nothing is renewed; {_REMEDY}")}
+    conditions = {
+        "Ready": (str(is_ready), text),
+        "RefreshFailing": ("False", f"suspended: nothing is renewed; {_REMEDY}"),
+    }
     status["conditions"] = [
         new_condition(kind, value, reasons.SUSPENDED, message, resource.generation, previous, now)
-        for kind, (value, message) in told.items()
+        for kind, (value, message) in conditions.items()
     ]
     return {name: status[name] for name in STATUS_FIELDS if name in status}
 
 
 def changes_at(status: Mapping[str, Any], now: datetime) -> datetime | None:
-    """Return when the status of a suspended resource is another one, if nothing happens before: when a token dies."""
+    """Return when the status of a suspended resource changes by itself: when a token expires."""
     expires_at = parse_time(status.get("expiresAt"))
     return expires_at if expires_at and expires_at > now else None
 
 
 def event_of(resource: Resource, now: datetime) -> Event:
-    """Return the event that tells that a resource was suspended, or is served again."""
+    """Return the event about a resource that was suspended, or is served again."""
     if resource.suspended:
         return Event("Normal", reasons.SUSPENDED, _state(resource.status, now)[1])
     return Event("Normal", reasons.RESUMED, "spec.suspend is false again: reconciliation resumed")
@@ -61,7 +64,7 @@ def _state(previous: Mapping[str, Any], now: datetime) -> tuple[bool, str]:
         text = f"nothing is renewed, and the first token expired at: {format_time(expires_at)}"
         return False, f"suspended: {text}; {_REMEDY}"
     if condition_of(previous, "Ready").get("status") == "True":
-        dies = f"; the first token expires at: {format_time(expires_at)}" if expires_at else ""
-        return True, f"suspended: nothing is renewed{dies}; {_REMEDY}"
+        until = f"; the first token expires at: {format_time(expires_at)}" if expires_at else ""
+        return True, f"suspended: nothing is renewed{until}; {_REMEDY}"
     cause = "not all namespaces hold a valid token, and nothing is written" if expires_at else "nothing is written"
     return False, f"suspended: {cause}; {_REMEDY}"

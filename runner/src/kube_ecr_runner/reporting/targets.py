@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.reading import list_in, number_in
 from kube_ecr_runner.contract.result import FAILED, PENDING, NamespaceResult
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.model.conditions import condition_of
@@ -75,15 +76,14 @@ def _failures(result: Result, pending: Iterable[NamespaceResult]) -> list[dict[s
 def _state_before(resource: Resource, result: Result, now: datetime, targets: Sequence[str]) -> TargetState:
     """Nobody could look at the targets: they are as the status said, as long as the tokens live that it speaks of."""
     until = _valid_until(resource, result, now)
-    failures, ready = resource.status.get("failures"), resource.status.get("namespacesReady")
     return TargetState(
-        ready=ready if until and isinstance(ready, int) else 0,
+        ready=number_in(resource.status, "namespacesReady") if until else 0,
         total=len(targets),
         served=tuple(targets) if until else (),
         broken=(),
         pending=(),
         expires_at=until,
-        failures=list(failures) if until and isinstance(failures, list) else [],
+        failures=list(list_in(resource.status, "failures")) if until else [],
         is_ready=until is not None,
     )
 

@@ -23,5 +23,5 @@ def place_of(part: NamespaceResult | ObjectResult) -> str:
 
 
 def comes_from(namespace: NamespaceResult, problem: Problem | None) -> bool:
-    """Return whether a namespace failed for what is wrong with the resource as a whole, which is told once."""
+    """Return whether a namespace failed for what is wrong with the resource as a whole, which is said once."""
     return problem is not None and (namespace.reason, namespace.message) == (problem.reason, problem.message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import timedelta
 
@@ -57,8 +58,10 @@ def reported(*resources: Resource, parts: Parts | None = None) -> Parts:
     return parts
 
 
-def test_suspended_resource_is_told_once() -> None:
-    parts = reported(STOPPED)
+def test_suspended_resource_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="kube_ecr_runner"):
+        parts = reported(STOPPED)
+    assert [(record.message, record.fields) for record in caplog.records] == [("suspended", {"resource": KEY})]  # type: ignore[attr-defined]
     assert (told(parts), parts.api.reasons) == (("True", "Suspended"), ["Suspended"])
     assert "nextRefreshTime" not in parts.api.statuses[-1]
     assert parts.store[KEY].resource.status == parts.api.statuses[-1]

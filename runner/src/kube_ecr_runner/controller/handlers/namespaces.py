@@ -32,7 +32,7 @@ class NamespaceHandler:
         self._handle(self._store.see_namespace(namespace, is_gone=is_gone), now)
 
     def _handle(self, change: NamespaceChange, now: datetime) -> None:
-        # Before everything is known there is nothing to compare with: then the statuses tell what is due.
+        # Before everything is known there is nothing to compare with; then the statuses say what is due.
         if not self._store.is_complete:
             return
         for resource in self._store.resources():

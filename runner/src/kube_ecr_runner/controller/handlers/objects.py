@@ -56,7 +56,7 @@ class ObjectHandler:
         self._handle(self._watches.changed(source, item, is_gone), now)
 
     def recheck(self, now: datetime) -> None:
-        """Look again at what looked wrong during runs that are over: by now the watches have told what they did."""
+        """Check again what looked wrong during runs that are over: what they wrote was delivered since."""
         for key, checks in self._rechecks.pop(now):
             resource = self._store[key].resource
             for reference, has_changed in checks.items():

@@ -82,7 +82,7 @@ class ResourceHandler:
         tracked = self._store[resource.key]
         tracked.failures = 0
         self._suspended.note(resource, now)
-        # A run may have read the edited resource before the watch told of the edit.
+        # A run may have read the edited resource before the watch delivered the edit.
         is_news = tracked.served_generation != resource.generation or resource.has_unanswered_request
         if is_news and self._store.is_complete:
             self._batcher.enqueue_now(resource.key, now)

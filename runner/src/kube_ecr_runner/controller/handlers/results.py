@@ -88,7 +88,7 @@ class ResultHandler:
         )
 
     def _finish_outdated(self, key: Key, settlement: Settlement, now: datetime) -> None:
-        """Edited since the run read it: what that did is no news any more, but for a resource that is suspended now."""
+        """The resource was edited after the run read it: the result counts only if the resource is suspended now."""
         self._batcher.finish(key, settlement.due)
         if settlement.status is not None:
             self._suspended.note(self._store.set_status(key, settlement.status), now)

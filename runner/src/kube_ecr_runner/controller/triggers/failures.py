@@ -32,7 +32,7 @@ def awaited_namespaces(status: Mapping[str, Any]) -> set[object]:
 
 
 def waits_for(status: Mapping[str, Any], namespace: str) -> bool:
-    """Return whether a resource of this status was last told that the namespace is not there.
+    """Return whether a status says that the namespace is not there yet.
 
     Where the list of failures is full, it may be one that did not fit.
     """

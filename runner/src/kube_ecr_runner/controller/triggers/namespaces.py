@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kube_ecr_runner.contract.reading import number_in
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller.triggers.failures import awaited_namespaces, failures_of, waits_for
 from kube_ecr_runner.model.resource import MAX_FAILURES, Namespace, Resource
@@ -13,7 +14,7 @@ def targets_changed(resource: Resource, before: Namespace | None, after: Namespa
     """Return whether a namespace came to, left or was replaced under a resource; before or after is what it was or is.
 
     One that is named literally is a target all the while, so its status says whether this is new to it; while a run
-    works on it, nobody can tell what that run still sees.
+    works on it, it is unknown what that run still sees.
     """
     namespace = after or before
     if namespace is None or resource.deleting:
@@ -34,7 +35,7 @@ def targets_changed_since_status(resource: Resource, namespaces: Mapping[str, Na
     """Return whether namespaces came, went or were relabelled since the status of a resource was written.
 
     namespaces are those of the cluster. This is what a runner that was down must find out; it looks at the status
-    alone, and what it cannot tell (a namespace on its way out, or one that left while another came) it takes for
+    alone, and what that does not show (a namespace on its way out, or one that left while another came) it takes for
     unchanged; so it does with all of them where the runner may not list any.
     """
     if not namespaces:
@@ -45,9 +46,8 @@ def targets_changed_since_status(resource: Resource, namespaces: Mapping[str, Na
         return True
     existing = [namespaces[name] for name in targets if name in namespaces]
     if len(failures) >= MAX_FAILURES:
-        # The list is full, so it does not tell all that failed; there may be more that could be ready than are.
-        ready = status.get("namespacesReady")
-        return sum(not namespace.terminating for namespace in existing) > (ready if isinstance(ready, int) else 0)
+        # The list is full, so some failures are not in it: more namespaces may be there than are ready.
+        return sum(not namespace.terminating for namespace in existing) > number_in(status, "namespacesReady")
     awaited = awaited_namespaces(status)
     gone = set(targets) - namespaces.keys() - awaited
     alive = [namespace for namespace in existing if not namespace.terminating]

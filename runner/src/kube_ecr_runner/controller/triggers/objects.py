@@ -19,7 +19,7 @@ def refers_to(resource: Resource, objects: Container[Reference]) -> bool:
 def may_predate(resource: Resource, item: Referenced) -> bool:
     """Return whether the Secrets of a resource may have been written before an object was.
 
-    Times are in whole seconds: of two in the same one nobody can tell the order. A resource that never had a Secret
+    Times are in whole seconds: the order of two in the same one is unknown. A resource that never had a Secret
     is none of those.
     """
     refreshed_at = parse_time(resource.status.get("lastRefreshTime"))
@@ -34,7 +34,7 @@ def may_predate_any(resource: Resource, objects: Mapping[Reference, Referenced])
 def is_in_sync(
     resource: Resource, reference: Reference, item: Referenced | None, namespaces: Mapping[str, Namespace]
 ) -> bool:
-    """Return whether a run would find nothing to do about an object, as far as its metadata tells.
+    """Return whether a run would find nothing to do about an object, as far as its metadata shows.
 
     item is None where it is not there. In a namespace that is gone, or going, there never is anything to do.
     """
@@ -57,7 +57,7 @@ def needs_reconcile(
 
     For a Secret that is more than not being in sync: one of somebody else stands in the way until it is deleted, or
     until its owner changes it, and not whenever something happens to it. Where it comes into other hands, the status
-    has another name to tell.
+    has another name to show.
     """
     item = after or before
     if item is None or is_in_sync(resource, item.reference, after, namespaces):

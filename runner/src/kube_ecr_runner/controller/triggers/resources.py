@@ -11,7 +11,7 @@ from kube_ecr_runner.model.resource import Namespace, Resource
 def was_edited(before: Resource, after: Resource) -> bool:
     """Return whether a resource is another one than before, but for its status.
 
-    The generation tells of the spec and of the deletion; annotations and finalizers are no part of it.
+    The generation changes with the spec and the deletion; annotations and finalizers are no part of it.
     """
     return _edition(before) != _edition(after)
 
