@@ -135,6 +135,10 @@ lint: install-collection types imports ## Check style, YAML, scripts, workflows,
 	@echo "== ansible-lint"
 	@$(BIN)/ansible-lint --offline -q
 
+.PHONY: hooks
+hooks: venv ## Check the changed files before each commit, with the versions of .venv
+	@$(BIN)/pre-commit install
+
 .PHONY: format
 format: venv ## Format the Python files and sort their imports
 	@$(BIN)/ruff check --select I --fix .

@@ -77,6 +77,11 @@ def maybe(number):
         size(number)
 
 
+def early(number):
+    if number: return
+    size(number)
+
+
 def never(): return 1
 
 
@@ -90,8 +95,8 @@ def in_child():
 
 
 def main():
-    size(1), size(0), total([1, 2]), kind([1]), kind(5), careful("1")
-    list(pairs([1, 2])), Value("a"), maybe(0), maybe(1)
+    size(1), size(0), total([1, 2]), kind([1]), kind(5), careful("1"), list(pairs([1, 2]))
+    Value("a"), maybe(0), maybe(1), early(1)
     thread = threading.Thread(target=in_thread)
     thread.start()
     thread.join()
