@@ -256,7 +256,7 @@ version: install-collection ## Prepare a release: VERSION=1.2.3 goes into all fi
 
 .PHONY: clean
 clean: ## Remove everything that was built in this checkout (the shared cache stays)
-	@rm -rf $(VENV) $(BUILD) .ansible .cache .pytest_cache .ruff_cache .mypy_cache runner/build
+	@rm -rf $(VENV) $(BUILD) .ansible .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis runner/build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # No parallel targets: they share .venv, and the two cores of a small machine.
