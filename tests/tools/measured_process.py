@@ -109,7 +109,8 @@ class Recorder:
 
 def begin(folder: str) -> None:
     """Record until the process ends: at the end of its program, by an exception or by os._exit()."""
-    if not os.access(folder, os.W_OK):
+    # Python reads a .pth file again when something adds site-packages to the path once more.
+    if not os.access(folder, os.W_OK) or sys.monitoring.get_tool(sys.monitoring.COVERAGE_ID):
         return
     recorder = Recorder(folder)
     leave = os._exit
