@@ -18,7 +18,11 @@ _DEFINITION = r"^\s*(?:def|class|-? ?name:)\s+{name}\b|^\s*{name}\s*(?::|=)"
 
 def main(arguments: list[str]) -> int:
     text = DOCUMENT.read_text(encoding="utf-8")
-    right = _LINK.sub(_corrected, text)
+    try:
+        right = _LINK.sub(_corrected, text)
+    except ValueError as error:
+        print(f"{DOCUMENT.relative_to(ROOT)}: {error}", file=sys.stderr)
+        return 1
     if "--check" not in arguments:
         DOCUMENT.write_text(right, encoding="utf-8")
     elif right != text:
@@ -35,7 +39,7 @@ def _corrected(link: re.Match[str]) -> str:
     for number, line in enumerate(lines, start=1):
         if definition.match(line):
             return f"[`{link['name']}`]({link['path']}#L{number})"
-    raise ValueError(f"{link['path']} does not define {name}")
+    raise ValueError(f"{link['path']} does not define {name}; correct the link")
 
 
 if __name__ == "__main__":
