@@ -107,7 +107,7 @@ def test_who_cannot_reach_the_api_server_ends_before_another_takes_over(
     assert not leads(two)
     assert one.processes() == []
     assert not list(one.temporary.iterdir())
-    assert "the Lease is lost" in one.log
+    assert "lost the leader lease" in one.log
     aws.heal()
     cluster.wait_ready(NAMESPACED, "app", own)
 
