@@ -199,6 +199,7 @@ def test_what_may_be_written(asked: Request, secret: dict) -> None:
     ("asked", "secret", "available"),
     [
         pytest.param(OWN, own_secret(), GRANTED, id="fresh"),
+        pytest.param(OWN, own_secret(granted(age=1)), GRANTED, id="fresh, though newer ones were granted for others"),
         pytest.param(OWN, own_secret(), TO_COPY, id="fresh, with newer ones elsewhere"),
         pytest.param(OWN, own_secret(AGED), NOTHING, id="nothing newer"),
         pytest.param(OWN, own_secret(AGED), AvailableLogins(AGED, None), id="the same was granted"),
