@@ -8,6 +8,7 @@ from copy import deepcopy
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import image_pull_secrets
+from tests.support.cluster.stored_secrets import patched
 
 HERE = "team-a/default"
 LABEL, SHARED = "aws.zakariaamine.com/owner", "aws.zakariaamine.com/shared"
@@ -30,19 +31,6 @@ def account(
 
 def by(**names: str | list[str]) -> dict:
     return {uid: {"names": [each] if isinstance(each, str) else each} for uid, each in names.items()}
-
-
-def patched(target: dict, patch: dict | None) -> dict:
-    """Return what a JSON merge patch (RFC 7386) makes of an object."""
-    target = deepcopy(target)
-    for key, value in (patch or {}).items():
-        if value is None:
-            target.pop(key, None)
-        elif isinstance(value, dict):
-            target[key] = patched(target.get(key) or {}, value)
-        else:
-            target[key] = value
-    return target
 
 
 def told(found: dict) -> tuple[list, dict, str | None]:
@@ -137,8 +125,8 @@ def test_without_a_mark_nothing_is_taken_out(before: dict) -> None:
 @pytest.mark.parametrize("names", [(), ("z", "a"), (None,), ("ecr",), ("a", "ecr", "b", "ecr")])
 def test_there_and_back_is_as_it_was(names: tuple) -> None:
     before = account(*names)
-    after = patched(before, image_pull_secrets.patch(before, "u1", "ecr"))
-    back = patched(after, image_pull_secrets.patch(after, "u1", None))
+    after = patched(before, image_pull_secrets.patch(before, "u1", "ecr") or {})
+    back = patched(after, image_pull_secrets.patch(after, "u1", None) or {})
     assert told(back) == told(before)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +16,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins im
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.merge import Undo
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.shared_entries import shared_entries
+from tests.support.cluster.stored_secrets import patched
 from tests.support.logins import requests
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -54,22 +54,8 @@ def owning(manager: str = "kube-ecr-secrets", field: str = "f:.dockerconfigjson"
     return {"managedFields": [{"manager": "kubectl"}, {"manager": manager, "fieldsV1": {"f:data": {field: {}}}}]}
 
 
-def patched(target: dict, patch: dict | Undo | None) -> dict:
-    """Return what a JSON merge patch (RFC 7386) makes of an object."""
-    assert not isinstance(patch, Undo)
-    target = deepcopy(target)
-    for key, value in (patch or {}).items():
-        if value is None:
-            target.pop(key, None)
-        elif isinstance(value, dict):
-            target[key] = patched(target.get(key) or {}, value)
-        else:
-            target[key] = value
-    return target
-
-
 def merged(before: dict, uid: str = "u1", text: str | None = None, mark: SharedEntry = MARK) -> dict:
-    return patched(before, merge.merge_patch(before, uid, text or config(), mark))
+    return patched(before, merge.merge_patch(before, uid, text or config(), mark) or {})
 
 
 def made(uid: str = "u1", text: str | None = None, **template: dict) -> dict:
