@@ -206,11 +206,9 @@ def unwritable(case: Case) -> Decision | None:
 
 
 def unmergeable(case: Case) -> Decision | None:
-    """It holds no docker config: to write one would take away what it holds."""
+    """It holds no docker config: to write one would take away what it holds, which others may have put there."""
     secret = case.observed.secret
-    if secret is None or is_own(case.request, secret):
-        return None
-    return _blocked(case, conflicts.unmergeable_because(secret))
+    return _blocked(case, conflicts.unmergeable_because(secret)) if secret else None
 
 
 def _blocked(case: Case, found: tuple[str, str] | None) -> Fail | None:

@@ -145,6 +145,7 @@ IMMUTABLE, OPAQUE = {"immutable": True}, {"type": "Opaque"}
 CONFLICT, WRONG_TYPE, FIXED = "SecretConflict", "WrongSecretType", "ImmutableSecret"
 MERGED_IN = f"merged into it ({OTHER_UID})"
 ANOTHERS = foreign_secret(ownerReferences=[OTHERS])
+NO_CONFIG = {**own_secret(OLD), "data": foreign_secret("x")["data"]}
 # Who asks, what is there, for which reason it may not be written, and whether pods can pull with it all the same.
 BLOCKED: dict[str, tuple[Request, dict, str, str, bool]] = {
     "somebody's": (OWN, foreign_secret(), CONFLICT, "was not made by", False),
@@ -160,6 +161,7 @@ BLOCKED: dict[str, tuple[Request, dict, str, str, bool]] = {
     "somebody's, immutable": (ADOPTING, {**foreign_secret(), **IMMUTABLE}, FIXED, "is immutable", False),
     "merge: a controller's": (MERGED, foreign_secret(ownerReferences=[CONTROLLER]), CONFLICT, "Deployment/web", False),
     "merge: no docker config": (MERGED, foreign_secret("x"), "InvalidSecretContent", "not valid JSON", False),
+    "merge: ours, no docker config": (MERGED, NO_CONFIG, "InvalidSecretContent", "not valid JSON", False),
     "merge: of another type": (MERGED, {**foreign_secret(), **OPAQUE}, WRONG_TYPE, "has type Opaque", False),
     "merge: immutable": (MERGED, {**shared_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
     "merge: immutable and dead": (MERGED, {**shared_secret(DEAD), **IMMUTABLE}, FIXED, "is immutable", False),
