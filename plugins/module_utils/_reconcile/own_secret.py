@@ -97,14 +97,13 @@ class OwnSecretWriter:
 
     def _probe(self, namespace: str, otherwise: Fail) -> NamespaceOutcome:
         """Say whether a namespace without a Secret is waited for; to ask so needs no right to read namespaces."""
-        observed = self._read(namespace)
-        if observed.secret:  # it appeared meanwhile
-            return self._carry_out(self._decide(observed), observed)
         desired = self.request.desired
         try:
             empty = empty_manifest(desired.name, namespace)
             self.cluster.apply_secret(empty, desired.manager, force=False, dry_run=True)
         except KubernetesError as error:
+            if error.status == 409:  # a Secret appeared meanwhile
+                raise
             outcome = _refusal(namespace, error)
             if outcome.state == PENDING:
                 return outcome
