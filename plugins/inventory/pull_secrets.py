@@ -71,7 +71,7 @@ options:
     description: Only resources with these labels, in the syntax of C(kubectl -l).
     type: str
     env:
-      - name: KUBE_ECR_LABEL_SELECTOR
+      - name: KUBE_ECR_SELECTOR
   aws_endpoint_url:
     description: An endpoint other than AWS' own, such as LocalStack, for every resource and for ECR and STS.
     type: str

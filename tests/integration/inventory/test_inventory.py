@@ -78,6 +78,7 @@ def test_an_option_or_a_variable_picks_resources(ansible: Ansible, resources: li
     assert served(listing(ansible, KUBE_ECR_NAMES=f"{app_b},shared")) == [app_b, shared]
     assert served(listing(ansible, KUBE_ECR_NAMESPACES=team_a)) == [app_a]
     assert served(listing(ansible, {"label_selector": "tier=production"})) == [shared]
+    assert served(listing(ansible, KUBE_ECR_SELECTOR="tier=production")) == [shared]
     assert served(listing(ansible, {"names": ["nothing"]})) == []
 
 
