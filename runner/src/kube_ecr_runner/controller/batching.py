@@ -23,7 +23,7 @@ _TIMEOUT_SHIFT = 3
 
 @dataclass(frozen=True)
 class Batch:
-    """The resources of one run, and what it playbooks."""
+    """The resources of one run, and the playbook that it runs."""
 
     playbook: PlaybookSpec
     keys: list[Key]
