@@ -63,7 +63,7 @@ demo: install-collection install-runner tools ## Show the whole path, from a cus
 test coverage: MEASURE = $(BIN)/python -m tests.tools.measure $(if $(ARGS),--no-floor)
 
 .PHONY: test
-test: lint unit-and-up ## Run lint and all tests (unit, integration, end to end, molecule)
+test: lint unit-and-up node-tests ## Run lint and all tests (unit, integration, end to end, molecule, on a node)
 	@echo
 	@echo "All checks passed. Next: 'make demo' shows the whole path; CONTRIBUTING.md explains how to contribute."
 
@@ -76,6 +76,16 @@ unit-and-up: install-collection install-runner install-image $(OLDEST_STAMP) too
 
 .PHONY: test-only
 test-only: unit-and-up ## Run tests without lint, for example: make test-only ARGS='-k inventory -x'
+
+.PHONY: node-tests
+node-tests: install-collection install-runner tools ## Run the tests that need containers: root, Linux; INSTALL=1 installs the packages
+	@echo "== pytest on a node"
+	@$(BIN)/python -m tests.support.node.sandbox $(BIN)/python -m pytest tests/node --durations 10 $(ARGS) || { \
+		status=$$?; [ -n "$(ARGS)" ] && [ $$status -eq 5 ]; } # 5: none of them is chosen
+
+.PHONY: node
+node: install-collection install-runner tools ## Start a cluster of one node, and a shell in it
+	@$(BIN)/python -m tests.support.node.sandbox $(BIN)/python -m tests.support.node.cluster
 
 .PHONY: coverage
 coverage: unit-and-up ## Run tests and report the lines and branches that none executes (build/coverage/index.html)

@@ -67,11 +67,12 @@ class AWSEndpoint(Service):
     one that runs does nothing; StartError means that the port is taken.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, address: str = "127.0.0.1") -> None:
         """Prepare; port 0 is one that is free."""
         self.token_life = timedelta(hours=12)
         self.latency = 0.0
         self._port = port
+        self._address = address
         self._traffic = Traffic()
         self._iam = Directory()
         self._tokens = Tokens()
@@ -85,14 +86,14 @@ class AWSEndpoint(Service):
             return
         self._moto = self._moto or _moto()
         try:
-            listener = socket.create_server(("127.0.0.1", self._port), backlog=128)
+            listener = socket.create_server((self._address, self._port), backlog=128)
         except OSError as error:
             raise StartError(f"the AWS endpoint cannot listen on port {self._port}: {error.strerror}") from None
         with listener:  # the server works on a duplicate
             self._port = listener.getsockname()[1]
             serve = partial(self._serve, self._traffic.new_run())
             self._server = make_server(
-                "127.0.0.1", self._port, serve, threaded=True, request_handler=_Handler, fd=listener.fileno()
+                self._address, self._port, serve, threaded=True, request_handler=_Handler, fd=listener.fileno()
             )
         threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="aws", daemon=True).start()
 
@@ -108,7 +109,7 @@ class AWSEndpoint(Service):
     @property
     def url(self) -> str:
         """What to give as `endpoint_url`."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self._address}:{self._port}"
 
     def principal(
         self,

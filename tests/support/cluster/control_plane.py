@@ -71,6 +71,9 @@ class ControlPlane(Service):
 
     url: str
     kubeconfig: Path
+    # Where the API server listens, and which controllers run beside those that our behaviour rests on.
+    address = "127.0.0.1"
+    more_controllers: tuple[str, ...] = ()
 
     def __init__(self, directory: Path | None = None, timeout: float = 60.0) -> None:
         """Prepare; `timeout` is how many seconds each part may take to become ready."""
@@ -78,7 +81,7 @@ class ControlPlane(Service):
         self.directory = Path(directory or self._temporary.name)  # type: ignore[union-attr]
         self._timeout = timeout
         self._children: list[Child] = []
-        self._ca = CertificateAuthority("test-control-plane")
+        self.ca = CertificateAuthority("test-control-plane")
 
     def stop(self) -> None:
         """End all parts, the last started first; a directory that was not given is removed."""
@@ -105,8 +108,8 @@ class ControlPlane(Service):
 
     def kubeconfig_for(self, user: str, groups: Iterable[str] = ()) -> Path:
         """Write (mode 0600) and return a kubeconfig of that user, who may do what RBAC grants."""
-        config = _kubeconfig(self.url, self._ca.pem, user, self._ca.client(user, groups))
-        return self._write(f"{user}.kubeconfig", json.dumps(config, indent=2).encode())
+        config = _kubeconfig(self.url, self.ca.pem, user, self.ca.client(user, groups))
+        return self.write(f"{user}.kubeconfig", json.dumps(config, indent=2).encode())
 
     @property
     def issuer(self) -> str:
@@ -121,8 +124,8 @@ class ControlPlane(Service):
     def _start(self) -> None:
         self._binary = go_tool("controlplane")
         self.directory.mkdir(parents=True, exist_ok=True)
-        etcd_port, peer_port, api_port = free_ports(3)
-        self.url = f"https://127.0.0.1:{api_port}"
+        etcd_port, peer_port, api_port = self._ports()
+        self.url = f"https://{self.address}:{api_port}"
         self._etcd_url = f"http://127.0.0.1:{etcd_port}"
         self.kubeconfig = self.kubeconfig_for("admin", ["system:masters"])
         etcd = self._spawn("etcd", _etcd_flags(self.directory / "etcd", etcd_port, peer_port))
@@ -135,6 +138,10 @@ class ControlPlane(Service):
         manager.wait_until(
             lambda: _answers(account, self._context), "the service account `default` exists", self._timeout
         )
+
+    def _ports(self) -> tuple[int, int, int]:
+        etcd_port, peer_port, api_port = free_ports(3)
+        return etcd_port, peer_port, api_port
 
     def _start_api_server(self) -> None:
         server = self._spawn(_API_SERVER, self._flags)
@@ -153,19 +160,19 @@ class ControlPlane(Service):
         return child
 
     def _api_server_flags(self, api_port: int) -> dict[str, str]:
-        serving = self._ca.server("kube-apiserver", ["127.0.0.1", "localhost", "kubernetes.default.svc"])
+        serving = self.ca.server("kube-apiserver", [self.address, "localhost", "kubernetes.default.svc"])
         signing = signing_keys()
         return {
             "etcd-servers": self._etcd_url,
-            "bind-address": "127.0.0.1",
+            "bind-address": self.address,
             "secure-port": str(api_port),
-            "tls-cert-file": str(self._write("apiserver.crt", serving.public)),
-            "tls-private-key-file": str(self._write("apiserver.key", serving.key)),
-            "client-ca-file": str(self._write("ca.crt", self._ca.pem)),
+            "tls-cert-file": str(self.write("apiserver.crt", serving.public)),
+            "tls-private-key-file": str(self.write("apiserver.key", serving.key)),
+            "client-ca-file": str(self.write("ca.crt", self.ca.pem)),
             "authorization-mode": "RBAC",
             "service-account-issuer": _ISSUER,
-            "service-account-key-file": str(self._write(_ISSUER_KEY, signing.public)),
-            "service-account-signing-key-file": str(self._write("sa.key", signing.key)),
+            "service-account-key-file": str(self.write(_ISSUER_KEY, signing.public)),
+            "service-account-signing-key-file": str(self.write("sa.key", signing.key)),
             "service-cluster-ip-range": "10.0.0.0/24",
             "endpoint-reconciler-type": "none",
         }
@@ -173,7 +180,7 @@ class ControlPlane(Service):
     def _controller_manager_flags(self) -> dict[str, str]:
         return {
             "kubeconfig": str(self.kubeconfig),
-            "controllers": ",".join(_CONTROLLERS),
+            "controllers": ",".join((*_CONTROLLERS, *self.more_controllers)),
             "leader-elect": "false",
             "secure-port": "0",
             # The default of 20 calls a second would make tests with hundreds of namespaces wait for it.
@@ -182,12 +189,13 @@ class ControlPlane(Service):
         }
 
     def _client_context(self) -> ssl.SSLContext:
-        pair = self._ca.client("probe", ["system:masters"])
-        context = ssl.create_default_context(cadata=self._ca.pem.decode())
-        context.load_cert_chain(self._write("probe.crt", pair.public), self._write("probe.key", pair.key))
+        pair = self.ca.client("probe", ["system:masters"])
+        context = ssl.create_default_context(cadata=self.ca.pem.decode())
+        context.load_cert_chain(self.write("probe.crt", pair.public), self.write("probe.key", pair.key))
         return context
 
-    def _write(self, name: str, content: bytes) -> Path:
+    def write(self, name: str, content: bytes) -> Path:
+        """Write a file that only this user may read, and return where it is."""
         path = self.directory / name
         path.touch(mode=0o600)
         path.write_bytes(content)

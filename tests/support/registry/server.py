@@ -83,11 +83,21 @@ class Registry(Service):
 
         Raises ClientError.
         """
-        login = {"auths": {host: {"username": "push", "password": self._push_password}}}
         with tempfile.TemporaryDirectory(dir=self._directory) as scratch:
             layer = Path(scratch, "layer.tar")
             _write_layer(layer, f"{image} {secrets.token_hex(8)}\n")
-            arguments = ("append", f"--new_layer={layer}", f"--new_tag={host}/{image}")
+            return self._push(host, "append", f"--new_layer={layer}", f"--new_tag={host}/{image}")
+
+    def push_archive(self, host: str, image: str, archive: Path) -> str:
+        """Put an image at HOST/IMAGE, from an archive as `docker save` writes it; return its digest.
+
+        Raises ClientError.
+        """
+        return self._push(host, "push", str(archive), f"{host}/{image}")
+
+    def _push(self, host: str, *arguments: str) -> str:
+        login = {"auths": {host: {"username": "push", "password": self._push_password}}}
+        with tempfile.TemporaryDirectory(dir=self._directory) as scratch:
             return self._client(json.dumps(login), Path(scratch), *arguments).rpartition("@")[2].strip()
 
     def pull(self, host: str, image: str, docker_config: str) -> str:

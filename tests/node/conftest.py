@@ -1,0 +1,72 @@
+"""What the tests on a node share: one cluster of one node, in which everything runs as pods of real images.
+
+They run inside of a sandbox only (`make node-tests`); elsewhere pytest does not collect them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from tests.node.workloads import Workloads
+from tests.support.aws.endpoint import AWSEndpoint
+from tests.support.cluster.objects import Cluster
+from tests.support.harness.helm import Release
+from tests.support.node import sandbox
+from tests.support.node.cluster import NodeCluster, chart_values
+from tests.support.registry.server import Registry
+
+if not sandbox.is_inside():
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[NodeCluster]:
+    """The cluster, with nothing of ours in it."""
+    with NodeCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def aws(node: NodeCluster) -> AWSEndpoint:
+    """The AWS endpoint, with no fault, tokens of 12 hours, no role and no calls so far."""
+    node.aws.heal()
+    node.aws.token_life = timedelta(hours=12)
+    node.aws.forget_calls()
+    node.aws.forget_trust()
+    return node.aws
+
+
+@pytest.fixture
+def registry(node: NodeCluster) -> Registry:
+    """The registry that the node pulls from."""
+    return node.registry
+
+
+@pytest.fixture(scope="module")
+def release(node: NodeCluster) -> Iterator[Release]:
+    """The chart, installed with default values in a namespace that enforces Pod Security `restricted`."""
+    namespace = "kube-ecr"
+    node.plane.kubectl("create", "namespace", namespace)
+    node.plane.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    release = Release(node.plane, namespace)
+    release.upgrade(chart_values(node), "--wait", "--timeout=60s")
+    yield release
+    release.uninstall()
+    node.plane.kubectl("delete", "namespace", namespace)
+
+
+@pytest.fixture
+def cluster(node: NodeCluster, release: Release) -> Iterator[Cluster]:
+    """The cluster with a runner in it, cleared of the test's custom resources and namespaces afterwards."""
+    cluster = Cluster(node.plane)
+    yield cluster
+    cluster.clear()
+
+
+@pytest.fixture
+def workloads(cluster: Cluster, node: NodeCluster) -> Workloads:
+    """Makes pods and looks at them."""
+    return Workloads(cluster, node)

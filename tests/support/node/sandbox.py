@@ -1,0 +1,84 @@
+"""Runs a command where a node can run: `python -m tests.support.node.sandbox COMMAND...`
+
+Outside, where there is a network, it prepares what the node needs: programs and images. Then it starts COMMAND in
+mount, process and network namespaces of its own, as process 1 of them: when it ends, all that it started ends, too.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from tests.support.harness.tools import ToolError, go_tool
+from tests.support.node import requirements
+from tests.support.node.images import ImageError, product_image
+
+# The variables that tell COMMAND where it is.
+DIRECTORY, IMAGE = "KUBE_ECR_SANDBOX", "KUBE_ECR_IMAGE_ARCHIVE"
+
+
+def directory() -> Path:
+    """Return the directory of the sandbox that this process is in; raises KeyError where it is in none."""
+    return Path(os.environ[DIRECTORY])
+
+
+def is_inside() -> bool:
+    """Return whether this process is in a sandbox."""
+    return DIRECTORY in os.environ
+
+
+def image_archive() -> Path:
+    """Return the archive of the product's image."""
+    return Path(os.environ[IMAGE])
+
+
+def run(command: list[str]) -> int:
+    """Run a command in a sandbox and return its exit status; raises ToolError or ImageError. Nothing stays behind."""
+    go_tool("node")
+    archive = product_image()
+    with tempfile.TemporaryDirectory(prefix="kube-ecr-node-") as name:
+        home = Path(name)
+        env = {**os.environ, DIRECTORY: name, IMAGE: str(archive)}
+        begin = 'mount --make-rprivate / && mount -t tmpfs tmpfs /run && ip link set lo up && exec "$@"'
+        try:
+            return subprocess.run(requirements.enter(["sh", "-c", begin, "sh", *command]), env=env).returncode
+        finally:
+            remove_cgroups(home)
+
+
+def cgroup_of(home: Path) -> str:
+    """Return the name of the control group that holds all pods of the sandbox."""
+    return home.name
+
+
+def remove_cgroups(home: Path) -> None:
+    """Remove the control groups of a sandbox that has ended."""
+    for hierarchy in requirements.cgroup_hierarchies():
+        group = hierarchy / cgroup_of(home)
+        folders = [*group.rglob("*"), group] if group.exists() else []
+        for folder in sorted((path for path in folders if path.is_dir()), key=lambda path: -len(path.parts)):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def main() -> int:
+    """Check, prepare and run; where no node can run, say so and return 0, or 1 if $KUBE_ECR_NODE demands one."""
+    is_demanded = os.environ.get("KUBE_ECR_NODE") == "1"
+    if is_demanded or os.environ.get("INSTALL") == "1":
+        requirements.install_packages()
+    if why := requirements.obstacle():
+        print(f"node tests: {'impossible' if is_demanded else 'skipped'}, because {why}", file=sys.stderr)
+        return 1 if is_demanded else 0
+    try:
+        return run(sys.argv[1:])
+    except (ToolError, ImageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
