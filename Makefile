@@ -43,6 +43,9 @@ WORKERS ?= 3
 # Version of uv, with which make lock resolves.
 UV_VERSION := 0.13.9
 
+# What kubernetes' asynchronous client needs, which the image does not have: runner/install.sh removes it.
+UNUSED := aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs frozenlist multidict propcache yarl
+
 # Duration of make soak. With PASSES it makes that number of passes over all resources instead, without faults.
 MINUTES ?= 20
 PASSES ?= 0
@@ -245,7 +248,8 @@ lock: ## Regenerate the lock files of the image (runner/*.lock) with the version
 	$$python -m venv $$scratch && $$scratch/bin/pip install --quiet uv==$(UV_VERSION) && cd runner && \
 	compile() { $$scratch/bin/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" "$$@"; } && \
-	compile pyproject.toml --constraints ../tests/constraints.txt --output-file requirements.lock && \
+	compile pyproject.toml --constraints ../tests/constraints.txt --output-file requirements.lock \
+		$(UNUSED:%=--no-emit-package %) && \
 	compile build.in --constraints ../tests/constraints.txt --output-file build.lock && \
 	compile kubernetes.core.in --no-deps --output-file kubernetes.core.lock && \
 	for platform in x86_64 aarch64; do \

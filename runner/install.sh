@@ -49,8 +49,13 @@ quietly "$destination/bin/ansible-galaxy" collection build "$runner/.." --output
 quietly "$destination/bin/ansible-galaxy" collection install "$scratch"/kube_ecr-secrets-*.tar.gz --offline \
     --collections-path "$ANSIBLE_COLLECTIONS_PATH"
 
-# Remove a quarter of the whole: the asynchronous client, which nothing here imports, and Ansible's own tests.
+# Remove what nothing here uses, more than half of the whole: the asynchronous client of Kubernetes (requirements.lock
+# lacks what it needs), Ansible's own tests, and what botocore knows of services other than ECR and those that give
+# credentials.
 packages=$("$destination/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-rm -r "$packages/kubernetes/aio" "$packages/ansible_test"
+rm -r "$packages/kubernetes/aio" "$packages/ansible_test" "$destination/bin/ansible-test"
+find "$packages/botocore/data" -mindepth 1 -maxdepth 1 -type d \
+    ! -name ecr ! -name ecr-public ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -r {} +
 # Compile now, since a read-only tree cannot be compiled later. Its files never change, so Python need not compare times.
-"$destination/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$packages"
+# Also what ansible-galaxy has imported above: its bytecode goes by times, which change on the way into an image.
+"$destination/bin/python" -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$packages"

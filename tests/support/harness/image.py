@@ -53,7 +53,7 @@ def stages() -> list[Stage]:
 
 def in_image(ansible: Ansible, temporary: Path) -> Ansible:
     """Return the same with the programs and variables of the image, where `temporary` is what /tmp is there."""
-    (build,) = (stage for stage in stages() if stage.values("RUN"))
+    _, build, _ = stages()
     (run,) = build.values("RUN")
     destination = run.split()[-1]
     there = {destination: str(TREE), "/tmp": str(temporary)}
