@@ -58,6 +58,9 @@ help: ## Show this list (the default target)
 	@echo "Variables: PYTHON=/path/to/python3 (3.12 or newer), ARGS='options for pytest', WORKERS=3;"
 	@echo "for demo KEEP=1, KUBECONFIG=... and WAY=inline (the default), keys-secret or service-account"
 
+.DEFAULT:
+	@echo "There is no target '$@'; 'make help' lists them." >&2; exit 2
+
 .PHONY: demo
 demo: install-collection install-runner tools ## Show the whole path, from a custom resource to a pulled image
 	@$(BIN)/python -m tests.support.harness.demo

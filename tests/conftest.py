@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
@@ -27,6 +28,25 @@ MORE_HOSTS = (
     "public.ecr.aws",
     "registry.example.com",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to test what is not the code of the checkout."""
+    if changed := _not_installed():
+        command = "make install-collection install-runner"
+        raise pytest.UsageError(f"{changed} differs from the installed copy, which the tests use: run '{command}'")
+
+
+def _not_installed() -> Path | None:
+    """Return a file of the checkout that is not installed as it is, None if all are."""
+    collection = ROOT / ".venv" / "collections" / "ansible_collections" / "kube_ecr" / "secrets"
+    packages = Path(sysconfig.get_path("purelib"))
+    for source, installed in ((ROOT / "plugins", collection / "plugins"), (ROOT / "runner" / "src", packages)):
+        for path in source.rglob("*.py"):
+            copy = installed / path.relative_to(source)
+            if not copy.exists() or copy.read_bytes() != path.read_bytes():
+                return path.relative_to(ROOT)
+    return None
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,7 @@ class Connection:
         except OSError as error:  # a certificate or key that cannot be read
             raise no_cluster(str(error)) from None
         finally:
-            # The library's own clean-up comes at interpreter exit, which a forked worker never sees.
+            # The library's own cleanup comes at interpreter exit, which a forked worker never sees.
             kube_config._cleanup_temp_files()
 
     @property

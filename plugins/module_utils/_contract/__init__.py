@@ -3,5 +3,5 @@
 """What the collection and the runner agree on: kinds, names, targets, ownership marks, items, results and reasons.
 
 It imports the standard library and nothing else, runs on Python 3.9, and uses relative imports only: the runner's
-package carries the same files as kube_ecr_runner.contract. Everything here is pure.
+package carries the same files under the name kube_ecr_runner.contract. Everything here is pure.
 """

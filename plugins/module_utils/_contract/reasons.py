@@ -112,7 +112,7 @@ SECRETS_UPDATED = "SecretsUpdated"
 SECRETS_PROCESSING = "SecretsProcessing"
 # Globs and selector match no namespace.
 NO_NAMESPACE_MATCHES = "NoNamespaceMatches"
-# The resource is being deleted, and its clean-up is not finished.
+# The resource is being deleted, and its cleanup is not finished.
 DELETING = "Deleting"
 # spec.suspend is true; also a reason of RefreshFailing and of an event.
 SUSPENDED = "Suspended"

@@ -35,7 +35,7 @@ def has_finalizer(resource: Mapping[str, Any]) -> bool:
 
 
 def is_suspended(resource: Mapping[str, Any]) -> bool:
-    """Return whether reconciliation is suspended; the clean-up after a deletion never is."""
+    """Return whether reconciliation is suspended; the cleanup after a deletion never is."""
     return spec_of(resource).get("suspend") is True and not is_deleting(resource)
 
 

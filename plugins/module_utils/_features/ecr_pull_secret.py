@@ -62,8 +62,19 @@ ARGUMENT_SPEC = {
     "force": {"type": "bool", "default": False},
     "resource": {"type": "dict"},
 }
+# What an item says, so that options beside it would be ignored.
+_OF_ITEM = (
+    "secret_name",
+    "namespaces",
+    "state",
+    "service_accounts",
+    "labels",
+    "annotations",
+    "existing_secret_policy",
+    "force",
+)
 RULES = {
-    "mutually_exclusive": [("resource", "secret_name"), ("resource", "namespaces")],
+    "mutually_exclusive": [("resource", option) for option in _OF_ITEM],
     "required_one_of": [("secret_name", "resource")],
     "required_together": [("secret_name", "namespaces")],
 }

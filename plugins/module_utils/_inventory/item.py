@@ -46,7 +46,7 @@ def item_of(resource: Mapping[str, Any], existing: Namespaces | None) -> Item:
     metadata, spec = resource["metadata"], spec_of(resource)
     fields: dict[str, Any] = {}
     try:
-        # The policies first: they hold for the clean-up of a resource, whatever else is wrong with it.
+        # The policies first: they hold for the cleanup of a resource, whatever else is wrong with it.
         fields["deletion_policy"] = _choice(spec, "deletionPolicy", DELETION_POLICIES)
         fields["existing_secret_policy"] = _choice(spec, "existingSecretPolicy", POLICIES)
         fields["secret_name"] = check_secret_name(spec.get("secretName"), "spec.secretName")

@@ -50,7 +50,7 @@ class Leave:
 
 @dataclass(frozen=True)
 class LeaveUnrenewed:
-    """Leave the Secret as it is, for there is nothing to write; pods can pull with it until then."""
+    """Leave the Secret as it is, for there is nothing to write; pods can pull with it until valid_until."""
 
     valid_until: datetime
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Brings all that one request wants about, in the order that leaves nothing behind whenever it is cut off.
 
-First the finalizer that a clean-up will need, then Secrets, then the service accounts that are to use them, then what
+First the finalizer that a cleanup will need, then Secrets, then the service accounts that are to use them, then what
 is no longer wanted, and the finalizer again when nothing is left to clean up.
 """
 

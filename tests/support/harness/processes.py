@@ -133,7 +133,7 @@ def _bind(unbound: socket.socket) -> None:
 
 
 def wait_for_signal() -> None:
-    """Block until SIGINT (Ctrl-C) or SIGTERM; later ones are ignored, so that clean-up runs undisturbed."""
+    """Block until SIGINT (Ctrl-C) or SIGTERM; later ones are ignored, so that cleanup runs undisturbed."""
     received = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: received.set())

@@ -22,6 +22,11 @@ RUNNER = ROOT / "runner"
 PROJECT = tomllib.loads((RUNNER / "pyproject.toml").read_text())
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _built() -> None:
+    assert TREE.exists(), f"{TREE} is missing: run 'make install-image'"
+
+
 def locked(name: str) -> dict[str, str]:
     """Return the versions in a lock file, by the names of the packages."""
     return dict(re.findall(r"^([a-z0-9.-]+)==([^\s;]+)", (RUNNER / name).read_text(), re.MULTILINE))

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features import ecr_pull_secret
 from tests.support.cluster.in_memory import InMemoryCluster
 from tests.support.cluster.stored_secrets import HOST, foreign_secret
+from tests.support.options import defaults
 
 EXPIRY = (datetime.now(UTC) + timedelta(hours=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
 LOGIN = {"registry": HOST, "username": "AWS", "password": "canary", "expires_at": EXPIRY, "requested": HOST}
-OPTIONS: dict[str, Any] = {
+OPTIONS = defaults(ecr_pull_secret.ARGUMENT_SPEC) | {
     "authorizations": [LOGIN],
-    "authorization_errors": None,
     "secret_name": "ecr-login",
     "namespaces": ["team-a", "team-b"],
-    "state": "present",
-    "service_accounts": None,
-    "labels": None,
-    "annotations": None,
-    "existing_secret_policy": "Fail",
-    "force": False,
-    "resource": None,
 }
 
 
@@ -103,3 +96,12 @@ def test_a_diff_shows_each_object_that_changed(monkeypatch: pytest.MonkeyPatch) 
         {"imagePullSecrets": [{"name": "ecr-login"}]},
     )
     assert result["msg"].startswith("team-b: secrets/ecr-login in namespace team-b exists")
+
+
+@pytest.mark.parametrize("option", [name for name in OPTIONS if name in ecr_pull_secret._OF_ITEM])
+def test_an_option_beside_a_resource_is_refused_by_name(option: str) -> None:
+    """It would be ignored: the item says all of it."""
+    validator = ArgumentSpecValidator(ecr_pull_secret.ARGUMENT_SPEC, **ecr_pull_secret.RULES)
+    given = {"state": "absent", "force": True, "existing_secret_policy": "Merge"}.get(option, {})
+    errors = validator.validate({"resource": {"reference": "x"}, option: given}).error_messages
+    assert f"parameters are mutually exclusive: resource|{option}" in errors

@@ -52,14 +52,14 @@ from tests.support.cluster.stored_secrets import (
 )
 from tests.support.logins import requests
 
-OWN = Request(DESIRED, ("team-a",))
-MERGED = replace(OWN, policy="Merge")
-ADOPTING = replace(OWN, policy="Adopt")
-FORCED = replace(OWN, force=True)
-BOTH = asking(OWN, registries=requests(HOST, PUBLIC))
-ASKED = asking(OWN, reconcile_request="1")
-ANOTHER_IDENTITY = asking(OWN, identity="id-2")
-ANOTHER_LABEL = asking(OWN, labels={"team": "b"})
+PLAIN = Request(DESIRED, ("team-a",))
+MERGING = replace(PLAIN, policy="Merge")
+ADOPTING = replace(PLAIN, policy="Adopt")
+FORCED = replace(PLAIN, force=True)
+BOTH = asking(PLAIN, registries=requests(HOST, PUBLIC))
+ASKED = asking(PLAIN, reconcile_request="1")
+ANOTHER_IDENTITY = asking(PLAIN, identity="id-2")
+ANOTHER_LABEL = asking(PLAIN, labels={"team": "b"})
 AWS_SAYS = ErrorResult("AccessDenied", "no right")
 NEW, AGED, OLD = granted(), granted(age=7), granted(age=11)
 DEAD, AHEAD = granted(age=13), granted(age=-1)
@@ -101,20 +101,20 @@ def left(request: Request, secret: dict, shortfall: Fail | None = None) -> Leave
 @pytest.mark.parametrize(
     ("asked", "secret", "available", "kind"),
     [
-        pytest.param(OWN, own_secret(), NOTHING, Leave, id="fresh"),
-        pytest.param(OWN, own_secret(), GRANTED, Leave, id="fresh, whatever was granted for others"),
-        pytest.param(OWN, None, GRANTED, Write, id="none is there: created without a look"),
-        pytest.param(OWN, own_secret(OLD), GRANTED, Write, id="old: replaced without a look"),
+        pytest.param(PLAIN, own_secret(), NOTHING, Leave, id="fresh"),
+        pytest.param(PLAIN, own_secret(), GRANTED, Leave, id="fresh, whatever was granted for others"),
+        pytest.param(PLAIN, None, GRANTED, Write, id="none is there: created without a look"),
+        pytest.param(PLAIN, own_secret(OLD), GRANTED, Write, id="old: replaced without a look"),
         pytest.param(ANOTHER_LABEL, own_secret(), GRANTED, Write, id="of another shape: replaced without a look"),
-        pytest.param(OWN, edited_by_others(own_secret()), GRANTED, Read, id="edited: whose is it now?"),
-        pytest.param(OWN, shared_secret(), GRANTED, Read, id="in the form of another policy"),
-        pytest.param(MERGED, own_secret(), GRANTED, Read, id="to be shared"),
-        pytest.param(MERGED, shared_secret(), GRANTED, Leave, id="shared and fresh"),
-        pytest.param(MERGED, shared_secret(OLD), GRANTED, Write, id="shared and old"),
-        pytest.param(OWN, own_secret(OLD), NOTHING, Leave, id="old, and nothing better"),
-        pytest.param(OWN, None, NOTHING, Read, id="none is there, and nothing to write"),
-        pytest.param(OWN, None, TO_COPY, Read, id="a copy may be there already"),
-        pytest.param(OWN, own_secret(OLD), TO_COPY, Read, id="newer logins to copy"),
+        pytest.param(PLAIN, edited_by_others(own_secret()), GRANTED, Read, id="edited: whose is it now?"),
+        pytest.param(PLAIN, shared_secret(), GRANTED, Read, id="in the form of another policy"),
+        pytest.param(MERGING, own_secret(), GRANTED, Read, id="to be shared"),
+        pytest.param(MERGING, shared_secret(), GRANTED, Leave, id="shared and fresh"),
+        pytest.param(MERGING, shared_secret(OLD), GRANTED, Write, id="shared and old"),
+        pytest.param(PLAIN, own_secret(OLD), NOTHING, Leave, id="old, and nothing better"),
+        pytest.param(PLAIN, None, NOTHING, Read, id="none is there, and nothing to write"),
+        pytest.param(PLAIN, None, TO_COPY, Read, id="a copy may be there already"),
+        pytest.param(PLAIN, own_secret(OLD), TO_COPY, Read, id="newer logins to copy"),
         pytest.param(BOTH, None, GRANTED, Read, id="not all was granted"),
         pytest.param(BOTH, own_secret(OLD, BOTH.desired), GRANTED, Read, id="old, and not all was granted"),
         pytest.param(FORCED, own_secret(), GRANTED, Write, id="forced"),
@@ -127,13 +127,13 @@ def test_what_was_listed(asked: Request, secret: dict | None, available: Availab
 
 
 def test_where_nobody_could_list_it_is_read() -> None:
-    assert decide(OWN, as_listed(OWN, "team-a"), GRANTED, NOW) == Read()
+    assert decide(PLAIN, as_listed(PLAIN, "team-a"), GRANTED, NOW) == Read()
 
 
 def test_one_in_the_form_of_another_policy_is_never_left() -> None:
     """However fresh it is: it becomes what the policy asks for."""
-    assert by_list(OWN, shared_secret(), NOTHING) == Read()
-    assert by_list(MERGED, own_secret(), NOTHING) == Read()
+    assert by_list(PLAIN, shared_secret(), NOTHING) == Read()
+    assert by_list(MERGING, own_secret(), NOTHING) == Read()
 
 
 # May it be written?
@@ -148,33 +148,39 @@ ANOTHERS = foreign_secret(ownerReferences=[OTHERS])
 NO_CONFIG = {**own_secret(OLD), "data": foreign_secret("x")["data"]}
 # Who asks, what is there, for which reason it may not be written, and whether pods can pull with it all the same.
 BLOCKED: dict[str, tuple[Request, dict, str, str, bool]] = {
-    "somebody's": (OWN, foreign_secret(), CONFLICT, "was not made by", False),
-    "another's": (OWN, ANOTHERS, CONFLICT, "/x", False),
+    "somebody's": (PLAIN, foreign_secret(), CONFLICT, "was not made by", False),
+    "another's": (PLAIN, ANOTHERS, CONFLICT, "/x", False),
     "another's, to be adopted": (ADOPTING, ANOTHERS, CONFLICT, "/x", False),
-    "shared with another": (OWN, BOTH_IN, CONFLICT, MERGED_IN, False),
+    "shared with another": (PLAIN, BOTH_IN, CONFLICT, MERGED_IN, False),
     "shared with another, to be adopted": (ADOPTING, BOTH_IN, CONFLICT, MERGED_IN, False),
-    "somebody's that we merged into": (OWN, shared_secret(), CONFLICT, "was not made by", False),
-    "shared with nobody, immutable": (OWN, {**shared_secret_of_ours(), **IMMUTABLE}, FIXED, "is immutable", False),
-    "ours, of another type": (OWN, {**own_secret(OLD), **OPAQUE}, WRONG_TYPE, "has type Opaque", True),
-    "ours, immutable": (OWN, {**own_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
-    "ours, immutable and dead": (OWN, {**own_secret(DEAD), **IMMUTABLE}, FIXED, "is immutable", False),
+    "somebody's that we merged into": (PLAIN, shared_secret(), CONFLICT, "was not made by", False),
+    "shared with nobody, immutable": (PLAIN, {**shared_secret_of_ours(), **IMMUTABLE}, FIXED, "is immutable", False),
+    "ours, of another type": (PLAIN, {**own_secret(OLD), **OPAQUE}, WRONG_TYPE, "has type Opaque", True),
+    "ours, immutable": (PLAIN, {**own_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
+    "ours, immutable and dead": (PLAIN, {**own_secret(DEAD), **IMMUTABLE}, FIXED, "is immutable", False),
     "somebody's, immutable": (ADOPTING, {**foreign_secret(), **IMMUTABLE}, FIXED, "is immutable", False),
-    "merge: a controller's": (MERGED, foreign_secret(ownerReferences=[CONTROLLER]), CONFLICT, "Deployment/web", False),
-    "merge: no docker config": (MERGED, foreign_secret("x"), "InvalidSecretContent", "not valid JSON", False),
-    "merge: ours, no docker config": (MERGED, NO_CONFIG, "InvalidSecretContent", "not valid JSON", False),
-    "merge: of another type": (MERGED, {**foreign_secret(), **OPAQUE}, WRONG_TYPE, "has type Opaque", False),
-    "merge: immutable": (MERGED, {**shared_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
-    "merge: immutable and dead": (MERGED, {**shared_secret(DEAD), **IMMUTABLE}, FIXED, "is immutable", False),
-    "merge: ours, immutable": (MERGED, {**own_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
+    "merge: a controller's": (
+        MERGING,
+        foreign_secret(ownerReferences=[CONTROLLER]),
+        CONFLICT,
+        "Deployment/web",
+        False,
+    ),
+    "merge: no docker config": (MERGING, foreign_secret("x"), "InvalidSecretContent", "not valid JSON", False),
+    "merge: ours, no docker config": (MERGING, NO_CONFIG, "InvalidSecretContent", "not valid JSON", False),
+    "merge: of another type": (MERGING, {**foreign_secret(), **OPAQUE}, WRONG_TYPE, "has type Opaque", False),
+    "merge: immutable": (MERGING, {**shared_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
+    "merge: immutable and dead": (MERGING, {**shared_secret(DEAD), **IMMUTABLE}, FIXED, "is immutable", False),
+    "merge: ours, immutable": (MERGING, {**own_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
 }
 FREE: dict[str, tuple[Request, dict]] = {
     "somebody's, to be adopted": (ADOPTING, foreign_secret()),
-    "shared with nobody": (OWN, shared_secret_of_ours()),
-    "ours": (OWN, own_secret(OLD)),
-    "ours, though another merged into it": (OWN, shared_secret(secret=own_secret(OLD), uid=OTHER_UID)),
-    "merge: somebody's": (MERGED, foreign_secret()),
-    "merge: shared with another": (MERGED, BOTH_IN),
-    "merge: ours": (MERGED, own_secret(OLD)),
+    "shared with nobody": (PLAIN, shared_secret_of_ours()),
+    "ours": (PLAIN, own_secret(OLD)),
+    "ours, though another merged into it": (PLAIN, shared_secret(secret=own_secret(OLD), uid=OTHER_UID)),
+    "merge: somebody's": (MERGING, foreign_secret()),
+    "merge: shared with another": (MERGING, BOTH_IN),
+    "merge: ours": (MERGING, own_secret(OLD)),
 }
 
 
@@ -200,18 +206,20 @@ def test_what_may_be_written(asked: Request, secret: dict) -> None:
 @pytest.mark.parametrize(
     ("asked", "secret", "available"),
     [
-        pytest.param(OWN, own_secret(), GRANTED, id="fresh"),
-        pytest.param(OWN, own_secret(granted(age=1)), GRANTED, id="fresh, though newer ones were granted for others"),
-        pytest.param(OWN, own_secret(), TO_COPY, id="fresh, with newer ones elsewhere"),
-        pytest.param(OWN, own_secret(AGED), NOTHING, id="nothing newer"),
-        pytest.param(OWN, own_secret(AGED), AvailableLogins(AGED, None), id="the same was granted"),
-        pytest.param(OWN, own_secret(AGED), AvailableLogins(None, AWS_SAYS, granted(age=8)), id="older ones elsewhere"),
+        pytest.param(PLAIN, own_secret(), GRANTED, id="fresh"),
+        pytest.param(PLAIN, own_secret(granted(age=1)), GRANTED, id="fresh, though newer ones were granted for others"),
+        pytest.param(PLAIN, own_secret(), TO_COPY, id="fresh, with newer ones elsewhere"),
+        pytest.param(PLAIN, own_secret(AGED), NOTHING, id="nothing newer"),
+        pytest.param(PLAIN, own_secret(AGED), AvailableLogins(AGED, None), id="the same was granted"),
+        pytest.param(
+            PLAIN, own_secret(AGED), AvailableLogins(None, AWS_SAYS, granted(age=8)), id="older ones elsewhere"
+        ),
         pytest.param(ASKED, own_secret(granted(request="1")), GRANTED, id="asked for, and answered"),
         pytest.param(
             ASKED, own_secret(granted(age=1)), AvailableLogins(granted(age=1), None), id="asked for, and no answer yet"
         ),
-        pytest.param(OWN, own_secret(AHEAD), REFUSED, id="of a time to come, and nothing to write"),
-        pytest.param(MERGED, shared_secret(AGED), NOTHING, id="shared, nothing newer"),
+        pytest.param(PLAIN, own_secret(AHEAD), REFUSED, id="of a time to come, and nothing to write"),
+        pytest.param(MERGING, shared_secret(AGED), NOTHING, id="shared, nothing newer"),
         pytest.param(
             BOTH,
             own_secret(granted(HOST, PUBLIC, age=8), BOTH.desired),
@@ -230,25 +238,25 @@ PARTLY = AvailableLogins(granted(HOST, age=11), AWS_SAYS)
 @pytest.mark.parametrize(
     ("asked", "secret", "available"),
     [
-        pytest.param(OWN, None, GRANTED, id="there is none"),
+        pytest.param(PLAIN, None, GRANTED, id="there is none"),
         pytest.param(FORCED, own_secret(), GRANTED, id="forced"),
-        pytest.param(OWN, own_secret(AGED), GRANTED, id="newer ones were granted"),
-        pytest.param(OWN, own_secret(DEAD), AvailableLogins(granted(age=11.9), None), id="dead"),
-        pytest.param(OWN, own_secret(AHEAD), GRANTED, id="of a time to come"),
+        pytest.param(PLAIN, own_secret(AGED), GRANTED, id="newer ones were granted"),
+        pytest.param(PLAIN, own_secret(DEAD), AvailableLogins(granted(age=11.9), None), id="dead"),
+        pytest.param(PLAIN, own_secret(AHEAD), GRANTED, id="of a time to come"),
         pytest.param(ASKED, own_secret(), AvailableLogins(granted(request="1"), None), id="asked for"),
         pytest.param(ANOTHER_IDENTITY, own_secret(), GRANTED, id="of another identity"),
         pytest.param(ANOTHER_LABEL, own_secret(), GRANTED, id="of another shape"),
-        pytest.param(OWN, edited_by_others(own_secret()), GRANTED, id="edited"),
-        pytest.param(MERGED, foreign_secret(), GRANTED, id="nothing of ours is in it"),
-        pytest.param(MERGED, own_secret(), GRANTED, id="own, to be shared"),
-        pytest.param(OWN, shared_secret_of_ours(), GRANTED, id="shared, to be our own"),
+        pytest.param(PLAIN, edited_by_others(own_secret()), GRANTED, id="edited"),
+        pytest.param(MERGING, foreign_secret(), GRANTED, id="nothing of ours is in it"),
+        pytest.param(MERGING, own_secret(), GRANTED, id="own, to be shared"),
+        pytest.param(PLAIN, shared_secret_of_ours(), GRANTED, id="shared, to be our own"),
         pytest.param(
             BOTH,
             own_secret(granted(HOST, age=1)),
             AvailableLogins(granted(HOST, PUBLIC, age=1), None),
             id="it lacks one that was granted",
         ),
-        pytest.param(OWN, own_secret(granted(HOST, PUBLIC), BOTH.desired), GRANTED, id="it has one too many"),
+        pytest.param(PLAIN, own_secret(granted(HOST, PUBLIC), BOTH.desired), GRANTED, id="it has one too many"),
         pytest.param(
             BOTH,
             own_secret(granted(HOST, PUBLIC, age=10.1), BOTH.desired),
@@ -280,16 +288,16 @@ def test_late_is_when_two_thirds_are_over_from_half_of_the_life_to_its_end() -> 
 
 def test_a_force_needs_logins_that_were_granted() -> None:
     secret = own_secret()
-    assert by_reading(FORCED, secret, TO_COPY) == left(OWN, secret)
+    assert by_reading(FORCED, secret, TO_COPY) == left(PLAIN, secret)
 
 
 # What is it replaced by?
 
 
 def test_logins_of_another_secret_are_copied() -> None:
-    assert by_reading(OWN, None, TO_COPY) == Copy(NEW)
-    assert by_reading(OWN, own_secret(AGED), TO_COPY) == Copy(NEW)
-    assert by_reading(OWN, own_secret(AGED), AvailableLogins(NEW, None, granted(password="other"))) == Write(NEW)
+    assert by_reading(PLAIN, None, TO_COPY) == Copy(NEW)
+    assert by_reading(PLAIN, own_secret(AGED), TO_COPY) == Copy(NEW)
+    assert by_reading(PLAIN, own_secret(AGED), AvailableLogins(NEW, None, granted(password="other"))) == Write(NEW)
 
 
 def test_another_shape_is_written_with_the_logins_that_are_there() -> None:
@@ -300,10 +308,10 @@ def test_another_shape_is_written_with_the_logins_that_are_there() -> None:
 @pytest.mark.parametrize(
     ("asked", "secret", "hours"),
     [
-        pytest.param(OWN, edited_by_others(own_secret(AGED)), 5, id="edited"),
+        pytest.param(PLAIN, edited_by_others(own_secret(AGED)), 5, id="edited"),
         pytest.param(ANOTHER_IDENTITY, own_secret(AGED), 5, id="of another identity"),
-        pytest.param(MERGED, edited_by_others(shared_secret(AGED)), 5, id="shared and edited"),
-        pytest.param(MERGED, own_secret(AGED), 5, id="own, to be shared"),
+        pytest.param(MERGING, edited_by_others(shared_secret(AGED)), 5, id="shared and edited"),
+        pytest.param(MERGING, own_secret(AGED), 5, id="own, to be shared"),
     ],
 )
 def test_what_cannot_be_renewed_is_left_while_pods_can_pull_with_it(asked: Request, secret: dict, hours: int) -> None:
@@ -314,13 +322,13 @@ def test_what_cannot_be_renewed_is_left_while_pods_can_pull_with_it(asked: Reque
 @pytest.mark.parametrize(
     ("asked", "secret"),
     [
-        pytest.param(OWN, own_secret(DEAD), id="dead"),
-        pytest.param(OWN, edited_by_others({**own_secret(AGED), "data": None}), id="emptied"),
+        pytest.param(PLAIN, own_secret(DEAD), id="dead"),
+        pytest.param(PLAIN, edited_by_others({**own_secret(AGED), "data": None}), id="emptied"),
         pytest.param(ADOPTING, foreign_secret(), id="somebody's does not count"),
-        pytest.param(MERGED, foreign_secret(), id="somebody's does not count, merge"),
-        pytest.param(MERGED, shared_secret(DEAD), id="shared and dead"),
+        pytest.param(MERGING, foreign_secret(), id="somebody's does not count, merge"),
+        pytest.param(MERGING, shared_secret(DEAD), id="shared and dead"),
         pytest.param(
-            MERGED,
+            MERGING,
             edited_by_others({**shared_secret(AGED), "data": foreign_secret()["data"]}),
             id="ours was taken out",
         ),
@@ -332,8 +340,8 @@ def test_without_logins_it_fails(asked: Request, secret: dict) -> None:
 
 
 def test_where_there_is_none_it_depends_on_the_namespace() -> None:
-    assert by_reading(OWN, None, NOTHING) == ProbeNamespace(NO_WORD)
-    assert by_reading(MERGED, None, REFUSED) == ProbeNamespace(DENIED)
+    assert by_reading(PLAIN, None, NOTHING) == ProbeNamespace(NO_WORD)
+    assert by_reading(MERGING, None, REFUSED) == ProbeNamespace(DENIED)
 
 
 # A login is missing
@@ -414,19 +422,19 @@ def passwords(logins: Logins | None) -> dict[str, object] | None:
 def test_the_best_logins(
     registries: tuple[str, ...], kept: Logins | None, available: AvailableLogins, best: dict[str, object] | None
 ) -> None:
-    assert passwords(best_logins(asking(OWN, registries=requests(*registries)), kept, available)) == best
+    assert passwords(best_logins(asking(PLAIN, registries=requests(*registries)), kept, available)) == best
 
 
 # Is another Secret to be read, to copy from?
 
-SOURCED = replace(OWN, source_secret=NamespacedName("team-z", "ecr-login"))
+SOURCED = replace(PLAIN, source_secret=NamespacedName("team-z", "ecr-login"))
 
 
 @pytest.mark.parametrize(
     ("asked", "secret", "available", "is_needed"),
     [
         pytest.param(SOURCED, None, NOTHING, True, id="a target has none"),
-        pytest.param(OWN, None, NOTHING, False, id="there is no other"),
+        pytest.param(PLAIN, None, NOTHING, False, id="there is no other"),
         pytest.param(replace(SOURCED, is_absent=True), None, NOTHING, False, id="absent"),
         pytest.param(SOURCED, None, GRANTED, False, id="all was granted"),
         pytest.param(asking(SOURCED, registries=requests(HOST, PUBLIC)), None, GRANTED, True, id="not all was granted"),

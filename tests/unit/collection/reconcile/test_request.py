@@ -11,29 +11,24 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item im
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.login_request import LoginRequest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pull_secret import ARGUMENT_SPEC
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import AvailableLogins, Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 from tests.support.cluster.stored_secrets import DESIRED, HOST, HOUR, NOW, OWNER, PUBLIC, asking, own_secret
 from tests.support.logins import requests
+from tests.support.options import defaults
 
 LATER = "2026-02-01T00:00:00Z"
 LOGIN = {"registry": HOST, "username": "AWS", "password": "new", "expires_at": LATER, "requested": HOST}
 PUBLIC_LOGIN = {**LOGIN, "registry": PUBLIC, "requested": PUBLIC}
 REFUSED = {"requested": PUBLIC, "reason": "AccessDenied", "msg": "no right"}
 ALL_REFUSED = {"requested": None, "reason": "ExpiredToken", "msg": "old keys"}
-OPTIONS: dict[str, Any] = {
+OPTIONS = defaults(ARGUMENT_SPEC) | {
     "authorizations": [LOGIN],
-    "authorization_errors": None,
     "secret_name": "ecr-login",
     "namespaces": ["team-a"],
-    "state": "present",
-    "service_accounts": None,
-    "labels": None,
-    "annotations": None,
-    "existing_secret_policy": "Fail",
-    "force": False,
 }
 PLAIN = Request(DesiredSecret("ecr-login", None, registries=requests(HOST)), ("team-a",))
 
