@@ -241,7 +241,7 @@ def test_schema_and_values_name_the_same() -> None:
             node = schema["definitions"][node["$ref"].rsplit("/", 1)[1]]
         if "properties" in node and isinstance(values, dict):
             unread = {"global", "enabled"} if not path else set()
-            partly = path in ("resources", "livenessProbe", "readinessProbe")
+            partly = path in ("resources", "startupProbe", "livenessProbe", "readinessProbe")
             assert node["additionalProperties"] is False, path
             assert set(values) <= set(node["properties"]), path
             assert partly or set(node["properties"]) - unread == set(values), path

@@ -86,6 +86,7 @@ MATRIX: dict[str, Values] = {
         "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["sts"]}],
         "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
         "podSecurityContext": {"runAsUser": 1234, "fsGroup": 1234},
+        "startupProbe": {"failureThreshold": 120},
         "livenessProbe": {"initialDelaySeconds": 3},
     },
     "account": {"serviceAccount": {"create": False, "name": "there"}},

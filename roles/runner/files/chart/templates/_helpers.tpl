@@ -156,6 +156,8 @@ ports:
   - name: http
     containerPort: 8080
     protocol: TCP
+startupProbe:
+  {{- merge (dict "httpGet" (dict "path" "/healthz" "port" "http")) $values.startupProbe | toYaml | nindent 2 }}
 livenessProbe:
   {{- merge (dict "httpGet" (dict "path" "/healthz" "port" "http")) $values.livenessProbe | toYaml | nindent 2 }}
 readinessProbe:

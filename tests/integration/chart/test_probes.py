@@ -1,0 +1,58 @@
+"""The numbers of the probes fit together, to kubelet and to the runner: arithmetic on what is rendered.
+
+How kubelet 1.37 counts (pkg/kubelet/prober/worker.go):
+
+- Each failed probe makes a Warning event, the first one included, whatever the thresholds are.
+- It counts initialDelaySeconds from a start that it has cut to whole seconds, so a delay may be a second shorter.
+- It asks at the ticks of a clock of periodSeconds that runs since before the start, so up to a period later.
+- After the startup probe has succeeded, it asks the readiness probe at once, and not before.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.support.harness.helm import render, the
+
+# Seconds from the start of the container until the port is open.
+LISTENS = 1
+READY = 3
+HUNG = 45
+SLOW = 20
+
+
+@pytest.fixture(scope="module")
+def pod() -> dict:
+    return the(render(), "Deployment")["spec"]["template"]["spec"]
+
+
+def probe(pod: dict, name: str) -> dict:
+    return pod["containers"][0][f"{name}Probe"]
+
+
+def test_the_first_probe_of_a_start_comes_when_the_runner_listens_and_makes_it_ready(pod: dict) -> None:
+    startup, readiness = probe(pod, "startup"), probe(pod, "readiness")
+    assert startup["initialDelaySeconds"] - 1 >= LISTENS, "no Warning"
+    assert startup["initialDelaySeconds"] + startup["periodSeconds"] <= READY
+    assert startup["httpGet"]["path"] == "/healthz", "a right that is missing kills nothing"
+    assert readiness["httpGet"]["path"] == "/readyz"
+    assert "initialDelaySeconds" not in readiness
+    assert "initialDelaySeconds" not in probe(pod, "liveness")
+    assert readiness["failureThreshold"] * readiness["periodSeconds"] >= SLOW, "it stays Ready"
+
+
+def test_a_start_that_takes_long_is_given_a_minute(pod: dict) -> None:
+    startup = probe(pod, "startup")
+    assert startup["failureThreshold"] * startup["periodSeconds"] >= 60
+
+
+def test_the_page_shows_the_probes_of_the_chart(pod: dict) -> None:
+    (block,) = re.findall(
+        r"^```yaml\n(startupProbe:\n.*?)^```$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    shown = yaml.safe_load(block.replace("port: 8080", "port: http"))
+    assert shown == {name: each for name, each in pod["containers"][0].items() if name.endswith("Probe")}
