@@ -50,6 +50,19 @@ def test_a_start_that_takes_long_is_given_a_minute(pod: dict) -> None:
     assert startup["failureThreshold"] * startup["periodSeconds"] >= 60
 
 
+def test_a_process_that_answers_nothing_is_replaced_in_time_and_one_that_is_slow_is_spared(pod: dict) -> None:
+    """It may hang just after a probe, so that the first failure is a period away; the last one has its time-out."""
+    liveness = probe(pod, "liveness")
+    period, timeout, failures = (liveness[name] for name in ("periodSeconds", "timeoutSeconds", "failureThreshold"))
+    grace = liveness["terminationGracePeriodSeconds"]
+    assert timeout <= period, "otherwise the probes do not come once in a period"
+    assert failures * period + timeout + grace <= HUNG
+    # Silence must fill the time from the beginning of the first to the end of the last probe that fails.
+    assert (failures - 1) * period + timeout >= SLOW
+    assert probe(pod, "startup")["terminationGracePeriodSeconds"] == grace
+    assert pod["terminationGracePeriodSeconds"] == 45, "what a run needs when the pod is stopped"
+
+
 def test_the_page_shows_the_probes_of_the_chart(pod: dict) -> None:
     (block,) = re.findall(
         r"^```yaml\n(startupProbe:\n.*?)^```$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE | re.DOTALL
