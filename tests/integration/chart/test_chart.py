@@ -194,6 +194,14 @@ def test_a_typo_is_refused_by_name(values: Values, words: str) -> None:
         ({"rbac": {"keysSecretNames": ["a"]}}, "rbac.keysSecretNames: limits nothing without rbac.secretNames"),
         ({"rbac": {"serviceAccountTokens": {"enabled": False, "names": ["a"]}}}, "serviceAccountTokens.enabled=true"),
         ({"image": {"digest": "sha256:abc"}}, 'image.digest: "sha256:abc" is not of the form sha256:'),
+        (
+            {"podSecurityContext": {"runAsGroup": 65532}},
+            "podSecurityContext.runAsGroup: .* set podSecurityContext.runAsUser",
+        ),
+        (
+            {"podSecurityContext": {"runAsGroup": 0}, "securityContext": {"runAsUser": 65532}},
+            "podSecurityContext.runAsGroup: .* set podSecurityContext.runAsUser",
+        ),
     ],
 )
 def test_values_that_do_not_go_together_are_refused_with_what_to_set(values: Values, words: str) -> None:

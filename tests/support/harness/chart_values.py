@@ -85,10 +85,12 @@ MATRIX: dict[str, Values] = {
         "dnsConfig": {"nameservers": ["10.0.0.10"]},
         "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["sts"]}],
         "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
-        "podSecurityContext": {"runAsUser": 1234, "fsGroup": 1234},
+        "podSecurityContext": {"runAsUser": 1234, "runAsGroup": 1234, "fsGroup": 1234},
         "startupProbe": {"failureThreshold": 120},
         "livenessProbe": {"initialDelaySeconds": 3},
     },
+    # Of a container, kubelet takes the user from the image, which it does not do for the sandbox of the pod.
+    "group": {"securityContext": {"runAsGroup": 1234}},
     "account": {"serviceAccount": {"create": False, "name": "there"}},
     "irsa": {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/ecr"}}},
     "no-rbac": {"rbac": {"create": False, "aggregated": {"edit": False, "admin": False}}},

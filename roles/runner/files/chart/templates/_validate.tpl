@@ -50,4 +50,10 @@
 {{- if and $values.image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" $values.image.digest)) }}
 {{- fail (printf "image.digest: %q is not of the form sha256: and 64 hexadecimal digits" $values.image.digest) }}
 {{- end }}
+{{- /* kubelet hands these two to the sandbox of the pod as they are, and takes no user from the image there. */}}
+{{- with $values.podSecurityContext }}
+{{- if and (not (kindIs "invalid" .runAsGroup)) (kindIs "invalid" .runAsUser) }}
+{{- fail "podSecurityContext.runAsGroup: no pod starts with a group and no user (FailedCreatePodSandBox); set podSecurityContext.runAsUser too, such as 65532 for both" }}
+{{- end }}
+{{- end }}
 {{- end }}
