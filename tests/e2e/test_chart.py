@@ -8,6 +8,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,32 @@ def test_a_cron_job_serves_all_with_the_rights_of_a_pass(
     kubeconfig = release.kubeconfig(tmp_path / "rights")
     rights = {("list", "secrets", "", ""): True, ("watch", "secrets", "", ""): False, ("get", "leases", "", ""): False}
     assert allowed(kubeconfig, *rights) == rights
+
+
+def test_the_pod_of_a_test_stays_if_it_fails_and_goes_if_it_succeeds(release: Release, cluster: Cluster) -> None:
+    """There is no node to run it, so its phase is written by hand."""
+    release.upgrade({"crds": {"enabled": False}})
+    test = ["test", release.name, "-n", release.namespace]
+
+    def pods() -> list[str]:
+        return [each.metadata.name for each in cluster.core.list_namespaced_pod(release.namespace).items]
+
+    def ended(phase: str) -> str:
+        with ThreadPoolExecutor() as pool:
+            said = pool.submit(run_helm, *test, kubeconfig=cluster.plane.kubeconfig)
+            cluster.wait(pods, "helm has created it")
+            status = {"status": {"phase": phase}}
+            cluster.core.patch_namespaced_pod_status(f"{release.name}-test", release.namespace, status)
+            return said.result()
+
+    with pytest.raises(HelmError):
+        ended("Failed")
+    assert pods() == [f"{release.name}-test"], "its log says why"
+    (command,) = re.findall(r"^kubectl (delete pod .*)$", (CHART / "README.md").read_text(), re.MULTILINE)
+    cluster.kubectl(*command.replace(f"-n {NAMESPACE} ", f"-n {release.namespace} ").split())
+    assert pods() == []
+    assert "Succeeded" in ended("Succeeded")
+    assert pods() == []
 
 
 @pytest.fixture(scope="module")
