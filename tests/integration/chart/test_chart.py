@@ -299,8 +299,12 @@ def test_alerts_take_the_metrics_of_their_release() -> None:
     for monitor, job in (("serviceMonitor", "a-kube-ecr-runner"), ("podMonitor", "kube-ecr/a-kube-ecr-runner")):
         objects = render({monitor: {"enabled": True}, "prometheusRule": {"enabled": True}}, release="a")
         (group,) = the(objects, "PrometheusRule")["spec"]["groups"]
-        assert len(group["rules"]) == len(ALERTS)
-        assert all(f'{{job="{job}"}}' in each["expr"] for each in group["rules"])
+        expressions = {each["alert"]: each["expr"] for each in group["rules"]}
+        assert list(expressions) == ALERTS
+        (pods,) = set(re.findall(r'namespace="kube-ecr", pod=~"(.*?)"', expressions.pop("PullSecretRunnerOOMKilled")))
+        names = ["a-kube-ecr-runner-5d8f9c7b6d-x2x4z", "a-kube-ecr-runner-test", "a-kube-ecr-runner-b-5d8f9c7b6d-x2x4z"]
+        assert [bool(re.fullmatch(pods, name)) for name in names] == [True, False, False]
+        assert all(f'{{job="{job}"}}' in each for each in expressions.values())
         assert "{{ $labels.name }}" in group["rules"][0]["annotations"]["summary"]
     (group,) = the(render(MONITORED), "PrometheusRule")["spec"]["groups"]
     assert [each["alert"] for each in group["rules"]] == [*ALERTS[:-1], "Mine"]
