@@ -5,11 +5,13 @@ They run inside of a sandbox only (`make node-tests`); elsewhere pytest does not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from tests.node.runner_pods import RunnerPods
 from tests.node.workloads import Workloads
 from tests.support.aws.endpoint import AWSEndpoint
 from tests.support.cluster.objects import Cluster
@@ -17,6 +19,8 @@ from tests.support.harness.helm import Release
 from tests.support.node import sandbox
 from tests.support.node.cluster import NodeCluster, chart_values
 from tests.support.registry.server import Registry
+
+Upgrade = Callable[[Mapping[str, Any]], None]
 
 if not sandbox.is_inside():
     collect_ignore_glob = ["test_*.py"]
@@ -64,6 +68,25 @@ def cluster(node: NodeCluster, release: Release) -> Iterator[Cluster]:
     cluster = Cluster(node.plane)
     yield cluster
     cluster.clear()
+
+
+@pytest.fixture
+def pods(cluster: Cluster, release: Release) -> RunnerPods:
+    """The pods of the runner."""
+    return RunnerPods(cluster, release)
+
+
+@pytest.fixture
+def upgrade(node: NodeCluster, release: Release) -> Iterator[Upgrade]:
+    """Upgrades the release to other values, and back at the end."""
+
+    def to(values: Mapping[str, Any]) -> None:
+        default = chart_values(node)
+        runner = {**default["runner"], **values.get("runner", {})}
+        release.upgrade({**default, **values, "runner": runner}, "--wait", "--timeout=90s")
+
+    yield to
+    to({})
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
-"""Pods pull by what the runner writes."""
+"""Pods pull by what the runner writes, as kubelet and containerd read it."""
 
 from __future__ import annotations
 
+import base64
+import json
+
 from tests.node.workloads import Workloads
 from tests.support.aws.endpoint import AWSEndpoint
-from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret
+from tests.support.cluster.objects import CLUSTER, GROUP, NAMESPACED, Cluster, pull_secret
 
 
 def test_a_pod_that_was_refused_runs_when_the_resource_is_there(
@@ -16,3 +19,89 @@ def test_a_pod_that_was_refused_runs_when_the_resource_is_there(
     cluster.apply(pull_secret("app", aws.principal(), namespace=team))
     cluster.wait_ready(NAMESPACED, "app", team)
     workloads.wait_running(team, "app")
+
+
+def test_a_secret_that_is_renewed_in_place_starts_pods_though_its_token_is_dead(
+    cluster: Cluster, aws: AWSEndpoint, workloads: Workloads
+) -> None:
+    """Kubelet notes with which Secret an image was pulled (KubeletEnsureSecretPulledImages, on since 1.35).
+
+    https://kubernetes.io/docs/concepts/containers/images/#ensureimagepullcredentialverification
+    """
+    (team,) = cluster.namespaces("team")
+    image = workloads.image()
+    cluster.apply(pull_secret("app", aws.principal(), namespace=team))
+    cluster.wait_ready(NAMESPACED, "app", team)
+    workloads.pod(team, "first", image, "ecr-login")
+    workloads.wait_running(team, "first")
+    before = cluster.secret(team)
+    cluster.annotate(NAMESPACED, "app", team, f"{GROUP}/reconcile-at", "now")
+    cluster.wait(lambda: cluster.secret(team) != before, "the token is renewed")
+    aws.expire_tokens()
+    workloads.pod(team, "second", image, "ecr-login")
+    workloads.wait_running(team, "second")
+
+
+def test_a_secret_that_is_deleted_and_made_again_does_not(
+    cluster: Cluster, aws: AWSEndpoint, workloads: Workloads
+) -> None:
+    """What scripts do that know no patch; here with what the runner wrote elsewhere."""
+    team, source = cluster.namespaces("team", "source")
+    image = workloads.image()
+    resource = pull_secret("app", aws.principal(), namespace=source)
+    cluster.apply(resource)
+    cluster.wait_ready(NAMESPACED, "app", source)
+    _put(cluster, team, "by-script", cluster.config(source))
+    workloads.pod(team, "first", image, "by-script")
+    workloads.wait_running(team, "first")
+    before = cluster.secret(source)
+    cluster.annotate(NAMESPACED, "app", source, f"{GROUP}/reconcile-at", "now")
+    cluster.wait(lambda: cluster.secret(source) != before, "the token is renewed")
+    cluster.kubectl("delete", "secret", "by-script", "-n", team)
+    _put(cluster, team, "by-script", cluster.config(source))
+    aws.expire_tokens()
+    workloads.pod(team, "second", image, "by-script")
+    workloads.wait_refused(team, "second", "403")
+
+
+def test_another_spelling_of_the_host_does_not_stand_in_the_way(
+    cluster: Cluster, aws: AWSEndpoint, workloads: Workloads
+) -> None:
+    """Kubelet would try both logins. One Secret of both spellings, the other dead, keeps working when ours is in it."""
+    (team,) = cluster.namespaces("team")
+    host = workloads.node.registry.hosts[0]
+    stale = {"username": "AWS", "password": "dead", "auth": base64.b64encode(b"AWS:dead").decode()}
+    other = {"username": "x", "password": "y", "auth": base64.b64encode(b"x:y").decode()}
+    _put(cluster, team, "ecr-login", {"auths": {f"https://{host}": stale, "registry.example.com": other}})
+    resource = pull_secret("app", aws.principal(), namespace=team)
+    resource["spec"]["existingSecretPolicy"] = "Merge"
+    cluster.apply(resource)
+    cluster.wait_ready(NAMESPACED, "app", team)
+    assert sorted(cluster.config(team)["auths"]) == [host, "registry.example.com"]
+    workloads.pod(team, "app", workloads.image(), "ecr-login")
+    workloads.wait_running(team, "app")
+
+
+def test_a_namespace_and_a_deployment_in_it_at_once(cluster: Cluster, aws: AWSEndpoint, workloads: Workloads) -> None:
+    """As a file with both is applied: the Deployment names the Secret, which comes by the label of the namespace."""
+    (team,) = cluster.names("team")
+    resource = pull_secret("app", aws.principal())
+    del resource["spec"]["namespaces"]
+    resource["spec"]["namespaceSelector"] = {"matchLabels": {"ecr": "yes"}}
+    cluster.apply(resource)
+    cluster.wait_ready(CLUSTER, "app")
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team, "labels": {"ecr": "yes"}}}
+    cluster.apply(namespace, workloads.deployment(team, "app", workloads.image(), "ecr-login"))
+    cluster.kubectl("rollout", "status", "deployment/app", "-n", team, "--timeout=60s")
+
+
+def _put(cluster: Cluster, namespace: str, name: str, config: dict) -> None:
+    """Make a pull secret as `kubectl create secret` makes it."""
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": name, "namespace": namespace},
+        "stringData": {".dockerconfigjson": json.dumps(config)},
+    }
+    cluster.core.create_namespaced_secret(namespace, secret)

@@ -96,6 +96,13 @@ class Node(Service):
         busybox_image(archive, name, script)
         self.load(archive)
 
+    def restart_kubelet(self) -> None:
+        """End kubelet and start it again. Pods go on; it asks for the tokens of their service accounts anew."""
+        ended = next(child for child in self._children if child.name == "kubelet")
+        ended.stop()
+        self._children.remove(ended)
+        self._start_kubelet()
+
     def _start(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._start_containerd()
@@ -103,8 +110,6 @@ class Node(Service):
         self._start_kubelet()
         scheduler = {"kubeconfig": self.plane.kubeconfig, "leader-elect": "false", "secure-port": "0"}
         self._children.append(self._part("kube-scheduler", scheduler))
-        kubelet = self._children[1]
-        kubelet.wait_until(self._is_ready, "the node is Ready", _SECONDS)
 
     def _is_ready(self) -> bool:
         path = '{.items[*].status.conditions[?(@.type=="Ready")].status}:{.items[*].spec.taints}'
@@ -182,7 +187,9 @@ SystemdCgroup = false
             "hostname-override": NAME,
             "node-ip": NODE_ADDRESS,
         }
-        self._children.append(self._part("kubelet", flags))
+        kubelet = self._part("kubelet", flags)
+        self._children.append(kubelet)
+        kubelet.wait_until(self._is_ready, "the node is Ready", _SECONDS)
 
     def _part(self, name: str, flags: Mapping[str, object]) -> Child:
         command = [str(go_tool("node")), name, *(f"--{flag}={value}" for flag, value in flags.items())]

@@ -1,0 +1,47 @@
+"""A runner that dies, hangs or has to leave its node: another one serves, without a word from anybody."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.node.conftest import Upgrade
+from tests.node.runner_pods import RunnerPods
+from tests.support.aws.endpoint import AWSEndpoint
+from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret
+
+
+def assert_serves(cluster: Cluster, aws: AWSEndpoint) -> None:
+    (team,) = cluster.namespaces("team")
+    cluster.apply(pull_secret("app", aws.principal(), namespace=team))
+    cluster.wait_ready(NAMESPACED, "app", team)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hung"])
+def test_the_only_runner(number: signal.Signals, cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods) -> None:
+    leader = pods.wait_leader()
+    before = pods.restarts(leader)
+    pods.signal(leader, number)
+    cluster.wait(lambda: pods.restarts(leader) > before, "kubelet starts it again", timeout=120)
+    assert_serves(cluster, aws)
+
+
+def test_the_only_runner_on_a_node_that_is_drained(cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods) -> None:
+    leader = pods.wait_leader()
+    selector = "--pod-selector=app.kubernetes.io/name=kube-ecr-runner"
+    cluster.kubectl("drain", "node", selector, "--delete-emptydir-data", "--timeout=60s")
+    cluster.kubectl("uncordon", "node")
+    assert pods.wait_leader(other_than=leader)
+    assert_serves(cluster, aws)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hung"])
+def test_one_of_two_runners(
+    number: signal.Signals, cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods, upgrade: Upgrade
+) -> None:
+    upgrade({"replicas": 2})
+    leader = pods.wait_leader()
+    pods.signal(leader, number)
+    assert pods.wait_leader(other_than=leader)
+    assert_serves(cluster, aws)
