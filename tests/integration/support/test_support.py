@@ -23,18 +23,16 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.support.aws.endpoint import NO_ANSWER, AWSEndpoint, Call, Principal, Role, Session, Verdict
+from tests.support.aws.json_web_token import ISSUER, SUBJECT, json_web_token, public_half
 from tests.support.cluster.objects import Cluster, service_account
 from tests.support.harness.processes import StartError
 from tests.support.registry.server import PullError, Registry
 
 IRELAND, FRANKFURT = "eu-west-1", "eu-central-1"
 OPERATION = "GetAuthorizationToken"
-ISSUER, SUBJECT = "https://issuer.example.com", "system:serviceaccount:team:puller"
 
 
 def client_of(
@@ -86,26 +84,6 @@ def keys_of(answer: dict[str, Any]) -> Session:
     keys = answer["Credentials"]
     secrets = (keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
     return Session(*secrets, Role("", ""), answer["AssumedRoleUser"]["Arn"], keys["Expiration"])
-
-
-def json_web_token(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, **claims: Any) -> str:
-    """Return a token of ISSUER, good but for the claims that are given."""
-    now = int(datetime.now(UTC).timestamp())
-    good = {"iss": ISSUER, "aud": ["sts.amazonaws.com"], "sub": SUBJECT, "nbf": now - 1, "exp": now + 600}
-    algorithm = "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256"
-    parts = (json.dumps(part).encode() for part in ({"alg": algorithm}, good | claims))
-    signed = ".".join(urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
-    if isinstance(key, rsa.RSAPrivateKey):
-        signature = key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
-    else:
-        r, s = decode_dss_signature(key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
-        signature = r.to_bytes(32) + s.to_bytes(32)
-    return f"{signed}.{urlsafe_b64encode(signature).decode().rstrip('=')}"
-
-
-def public_half(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return key.public_key().public_bytes(serialization.Encoding.PEM, form)
 
 
 def password_of(authorization: dict[str, Any]) -> str:
