@@ -73,7 +73,9 @@ options:
     env:
       - name: KUBE_ECR_SELECTOR
   aws_endpoint_url:
-    description: An endpoint other than AWS' own, such as LocalStack, for every resource and for ECR and STS.
+    description:
+      - An endpoint other than AWS' own, such as LocalStack, for every resource and for ECR and STS.
+      - For STS and the identity of the person who runs the playbook, E(AWS_ENDPOINT_URL_STS) goes before it, if set.
     type: str
     env:
       - name: KUBE_ECR_AWS_ENDPOINT_URL

@@ -133,6 +133,8 @@ options:
   endpoint_url:
     description:
       - An endpoint other than AWS' own, such as LocalStack, for ECR, ECR Public and STS.
+      - This includes the calls to STS by which boto3 finds its own credentials (a web identity, a profile that assumes
+        a role). Without explicit keys, E(AWS_ENDPOINT_URL_STS) goes before it, if set.
       - If not set, E(AWS_ENDPOINT_URL) and the shared files are used, but only without explicit keys.
     type: str
     aliases: [aws_endpoint_url]

@@ -193,6 +193,23 @@ def test_the_runners_own_identity_serves_the_administrator_and_whom_he_allows(
     cluster.wait_ready(NAMESPACED, "tenant", tenant)
 
 
+def test_the_runners_own_web_identity_needs_no_endpoint_but_the_option(
+    cluster: Cluster, aws: AWSEndpoint, ansible: Ansible, start: Callable[..., Runner]
+) -> None:
+    """As EKS gives it to the pod of the runner (IRSA)."""
+    (shared,) = cluster.namespaces("shared")
+    aws.trust_issuer(cluster.plane.issuer, cluster.plane.issuer_key)
+    role = aws.role("pod", account="444455556666", web_identities=["system:serviceaccount:default:default"])
+    token = ansible.home / "token"
+    token.write_text(cluster.kubectl("create", "token", "default", "--audience=sts.amazonaws.com"))
+    cluster.create(pull_secret("shared", None, namespaces=[shared]))
+    web_identity = {"AWS_ROLE_ARN": role.arn(), "AWS_WEB_IDENTITY_TOKEN_FILE": str(token)}
+    runner = start(**web_identity)
+    cluster.wait_ready(CLUSTER, "shared")
+    assert logins(cluster, shared) == [role.registry()]
+    assert token.read_text() not in runner.log
+
+
 def test_a_role_on_top_of_keys_and_many_registries(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, registry: Registry, start: Callable[..., Runner]
 ) -> None:
@@ -271,7 +288,9 @@ def test_no_secret_of_any_way_leaves_memory(
     assert runner.stop() == 0
     assert ambient.secret_key.encode() in given
     children = seen - {given}
-    assert any(b"credential_process" in content for content in private), "the private files were seen"
+    program = [content for content in private if b"credential_process" in content]
+    assert program, "the private files were seen"
+    assert all(aws.url.encode() in content for content in program), "it asks STS at the endpoint that is given"
     told = runner.log + cluster.kubectl("get", "events", "-A", "-o=jsonpath={..message}")
     told += cluster.kubectl(
         "get", "secrets", "-A", "--field-selector=metadata.name=ecr-login", "-o=jsonpath={..annotations}"

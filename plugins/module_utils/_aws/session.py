@@ -9,6 +9,7 @@ bundle and the choice of dual-stack or FIPS endpoints; every call ends (time-out
 from __future__ import annotations
 
 import ipaddress
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from .._contract.aws_requests import own_sts_endpoint
 from .errors import reason_in, reason_of, translated
 from .registries import Partition, TokenCall
 
@@ -24,9 +26,10 @@ try:
     import boto3
     import botocore.config
     import botocore.loaders
-    import botocore.session
+    from botocore.session import Session as _BotocoreSession
 except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
     boto3 = None
+    _BotocoreSession = object
 
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 10
@@ -85,18 +88,18 @@ class Session:
 
     def __init__(self, credentials: Credentials, calls: Calls) -> None:
         """Nothing is called yet; what will be is noted in calls. Raises AWSError if there is no such profile."""
-        self._explicit = credentials.access_key is not None or credentials.web_identity_token is not None
+        is_isolated = credentials.access_key is not None or credentials.web_identity_token is not None
         self._endpoint_url = credentials.endpoint_url
         self._keys = {
             "aws_access_key_id": credentials.access_key,
             "aws_secret_access_key": credentials.secret_key,
             "aws_session_token": credentials.session_token,
         }
-        botocore_session = _botocore_session(isolated=self._explicit)
-        botocore_session.register("response-received", calls.note)
+        self._botocore = _botocore_session(credentials.endpoint_url, isolated=is_isolated)
+        self._botocore.register("response-received", calls.note)
         with translated("session"):
             self._session = boto3.session.Session(
-                botocore_session=botocore_session,
+                botocore_session=self._botocore,
                 profile_name=credentials.profile,
                 region_name=credentials.region,
             )
@@ -112,17 +115,8 @@ class Session:
 
     def client(self, service: str, region: str | None = None, **settings):
         """Return a client of boto3 for a service, with the credentials of this session."""
-        config = botocore.config.Config(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            ignore_configured_endpoint_urls=self._explicit,
-            proxies={} if _is_direct(self._endpoint_url, getproxies().get("no", "")) else None,
-            **settings,
-        )
-        return self._session.client(
-            service, region_name=region, endpoint_url=self._endpoint_url, config=config, **self._keys
-        )
+        config = botocore.config.Config(**settings)
+        return self._session.client(service, region_name=region, config=config, **self._keys)
 
     def assume(self, answer: dict) -> None:
         """Go on with the temporary credentials in an answer of STS."""
@@ -166,7 +160,38 @@ def partitions() -> tuple[Partition, ...]:
     )
 
 
-def _botocore_session(*, isolated: bool):
+class _LimitedSession(_BotocoreSession):
+    """A session of botocore whose clients all end in time, and call the endpoint that is given.
+
+    botocore makes clients of STS and SSO by itself, to find credentials, and asks for no limits: with its own, an STS
+    that does not answer took 180 seconds (measured with botocore 1.44).
+    """
+
+    endpoint_url: str | None = None
+    is_isolated = False
+
+    def create_client(self, service_name: str, *args, endpoint_url: str | None = None, config=None, **kwargs):
+        """Return a client; arguments are as for botocore."""
+        endpoint_url = endpoint_url or self._endpoint_of(service_name)
+        ours = botocore.config.Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            ignore_configured_endpoint_urls=self.is_isolated or None,
+            proxies={} if _is_direct(endpoint_url, getproxies().get("no", "")) else None,
+        )
+        config = ours.merge(config) if config else ours
+        return super().create_client(service_name, *args, endpoint_url=endpoint_url, config=config, **kwargs)
+
+    def _endpoint_of(self, service: str) -> str | None:
+        """The endpoint that is given stands for ECR and STS, and not for the SSO of a profile."""
+        if service == "sts" and not self.is_isolated:
+            is_ignored = self.get_config_variable("ignore_configured_endpoint_urls")
+            return own_sts_endpoint(self.endpoint_url, os.environ, is_ignored=is_ignored)
+        return self.endpoint_url if service in ("ecr", "ecr-public", "sts") else None
+
+
+def _botocore_session(endpoint_url: str | None, *, isolated: bool) -> _LimitedSession:
     """Return a session of its own, for botocore's default one is shared, and keeps credentials.
 
     An isolated one reads neither AWS_PROFILE nor the shared files: a profile that does not exist would otherwise
@@ -174,7 +199,8 @@ def _botocore_session(*, isolated: bool):
     """
     nothing = (None, None, None, None)
     names = ("profile", "config_file", "credentials_file") if isolated else ()
-    session = botocore.session.Session(session_vars=dict.fromkeys(names, nothing))
+    session = _LimitedSession(session_vars=dict.fromkeys(names, nothing))
+    session.endpoint_url, session.is_isolated = endpoint_url, isolated
     # What older versions call by default, sts.amazonaws.com, gives sessions that newer regions refuse.
     # https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html
     session.set_config_variable("sts_regional_endpoints", "regional")
@@ -191,7 +217,7 @@ def _loader(data_path: str | None):
 def load_ahead() -> None:
     """Read what calls to STS, ECR and ECR Public need, for processes that are forked from this one."""
     session = boto3.session.Session(
-        aws_access_key_id="-", aws_secret_access_key="-", botocore_session=_botocore_session(isolated=True)
+        aws_access_key_id="-", aws_secret_access_key="-", botocore_session=_botocore_session(None, isolated=True)
     )
     for service in ("ecr", "ecr-public", "sts"):
         session.client(service, region_name="us-east-1")

@@ -17,11 +17,13 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import botocore.config
 import botocore.exceptions
 import botocore.session
+
+from kube_ecr_runner.contract.aws_requests import own_sts_endpoint
 
 DEADLINE_SECONDS = 20.0
 # Of a call to STS; with the pauses between them two attempts fit into the time.
@@ -36,12 +38,15 @@ class OwnIdentityError(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the credentials of the process whose ID the one argument is; return the exit code."""
+    """Print the credentials of a process and return the exit code.
+
+    The first argument is the ID of the process, the second one, if there is one, the endpoint of STS.
+    """
     signal.signal(signal.SIGALRM, lambda *_: _give_up())
     signal.setitimer(signal.ITIMER_REAL, DEADLINE_SECONDS)
     try:
-        adopt(Path("/proc", *arguments))
-        credentials = find()
+        adopt(Path("/proc", *arguments[:1]))
+        credentials = find(*arguments[1:2])
     except OwnIdentityError as error:
         print(error, file=sys.stderr)
         return 1
@@ -70,10 +75,24 @@ def adopt(process: Path) -> None:
             os.environb[key] = value
 
 
-def find() -> dict[str, object]:
+class _Session(botocore.session.Session):
+    """botocore makes the clients of STS by itself, and asks for no endpoint."""
+
+    sts_endpoint: str | None = None
+
+    def create_client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
+        """Return a client; arguments are as for botocore."""
+        if service_name == "sts":
+            is_ignored = self.get_config_variable("ignore_configured_endpoint_urls")
+            kwargs["endpoint_url"] = own_sts_endpoint(self.sts_endpoint, os.environ, is_ignored=is_ignored)
+        return super().create_client(service_name, *args, **kwargs)
+
+
+def find(sts_endpoint: str | None = None) -> dict[str, object]:
     """Return what is to be printed of the credentials that boto3 would use here. Raises OwnIdentityError."""
     try:
-        session = botocore.session.Session()
+        session = _Session()
+        session.sts_endpoint = sts_endpoint
         session.set_default_client_config(
             botocore.config.Config(
                 connect_timeout=CONNECT_SECONDS,

@@ -64,18 +64,21 @@ def check_environment(environment: Mapping[str, str], own_environment: Path, *, 
         )
 
 
-def own_identity_config(environment: Mapping[str, str], python: str, pid: int) -> str | None:
+def own_identity_config(
+    environment: Mapping[str, str], python: str, pid: int, aws_endpoint_url: str | None
+) -> str | None:
     """Return what stands in the config file of a run if its identity is one that environment holds secrets of.
 
-    The file makes boto3 start this python, which asks the runner's process pid. Returns None where boto3 finds the
-    identity, if there is one, in what a run inherits anyway.
+    The file makes boto3 start this python, which asks the runner's process pid, and calls STS at aws_endpoint_url if
+    that is given. Returns None where boto3 finds the identity, if there is one, in what a run inherits anyway.
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
     """
     if not _decisive(environment):
         return None
     # -P: what lies in the working directory of a run is none of its modules.
-    command = shlex.join([python, "-P", "-m", "kube_ecr_runner.runs.credential_process", str(pid)])
-    return f"[default]\ncredential_process = {command}\n"
+    command = [python, "-P", "-m", "kube_ecr_runner.runs.credential_process", str(pid)]
+    command += [aws_endpoint_url] if aws_endpoint_url else []
+    return f"[default]\ncredential_process = {shlex.join(command)}\n"
 
 
 def child_environment(

@@ -200,7 +200,7 @@ class Run:
             event_handler=self._progress.handle,
             cancel_callback=self._is_over,
         )
-        config = _write_config(directory / "aws-config")
+        config = _write_config(directory / "aws-config", self._settings.aws_endpoint_url)
         tmpdir = tmpdir_of(directory)
         inherited = child_environment(runner.config.env, tmpdir, Path(sys.executable).parent, config, absolute_path)
         runner.config.env = inherited | _ansible_settings(tmpdir)
@@ -239,9 +239,9 @@ def _fifo(directory: Path) -> Path:
     return directory / "release"
 
 
-def _write_config(path: Path) -> Path | None:
+def _write_config(path: Path, aws_endpoint_url: str | None) -> Path | None:
     """Write the config file through which boto3 finds an identity that is not inherited; return None without one."""
-    content = own_identity_config(os.environ, sys.executable, os.getpid())
+    content = own_identity_config(os.environ, sys.executable, os.getpid(), aws_endpoint_url)
     if content is None:
         return None
     path.write_text(content, encoding="utf-8")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
 
 import pytest
 from botocore import exceptions as botocore_exceptions
+from botocore.config import Config
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import client, errors
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import client, errors, session
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.registries import TokenCall
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.session import Calls, Credentials, Session
 
@@ -19,6 +21,17 @@ DENIED = (
     "on resource: {}{}"
 )
 CALL = "ECR GetAuthorizationToken"
+KEYS = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "secret"}
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine that the tests run on."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
 
 
 def client_error(code: str, message: str = CANARY, status: int = 400) -> botocore_exceptions.ClientError:
@@ -109,23 +122,67 @@ def test_what_went_wrong_on_the_way(error: Exception, reason: str) -> None:
     assert CANARY not in str(told)
 
 
+UNSIGNED = Config(signature_version="unsigned")
+
+
 def test_an_endpoint_of_the_environment_is_not_used_with_explicit_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ambient.example")
-    keys = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "secret"}
     for credentials, endpoint in (
-        (Credentials(region="eu-west-1", **keys), "https://{}.eu-west-1.amazonaws.com"),
+        (Credentials(region="eu-west-1", **KEYS), "https://{}.eu-west-1.amazonaws.com"),
         (Credentials(region="eu-west-1", web_identity_token="x"), "https://{}.eu-west-1.amazonaws.com"),
         (Credentials(region="eu-west-1"), "http://ambient.example"),
-        (Credentials(region="eu-west-1", endpoint_url="http://given.example", **keys), "http://given.example"),
+        (Credentials(region="eu-west-1", endpoint_url="http://given.example", **KEYS), "http://given.example"),
     ):
         session = Session(credentials, Calls())
         assert session.client("ecr").meta.endpoint_url == endpoint.format("api.ecr")
         assert session.client("sts").meta.endpoint_url == endpoint.format("sts")
 
 
+@pytest.mark.parametrize(
+    ("environment", "endpoint", "explicit"),
+    [
+        ({}, "http://given.example", "http://given.example"),
+        ({"AWS_ENDPOINT_URL_STS": "http://sts.example"}, "http://sts.example", "http://given.example"),
+        (
+            {"AWS_ENDPOINT_URL_STS": "http://sts.example", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+            "http://given.example",
+            "http://given.example",
+        ),
+    ],
+)
+def test_sts_has_the_endpoint_that_is_given_for_boto3_too_unless_it_has_one_of_its_own(
+    environment: dict[str, str], endpoint: str, explicit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto3 makes clients of STS by itself, to find credentials; those of SSO are none of ours."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    own = Session(Credentials(region="eu-west-1", endpoint_url="http://given.example"), Calls())
+    by_boto3 = own._botocore.create_client
+    assert by_boto3("sts", region_name="eu-west-1", config=UNSIGNED).meta.endpoint_url == endpoint
+    assert own.client("sts").meta.endpoint_url == endpoint
+    assert own.client("ecr").meta.endpoint_url == "http://given.example"
+    assert "amazonaws.com" in by_boto3("sso", region_name="eu-west-1", config=UNSIGNED).meta.endpoint_url
+    other = Session(Credentials(region="eu-west-1", endpoint_url="http://given.example", **KEYS), Calls())
+    assert other.client("sts").meta.endpoint_url == explicit
+
+
+def test_endpoints_of_the_environment_can_be_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ambient.example")
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    own = Session(Credentials(region="eu-west-1"), Calls())
+    assert own.client("ecr").meta.endpoint_url == "https://api.ecr.eu-west-1.amazonaws.com"
+
+
+def test_each_client_gives_up_in_time() -> None:
+    own = Session(Credentials(region="eu-west-1"), Calls())
+    for made in (own.client("ecr"), own._botocore.create_client("sts", region_name="eu-west-1", config=UNSIGNED)):
+        config = made.meta.config
+        assert (config.connect_timeout, config.read_timeout) == (session.CONNECT_TIMEOUT, session.READ_TIMEOUT)
+        assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("standard", session.ATTEMPTS)
+
+
 def test_the_endpoint_of_a_call_is_of_the_kind_of_its_hosts() -> None:
-    keys = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "secret"}
-    session = Session(Credentials(region="eu-west-1", **keys), Calls())
+    session = Session(Credentials(region="eu-west-1", **KEYS), Calls())
     for call, words in (
         (TokenCall("ecr", "us-east-1"), ["us-east-1", "api.ecr.", ".amazonaws.com"]),
         (TokenCall("ecr", "us-east-1", fips=True), ["us-east-1", "ecr-fips.", ".amazonaws.com"]),

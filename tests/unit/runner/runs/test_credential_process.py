@@ -173,7 +173,7 @@ def test_boto3_in_a_run_finds_the_identity_and_the_run_holds_no_secret(tmp_path:
     given = BARE | KEYS | {"AWS_SESSION_TOKEN": TOKEN, "AWS_ROLE_ARN": "x", "AWS_WEB_IDENTITY_TOKEN_FILE": "/nope"}
     config = folder / "aws-config"
     with a_runner(given, tmp_path) as pid:
-        content = own_identity_config(given, str(python), pid)
+        content = own_identity_config(given, str(python), pid, None)
         assert content
         config.write_text(content)
         environment = child_environment(given, tmp_path, Path("/usr/bin"), config, absolute_path)

@@ -106,7 +106,14 @@ def test_run_uses_the_programs_of_this_python_and_its_own_scratch_folder() -> No
     ],
 )
 def test_program_gives_the_identity_where_a_secret_decides(environment: dict[str, str], needed: bool) -> None:
-    assert (own_identity_config(environment, "/venv/bin/python", 7) is not None) is needed
+    assert (own_identity_config(environment, "/venv/bin/python", 7, "http://aws") is not None) is needed
+
+
+@pytest.mark.parametrize(("endpoint", "argument"), [(None, ""), ("http://aws/?a b", " 'http://aws/?a b'")])
+def test_program_gets_the_endpoint_that_stands_for_sts(endpoint: str | None, argument: str) -> None:
+    config = own_identity_config(KEYS, "/venv/bin/python", 7, endpoint)
+    assert config is not None
+    assert config.endswith(f"kube_ecr_runner.runs.credential_process 7{argument}\n")
 
 
 @pytest.mark.parametrize(
