@@ -193,10 +193,11 @@ def test_the_runners_own_identity_serves_the_administrator_and_whom_he_allows(
     cluster.wait_ready(NAMESPACED, "tenant", tenant)
 
 
+@pytest.mark.parametrize("sts", [None, "http://127.0.0.1:9"], ids=["one endpoint", "no STS"])
 def test_the_runners_own_web_identity_needs_no_endpoint_but_the_option(
-    cluster: Cluster, aws: AWSEndpoint, ansible: Ansible, start: Callable[..., Runner]
+    cluster: Cluster, aws: AWSEndpoint, ansible: Ansible, start: Callable[..., Runner], sts: str | None
 ) -> None:
-    """As EKS gives it to the pod of the runner (IRSA)."""
+    """As EKS gives it to the pod of the runner (IRSA). STS may have another endpoint, and is named if it is away."""
     (shared,) = cluster.namespaces("shared")
     aws.trust_issuer(cluster.plane.issuer, cluster.plane.issuer_key)
     role = aws.role("pod", account="444455556666", web_identities=["system:serviceaccount:default:default"])
@@ -204,9 +205,14 @@ def test_the_runners_own_web_identity_needs_no_endpoint_but_the_option(
     token.write_text(cluster.kubectl("create", "token", "default", "--audience=sts.amazonaws.com"))
     cluster.create(pull_secret("shared", None, namespaces=[shared]))
     web_identity = {"AWS_ROLE_ARN": role.arn(), "AWS_WEB_IDENTITY_TOKEN_FILE": str(token)}
-    runner = start(**web_identity)
-    cluster.wait_ready(CLUSTER, "shared")
-    assert logins(cluster, shared) == [role.registry()]
+    runner = start(**web_identity, **({"AWS_ENDPOINT_URL_STS": sts} if sts else {}))
+    ready = condition(cluster.wait_ready(CLUSTER, "shared", status="False" if sts else "True"), "Ready")
+    if sts:
+        assert ready["reason"] == "Unreachable"
+        assert f"AWS STS AssumeRoleWithWebIdentity at {sts}: Unreachable: " in ready["message"]
+        assert aws.calls == []
+    else:
+        assert logins(cluster, shared) == [role.registry()]
     assert token.read_text() not in runner.log
 
 

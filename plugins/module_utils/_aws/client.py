@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
 
-from .errors import AWSError, answer_checked, translated, trust_wanted
+from .._contract.aws_requests import service_name
+from .errors import AWSError, trust_wanted
 from .registries import TokenCall
 from .session import Calls, Credentials, Session
 
@@ -17,7 +20,6 @@ except ImportError:  # reported by _features.runtime.missing_libraries, by name,
     botocore = None
 
 PARALLEL = 8
-_SERVICES = {"ecr": "ECR", "ecr-public": "ECR Public", "sts": "STS"}
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html and
 # https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html
 _PERMISSIONS = {
@@ -35,20 +37,20 @@ def connect(credentials: Credentials, calls: Calls) -> Session:
     name = credentials.role_session_name
     if credentials.web_identity_token is not None:
         role, token = credentials.web_identity_role_arn, credentials.web_identity_token
-        call = "STS AssumeRoleWithWebIdentity"
-        with translated(call, f" of {role}", trust_wanted(role, token)), answer_checked(call):
+        with session.asking("STS AssumeRoleWithWebIdentity", f" of {role}", trust_wanted(role, token)):
             session.assume(
                 session.client("sts", signature_version=botocore.UNSIGNED).assume_role_with_web_identity(
                     RoleArn=role, RoleSessionName=name, WebIdentityToken=token
                 )
             )
     if credentials.role_arn:
+        session.find_credentials()
         role, external_id = credentials.role_arn, credentials.external_id
         remedy = (
             "allow it there, and name the principal in the trust policy of the role, with "
             f"{'this' if external_id else 'no'} external ID"
         )
-        with translated("STS AssumeRole", f" of {role}", remedy), answer_checked("STS AssumeRole"):
+        with session.asking("STS AssumeRole", f" of {role}", remedy):
             extra = {"ExternalId": external_id} if external_id else {}
             session.assume(session.client("sts").assume_role(RoleArn=role, RoleSessionName=name, **extra))
     return session
@@ -58,34 +60,43 @@ def get_authorization_tokens(session: Session, calls: Iterable[TokenCall]) -> di
     """Return what AWS answers to each call, as boto3 gives it, or the error that became of it.
 
     The calls are made side by side, so that a region that does not answer costs the others nothing: all take at
-    most about ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) seconds.
+    most about ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) seconds. The credentials of the runner or controller itself
+    are found before, once for all; if there are none, that is the error of each call.
     """
+    wanted = list(calls)
+    if not wanted:
+        return {}
+    try:
+        session.find_credentials(wanted[0].region)
+    except AWSError as error:
+        return dict.fromkeys(wanted, error)
     answers: dict[TokenCall, dict | AWSError] = {}
     clients = {}
-    for call in calls:
+    for call in wanted:
         try:
             # Making clients is not safe in threads, using them is.
-            with translated(_name(call)):
+            with _asking(session, call):
                 clients[call] = session.client(call.service, call.region, **_endpoint(call))
         except AWSError as error:
             answers[call] = error
     if clients:
         with ThreadPoolExecutor(min(PARALLEL, len(clients))) as pool:
-            answers.update(zip(clients, pool.map(_get_authorization_token, clients, clients.values())))
+            tokens = pool.map(partial(_get_authorization_token, session), clients, clients.values())
+            answers.update(zip(clients, tokens))
     return answers
 
 
-def _get_authorization_token(call: TokenCall, client) -> dict | AWSError:
+def _get_authorization_token(session: Session, call: TokenCall, client) -> dict | AWSError:
     try:
-        remedy = f"allow it {_PERMISSIONS[call.service]} on resource *"
-        with translated(_name(call), f" in {call.region}", remedy), answer_checked(_name(call)):
+        with _asking(session, call):
             return client.get_authorization_token()
     except AWSError as error:
         return error
 
 
-def _name(call: TokenCall) -> str:
-    return f"{_SERVICES[call.service]} GetAuthorizationToken"
+def _asking(session: Session, call: TokenCall) -> AbstractContextManager[None]:
+    remedy = f"allow it {_PERMISSIONS[call.service]} on resource *"
+    return session.asking(f"{service_name(call.service)} GetAuthorizationToken", f" in {call.region}", remedy)
 
 
 def _endpoint(call: TokenCall) -> dict[str, bool]:

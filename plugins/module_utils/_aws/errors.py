@@ -3,7 +3,7 @@
 """What became of a call to AWS, worded for a person: reasons, remedies and the exception AWSError.
 
 What always holds: no text of botocore's exceptions goes out, because that of an HTTP client error can print the
-Authorization header, and no external ID.
+Authorization header, and no external ID. Of a URL, scheme, host and port go out and nothing else.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .._contract import reasons
+from .._contract.aws_requests import AwsRequest, LastRequest, origin_of
 from .._contract.errors import ApiError
 
 try:
@@ -45,8 +46,14 @@ REMEDIES = {
     reasons.CLOCK_SKEW: "the clock of this machine is wrong by more than AWS tolerates; synchronise it",
     reasons.THROTTLING: "AWS throttled the call; it will be tried again",
     reasons.SERVER_ERROR: "AWS had an internal error; it will be tried again",
-    reasons.UNREACHABLE: "no connection to AWS; check network, DNS, proxy settings and the region's name",
-    reasons.TIMED_OUT: "AWS did not answer in time; check network and proxy settings",
+    reasons.UNREACHABLE: (
+        "no connection; check network, DNS, proxy settings and the region's name. In a private subnet each service "
+        "needs its own VPC endpoint"
+    ),
+    reasons.TIMED_OUT: (
+        "no answer in time; check network, security groups and proxy settings. In a private subnet each service needs "
+        "its own VPC endpoint"
+    ),
     reasons.CERTIFICATE_NOT_TRUSTED: (
         "the TLS certificate of the endpoint is not trusted; check AWS_CA_BUNDLE and proxies"
     ),
@@ -61,7 +68,10 @@ REMEDIES = {
     ),
     reasons.METADATA_RETRIEVAL_ERROR: "the credentials of the container or instance could not be read; check its role",
     reasons.NO_REGION: "region is missing; give an AWS region such as eu-west-1, or set AWS_REGION",
-    reasons.INVALID_ENDPOINT: "endpoint_url is not a valid URL",
+    reasons.INVALID_ENDPOINT: (
+        "the URL of the endpoint is not valid; check endpoint_url, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS and the "
+        "shared files"
+    ),
     reasons.MALFORMED_ANSWER: (
         "the answer cannot be read (an expiresAt that is no time, say); if the endpoint is none of AWS, check it"
     ),
@@ -100,34 +110,23 @@ class AWSError(ApiError):
 
 
 @contextmanager
-def translated(call: str, about: str = "", remedy: str = "") -> Iterator[None]:
-    """Turn what botocore raises inside into AWSError, which names the call and what it is about.
+def translated(call: str, about: str = "", remedy: str = "", last: LastRequest | None = None) -> Iterator[None]:
+    """Turn what botocore raises inside into AWSError, which names the call, what it is about and the host.
 
-    remedy is what to do when the call itself is refused.
+    remedy is what to do when the call itself is refused. last knows the requests that are sent inside: a failure is
+    that of the last one, which may be another than call, sent by boto3 to find credentials. What botocore (1.44) lets
+    through when it reads what is no answer of AWS is turned, too: what Python says of a list where an object should be,
+    of a time that is none, of a year that there is not.
     """
+    last = last or LastRequest()
+    last.forget()
     try:
         yield
     except botocore.exceptions.ClientError as error:
-        # The chain of boto3 calls STS by itself before what was asked for.
-        if not call.endswith(error.operation_name):
-            call, about, remedy = f"STS {error.operation_name}", "", ""
-        raise _refusal(f"{call}{about}", error, remedy) from None
-    except (botocore.exceptions.BotoCoreError, ValueError) as error:
-        reason = reason_of(error)
-        default = "boto3 found no usable credentials or settings; check the environment and shared files"
-        raise AWSError(call, reason, REMEDIES.get(reason, default)) from None
-
-
-@contextmanager
-def answer_checked(call: str) -> Iterator[None]:
-    """Turn what botocore (1.44) lets through when it reads what is no answer of AWS into AWSError.
-
-    That is what Python says of a list where an object should be, of a time that is none, of a year that there is not.
-    """
-    try:
-        yield
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
-        raise
+        request = last.request or AwsRequest(call, "")
+        raise _refusal(_named(call, about, request), error, remedy if request.name == call else "") from None
+    except botocore.exceptions.BotoCoreError as error:
+        raise _failure(call, about, last.request, error) from None
     except (
         ArithmeticError,
         AttributeError,
@@ -136,8 +135,43 @@ def answer_checked(call: str) -> Iterator[None]:
         TypeError,
         ValueError,
         botocore.parsers.ResponseParserError,
-    ):
-        raise AWSError(call, reasons.MALFORMED_ANSWER) from None
+    ) as error:
+        if last.request:
+            raise AWSError(_named(call, about, last.request), reasons.MALFORMED_ANSWER) from None
+        if isinstance(error, ValueError):
+            raise AWSError(f"{call}{about}", reasons.INVALID_ENDPOINT) from None
+        raise
+
+
+def _named(call: str, about: str, request: AwsRequest | None, origin: str = "") -> str:
+    """Return the request that failed, with what the call is about if it is the call itself.
+
+    Where none was sent, return the call, with the host that was asked if origin has it.
+    """
+    if request is None or request.name == call:
+        return str(AwsRequest(f"{call}{about}", request.origin if request else origin))
+    return str(request)
+
+
+def _failure(call: str, about: str, request: AwsRequest | None, error) -> AWSError:
+    reason = reason_of(error)
+    default = "boto3 found no usable credentials or settings; check the environment and shared files"
+    remedy = REMEDIES.get(reason, default)
+    if isinstance(error, botocore.exceptions.ProxyConnectionError):
+        remedy = proxy_remedy(error)
+    return AWSError(_named(call, about, request, origin_of(error.kwargs.get("endpoint_url"))), reason, remedy)
+
+
+def proxy_remedy(error) -> str:
+    """Return what to do about botocore's ProxyConnectionError, which a proxy that refuses causes, too.
+
+    It holds the URL of the proxy, and not the one that was called.
+    """
+    proxy = origin_of(error.kwargs.get("proxy_url"))
+    return (
+        f"the proxy {f'{proxy} ' if proxy else ''}gives no connection; check HTTPS_PROXY and NO_PROXY, and which hosts "
+        "the proxy lets through"
+    )
 
 
 def _refusal(call: str, error, remedy: str) -> AWSError:

@@ -13,12 +13,14 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from .._contract.aws_requests import own_sts_endpoint
+from .._contract.aws_requests import LastRequest, own_sts_endpoint
+from . import own_identity
 from .errors import reason_in, reason_of, translated
 from .registries import Partition, TokenCall
 
@@ -90,12 +92,14 @@ class Session:
         """Nothing is called yet; what will be is noted in calls. Raises AWSError if there is no such profile."""
         is_isolated = credentials.access_key is not None or credentials.web_identity_token is not None
         self._endpoint_url = credentials.endpoint_url
+        self._last = LastRequest()
         self._keys = {
             "aws_access_key_id": credentials.access_key,
             "aws_secret_access_key": credentials.secret_key,
             "aws_session_token": credentials.session_token,
         }
         self._botocore = _botocore_session(credentials.endpoint_url, isolated=is_isolated)
+        self._botocore.register("before-send", self._last.note)
         self._botocore.register("response-received", calls.note)
         with translated("session"):
             self._session = boto3.session.Session(
@@ -113,18 +117,36 @@ class Session:
         """Return the call that is made for this one: an endpoint that is given is the only one there is."""
         return replace(call, fips=False, dual_stack=False) if self._endpoint_url else call
 
+    def asking(self, call: str, about: str, remedy: str) -> AbstractContextManager[None]:
+        """Turn what botocore raises inside into AWSError, see translated()."""
+        return translated(call, about, remedy, self._last)
+
     def client(self, service: str, region: str | None = None, **settings):
         """Return a client of boto3 for a service, with the credentials of this session."""
         config = botocore.config.Config(**settings)
         return self._session.client(service, region_name=region, config=config, **self._keys)
 
+    def find_credentials(self, region: str | None = None) -> None:
+        """Find the credentials of the runner or controller itself, and go on with them; nothing if there are others.
+
+        region is where STS is asked if it is, unless one is set. Raises AWSError.
+        """
+        if self._keys["aws_access_key_id"]:
+            return
+        if self.region is None and region:
+            self._botocore.set_config_variable("region", region)
+        self._use(*own_identity.find(self._botocore, self._last, os.environ)[:3])
+
     def assume(self, answer: dict) -> None:
         """Go on with the temporary credentials in an answer of STS."""
         keys = answer["Credentials"]
+        self._use(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+    def _use(self, access_key: str, secret_key: str, session_token: str | None) -> None:
         self._keys = {
-            "aws_access_key_id": keys["AccessKeyId"],
-            "aws_secret_access_key": keys["SecretAccessKey"],
-            "aws_session_token": keys["SessionToken"],
+            "aws_access_key_id": access_key,
+            "aws_secret_access_key": secret_key,
+            "aws_session_token": session_token,
         }
 
 

@@ -54,9 +54,9 @@ CREDENTIALS_UNAVAILABLE = "CredentialsUnavailable"
 NO_CREDENTIALS = "NoCredentials"
 # There is only half of one.
 PARTIAL_CREDENTIALS = "PartialCredentials"
-# The program that gives credentials failed.
+# The program or file that gives credentials failed.
 CREDENTIAL_RETRIEVAL_ERROR = "CredentialRetrievalError"
-# The instance or container metadata service failed.
+# The metadata service of the instance, or what gives a container its credentials, failed.
 METADATA_RETRIEVAL_ERROR = "MetadataRetrievalError"
 # AWS_PROFILE names a profile that is not there.
 PROFILE_NOT_FOUND = "ProfileNotFound"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
+from types import SimpleNamespace
 
 import pytest
 from botocore import exceptions as botocore_exceptions
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import client, errors, session
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.registries import TokenCall
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.session import Calls, Credentials, Session
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.aws_requests import LastRequest
 
 CANARY = "canary-key"
 ROLE = "arn:aws:iam::111122223333:role/path/reader"
@@ -21,6 +24,11 @@ DENIED = (
     "on resource: {}{}"
 )
 CALL = "ECR GetAuthorizationToken"
+HOST = "https://api.ecr.eu-west-1.amazonaws.com"
+# What is called, with what may not be told of it.
+URL = f"{HOST}/{CANARY}?{CANARY}#{CANARY}"
+STS_HOST = "https://sts.eu-west-1.amazonaws.com"
+STS_URL = f"{STS_HOST}/?WebIdentityToken={CANARY}"
 KEYS = {"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": "secret"}
 
 
@@ -81,22 +89,81 @@ def test_an_answer_of_aws(error: botocore_exceptions.ClientError, reason: str, w
     told = raised(error, "allow it ecr:GetAuthorizationToken")
     assert told.reason == reason
     assert words in str(told)
-    assert str(told).startswith(f"AWS {CALL} in eu-west-1: {reason}: ")
+    assert str(told).startswith(f"AWS {CALL} in eu-west-1 at {HOST}: {reason}: ")
     assert CANARY not in str(told)
 
 
-def raised(error: Exception, remedy: str = "") -> errors.AWSError:
-    with pytest.raises(errors.AWSError) as caught, errors.translated(CALL, " in eu-west-1", remedy):
+ECR_SENT = ("before-send.ecr.GetAuthorizationToken", URL)
+STS_SENT = ("before-send.sts.AssumeRoleWithWebIdentity", STS_URL)
+
+
+def raised(error: Exception, remedy: str = "", sent: tuple[tuple[str, str], ...] = (ECR_SENT,)) -> errors.AWSError:
+    """Return what becomes of an error after these requests, in a thread that had one before."""
+    last = LastRequest()
+
+    def ask() -> None:
+        for event, url in sent:
+            last.note(SimpleNamespace(url=url), event)
         raise error
+
+    last.note(SimpleNamespace(url="https://stale.example.com"), "before-send.sso.GetRoleCredentials")
+    with pytest.raises(errors.AWSError) as caught, errors.translated(CALL, " in eu-west-1", remedy, last):
+        ask()
     return caught.value
 
 
 def test_the_chain_of_boto3_is_told_from_the_call_itself() -> None:
     denied = DENIED.format("sts:AssumeRoleWithWebIdentity", ROLE, "")
     answer = {"Error": {"Code": "AccessDenied", "Message": denied}}
-    told = raised(botocore_exceptions.ClientError(answer, "AssumeRoleWithWebIdentity"), "allow it ecr:Get")
-    assert str(told).startswith("AWS STS AssumeRoleWithWebIdentity: AccessDeniedException: the IAM policies of arn:")
+    error = botocore_exceptions.ClientError(answer, "AssumeRoleWithWebIdentity")
+    told = raised(error, "allow it ecr:Get", (STS_SENT,))
+    assert str(told).startswith(
+        f"AWS STS AssumeRoleWithWebIdentity at {STS_HOST}: AccessDeniedException: the IAM policies of arn:"
+    )
     assert "ecr:Get" not in str(told)
+
+
+def on_the_way(url: str) -> list[tuple[Exception, str, str]]:
+    """Return botocore's errors of a connection to a URL, with what becomes of each; some do not hold the URL."""
+    canary = ValueError(f"Authorization: {CANARY}")
+    return [
+        (botocore_exceptions.EndpointConnectionError(endpoint_url=url, error=canary), "Unreachable", "DNS"),
+        (botocore_exceptions.ConnectionClosedError(endpoint_url=url, error=canary, request=CANARY), "Unreachable", ""),
+        (botocore_exceptions.ConnectTimeoutError(endpoint_url=url, error=canary), "TimedOut", "security groups"),
+        (botocore_exceptions.ReadTimeoutError(endpoint_url=url, error=canary), "TimedOut", "VPC endpoint"),
+        (botocore_exceptions.SSLError(endpoint_url=url, error=canary), "CertificateNotTrusted", "AWS_CA_BUNDLE"),
+        (
+            botocore_exceptions.ProxyConnectionError(
+                proxy_url=f"http://u:{CANARY}@proxy.example.com:3128", error=canary
+            ),
+            "Unreachable",
+            "the proxy http://proxy.example.com:3128 gives no connection; check HTTPS_PROXY and NO_PROXY",
+        ),
+        (
+            botocore_exceptions.ProxyConnectionError(proxy_url=f"http://u:{CANARY}/@proxy.example.com", error=canary),
+            "Unreachable",
+            "the proxy gives no connection",
+        ),
+        (botocore_exceptions.HTTPClientError(error=canary, request=CANARY), "Unreachable", "proxy settings"),
+        (botocore_exceptions.ResponseStreamingError(error=canary), "Unreachable", "proxy settings"),
+        (ResponseParserError(CANARY), "MalformedAnswer", "cannot be read"),
+        (TypeError(CANARY), "MalformedAnswer", "cannot be read"),
+    ]
+
+
+@pytest.mark.parametrize(("error", "reason", "words"), on_the_way(URL))
+def test_what_went_wrong_on_the_way_names_the_service_and_its_host(error: Exception, reason: str, words: str) -> None:
+    told = raised(error)
+    assert str(told).startswith(f"AWS {CALL} in eu-west-1 at {HOST}: {reason}: ")
+    assert (told.reason, words in str(told), CANARY in str(told)) == (reason, True, False)
+
+
+@pytest.mark.parametrize(("error", "reason", "words"), on_the_way(STS_URL))
+def test_what_went_wrong_in_the_chain_of_boto3_names_its_service(error: Exception, reason: str, words: str) -> None:
+    told = raised(error, "allow it ecr:Get", (STS_SENT,))
+    assert str(told).startswith(f"AWS STS AssumeRoleWithWebIdentity at {STS_HOST}: {reason}: ")
+    assert (words in str(told), "ecr:Get" in str(told), CANARY in str(told)) == (True, False, False)
+    assert str(raised(error, sent=(STS_SENT, ECR_SENT))).startswith(f"AWS {CALL} in eu-west-1 at {HOST}: {reason}: ")
 
 
 @pytest.mark.parametrize(
@@ -106,20 +173,19 @@ def test_the_chain_of_boto3_is_told_from_the_call_itself() -> None:
         (botocore_exceptions.PartialCredentialsError(provider="env", cred_var=CANARY), "PartialCredentials"),
         (botocore_exceptions.ProfileNotFound(profile=CANARY), "ProfileNotFound"),
         (botocore_exceptions.NoRegionError(), "NoRegion"),
-        (botocore_exceptions.SSLError(endpoint_url="x", error=CANARY), "CertificateNotTrusted"),
-        (botocore_exceptions.ConnectTimeoutError(endpoint_url="x"), "TimedOut"),
-        (botocore_exceptions.ReadTimeoutError(endpoint_url="x"), "TimedOut"),
-        (botocore_exceptions.EndpointConnectionError(endpoint_url="x", error=CANARY), "Unreachable"),
-        (botocore_exceptions.ProxyConnectionError(proxy_url=CANARY), "Unreachable"),
-        (botocore_exceptions.HTTPClientError(error=f"Authorization: {CANARY}"), "Unreachable"),
         (ValueError(CANARY), "InvalidEndpoint"),
         (botocore_exceptions.UnknownServiceError(service_name="x", known_service_names=CANARY), "UnknownServiceError"),
     ],
 )
-def test_what_went_wrong_on_the_way(error: Exception, reason: str) -> None:
-    told = raised(error)
-    assert told.reason == reason
-    assert CANARY not in str(told)
+def test_what_was_wrong_before_anything_was_sent(error: Exception, reason: str) -> None:
+    told = raised(error, sent=())
+    assert str(told).startswith(f"AWS {CALL} in eu-west-1: {reason}: ")
+    assert (told.reason, CANARY in str(told)) == (reason, False)
+
+
+def test_an_error_of_ours_is_none_of_aws() -> None:
+    with pytest.raises(TypeError), errors.translated(CALL):
+        raise TypeError
 
 
 UNSIGNED = Config(signature_version="unsigned")

@@ -1,0 +1,143 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The identity of the runner or controller itself: boto3's own search for credentials, and what to tell if it fails.
+
+It is a step of its own, because in the midst of a call, where boto3 does it, a failure looks like one of that call.
+
+What always holds: nothing that a server, a program or botocore says is told, because it may hold a key or a token. The
+one exception is the line of the runner's own program, which begins with OWN_PROGRAM.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from .._contract import reasons
+from .._contract.aws_requests import CONTAINER, OWN_PROGRAM, AwsRequest, LastRequest, container_origin, origin_of
+from .errors import REMEDIES, AWSError, proxy_remedy, reason_of, translated
+
+try:
+    import botocore.exceptions
+    import botocore.utils
+except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
+    botocore = None
+
+_CREDENTIALS = "credentials"
+# botocore's names for where it looks.
+_CONTAINER, _INSTANCE, _PROGRAM, _SSO, _LOGIN = "container-role", "iam-role", "custom-process", "sso", "login"
+_SERVERS = {_CONTAINER: CONTAINER, _INSTANCE: "instance metadata (IMDS)"}
+_CHECKS = {
+    _CONTAINER: "check that the agent runs on this node and can be reached, and that a role is associated",
+    _INSTANCE: "check the role of the instance, and that the hop limit of its metadata is 2 for pods",
+}
+# How those of botocore's errors begin that have no class of their own.
+_CAUSES = {
+    "Unsupported host": "boto3 asks this host over https only",
+    "Auth token value": "the token for it has a line break",
+}
+_WAYS = {
+    reasons.UNREACHABLE: "no connection",
+    reasons.TIMED_OUT: "no answer in time",
+    reasons.CERTIFICATE_NOT_TRUSTED: "its TLS certificate is not trusted",
+}
+_MAX_LINE = 400
+
+
+def find(session, last: LastRequest, environ: Mapping[str, str]):
+    """Return the frozen credentials that boto3 finds by what is set in this session of botocore and in environ.
+
+    last knows the requests of the session. Raises AWSError, which names the service that was asked and its host, the
+    program or the file.
+    """
+    with translated(_CREDENTIALS, last=last):
+        servers = {_CONTAINER: container_origin(environ), _INSTANCE: _instance_origin(session)}
+        providers = session.get_component("credential_provider").providers
+    for provider in providers:
+        with translated(_CREDENTIALS, last=last):
+            try:
+                credentials = provider.load()
+                if credentials is not None:
+                    return credentials.get_frozen_credentials()
+            except Exception as error:
+                told = _told(error, provider.METHOD, servers, is_asking=last.request is not None)
+                if told is None:
+                    raise
+                raise told from None
+    is_off = environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
+    raise AWSError(_CREDENTIALS, reasons.NO_CREDENTIALS, _nothing_found("" if is_off else servers[_INSTANCE]))
+
+
+def _instance_origin(session) -> str:
+    """https://docs.aws.amazon.com/sdkref/latest/guide/feature-imds-credentials.html"""
+    mode = botocore.utils.resolve_imds_endpoint_mode(session)
+    default = "http://[fd00:ec2::254]" if mode == "ipv6" else "http://169.254.169.254"
+    return origin_of(session.get_config_variable("ec2_metadata_service_endpoint") or default)
+
+
+def _nothing_found(instance: str) -> str:
+    found = "no AWS credentials found in the environment and the shared files"
+    found += f", and none given by {_SERVERS[_INSTANCE]} at {instance}" if instance else ""
+    return f"{found}; give access_key and secret_key or profile, or give the pod or instance a role"
+
+
+def _told(error: Exception, method: str, servers: Mapping[str, str], *, is_asking: bool) -> AWSError | None:
+    """Return what to tell of an error where botocore looked for credentials by a method.
+
+    servers are the origins of those that are no APIs of AWS. Returns None if the error is one of a request to an API,
+    which is_asking says, or tells enough by its class.
+    """
+    is_known = isinstance(error, botocore.exceptions.BotoCoreError)
+    if isinstance(error, botocore.exceptions.CredentialRetrievalError):
+        # One that asks another, as for a profile that assumes a role with what the container has.
+        method = error.kwargs["provider"]
+    elif isinstance(error, botocore.exceptions.MetadataRetrievalError):
+        method = _INSTANCE
+    elif isinstance(error, OSError) and not is_known:
+        return _failed(_unusable(error))
+    elif is_asking:
+        return None
+    if method in servers:
+        request = AwsRequest(_SERVERS[method], servers[method])
+        return AWSError(str(request), reasons.METADATA_RETRIEVAL_ERROR, _cause(error, _CHECKS[method]))
+    if method == _PROGRAM:
+        return _failed(_own_line(error) or REMEDIES[reasons.CREDENTIAL_RETRIEVAL_ERROR])
+    if method in (_SSO, _LOGIN) and is_known:
+        return AWSError(_CREDENTIALS, reason_of(error), "check the profile, and log in anew with the AWS CLI")
+    if is_known or str(error).startswith("Invalid endpoint"):
+        return None
+    return _failed(f"what boto3 finds ({method}) cannot be used; check the environment and the shared files")
+
+
+def _failed(remedy: str) -> AWSError:
+    return AWSError(_CREDENTIALS, reasons.CREDENTIAL_RETRIEVAL_ERROR, remedy)
+
+
+def _unusable(error: OSError) -> str:
+    """The name of a file or program is no secret; its content and arguments may be."""
+    what = f"{error.filename}: {error.strerror}" if error.filename else "a file cannot be read or written"
+    return f"{what}; check the AWS_... variable or the shared file that names it"
+
+
+def _own_line(error: Exception) -> str:
+    lines = str(getattr(error, "kwargs", {}).get("error_msg", "")).splitlines()
+    own = (line[len(OWN_PROGRAM) :][:_MAX_LINE] for line in lines if line.startswith(OWN_PROGRAM))
+    return next(own, "")
+
+
+def _cause(error: Exception, check: str) -> str:
+    """Return why a server that is no API of AWS gave no credentials, and what to check."""
+    exceptions = botocore.exceptions
+    way: BaseException | None = error
+    # botocore says in a text alone why it cannot read metadata, but Python keeps what it was about then.
+    while way is not None and not isinstance(way, (exceptions.ConnectionError, exceptions.HTTPClientError)):
+        way = way.__context__
+    if isinstance(way, exceptions.ProxyConnectionError):
+        return proxy_remedy(way)
+    if isinstance(way, Exception):
+        return f"{_WAYS[reason_of(way)]}; {check}"
+    status = re.search(r"non 200 response (\d{3}) ", str(error))
+    if status:
+        return f"it answered with status {status[1]}; {check}"
+    causes = (cause for text, cause in _CAUSES.items() if str(error).startswith(text))
+    return f"{next(causes, 'it gave no credentials')}; {check}"
