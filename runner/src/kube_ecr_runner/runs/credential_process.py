@@ -5,13 +5,14 @@ of https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.h
 through a pipe. It reads the environment that the runner was started with, and finds what boto3 would find in it.
 
 What always holds: it ends within a few seconds, and nothing that it says of a failure quotes a key, a token or an
-answer of a server.
+answer of a server. Therefore the collection passes on what it says, by the word that it begins with.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,14 @@ import botocore.config
 import botocore.exceptions
 import botocore.session
 
-from kube_ecr_runner.contract.aws_requests import own_sts_endpoint
+from kube_ecr_runner.contract.aws_requests import (
+    CONTAINER,
+    OWN_PROGRAM,
+    AwsRequest,
+    LastRequest,
+    container_origin,
+    own_sts_endpoint,
+)
 
 DEADLINE_SECONDS = 20.0
 # Of a call to STS; with the pauses between them two attempts fit into the time.
@@ -31,6 +39,7 @@ CONNECT_SECONDS = 3.0
 READ_SECONDS = 5.0
 ATTEMPTS = 2
 _PREFIX = "AWS_"
+_last = LastRequest()
 
 
 class OwnIdentityError(Exception):
@@ -48,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         adopt(Path("/proc", *arguments[:1]))
         credentials = find(*arguments[1:2])
     except OwnIdentityError as error:
-        print(error, file=sys.stderr)
+        print(f"{OWN_PROGRAM}{error}", file=sys.stderr)
         return 1
     print(json.dumps(credentials))
     return 0
@@ -90,9 +99,11 @@ class _Session(botocore.session.Session):
 
 def find(sts_endpoint: str | None = None) -> dict[str, object]:
     """Return what is to be printed of the credentials that boto3 would use here. Raises OwnIdentityError."""
+    _last.forget()
     try:
         session = _Session()
         session.sts_endpoint = sts_endpoint
+        session.register("before-send", _last.note)
         session.set_default_client_config(
             botocore.config.Config(
                 connect_timeout=CONNECT_SECONDS,
@@ -103,14 +114,15 @@ def find(sts_endpoint: str | None = None) -> dict[str, object]:
         credentials = session.get_credentials()
         keys = credentials and credentials.get_frozen_credentials()
     except botocore.exceptions.ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "an error")
+        code = error.response.get("Error", {}).get("Code", "")
+        what = code if re.fullmatch("[A-Za-z][A-Za-z0-9]*", code) else "an error"
         raise OwnIdentityError(
-            f"AWS answers {error.operation_name} with {code}; check the role that the environment of the runner names"
+            f"AWS {_last.request} answers with {what}; check the role that the environment of the runner names"
         ) from None
     except Exception as error:  # noqa: BLE001 (files and servers of all kinds, and their texts may quote a token)
         raise OwnIdentityError(
-            f"the AWS credentials that the environment of the runner names cannot be had ({type(error).__name__}); "
-            f"check its variables {_PREFIX}*, and the network if they name an endpoint"
+            f"the AWS credentials that the environment of the runner names cannot be had{_source(error)} "
+            f"({type(error).__name__}); check its variables {_PREFIX}*, and the network if they name an endpoint"
         ) from None
     if not keys:
         raise OwnIdentityError(
@@ -126,6 +138,14 @@ def find(sts_endpoint: str | None = None) -> dict[str, object]:
     return {name: value for name, value in told.items() if value}
 
 
+def _source(error: Exception) -> str:
+    """Return who did not give them, if that is known."""
+    request = _last.request
+    if isinstance(error, botocore.exceptions.CredentialRetrievalError) and error.kwargs["provider"] == "container-role":
+        request = AwsRequest(CONTAINER, container_origin(os.environ))
+    return f" from {request}" if request else ""
+
+
 def _expiration(credentials: object) -> str | None:
     """botocore tells it in no other way; the AWS CLI's export-credentials reads the same attribute."""
     expiry = getattr(credentials, "_expiry_time", None)
@@ -134,10 +154,12 @@ def _expiration(credentials: object) -> str | None:
 
 def _give_up() -> NoReturn:
     """Leave from within whatever is waited for, since botocore catches most that is raised."""
-    os.write(
-        sys.stderr.fileno(),
-        b"the AWS credentials that the environment of the runner names could not be had in time; check the network\n",
+    source = f" from {_last.request}" if _last.request else ""
+    line = (
+        f"{OWN_PROGRAM}the AWS credentials that the environment of the runner names could not be had{source} in time; "
+        "check the network\n"
     )
+    os.write(sys.stderr.fileno(), line.encode())
     os._exit(1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -47,21 +48,34 @@ def a_runner(environment: dict[str, str], folder: Path) -> Iterator[int]:
         process.communicate(b"\n", SECONDS)
 
 
-def ask(pid: int | str, home: Path, *, program: list[str] = PROGRAM) -> subprocess.CompletedProcess[str]:
+def ask(pid: int | str, home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run the program as boto3 would: with an environment that leads back to it."""
     config = home / "aws-config"
     config.write_text("[default]\ncredential_process = /bin/false\n")
-    environment = BARE | {"HOME": str(home), "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "default"}
+    environment = BARE | {"HOME": str(home), "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "default"} | more
     return subprocess.run(
-        [*program, str(pid)], env=environment, cwd="/", capture_output=True, text=True, timeout=SECONDS
+        [*PROGRAM, str(pid), *arguments], env=environment, cwd="/", capture_output=True, text=True, timeout=SECONDS
     )
 
 
 @contextmanager
 def container_endpoint(token: str) -> Iterator[str]:
-    """Yield the URL of what gives a container its credentials, to whoever has the token."""
+    """Yield the URL of what gives a container its credentials, to whoever has the token.
+
+    Asked as STS is, it answers with an error.
+    """
 
     class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            code = "AccessDenied" if self.path == "/" else f"<![CDATA[<{token}>]]>"
+            body = (
+                f"<ErrorResponse><Error><Code>{code}</Code><Message>{token}</Message></Error></ErrorResponse>".encode()
+            )
+            self.send_response(403)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
         def do_GET(self) -> None:
             is_known = self.headers["Authorization"] == token
             names = {"AccessKeyId": KEY, "SecretAccessKey": SECRET, "Token": TOKEN, "Expiration": EXPIRES}
@@ -128,15 +142,77 @@ def test_credentials_of_a_container_are_had_with_its_token(tmp_path: Path) -> No
             },
             "(ValueError)",
         ),
+        (
+            {
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:9/{SECRET}",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN": TOKEN,
+            },
+            " from container credentials (EKS Pod Identity, ECS) at http://127.0.0.1:9 (CredentialRetrievalError)",
+        ),
     ],
 )
 def test_failure_is_a_line_without_a_secret(environment: dict[str, str], said: str, tmp_path: Path) -> None:
     with a_runner(environment, tmp_path) as pid:
         done = ask(pid, tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("kube-ecr-runner: ")
     assert said in done.stderr
     assert "AWS_*" in done.stderr
     assert not [each for each in (KEY, SECRET, TOKEN) if each in done.stderr]
+
+
+# It counts before what the container has, so the program asks STS by itself.
+WEB_IDENTITY = {
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN": TOKEN,
+    "AWS_REGION": "eu-west-1",
+    "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/pod",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "token",
+}
+CLOSED, CLOSED_TOO = "http://127.0.0.1:9", "http://127.0.0.1:10"
+
+
+@pytest.mark.parametrize(
+    ("environment", "endpoint", "said"),
+    [
+        (
+            {},
+            f"{CLOSED}/{TOKEN}?{TOKEN}",
+            f" from STS AssumeRoleWithWebIdentity at {CLOSED} (EndpointConnectionError);",
+        ),
+        ({"AWS_ENDPOINT_URL_STS": CLOSED}, CLOSED_TOO, f" at {CLOSED} (EndpointConnectionError);"),
+        (
+            {"AWS_ENDPOINT_URL_STS": CLOSED_TOO, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+            CLOSED,
+            f" at {CLOSED} (EndpointConnectionError);",
+        ),
+        ({"AWS_ENDPOINT_URL_STS": CLOSED}, "", f" at {CLOSED} (EndpointConnectionError);"),
+        (
+            {"HTTPS_PROXY": f"http://user:{TOKEN}@127.0.0.1:9"},
+            "https://aws.example.com",
+            " at https://aws.example.com (ProxyConnectionError);",
+        ),
+    ],
+)
+def test_sts_is_asked_at_the_endpoint_that_is_given_and_named(
+    environment: dict[str, str], endpoint: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    with a_runner(WEB_IDENTITY | environment, tmp_path) as pid:
+        proxies = {name: value for name, value in environment.items() if name == "HTTPS_PROXY"}
+        done = ask(pid, tmp_path, *filter(None, [endpoint]), **proxies)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert said in done.stderr
+    assert TOKEN not in done.stderr
+
+
+@pytest.mark.parametrize(("path", "answer"), [("", "AccessDenied"), ("x", "an error")])
+def test_sts_that_refuses_is_named(path: str, answer: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    with container_endpoint(TOKEN) as url, a_runner(WEB_IDENTITY, tmp_path) as pid:
+        done = ask(pid, tmp_path, f"{url}{path}")
+    named = f"kube-ecr-runner: AWS STS AssumeRoleWithWebIdentity at {url.rstrip('/')} answers with {answer}; check"
+    assert done.stderr.startswith(named)
+    assert TOKEN not in done.stderr
 
 
 @pytest.mark.parametrize("pid", ["", "0", "nonsense"])
@@ -161,7 +237,25 @@ def test_wait_has_an_end(tmp_path: Path) -> None:
         status = process.wait(SECONDS)
         # What it waited for; the runner does that with all that a run leaves behind.
         os.killpg(process.pid, signal.SIGKILL)
-    assert (status, b"could not be had in time" in line) == (1, True)
+    assert (status, line.startswith(b"kube-ecr-runner: "), b"could not be had in time" in line) == (1, True, True)
+
+
+def test_wait_for_sts_has_an_end_too_and_sts_is_named(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    hasty = "import sys; from kube_ecr_runner.runs import credential_process as program; program.DEADLINE_SECONDS = 1; "
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        a_runner(WEB_IDENTITY, tmp_path) as pid,
+    ):
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        code = f"{hasty} sys.exit(program.main(sys.argv[1:]))"
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code, str(pid), url], env=BARE, capture_output=True, text=True, timeout=SECONDS
+        )
+    assert done.stderr == (
+        "kube-ecr-runner: the AWS credentials that the environment of the runner names could not be had from STS "
+        f"AssumeRoleWithWebIdentity at {url} in time; check the network\n"
+    )
 
 
 def test_boto3_in_a_run_finds_the_identity_and_the_run_holds_no_secret(tmp_path: Path) -> None:
