@@ -130,7 +130,7 @@ lint: install-collection types imports ## Check style, YAML, scripts, workflows,
 	@echo "== yamllint"
 	@$(BIN)/yamllint --strict .
 	@echo "== shellcheck, hadolint, actionlint"
-	@$(BIN)/shellcheck runner/install.sh tests/tools/build-image tests/tools/find-python .ci/run
+	@$(BIN)/shellcheck runner/install.sh tests/tools/build-image tests/tools/find-python .ci/run findings/*.sh
 	@$(BIN)/hadolint runner/Containerfile
 	@$$($(BIN)/python -m tests.support.harness.tools actionlint)
 	@echo "== one version"
