@@ -7,12 +7,14 @@ most, so that what is left outlives a long outage. The spread keeps many resourc
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from random import Random
 
 from kube_ecr_runner.contract.result import PENDING, WRITTEN
 from kube_ecr_runner.contract.timestamps import next_second, parse_time
 from kube_ecr_runner.contract.token_life import MAX_AGE, MAX_TOKEN_LIFE
+from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Resource
 from kube_ecr_runner.model.result import Result
 
@@ -33,16 +35,36 @@ BLOCKED_DELAY = timedelta(minutes=10)
 ODD_DELAY = timedelta(minutes=5)
 # What AWS answers may be absurd (a token that expires at once): even then there is no busy loop.
 MIN_DELAY = timedelta(seconds=1)
+# When a process starts it tries what failed before: so many resources at once, and if there are more, as long as these
+# times together.
+FAILED_AT_ONCE = 50
+FAILED_SPACING = timedelta(milliseconds=50)
+FAILED_SPREAD = timedelta(minutes=1)
 
 
-def first_due(resource: Resource) -> datetime | None:
+def first_due(resource: Resource, spread: timedelta, now: datetime, random: Random) -> datetime | None:
     """Return when a resource that this process has not served yet is due, going by its status.
 
-    Returns None if its status does not say: it is new, or was changed since.
+    spread is what restart_spread() returns, zero for a resource that comes alone. Returns None if its status does not
+    say: it is new, or was changed since.
+
+    The delay after a failure is that of the process before. This one may have what that one had not: an AWS identity,
+    a right, a network. Nor did it see how somebody moved a Secret out of the way, so what is blocked is tried, too.
     """
     planned = parse_time(resource.status.get("nextRefreshTime"))
     is_current = resource.status.get("observedGeneration") == resource.generation
-    return planned if is_current else None
+    if planned is None or not is_current:
+        return None
+    return min(planned, now + spread * random.random()) if _is_failing(resource) else planned
+
+
+def restart_spread(resources: Iterable[Resource]) -> timedelta:
+    """Return the time over which a process that starts spreads its attempts at what failed before.
+
+    It is zero for a few. Many have failed when AWS refuses or throttles them all, and may be refused again.
+    """
+    failing = sum(map(_is_failing, resources))
+    return min(FAILED_SPACING * max(failing - FAILED_AT_ONCE, 0), FAILED_SPREAD)
 
 
 def within(due: datetime, period: timedelta, now: datetime, random: Random) -> datetime:
@@ -80,6 +102,10 @@ def next_due(
     if result.is_blocked:
         return min(due, next_second(_soonest(result, _slowly(BLOCKED_DELAY, planned, now, random), now)))
     return due
+
+
+def _is_failing(resource: Resource) -> bool:
+    return condition_of(resource.status, "RefreshFailing").get("status") == "True"
 
 
 def _renewal(result: Result, planned: datetime | None, now: datetime, random: Random) -> datetime:

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
-from kube_ecr_runner.controller.schedule import first_due, has_failed, next_due
+from kube_ecr_runner.controller.schedule import first_due, has_failed, next_due, restart_spread
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Origin, Problem, Result
 
@@ -248,7 +248,48 @@ def test_what_counts_as_failure(of: Result, failed: bool) -> None:
 )
 def test_after_a_restart_the_status_says_when(status: dict, seconds: float | None) -> None:
     expected = None if seconds is None else after(seconds)
-    assert first_due(Resource(KEY, "u", 2, status=status)) == expected
+    assert first_due(Resource(KEY, "u", 2, status=status), timedelta(0), NOW, Random(0)) == expected
+
+
+def left_by(status: str, planned: float = 300.0, generation: int = 1) -> Resource:
+    """Return a resource as another process left it; status is that of the condition RefreshFailing."""
+    condition = {"type": "RefreshFailing", "status": status, "reason": "NoCredentials"}
+    plan = {"observedGeneration": 1, "nextRefreshTime": after(planned).isoformat(), "conditions": [condition]}
+    return Resource(KEY, "u", generation, status=plan)
+
+
+@pytest.mark.parametrize(
+    ("resource", "spread", "expected"),
+    [
+        pytest.param(left_by("False"), 0, (300, 300), id="served"),
+        pytest.param(left_by("Unknown"), 0, (300, 300), id="nobody knows"),
+        pytest.param(left_by("True"), 0, (0, 0), id="failed"),
+        pytest.param(left_by("True"), 60, (0, 60), id="one of many that failed"),
+        pytest.param(left_by("True", 2), 60, (0, 2), id="planned sooner"),
+        pytest.param(left_by("True", -60), 0, (-60, -60), id="overdue"),
+    ],
+)
+def test_what_failed_in_another_process_does_not_wait_for_the_delay_of_that(
+    resource: Resource, spread: float, expected: tuple[float, float]
+) -> None:
+    moments = [first_due(resource, timedelta(seconds=spread), NOW, Random(seed)) for seed in SEEDS]
+    delays = [(moment - NOW).total_seconds() for moment in moments if moment]
+    assert len(delays) == len(moments)
+    assert expected[0] <= min(delays) <= max(delays) <= expected[1]
+    if spread == 60 and expected[1] == 60:
+        assert len(set(delays)) == len(delays)
+
+
+def test_what_failed_and_was_edited_since_is_due_as_any_other_that_was() -> None:
+    assert first_due(left_by("True", generation=2), timedelta(0), NOW, Random(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("failing", "seconds"), [(0, 0), (1, 0), (50, 0), (51, 0.05), (250, 10), (1000, 47.5), (100_000, 60)]
+)
+def test_many_that_failed_are_not_tried_all_at_once(failing: int, seconds: float) -> None:
+    resources = [left_by("True")] * failing + [left_by("False")] * 100
+    assert restart_spread(resources).total_seconds() == seconds
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,9 @@ class ResourceHandler:
 
     def enqueue_all(self, now: datetime) -> None:
         """Make all resources due when they should be, now that everything is known."""
+        spread = schedule.restart_spread(self._store.resources())
         for resource in self._store.resources():
-            self._enqueue(resource, now)
+            self._enqueue(resource, now, spread)
 
     def reschedule_all(self, now: datetime) -> None:
         """Look at everything now: the clock was set back, and all due times are later by as much."""
@@ -76,7 +77,7 @@ class ResourceHandler:
         self._observer.resource_known(resource.key, resource.status)
         self._suspended.note_new(resource, now)
         if self._store.is_complete:
-            self._enqueue(resource, now)
+            self._enqueue(resource, now, timedelta(0))
 
     def _edited(self, resource: Resource, now: datetime) -> None:
         tracked = self._store[resource.key]
@@ -87,8 +88,10 @@ class ResourceHandler:
         if is_news and self._store.is_complete:
             self._batcher.enqueue_now(resource.key, now)
 
-    def _enqueue(self, resource: Resource, now: datetime) -> None:
-        due = None if is_due_at_once(resource, self._store.namespaces) else schedule.first_due(resource)
+    def _enqueue(self, resource: Resource, now: datetime, spread: timedelta) -> None:
+        due = None
+        if not is_due_at_once(resource, self._store.namespaces):
+            due = schedule.first_due(resource, spread, now, self._random)
         if due is None:
             self._batcher.enqueue_now(resource.key, now)
         else:

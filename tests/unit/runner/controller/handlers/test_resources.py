@@ -10,7 +10,7 @@ import pytest
 from kube_ecr_runner.cluster.sources import resources_of
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, NAMESPACED_KIND
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.model.result import Origin, Problem, Result
 from tests.unit.runner.controller.builders import (
     CLEANUP,
     EXPIRY,
@@ -20,6 +20,7 @@ from tests.unit.runner.controller.builders import (
     OTHER,
     SOURCES,
     cleaned_up,
+    conflicting,
     make_namespace,
     make_resource,
     ready,
@@ -82,6 +83,35 @@ def test_resource_that_was_served_before_is_due_when_its_status_says() -> None:
     parts = Parts()
     parts.list(make_resource(status=ready()))
     assert due(parts) == NOW + 5 * HOUR
+
+
+def left(result: Result) -> Resource:
+    """Return a resource as a process leaves it after this result."""
+    return make_resource(status=serving(result).api.statuses[-1])
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param(Result(KEY, "u", 1, problem=Problem("NoCredentials", "no", Origin.AWS)), id="failed"),
+        pytest.param(conflicting(), id="blocked: is the Secret of others still in the way?"),
+    ],
+)
+def test_what_failed_before_a_restart_is_tried_at_once(result: Result) -> None:
+    before, parts = serving(result), Parts()
+    assert before.start() == [], "the same process waits"
+    parts.list(left(result))
+    assert parts.start() == [KEY]
+
+
+def test_many_that_failed_before_a_restart_are_due_one_after_the_other() -> None:
+    failed = left(conflicting())
+    parts = Parts()
+    parts.list(*(replace(failed, key=replace(KEY, name=f"r{number}")) for number in range(150)))
+    counts = [parts.batcher.count_due(NOW + timedelta(seconds=seconds)) for seconds in (0, 2.5, 5)]
+    assert counts[0] <= 1
+    assert 50 <= counts[1] <= 100
+    assert counts[2] == 150
 
 
 def test_period_limits_how_long_nobody_looks_at_a_resource_after_a_restart() -> None:
