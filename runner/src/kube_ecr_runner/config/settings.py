@@ -222,7 +222,10 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     type=at_least(int, 1),
     default=Settings.batch_size,
     metavar="N",
-    help="largest number of resources in one run",
+    help=(
+        "largest number of resources in one run; after the first one, where changes may come meanwhile (without "
+        "--once), a quarter of that"
+    ),
 )
 @_option(
     "--watch-silence",

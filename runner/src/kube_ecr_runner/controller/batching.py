@@ -1,8 +1,11 @@
 """Which resources share a run, and when it begins. Pure: it never looks at a clock.
 
 A run begins when something has been due for the batching window, or when nothing changed for a part of it: then
-nothing more will, mostly. What has changed goes before what is due by the clock. Resources that got no result before
-the deadline of a run go into smaller and smaller runs, each time without those that did, until one that hangs is alone.
+nothing more will, mostly. The first one takes what is due when the process starts, as much as fits into a batch. From
+then on nobody who changes something is to wait for long: runs are smaller, and what has changed since the last one goes
+first, in a run without the others. The next run is theirs, so that they have their turn however much changes. Resources
+that got no result before the deadline of a run go into smaller and smaller runs, each time without those that did,
+until one that hangs is alone.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from kube_ecr_runner.controller.work_queue import Priority, WorkQueue
+from kube_ecr_runner.controller.work_queue import Priority, Turn, WorkQueue
 from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key
 
@@ -19,6 +22,8 @@ from kube_ecr_runner.model.resource import Key
 QUIET_FRACTION = 1 / 20
 # How much smaller the runs get in which a key is that got no result before the deadline, each time.
 _TIMEOUT_SHIFT = 3
+# How much smaller all runs are but the first one: a change waits for the run that works.
+_SMALLER = 4
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,15 @@ class Batcher:
     """The queues of all playbooks: resources of one share a run, those of several never do."""
 
     def __init__(self, playbooks: Mapping[str, PlaybookSpec], window: timedelta, size: int) -> None:
-        """playbooks are by kind of resource; size is how many resources go into one run at most."""
+        """playbooks are by kind of resource; size is how many resources go into the first run of each at most."""
         self._playbooks = playbooks
         self._window = window
         self._size = size
         self._queues = {playbook: WorkQueue() for playbook in playbooks.values()}
         # How often in a row each key was in a run that was stopped at its deadline, and had no result.
         self._timeouts: dict[Key, int] = {}
+        # Of each queue that has had a run: whether that was for what had changed, while others waited.
+        self._owes_others: dict[WorkQueue, bool] = {}
         self._last_change = datetime.min.replace(tzinfo=UTC)
 
     def enqueue(self, key: Key, due: datetime) -> None:
@@ -91,7 +98,7 @@ class Batcher:
         """
         for playbook, queue in sorted(self._queues.items(), key=lambda entry: entry[1].next_due() or now):
             start = self._start_of(queue)
-            is_time = start and (start <= now or queue.count_due(now) >= self._size)
+            is_time = start and (start <= now or queue.count_due(now) >= self._limit(queue))
             if is_time and (keys := self._take(queue, now, is_suspended)):
                 return Batch(playbook, keys)
         return None
@@ -113,14 +120,29 @@ class Batcher:
         return due and min(due + self._window, max(due, self._last_change + self._window * QUIET_FRACTION))
 
     def _take(self, queue: WorkQueue, now: datetime, is_suspended: Callable[[Key], bool]) -> list[Key]:
-        timeouts = self._timeouts
-        turns = sorted((turn.priority, timeouts.get(turn.key, 0), turn.due, turn.key) for turn in queue.turns(now))
+        limit, turns = self._limit(queue), self._next_turns(queue, now)
         # Something is due: no run begins earlier.
-        first = turns[0][1]
-        alike = [key for _, count, _, key in turns if count == first]
-        keys = alike[: max(self._size >> (_TIMEOUT_SHIFT * first), 1)]
+        first = self._timeouts.get(turns[0].key, 0)
+        alike = [turn.key for turn in turns if self._timeouts.get(turn.key, 0) == first]
+        keys = alike[: max(min(limit, self._size >> (_TIMEOUT_SHIFT * first)), 1)]
         queue.start(keys)
         suspended = {key for key in keys if is_suspended(key)}
         for key in suspended:
             self.forget(key)
         return [key for key in keys if key not in suspended]
+
+    def _limit(self, queue: WorkQueue) -> int:
+        """Return how many resources the next run takes at most."""
+        return max(self._size // _SMALLER, 1) if queue in self._owes_others else self._size
+
+    def _next_turns(self, queue: WorkQueue, now: datetime) -> list[Turn]:
+        """Return whose turn it is, in order: of all at first, then of what has changed, or of the others."""
+        turns = sorted(queue.turns(now), key=lambda turn: (turn.priority, self._timeouts.get(turn.key, 0), turn))
+        if queue not in self._owes_others:
+            self._owes_others[queue] = False
+            return turns
+        changed = [turn for turn in turns if turn.priority is Priority.CHANGED]
+        others = turns[len(changed) :]
+        is_theirs = not changed or (bool(others) and self._owes_others[queue])
+        self._owes_others[queue] = bool(others) and not is_theirs
+        return others if is_theirs else changed

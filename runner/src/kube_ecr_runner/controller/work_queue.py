@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from kube_ecr_runner.model.resource import Key
 
-# A refresh that waited for so long goes as if it had changed: no stream of changes may let tokens expire.
+# A refresh that waited for so long goes as if it were left over: no stream of changes may let tokens expire.
 MAX_PRECEDENCE = timedelta(minutes=10)
 
 
@@ -24,7 +24,9 @@ class Priority(IntEnum):
     """Why a resource is due; of two the lower goes first."""
 
     CHANGED = 0
-    SCHEDULED = 1
+    # It has changed, and did not fit into the run that came then.
+    LEFT_OVER = 1
+    SCHEDULED = 2
 
 
 class Turn(NamedTuple):
@@ -92,8 +94,8 @@ class WorkQueue:
 
     def __init__(self) -> None:
         self._waiting = DueTimes()
-        # Of the keys that wait, those that have changed.
-        self._changed: set[Key] = set()
+        # Of the keys that wait; those that are not in it are due by the clock.
+        self._priorities: dict[Key, Priority] = {}
         # Of the keys that are worked on, when and why they are due again.
         self._working: dict[Key, tuple[datetime, Priority] | None] = {}
 
@@ -107,19 +109,22 @@ class WorkQueue:
             self._working[key] = min(due, earlier), min(priority, higher)
             return
         self._waiting.add(key, due)
-        if priority is Priority.CHANGED:
-            self._changed.add(key)
+        if priority < self._priorities.get(key, Priority.SCHEDULED):
+            self._priorities[key] = priority
 
     def turns(self, now: datetime) -> list[Turn]:
         """Return the keys that are due at that time, in no certain order of turns."""
         return [Turn(self._priority(key, due, now), due, key) for due, key in self._waiting.due(now)]
 
     def start(self, keys: Iterable[Key]) -> None:
-        """Begin the work on keys that wait."""
+        """Begin the work on keys that wait. If some of them have changed, others that have are left over now."""
+        started = set()
         for key in keys:
             self._waiting.discard(key)
-            self._changed.discard(key)
+            started.add(self._priorities.pop(key, Priority.SCHEDULED))
             self._working[key] = None
+        if Priority.CHANGED in started:
+            self._priorities = dict.fromkeys(self._priorities, Priority.LEFT_OVER)
 
     def finish(self, key: Key, due: datetime) -> bool:
         """End the work on a key, which is due at that time, or when it was enqueued for meanwhile if that is earlier.
@@ -137,7 +142,7 @@ class WorkQueue:
     def forget(self, key: Key) -> None:
         """Drop a key, waiting or worked on; an unknown one is no error."""
         self._waiting.discard(key)
-        self._changed.discard(key)
+        self._priorities.pop(key, None)
         self._working.pop(key, None)
 
     def is_working(self, key: Key) -> bool:
@@ -153,5 +158,5 @@ class WorkQueue:
         return self._waiting.count(now)
 
     def _priority(self, key: Key, due: datetime, now: datetime) -> Priority:
-        goes_first = key in self._changed or now - due >= MAX_PRECEDENCE
-        return Priority.CHANGED if goes_first else Priority.SCHEDULED
+        priority = self._priorities.get(key, Priority.SCHEDULED)
+        return min(priority, Priority.LEFT_OVER) if now - due >= MAX_PRECEDENCE else priority

@@ -33,6 +33,15 @@ def taken(batches: Batcher, seconds: float = 0, suspended: Collection[Key] = ())
     return batch.keys if batch else []
 
 
+def begun(size: int = 10) -> Batcher:
+    """Return a batcher whose first run is over; its resource is due no more in these tests."""
+    batches, first = batcher(size), Key("K", "ns", "first")
+    batches.enqueue(first, NOW)
+    assert taken(batches) == [first]
+    batches.finish(first, after(10**6))
+    return batches
+
+
 def test_run_takes_what_is_due_in_turn_and_no_more_than_a_batch() -> None:
     batches = batcher(size=2)
     for key, seconds in ((A, 3), (B, 1), (C, 2)):
@@ -48,6 +57,68 @@ def test_what_changed_goes_before_what_is_due_by_the_clock() -> None:
     batches.enqueue(A, after(0))
     batches.enqueue_now(B, after(1))
     assert [taken(batches, 1), taken(batches, 1)] == [[B], [A]]
+
+
+def test_first_run_takes_all_that_is_due_at_the_start_up_to_a_batch() -> None:
+    batches = batcher(size=3)
+    for key in (A, B):
+        batches.enqueue(key, NOW)
+    for key in (C, Key("K", "ns", "d")):
+        batches.enqueue_now(key, after(1))
+    assert taken(batches, 1) == [C, Key("K", "ns", "d"), A]
+    assert taken(batches, 1) == [B]
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "runs"),
+    [
+        pytest.param("abcd", [("", "ab"), ("", "cd")], id="no run is large"),
+        pytest.param("abc", [("", "ab"), ("x", "x"), ("", "c")], id="a change gets in between"),
+        pytest.param("abc", [("b", "b"), ("", "ac")], id="a change of what is due"),
+        pytest.param("abcd", [("x", "x"), ("y", "ab"), ("z", "yz"), ("", "cd")], id="changes leave others their turn"),
+        pytest.param("a", [("x", "x"), ("y", "a"), ("z", "yz"), ("x", "x")], id="until none waits"),
+        pytest.param("", [("uvwx", "uv"), ("y", "y"), ("", "wx")], id="a change gets in between many"),
+        pytest.param("", [("uvwxyz", "uv"), ("1", "1"), ("2", "wx"), ("3", "23"), ("", "yz")], id="and another"),
+        pytest.param("ab", [("uvw", "uv"), ("", "wa"), ("", "b")], id="what is left over goes before refreshes"),
+        pytest.param("", [("uvw", "uv"), ("xw", "wx")], id="what is left over changes again"),
+    ],
+)
+def test_change_waits_for_one_small_run_and_others_for_every_other(scheduled: str, runs: list[tuple[str, str]]) -> None:
+    """Each pair is what changes before a run, and what that run is for; two fit in, a quarter of a batch."""
+    batches = begun(size=8)
+    for name in scheduled:
+        batches.enqueue(Key("K", "ns", name), NOW)
+    for number, (changed, expected) in enumerate(runs):
+        for name in changed:
+            batches.enqueue_now(Key("K", "ns", name), after(number))
+        keys = taken(batches, number)
+        assert "".join(key.name for key in keys) == expected
+        for key in keys:
+            batches.finish(key, after(1000))
+    assert taken(batches, 100) == []
+
+
+def test_turns_of_one_playbook_are_no_matter_to_another() -> None:
+    batches = begun()
+    batches.enqueue(OTHER, NOW)
+    batches.enqueue_now(A, after(1))
+    batches.enqueue(B, after(1))
+    assert [taken(batches, 1) for _ in range(3)] == [[OTHER], [A], [B]]
+
+
+def test_no_stream_of_changes_keeps_a_refresh_waiting() -> None:
+    """More changes come than fit in, all the time, and what is left over alone would fill the other runs."""
+    batches = begun(size=8)
+    batches.enqueue(A, NOW)
+    seconds, run = 0, list[Key]()
+    while A not in run:
+        assert seconds < 700
+        for number in range(6):
+            batches.enqueue_now(Key("K", "ns", f"{seconds}-{number}"), after(seconds))
+        run = taken(batches, seconds)
+        for key in run:
+            batches.finish(key, after(100_000))
+        seconds += 10
 
 
 def test_resources_of_one_playbook_share_a_run_and_those_due_first_go_first() -> None:
@@ -92,6 +163,8 @@ def test_full_batch_does_not_wait_for_the_window() -> None:
     assert taken(batches) == []
     batches.enqueue_now(B, NOW)
     assert taken(batches) == [A, B]
+    batches.enqueue_now(C, NOW)
+    assert taken(batches) == [C], "the runs after the first one are smaller"
 
 
 def test_start_is_that_of_the_playbook_that_is_due_first() -> None:
@@ -139,7 +212,7 @@ def test_resource_is_worked_on_until_it_is_finished_and_then_due_as_planned() ->
 
 
 def test_what_hangs_is_alone_in_the_end_and_delays_no_others_till_then() -> None:
-    batches = batcher(size=64)
+    batches = batcher(size=96)
     keys = [Key("K", "ns", f"{number:02}") for number in range(20)]
     sizes = []
     for key in keys:
@@ -149,7 +222,7 @@ def test_what_hangs_is_alone_in_the_end_and_delays_no_others_till_then() -> None
         sizes.append(len(run))
         for key in run:
             batches.finish(key, NOW, has_timed_out=True)
-    assert sizes[:2] == [20, 8]
+    assert sizes[:2] == [20, 12]
     batches.enqueue(A, NOW)
     assert taken(batches) == [A], "others are in none of these runs"
     while run := taken(batches):

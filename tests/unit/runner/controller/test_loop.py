@@ -475,6 +475,19 @@ def test_what_waits_for_a_run_is_told_with_the_time_at_which_it_was_due() -> Non
     assert lab.observer.queue[-1][0] == 0
 
 
+def test_change_during_a_run_has_the_next_one_whatever_else_waits() -> None:
+    lab = Lab(batch_size=4)
+
+    def change() -> None:
+        if len(lab.runs) == 1:
+            lab.see(make_resource())
+
+    lab.during_run = change
+    others = [replace(OTHER, name=name) for name in "abcdef"]
+    lab.serve(*(make_resource(key=key) for key in others))
+    assert lab.served == [others[:4], [KEY], others[4:5], others[5:]]
+
+
 def test_next_run_is_made_ready_but_while_one_works_only_if_something_waits() -> None:
     entries = [WatchesEntry(NAMESPACED_KIND, PlaybookSpec("a.b.c")), WatchesEntry(CLUSTER_KIND, PlaybookSpec("d.e.f"))]
     lab = Lab(entries)

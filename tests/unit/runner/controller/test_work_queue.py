@@ -12,7 +12,7 @@ from kube_ecr_runner.model.resource import Key
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 A, B, C = (Key("K", "ns", name) for name in "abc")
-CHANGED, SCHEDULED = Priority.CHANGED, Priority.SCHEDULED
+CHANGED, LEFT_OVER, SCHEDULED = Priority.CHANGED, Priority.LEFT_OVER, Priority.SCHEDULED
 
 
 def after(seconds: float) -> datetime:
@@ -114,10 +114,28 @@ def test_changes_go_before_refreshes_but_no_token_expires_of_it() -> None:
     queue = WorkQueue()
     queue.enqueue(A, after(0))
     queue.enqueue(B, after(2), CHANGED)
-    assert waiting(queue, 2) == [B, A]
-    queue.enqueue(C, after(599), CHANGED)
-    assert waiting(queue, 599) == [B, C, A]
-    assert waiting(queue, 600) == [A, B, C]
+    queue.enqueue(C, after(2), CHANGED)
+    assert waiting(queue, 2) == [B, C, A]
+    queue.start([C])
+    assert sorted(queue.turns(after(599))) == [Turn(LEFT_OVER, after(2), B), Turn(SCHEDULED, after(0), A)]
+    assert sorted(queue.turns(after(600))) == [Turn(LEFT_OVER, after(0), A), Turn(LEFT_OVER, after(2), B)]
+
+
+def test_what_is_left_over_is_no_news_any_more_until_it_changes_again() -> None:
+    queue = WorkQueue()
+    for key in (A, B, C):
+        queue.enqueue(key, NOW, CHANGED)
+    queue.start([A])
+    queue.enqueue(C, after(1), CHANGED)
+    assert sorted(queue.turns(after(1))) == [Turn(CHANGED, NOW, C), Turn(LEFT_OVER, NOW, B)]
+
+
+def test_change_that_waits_while_others_have_their_turn_is_still_news() -> None:
+    queue = WorkQueue()
+    queue.enqueue(A, NOW)
+    queue.enqueue(B, NOW, CHANGED)
+    queue.start([A])
+    assert queue.turns(NOW) == [Turn(CHANGED, NOW, B)]
 
 
 def test_refresh_of_what_changes_goes_first_with_the_time_that_it_had() -> None:
