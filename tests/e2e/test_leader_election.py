@@ -59,6 +59,13 @@ def lease(cluster: Cluster, namespace: str) -> dict:
     return json.loads(cluster.kubectl("get", "lease", "runner", "-n", namespace, "-o", "json"))["spec"]
 
 
+def make_pod(cluster: Cluster, namespace: str) -> dict:
+    """Return the metadata of a pod, which no node runs."""
+    cluster.wait(lambda: cluster.kubectl("get", "sa", "default", "-n", namespace, "--ignore-not-found"), "it is made")
+    cluster.kubectl("run", "pod", "-n", namespace, "--image=registry.example.com/runner")
+    return json.loads(cluster.kubectl("get", "pod", "pod", "-n", namespace, "-o", "json"))["metadata"]
+
+
 def test_the_other_one_takes_over_after_a_kill_and_after_a_clean_stop(
     cluster: Cluster, principal: Principal, replica: Start, home: str
 ) -> None:
@@ -120,3 +127,16 @@ def test_who_finds_the_lease_in_other_hands_ends(cluster: Cluster, replica: Star
     assert one.process
     assert one.process.wait(60) == 1
     assert lease(cluster, home)["holderIdentity"] == "somebody else"
+
+
+def test_new_process_in_the_same_pod_takes_the_lease_at_once(cluster: Cluster, replica: Start, home: str) -> None:
+    pod = make_pod(cluster, home)
+    one = replica("one", KUBE_ECR_POD=f"{home}/pod/{pod['uid']}")
+    cluster.wait(lambda: leads(one), "it leads")
+    holder = lease(cluster, home)["holderIdentity"]
+    assert holder.startswith(f"pod_{pod['uid']}_")
+    one.kill()
+    one.start()
+    cluster.wait(lambda: one.log.count(" became leader ") == 2, "the new process leads")
+    assert not waits(one)
+    assert lease(cluster, home)["holderIdentity"] != holder

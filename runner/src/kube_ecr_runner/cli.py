@@ -11,7 +11,6 @@ import os
 import platform
 import random
 import signal
-import socket
 import sys
 import threading
 import time
@@ -22,11 +21,10 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from uuid import uuid4
 
 from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.cluster.client import Cluster
-from kube_ecr_runner.cluster.leader_election import Leadership
+from kube_ecr_runner.cluster.leader_election import Identity, Leadership
 from kube_ecr_runner.cluster.reflector import Reflector, WatchErrorLog
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, resources_of
 from kube_ecr_runner.config import selectors, watches
@@ -176,9 +174,9 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
     if not settings.leader_elect:
         controller.run(watchers)
         return 0
-    identity = f"{socket.gethostname()}_{uuid4()}"
     assert settings.lease, "load_settings() refuses an election without a Lease"
-    leadership = Leadership(cluster.lease(*settings.lease), identity, partial(_lost, controller))
+    lease = cluster.lease(*settings.lease)
+    leadership = Leadership(lease, Identity.of_this_process(settings.pod), partial(_lost, controller))
     monitor.leads(False)
     if leadership.acquire(partial(_pause, inbox)):
         monitor.leads(True)

@@ -14,10 +14,11 @@ import yaml
 from kube_ecr_runner.config import watches
 from kube_ecr_runner.config.settings import load_settings
 from kube_ecr_runner.model.playbook import PlaybookSpec
+from kube_ecr_runner.model.pod import Pod
 from tests.support.cluster.control_plane import KubectlError
 from tests.support.cluster.objects import Cluster
 from tests.support.harness.chart_values import DIGEST, ENTRY, MATRIX, MONITORED, TWO
-from tests.support.harness.helm import CHART, HelmError, Values, render, run_helm, the
+from tests.support.harness.helm import CHART, HelmError, Values, process_of, render, run_helm, the
 
 VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -125,9 +126,12 @@ def test_the_runner_understands_what_its_container_is_given(name: str, monkeypat
     assert len(pods) == 2, "that of the runner and that of the test"
     for pod in pods:
         (container,) = pod["spec"]["containers"]
-        for each in container["env"]:
-            monkeypatch.setenv(each["name"], each["value"])
-        settings = load_settings(container["args"])
+        args, env = process_of(container, {"metadata": {**pod["metadata"], "uid": "0f9c"}})
+        for variable, text in env.items():
+            monkeypatch.setenv(variable, text)
+        settings = load_settings(args)
+        is_runner = not settings.is_pass
+        assert settings.pod == (Pod(pod["metadata"]["namespace"], "pod", "0f9c") if is_runner else None)
         assert str(settings.watches) == "/etc/kube-ecr-runner/watches.yaml"
         assert settings.namespaces == tuple(values.get("watchNamespaces", ()))
         for option, value in values.get("runner", {}).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ CHART = Path(__file__).parents[3] / "chart"
 RELEASE, NAMESPACE = "kube-ecr-runner", "kube-ecr"
 _WATCHES_IN_IMAGE = "/etc/kube-ecr-runner/watches.yaml"
 _SECONDS = 120.0
+# Of the pods that no node runs, whose processes tests start.
+_MADE = "made-for=a-process-of-a-test"
 Values = Mapping[str, object]
 
 
@@ -60,6 +63,15 @@ def the(objects: list[dict], kind: str) -> dict:
     return found
 
 
+def process_of(container: dict, pod: dict) -> tuple[list[str], dict[str, str]]:
+    """Return arguments and variables of a container's process, as kubelet makes them of it and of its pod."""
+    env = {}
+    for each in container["env"]:
+        field = each.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath", "")
+        env[each["name"]] = pod["metadata"][field.removeprefix("metadata.")] if field else each["value"]
+    return [re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), each) for each in container["args"]], env
+
+
 @dataclass(frozen=True)
 class Release:
     """A release of the chart in a namespace of a control plane."""
@@ -73,8 +85,10 @@ class Release:
         return self._helm("upgrade", "--install", self.name, str(CHART), *args, values=values)
 
     def uninstall(self) -> str:
-        """Uninstall it and return what helm says."""
-        return self._helm("uninstall", self.name)
+        """Uninstall it and return what helm says; the pods that runner() has made go, too."""
+        said = self._helm("uninstall", self.name)
+        self.plane.kubectl("delete", "pods", "-n", self.namespace, f"-l={_MADE}")
+        return said
 
     def container(self) -> dict:
         """Return the container of its Deployment, or CronJob, as it is in the cluster."""
@@ -92,8 +106,8 @@ class Release:
     def runner(self, ansible: Ansible, log: Path, temporary: Path) -> Runner:
         """Return the process that a pod of it would be, not started yet.
 
-        It has the arguments and variables of the pod, and its service account. Elsewhere than in the pod are
-        watches.yaml, HOME and the directory for temporary files.
+        It has the arguments and variables of the pod, and its service account; that pod is made, too, though no node
+        runs it. Elsewhere than in the pod are watches.yaml, HOME and the directory for temporary files.
         """
         args, env = self._process(self.container(), log.with_suffix(".kubeconfig"), temporary)
         return Runner(Ansible(ansible.home, env), log, *args)
@@ -114,11 +128,18 @@ class Release:
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS)
 
     def _process(self, container: dict, kubeconfig: Path, temporary: Path) -> tuple[list[str], dict[str, str]]:
-        args = [each.replace(_WATCHES_IN_IMAGE, str(WATCHES)) for each in container["args"]]
+        is_told = any("valueFrom" in each for each in container["env"])
+        args, env = process_of(container, self._make_pod() if is_told else {})
+        args = [each.replace(_WATCHES_IN_IMAGE, str(WATCHES)) for each in args]
         assert str(WATCHES) in args[0]
-        env = {each["name"]: each["value"] for each in container["env"]}
         assert env.pop("HOME") == env.pop("TMPDIR") == "/tmp"
         return args, env | {"TMPDIR": str(temporary), "K8S_AUTH_KUBECONFIG": str(self.kubeconfig(kubeconfig))}
+
+    def _make_pod(self) -> dict:
+        metadata = {"generateName": f"{self.name}-", "labels": dict([_MADE.split("=")])}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self._pod_spec()}
+        made = self.plane.kubectl("create", "-n", self.namespace, "-f", "-", "-o", "json", stdin=json.dumps(pod))
+        return json.loads(made)
 
     def _pod_spec(self) -> dict:
         named = ["-n", self.namespace, f"--field-selector=metadata.name={self.name}", "-o", "json"]

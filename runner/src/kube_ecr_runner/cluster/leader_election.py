@@ -4,6 +4,8 @@ The rules are those of client-go (https://pkg.go.dev/k8s.io/client-go/tools/lead
 it; who finds it unchanged for its duration, by his own clock, takes it; the resourceVersion sees to it that only one
 succeeds. What always holds: a runner that could not renew it has stopped to write before another may take it.
 
+One rule is our own: a Lease that an earlier process of the same pod held is taken at once, since that process is dead.
+
 The Python client's leader election is not used: it waits for an answer without end, goes by the time of day, and can
 neither be stopped nor release the Lease.
 """
@@ -11,16 +13,19 @@ neither be stopped nor release the Lease.
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
+from uuid import uuid4
 
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.contract.timestamps import format_micro_time
 from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.pod import Pod
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +42,32 @@ class Terms:
     deadline: float = 7.0
     period: float = 2.0
     look: float = 1.0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which process holds a Lease or waits for it: where that runs, and a text that no other process has."""
+
+    where: str
+    process: str
+    is_pod: bool = False
+
+    @classmethod
+    def of_this_process(cls, pod: Pod | None) -> Identity:
+        """Return the identity of this process, which runs in that pod, or in no pod that it knows."""
+        where = f"{pod.name}_{pod.uid}" if pod else socket.gethostname()
+        return cls(where, str(uuid4()), is_pod=pod is not None)
+
+    def __str__(self) -> str:
+        return f"{self.where}_{self.process}"
+
+    def succeeds(self, holder: str) -> bool:
+        """Return whether a holder was an earlier process of the same pod: then it is dead.
+
+        kubelet starts a container again only when it has ended, with all of its processes. The name of a host says
+        nothing of the kind: with hostNetwork, pods of one node share it.
+        """
+        return self.is_pod and holder.startswith(f"{self.where}_")
 
 
 @dataclass(frozen=True)
@@ -81,7 +112,7 @@ class Record:
 class Candidate:
     """What one runner knows of a Lease, and what it may do. Pure; moments are of a clock that never goes back."""
 
-    identity: str
+    identity: Identity
     terms: Terms
     seen: Record = field(default_factory=Record)
     seen_at: float = 0.0
@@ -94,11 +125,12 @@ class Candidate:
     @property
     def holds(self) -> bool:
         """Whether the Lease was this runner's when it was seen last."""
-        return self.seen.holder == self.identity
+        return self.seen.holder == str(self.identity)
 
     def may_take(self, now: float) -> bool:
         """Return whether the Lease is this runner's, or may become it."""
-        return self.holds or not self.seen.holder or self._left(now) <= 0
+        holder = self.seen.holder
+        return self.holds or not holder or self.identity.succeeds(holder) or self._left(now) <= 0
 
     def wait(self, now: float) -> float:
         """Return for how many seconds who waits for it need not look: at most until the Lease may be taken."""
@@ -110,7 +142,7 @@ class Candidate:
         if self.holds:
             return replace(self.seen, renewed=moment, duration=self.terms.duration)
         transitions = self.seen.transitions + (1 if self.seen.version else 0)
-        return Record(self.identity, self.terms.duration, moment, moment, transitions, self.seen.version)
+        return Record(str(self.identity), self.terms.duration, moment, moment, transitions, self.seen.version)
 
     def release(self, moment: str) -> Record:
         """Return the record by which this runner gives the Lease up: the next one need not wait."""
@@ -134,7 +166,7 @@ class Leadership:
     def __init__(
         self,
         lock: Lock,
-        identity: str,
+        identity: Identity,
         lost: Callable[[str], None],
         terms: Terms = Terms(),
         clock: Callable[[], float] = time.monotonic,
@@ -158,7 +190,7 @@ class Leadership:
         told = ""
         while True:
             if self._attempt():
-                _log.info("became leader", extra=fields(identity=self._candidate.identity))
+                _log.info("became leader", extra=fields(identity=str(self._candidate.identity)))
                 self._thread.start()
                 return True
             holder = self._candidate.seen.holder

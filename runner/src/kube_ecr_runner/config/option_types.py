@@ -12,6 +12,7 @@ import click
 from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.contract.grammar import is_namespace_name
 from kube_ecr_runner.model.address import Address
+from kube_ecr_runner.model.pod import Pod
 
 
 class Parsed(click.ParamType):
@@ -95,6 +96,11 @@ def lease_of(text: str) -> tuple[str, str] | None:
     if not namespace or not name or "/" in name:
         raise ValueError(f"{text!r} is not of the form NAMESPACE/NAME, such as kube-ecr/{PROGRAM}")
     return namespace, name
+
+
+def pod_of(text: str) -> Pod | None:
+    """Return a pod, None of an empty text. Raises ValueError."""
+    return Pod.parse(text) if text else None
 
 
 def address_of(text: str) -> Address | None:

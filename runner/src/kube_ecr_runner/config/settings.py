@@ -27,11 +27,13 @@ from kube_ecr_runner.config.option_types import (
     identities_of,
     lease_of,
     namespaces_of,
+    pod_of,
 )
 from kube_ecr_runner.contract.api_server import NAMESPACE_FILE
 from kube_ecr_runner.log import FORMATS, LEVELS
 from kube_ecr_runner.model.address import Address
 from kube_ecr_runner.model.errors import StartupError
+from kube_ecr_runner.model.pod import Pod
 
 _PREFIX = "KUBE_ECR"
 
@@ -44,7 +46,8 @@ class SettingsError(StartupError):
 class Settings:
     """What the runner was told, one field for each option; see --help.
 
-    lease is namespace and name, None where there is none; listen_address is None where no port is to be opened.
+    lease is namespace and name, None where there is none; pod is None where the runner is in no pod, or does not know
+    which; listen_address is None where no port is to be opened.
     """
 
     watches: Path
@@ -66,6 +69,7 @@ class Settings:
     stand_by: bool = True
     leader_elect: bool = False
     lease: tuple[str, str] | None = None
+    pod: Pod | None = None
     listen_address: Address | None = Address("", 8080)  # noqa: RUF009 (frozen)
     log_level: str = "info"
     log_format: str = "text"
@@ -267,6 +271,15 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     show_default=f"{PROGRAM} in the namespace of the pod",
     metavar="NAMESPACE/NAME",
     help="the Lease of --leader-elect",
+)
+@_option(
+    "--pod",
+    type=Parsed(pod_of),
+    metavar="NAMESPACE/NAME/UID",
+    help=(
+        "the pod of this runner: a runner that is started again in it need not wait for the Lease. No other process "
+        "may have the same"
+    ),
 )
 @_option(
     "--listen-address",

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from kube_ecr_runner.cluster.errors import KubernetesError
-from kube_ecr_runner.cluster.leader_election import Candidate, Leadership, Record, Terms
+from kube_ecr_runner.cluster.leader_election import Candidate, Identity, Leadership, Record, Terms
 from kube_ecr_runner.cluster.lease import LEASE_SECONDS
+from kube_ecr_runner.model.pod import Pod
 
 TERMS = Terms(duration=11, deadline=7, period=2, look=1)
+ME, IN_POD = Identity("host", "1"), Identity("pod_uid", "1", is_pod=True)
+MINE = str(ME)
 OTHERS = Record("other", 11, "t", "t", 3, "v1")
+POD = Pod("ns", "pod", "uid")
 
 
-def candidate(record: Record, seen_at: float = 0) -> Candidate:
-    found = Candidate("me", TERMS)
+def candidate(record: Record, seen_at: float = 0, identity: Identity = ME) -> Candidate:
+    found = Candidate(identity, TERMS)
     found.see(record, seen_at)
     return found
 
@@ -31,11 +36,33 @@ def candidate(record: Record, seen_at: float = 0) -> Candidate:
         pytest.param(OTHERS, 11, True, id="not renewed for its duration"),
         pytest.param(Record("other", 30, version="v1"), 29, False, id="held on other terms"),
         pytest.param(Record("other", 0, version="v1"), 10, False, id="held on no terms"),
-        pytest.param(Record("me", 11, version="v1"), 100, True, id="held by this runner"),
+        pytest.param(Record(MINE, 11, version="v1"), 100, True, id="held by this runner"),
     ],
 )
 def test_who_may_take_a_lease(record: Record, now: float, may: bool) -> None:
     assert candidate(record).may_take(now) is may
+
+
+@pytest.mark.parametrize(
+    ("identity", "holder", "may"),
+    [
+        pytest.param(IN_POD, "pod_uid_0", True, id="an earlier process of the same pod"),
+        pytest.param(IN_POD, "pod_uid2_0", False, id="a pod that was made again under the name"),
+        pytest.param(IN_POD, "pod_uid", False, id="somebody else"),
+        pytest.param(ME, "host_0", False, id="a process on the same host: it may be alive"),
+    ],
+)
+def test_lease_of_who_is_known_to_be_dead_is_taken_at_once(identity: Identity, holder: str, may: bool) -> None:
+    found = candidate(replace(OTHERS, holder=holder), identity=identity)
+    assert found.may_take(0) is may
+    assert found.claim("now") == Record(str(identity), 11, "now", "now", 4, "v1")
+
+
+def test_process_is_named_by_its_pod_or_by_its_host() -> None:
+    one, two = (Identity.of_this_process(POD) for _ in range(2))
+    assert (str(one).startswith("pod_uid_"), one != two, one.succeeds(str(two))) == (True, True, True)
+    one, two = (Identity.of_this_process(None) for _ in range(2))
+    assert (str(one).startswith(f"{socket.gethostname()}_"), one != two, one.succeeds(str(two))) == (True, True, False)
 
 
 def test_each_renewal_by_another_begins_its_time_anew_by_the_own_clock() -> None:
@@ -49,10 +76,10 @@ def test_each_renewal_by_another_begins_its_time_anew_by_the_own_clock() -> None
 
 def test_taking_renewing_and_releasing_write_what_client_go_writes() -> None:
     taken = candidate(OTHERS).claim("now")
-    assert taken == Record("me", 11, "now", "now", 4, "v1")
+    assert taken == Record(MINE, 11, "now", "now", 4, "v1")
     assert candidate(Record()).claim("now").transitions == 0
-    renewed = candidate(Record("me", 11, "before", "before", 4, "v2")).claim("now")
-    assert renewed == Record("me", 11, "before", "now", 4, "v2")
+    renewed = candidate(Record(MINE, 11, "before", "before", 4, "v2")).claim("now")
+    assert renewed == Record(MINE, 11, "before", "now", 4, "v2")
     assert candidate(renewed).release("end").spec() == {
         "holderIdentity": "",
         "leaseDurationSeconds": 1,
@@ -106,7 +133,7 @@ def leading(lock: Lock, terms: Terms = QUICK) -> tuple[Leadership, threading.Eve
         causes.append(cause)
         lost.set()
 
-    leadership = Leadership(lock, "me", tell, terms)
+    leadership = Leadership(lock, ME, tell, terms)
     assert leadership.acquire(lambda _: True)
     return leadership, lost, causes
 
@@ -152,7 +179,7 @@ def test_who_waits_can_be_told_to_stop() -> None:
         asked.append(seconds)
         return len(asked) < 3
 
-    leadership = Leadership(lock, "me", lambda _: None, TERMS)
+    leadership = Leadership(lock, ME, lambda _: None, TERMS)
     assert not leadership.acquire(pause)
     leadership.release()
     assert (len(asked), lock.record["spec"]["holderIdentity"]) == (3, "other")

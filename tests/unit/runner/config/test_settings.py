@@ -12,6 +12,7 @@ import pytest
 from kube_ecr_runner.config import settings as module
 from kube_ecr_runner.config.settings import Settings, SettingsError, load_settings
 from kube_ecr_runner.model.address import Address
+from kube_ecr_runner.model.pod import Pod
 
 WATCHES = Path("/etc/watches.yaml")
 REQUIRED = ["--watches", str(WATCHES)]
@@ -32,6 +33,7 @@ VALUES = [
     ("--run-timeout", "600", 600),
     ("--forks", "20", 20),
     ("--lease", "a/b", ("a", "b")),
+    ("--pod", "a/b-1.x/0f9c-1", Pod("a", "b-1.x", "0f9c-1")),
     ("--listen-address", "[::1]:80", Address("::1", 80)),
     ("--listen-address", "none", None),
     ("--log-level", "debug", "debug"),
@@ -60,6 +62,7 @@ REFUSED = [
     ("--forks", "many", "'many' is not a whole number that is 1 or more"),
     ("--lease", "runner", "'runner' is not of the form NAMESPACE/NAME, such as kube-ecr/kube-ecr-runner"),
     ("--lease", "a/b/c", "'a/b/c' is not of the form NAMESPACE/NAME"),
+    ("--pod", "ns/pod", "'ns/pod' is not of the form NAMESPACE/NAME/UID; the downward API has name and UID"),
     ("--listen-address", "8080", "'8080' is not an address to listen on; give :8080"),
     ("--log-level", "loud", "'loud' is not one of 'debug', 'info', 'warning', 'error'"),
     ("--log-format", "xml", "'xml' is not one of 'text', 'json'"),

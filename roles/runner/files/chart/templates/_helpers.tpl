@@ -133,7 +133,9 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* The container. Takes a list: the root, more arguments, and whether it is asked for probes. */}}
+{{/* The container. Takes a list: the root, more arguments, and whether it stays: then it is asked for probes, and knows
+     which pod it is in. That is an argument, since a second runner that somebody starts in the container, with its
+     variables, must not take itself for the first. */}}
 {{- define "kube-ecr-runner.container" -}}
 {{- $root := index . 0 -}}
 {{- $values := $root.Values -}}
@@ -145,8 +147,19 @@ args:
   {{- range index . 1 }}
   - {{ . }}
   {{- end }}
+  {{- if index . 2 }}
+  - --pod=$(RUNNER_POD_NAMESPACE)/$(RUNNER_POD_NAME)/$(RUNNER_POD_UID)
+  {{- end }}
 env:
   {{- include "kube-ecr-runner.env" $root | nindent 2 }}
+  {{- if index . 2 }}
+  {{- range $field := list "namespace" "name" "uid" }}
+  - name: RUNNER_POD_{{ upper $field }}
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.{{ $field }}
+  {{- end }}
+  {{- end }}
 {{- with $values.extraEnvFrom }}
 envFrom:
   {{- toYaml . | nindent 2 }}
