@@ -140,6 +140,7 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
     cluster.wait(lambda: "SecretCreationSuccess" in dict(cluster.events("app")), "the event is there")
     lease = json.loads(cluster.kubectl("get", "lease", release.name, "-n", release.namespace, "-o", "json"))
     assert lease["spec"]["holderIdentity"]
+    assert [each["kind"] for each in lease["metadata"]["ownerReferences"]] == ["Pod"]
 
     other = aws.principal(account="555566667777")
     first["spec"]["secretName"] = "renamed"
@@ -177,6 +178,7 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
         ("create", "serviceaccounts/token", account, "other"): not is_named,
         ("create", "pods", inline, ""): False,
         ("update", "leases", release.namespace, "other"): False,
+        ("delete", "leases", release.namespace, "other"): False,
     }
     assert allowed(kubeconfig, *rights) == rights
 
@@ -293,6 +295,7 @@ def test_uninstalled_it_leaves_all_that_it_served_and_installed_again_it_goes_on
         bare.kubectl("get", "deploy,sa,role,clusterrole", "-A", "-o", "name", "-l", "app.kubernetes.io/part-of") == ""
     )
     assert uid(bare, own) == before
+    bare.wait(lambda: bare.kubectl("get", "lease", "-n", NAMESPACE, "-o", "name") == "", "its Lease is gone")
     release.upgrade(changed)
     with (
         tempfile.TemporaryDirectory() as temporary,

@@ -129,7 +129,9 @@ def test_who_finds_the_lease_in_other_hands_ends(cluster: Cluster, replica: Star
     assert lease(cluster, home)["holderIdentity"] == "somebody else"
 
 
-def test_new_process_in_the_same_pod_takes_the_lease_at_once(cluster: Cluster, replica: Start, home: str) -> None:
+def test_lease_goes_with_the_pod_of_its_holder_and_a_new_process_in_the_pod_takes_it_at_once(
+    cluster: Cluster, replica: Start, home: str
+) -> None:
     pod = make_pod(cluster, home)
     one = replica("one", KUBE_ECR_POD=f"{home}/pod/{pod['uid']}")
     cluster.wait(lambda: leads(one), "it leads")
@@ -140,3 +142,9 @@ def test_new_process_in_the_same_pod_takes_the_lease_at_once(cluster: Cluster, r
     cluster.wait(lambda: one.log.count(" became leader ") == 2, "the new process leads")
     assert not waits(one)
     assert lease(cluster, home)["holderIdentity"] != holder
+
+    cluster.kubectl("delete", "pod", "pod", "-n", home)
+    assert one.process
+    assert one.process.wait(60) == 1
+    assert "somebody deleted or released it" in one.log
+    assert cluster.kubectl("get", "lease", "-n", home, "-o", "name") == ""

@@ -175,7 +175,7 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
         controller.run(watchers)
         return 0
     assert settings.lease, "load_settings() refuses an election without a Lease"
-    lease = cluster.lease(*settings.lease)
+    lease = cluster.lease(*settings.lease, settings.pod)
     leadership = Leadership(lease, Identity.of_this_process(settings.pod), partial(_lost, controller))
     monitor.leads(False)
     if leadership.acquire(partial(_pause, inbox)):

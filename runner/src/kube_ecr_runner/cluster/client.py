@@ -29,6 +29,7 @@ from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.kinds import KINDS, api_version
 from kube_ecr_runner.contract.timestamps import format_micro_time
 from kube_ecr_runner.model.event import Event
+from kube_ecr_runner.model.pod import Pod
 from kube_ecr_runner.model.resource import Key, Resource
 
 FIELD_MANAGER = PROGRAM
@@ -216,9 +217,9 @@ class Cluster:
             raise
         return True
 
-    def lease(self, namespace: str, name: str) -> Lease:
-        """Return the Lease of that name, whether it is there or not."""
-        return Lease(self._call, namespace, name)
+    def lease(self, namespace: str, name: str, pod: Pod | None) -> Lease:
+        """Return the Lease of that name, whether it is there or not; pod owns it while this runner holds it."""
+        return Lease(self._call, namespace, name, pod)
 
     def _call(self, call: str, method: str, path: str, query: Mapping, **options) -> dict:
         answer = self._send(call, method, path, query, **options)

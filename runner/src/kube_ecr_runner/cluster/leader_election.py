@@ -4,7 +4,10 @@ The rules are those of client-go (https://pkg.go.dev/k8s.io/client-go/tools/lead
 it; who finds it unchanged for its duration, by his own clock, takes it; the resourceVersion sees to it that only one
 succeeds. What always holds: a runner that could not renew it has stopped to write before another may take it.
 
-One rule is our own: a Lease that an earlier process of the same pod held is taken at once, since that process is dead.
+Two rules are our own (docs/decisions/0014-pod-owns-its-lease.md). A Lease that an earlier process of the same pod held
+is taken at once, since that process is dead. And the pod of its holder owns the Lease, so that it goes with the pod.
+Where a Lease is deleted while its holder lives (a pod is deleted by force, say), the holder ends at its next renewal,
+and who waited for it takes it no sooner than if it were there; but a runner that starts after that knows of no holder.
 
 The Python client's leader election is not used: it waits for an answer without end, goes by the time of day, and can
 neither be stopped nor release the Lease.
@@ -72,7 +75,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Record:
-    """What a Lease says; version is its resourceVersion, empty if it is not there."""
+    """What a Lease says; version is its resourceVersion, and it and uid are empty if it is not there."""
 
     holder: str = ""
     duration: float = 0.0
@@ -80,6 +83,7 @@ class Record:
     renewed: str = ""
     transitions: int = 0
     version: str = ""
+    uid: str = ""
 
     @classmethod
     def parse(cls, lease: Mapping | None) -> Record:
@@ -94,7 +98,13 @@ class Record:
             renewed=spec.get("renewTime") or "",
             transitions=spec.get("leaseTransitions") or 0,
             version=lease["metadata"].get("resourceVersion") or "",
+            uid=lease["metadata"].get("uid") or "",
         )
+
+    @property
+    def preconditions(self) -> dict[str, str]:
+        """What tells this Lease, as it is, from any other; nothing if it is not there."""
+        return {"uid": self.uid, "resourceVersion": self.version} if self.version else {}
 
     def spec(self) -> dict[str, object]:
         """Return the spec of the Lease."""
@@ -118,8 +128,13 @@ class Candidate:
     seen_at: float = 0.0
 
     def see(self, record: Record, now: float) -> None:
-        """Note what the Lease says; a record that was seen before is as old as it was then."""
-        if record != self.seen:
+        """Note what the Lease says; a record that was seen before is as old as it was then.
+
+        So is that of another whose Lease is gone: he may not know it yet.
+        """
+        if not record.version and not self.holds:
+            self.seen = replace(self.seen, version="", uid="")
+        elif record != self.seen:
             self.seen, self.seen_at = record, now
 
     @property
@@ -141,8 +156,14 @@ class Candidate:
         """Return the record by which this runner takes or renews the Lease at that time of day."""
         if self.holds:
             return replace(self.seen, renewed=moment, duration=self.terms.duration)
-        transitions = self.seen.transitions + (1 if self.seen.version else 0)
-        return Record(str(self.identity), self.terms.duration, moment, moment, transitions, self.seen.version)
+        return replace(
+            self.seen,
+            holder=str(self.identity),
+            duration=self.terms.duration,
+            acquired=moment,
+            renewed=moment,
+            transitions=self.seen.transitions + (1 if self.seen.version else 0),
+        )
 
     def release(self, moment: str) -> Record:
         """Return the record by which this runner gives the Lease up: the next one need not wait."""
@@ -157,7 +178,7 @@ class Lock(Protocol):
 
     def read(self) -> Mapping[str, Any] | None: ...
 
-    def write(self, version: str, spec: Mapping[str, Any]) -> Mapping[str, Any]: ...
+    def write(self, preconditions: Mapping[str, str], spec: Mapping[str, Any]) -> Mapping[str, Any]: ...
 
 
 class Leadership:
@@ -229,8 +250,9 @@ class Leadership:
             started = self._clock()
             if self._attempt():
                 renewed = started
-            elif self._candidate.seen.holder and not self._candidate.holds:
-                return f"{self._candidate.seen.holder} took it"
+            elif not self._candidate.holds:
+                holder = self._candidate.seen.holder
+                return f"{holder} took it" if holder else "somebody deleted or released it"
             if self._clock() - renewed >= self._terms.deadline:
                 return f"it could not be renewed for {self._terms.deadline:g} s: {self._trouble}"
         return ""
@@ -250,7 +272,10 @@ class Leadership:
         return True
 
     def _failed(self, error: KubernetesError) -> None:
-        """Look again after a conflict: a write that was not answered may have been one of this runner all the same."""
+        """Look again after a conflict: a write that was not answered may have been one of this runner all the same.
+
+        Or the Lease is another, or is gone.
+        """
         if error.status == 409:
             try:
                 self._look()
@@ -264,7 +289,7 @@ class Leadership:
         self._candidate.see(Record.parse(self._lock.read()), self._clock())
 
     def _write(self, record: Record) -> None:
-        self._candidate.see(Record.parse(self._lock.write(record.version, record.spec())), self._clock())
+        self._candidate.see(Record.parse(self._lock.write(record.preconditions, record.spec())), self._clock())
 
 
 def _now() -> str:

@@ -9,6 +9,7 @@ import urllib3
 from urllib3.util.retry import Retry
 
 from kube_ecr_runner.cluster.errors import KubernetesError
+from kube_ecr_runner.model.pod import Pod
 
 # Of a call, from its begin to its end.
 LEASE_SECONDS = 2.0
@@ -17,8 +18,13 @@ LEASE_SECONDS = 2.0
 class Lease:
     """One Lease (coordination.k8s.io/v1). Each call has one attempt, that ends long before the Lease does."""
 
-    def __init__(self, call: Callable[..., dict], namespace: str, name: str) -> None:
+    def __init__(self, call: Callable[..., dict], namespace: str, name: str, pod: Pod | None) -> None:
+        """pod is the owner of the Lease while this runner holds it: who writes it replaces the owner by its own.
+
+        Where the pod is in another namespace the Lease has none: an owner that is looked for in vain is taken for gone.
+        """
         self._call = call
+        self._owners = {"ownerReferences": [pod.owner_reference]} if pod and pod.namespace == namespace else {}
         self._namespace = namespace
         self._name = name
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases"
@@ -29,20 +35,21 @@ class Lease:
         try:
             return self._send(f"read the {self._told}", "GET", f"{self._path}/{quote(self._name)}")
         except KubernetesError as error:
-            if error.status == 404:
+            # Anything between here and the API server may answer 404; only the latter knows that it is not there.
+            if error.status == 404 and error.reason == "NotFound":
                 return None
             raise
 
-    def write(self, version: str, spec: Mapping) -> dict:
-        """Create it, without a resourceVersion, or put spec in place of what it was at that one; return what it is.
+    def write(self, preconditions: Mapping[str, str], spec: Mapping) -> dict:
+        """Put spec in place of what the Lease was when it was seen; return what it is.
 
-        Raises KubernetesError, with status 409 if it is another meanwhile.
+        preconditions are the UID and the resourceVersion that it had, or nothing: then it is created. Raises
+        KubernetesError, with status 409 if it is another meanwhile, or is gone: without the UID, the API server would
+        make it again.
         """
-        metadata = {"name": self._name, "namespace": self._namespace} | (
-            {"resourceVersion": version} if version else {}
-        )
+        metadata = {"name": self._name, "namespace": self._namespace, **preconditions, **self._owners}
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-        method, path = ("PUT", f"{self._path}/{quote(self._name)}") if version else ("POST", self._path)
+        method, path = ("PUT", f"{self._path}/{quote(self._name)}") if preconditions else ("POST", self._path)
         return self._send(f"write the {self._told}", method, path, body=body, content="application/json")
 
     def _send(self, call: str, method: str, path: str, **options) -> dict:

@@ -277,8 +277,8 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     type=Parsed(pod_of),
     metavar="NAMESPACE/NAME/UID",
     help=(
-        "the pod of this runner: a runner that is started again in it need not wait for the Lease. No other process "
-        "may have the same"
+        "the pod of this runner: it owns the Lease in its namespace, and a runner that is started again in it need not "
+        "wait for the Lease. No other process may have the same"
     ),
 )
 @_option(

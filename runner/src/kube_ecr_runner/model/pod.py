@@ -26,3 +26,8 @@ class Pod:
         if not found:
             raise ValueError(f"{text!r} is not of the form NAMESPACE/NAME/UID; the downward API has name and UID")
         return cls(**found.groupdict())
+
+    @property
+    def owner_reference(self) -> dict[str, str]:
+        """What makes an object of its namespace go when it goes."""
+        return {"apiVersion": "v1", "kind": "Pod", "name": self.name, "uid": self.uid}

@@ -11,13 +11,13 @@ import pytest
 
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.leader_election import Candidate, Identity, Leadership, Record, Terms
-from kube_ecr_runner.cluster.lease import LEASE_SECONDS
+from kube_ecr_runner.cluster.lease import LEASE_SECONDS, Lease
 from kube_ecr_runner.model.pod import Pod
 
 TERMS = Terms(duration=11, deadline=7, period=2, look=1)
 ME, IN_POD = Identity("host", "1"), Identity("pod_uid", "1", is_pod=True)
 MINE = str(ME)
-OTHERS = Record("other", 11, "t", "t", 3, "v1")
+OTHERS = Record("other", 11, "t", "t", 3, "v1", "u1")
 POD = Pod("ns", "pod", "uid")
 
 
@@ -55,7 +55,7 @@ def test_who_may_take_a_lease(record: Record, now: float, may: bool) -> None:
 def test_lease_of_who_is_known_to_be_dead_is_taken_at_once(identity: Identity, holder: str, may: bool) -> None:
     found = candidate(replace(OTHERS, holder=holder), identity=identity)
     assert found.may_take(0) is may
-    assert found.claim("now") == Record(str(identity), 11, "now", "now", 4, "v1")
+    assert found.claim("now") == Record(str(identity), 11, "now", "now", 4, "v1", "u1")
 
 
 def test_process_is_named_by_its_pod_or_by_its_host() -> None:
@@ -63,6 +63,23 @@ def test_process_is_named_by_its_pod_or_by_its_host() -> None:
     assert (str(one).startswith("pod_uid_"), one != two, one.succeeds(str(two))) == (True, True, True)
     one, two = (Identity.of_this_process(None) for _ in range(2))
     assert (str(one).startswith(f"{socket.gethostname()}_"), one != two, one.succeeds(str(two))) == (True, True, False)
+
+
+def test_lease_that_is_gone_is_held_as_long_as_if_it_were_there() -> None:
+    """Its holder may not know it yet, say if his pod was deleted by force."""
+    found = candidate(OTHERS)
+    for now in (3, 10):
+        found.see(Record(), now)
+    assert (found.may_take(10.9), found.may_take(11), found.wait(10.5)) == (False, True, 0.5)
+    assert found.claim("now") == Record(MINE, 11, "now", "now", 3)
+    found.see(replace(OTHERS, uid="u2"), 11)
+    assert not found.may_take(21)
+
+
+def test_lease_that_was_released_and_is_gone_may_be_taken() -> None:
+    found = candidate(replace(OTHERS, holder=""))
+    found.see(Record(), 1)
+    assert found.may_take(1)
 
 
 def test_each_renewal_by_another_begins_its_time_anew_by_the_own_clock() -> None:
@@ -76,10 +93,10 @@ def test_each_renewal_by_another_begins_its_time_anew_by_the_own_clock() -> None
 
 def test_taking_renewing_and_releasing_write_what_client_go_writes() -> None:
     taken = candidate(OTHERS).claim("now")
-    assert taken == Record(MINE, 11, "now", "now", 4, "v1")
+    assert taken == Record(MINE, 11, "now", "now", 4, "v1", "u1")
     assert candidate(Record()).claim("now").transitions == 0
-    renewed = candidate(Record(MINE, 11, "before", "before", 4, "v2")).claim("now")
-    assert renewed == Record(MINE, 11, "before", "now", 4, "v2")
+    renewed = candidate(Record(MINE, 11, "before", "before", 4, "v2", "u1")).claim("now")
+    assert renewed == Record(MINE, 11, "before", "now", 4, "v2", "u1")
     assert candidate(renewed).release("end").spec() == {
         "holderIdentity": "",
         "leaseDurationSeconds": 1,
@@ -95,6 +112,11 @@ def test_there_is_time_to_end_before_another_may_take_it() -> None:
     assert terms.deadline + LEASE_SECONDS < terms.duration - 1
 
 
+def lease_of(holder: str, uid: str = "u") -> dict:
+    """Return the Lease as the API server has it."""
+    return {"metadata": {"uid": uid, "resourceVersion": "99"}, "spec": {"holderIdentity": holder}}
+
+
 @dataclass
 class Lock:
     """A Lease in memory; error is what each write comes to, is_applied whether it is written all the same."""
@@ -108,14 +130,14 @@ class Lock:
     def read(self) -> Mapping | None:
         return self.record
 
-    def write(self, version: str, spec: Mapping) -> Mapping:
+    def write(self, preconditions: Mapping[str, str], spec: Mapping) -> Mapping:
         self.writes.set()
         if self.error and not self.is_applied:
             raise self.error
-        if version != (str(self.version) if self.record else ""):
+        if preconditions != (self.record["metadata"] if self.record else {}):
             raise KubernetesError("write", 409, "Conflict", "it was changed")
         self.version += 1
-        self.record = {"metadata": {"resourceVersion": str(self.version)}, "spec": dict(spec)}
+        self.record = {"metadata": {"uid": "u", "resourceVersion": str(self.version)}, "spec": dict(spec)}
         if self.error:
             self.is_applied, error = False, self.error
             self.error = None
@@ -149,13 +171,23 @@ def test_a_lease_that_cannot_be_renewed_is_lost_and_not_released() -> None:
     assert lock.record == before
 
 
-def test_a_lease_that_another_took_is_lost_at_once() -> None:
+@pytest.mark.parametrize(
+    ("record", "cause"),
+    [
+        pytest.param(lease_of("other"), "other took it", id="another took it"),
+        pytest.param(lease_of("other", uid="u2"), "other took it", id="another made it again"),
+        pytest.param(None, "somebody deleted or released it", id="it is gone"),
+        pytest.param(lease_of(""), "somebody deleted or released it", id="nobody holds it"),
+    ],
+)
+def test_lease_in_other_hands_is_lost_at_once_and_not_taken_again(record: dict | None, cause: str) -> None:
     lock = Lock()
-    _, lost, causes = leading(lock, Terms(11, 1000, 0.01, 0.01))
-    lock.record = {"metadata": {"resourceVersion": "99"}, "spec": {"holderIdentity": "other"}}
-    lock.version = 99
+    leadership, lost, causes = leading(lock, Terms(11, 1000, 0.01, 0.01))
+    lock.record = record
     assert lost.wait(10)
-    assert causes == ["other took it"]
+    assert causes == [cause]
+    leadership.release()
+    assert lock.record == record
 
 
 def test_a_renewal_without_an_answer_that_was_written_is_none_that_is_lost() -> None:
@@ -183,3 +215,46 @@ def test_who_waits_can_be_told_to_stop() -> None:
     assert not leadership.acquire(pause)
     leadership.release()
     assert (len(asked), lock.record["spec"]["holderIdentity"]) == (3, "other")
+
+
+class Calls:
+    """Takes the calls of a Lease; answer is what each comes to."""
+
+    def __init__(self, answer: dict | KubernetesError) -> None:
+        self.answer = answer
+        self.made: list[tuple[str, str, dict]] = []
+
+    def __call__(self, call: str, method: str, path: str, query: dict, **options) -> dict:
+        self.made.append((method, path, options.get("body", {}).get("metadata", {})))
+        if isinstance(self.answer, KubernetesError):
+            raise self.answer
+        return self.answer
+
+
+NAMED = {"name": "runner", "namespace": "ns"}
+OWNED = {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "pod", "uid": "uid"}]}
+SEEN = {"uid": "u", "resourceVersion": "7"}
+
+
+@pytest.mark.parametrize(
+    ("pod", "owned"),
+    [
+        pytest.param(POD, OWNED, id="its pod"),
+        pytest.param(None, {}, id="nobody, and who was it before is it no more"),
+        pytest.param(replace(POD, namespace="other"), {}, id="nobody: a pod of another namespace cannot"),
+    ],
+)
+def test_who_holds_a_lease_says_who_owns_it(pod: Pod | None, owned: dict) -> None:
+    calls = Calls({"metadata": {}})
+    lease = Lease(calls, "ns", "runner", pod)
+    lease.write({}, {})
+    lease.write(SEEN, {})
+    path = "/apis/coordination.k8s.io/v1/namespaces/ns/leases"
+    assert calls.made == [("POST", path, NAMED | owned), ("PUT", f"{path}/runner", NAMED | SEEN | owned)]
+
+
+def test_only_the_api_server_knows_that_a_lease_is_not_there() -> None:
+    assert Lease(Calls(KubernetesError("read", 404, "NotFound", "")), "ns", "runner", None).read() is None
+    for status, reason in ((404, "HTTP404"), (403, "Forbidden")):
+        with pytest.raises(KubernetesError):
+            Lease(Calls(KubernetesError("read", status, reason, "")), "ns", "runner", None).read()

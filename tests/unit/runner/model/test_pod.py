@@ -10,6 +10,8 @@ from kube_ecr_runner.model.pod import Pod
 def test_pod_is_named_by_namespace_name_and_uid() -> None:
     pod = Pod.parse("kube-ecr/runner-7d9c-x2x/0f9c5a1e-3b7d")
     assert pod == Pod("kube-ecr", "runner-7d9c-x2x", "0f9c5a1e-3b7d")
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "runner-7d9c-x2x", "uid": "0f9c5a1e-3b7d"}
+    assert pod.owner_reference == owner
 
 
 @pytest.mark.parametrize(
