@@ -227,8 +227,8 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     default=Settings.batch_size,
     metavar="N",
     help=(
-        "largest number of resources in one run; after the first one, where changes may come meanwhile (without "
-        "--once), a quarter of that"
+        "largest number of resources in one run; for those that are due by the clock, where changes may come meanwhile "
+        "(without --once), a quarter of that"
     ),
 )
 @_option(

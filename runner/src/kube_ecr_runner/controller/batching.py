@@ -2,10 +2,10 @@
 
 A run begins when something has been due for the batching window, or when nothing changed for a part of it: then
 nothing more will, mostly. The first one takes what is due when the process starts, as much as fits into a batch. From
-then on nobody who changes something is to wait for long: runs are smaller, and what has changed since the last one goes
-first, in a run without the others. The next run is theirs, so that they have their turn however much changes. Resources
-that got no result before the deadline of a run go into smaller and smaller runs, each time without those that did,
-until one that hangs is alone.
+then on nobody who changes something is to wait for long: what has changed since the last run goes first, in a run
+without the others, and the runs for what is due by the clock are smaller. They take turns, so that nothing is left out
+however much changes. Resources that got no result before the deadline of a run go into smaller and smaller runs, each
+time without those that did, until one that hangs is alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kube_ecr_runner.model.resource import Key
 QUIET_FRACTION = 1 / 20
 # How much smaller the runs get in which a key is that got no result before the deadline, each time.
 _TIMEOUT_SHIFT = 3
-# How much smaller all runs are but the first one: a change waits for the run that works.
+# How much smaller the runs are for what is due by the clock, but the first one: a change waits for the run that works.
 _SMALLER = 4
 
 
@@ -38,7 +38,7 @@ class Batcher:
     """The queues of all playbooks: resources of one share a run, those of several never do."""
 
     def __init__(self, playbooks: Mapping[str, PlaybookSpec], window: timedelta, size: int) -> None:
-        """playbooks are by kind of resource; size is how many resources go into the first run of each at most."""
+        """playbooks are by kind of resource; size is how many resources go into one run at most."""
         self._playbooks = playbooks
         self._window = window
         self._size = size
@@ -98,7 +98,7 @@ class Batcher:
         """
         for playbook, queue in sorted(self._queues.items(), key=lambda entry: entry[1].next_due() or now):
             start = self._start_of(queue)
-            is_time = start and (start <= now or queue.count_due(now) >= self._limit(queue))
+            is_time = start and (start <= now or queue.count_due(now) >= self._size)
             if is_time and (keys := self._take(queue, now, is_suspended)):
                 return Batch(playbook, keys)
         return None
@@ -120,7 +120,7 @@ class Batcher:
         return due and min(due + self._window, max(due, self._last_change + self._window * QUIET_FRACTION))
 
     def _take(self, queue: WorkQueue, now: datetime, is_suspended: Callable[[Key], bool]) -> list[Key]:
-        limit, turns = self._limit(queue), self._next_turns(queue, now)
+        limit, turns = self._next_turns(queue, now)
         # Something is due: no run begins earlier.
         first = self._timeouts.get(turns[0].key, 0)
         alike = [turn.key for turn in turns if self._timeouts.get(turn.key, 0) == first]
@@ -131,18 +131,17 @@ class Batcher:
             self.forget(key)
         return [key for key in keys if key not in suspended]
 
-    def _limit(self, queue: WorkQueue) -> int:
-        """Return how many resources the next run takes at most."""
-        return max(self._size // _SMALLER, 1) if queue in self._owes_others else self._size
+    def _next_turns(self, queue: WorkQueue, now: datetime) -> tuple[int, list[Turn]]:
+        """Return how many resources the next run takes at most, and whose turn it is, in order.
 
-    def _next_turns(self, queue: WorkQueue, now: datetime) -> list[Turn]:
-        """Return whose turn it is, in order: of all at first, then of what has changed, or of the others."""
+        At first it is that of all, then of what has changed, or of the others.
+        """
         turns = sorted(queue.turns(now), key=lambda turn: (turn.priority, self._timeouts.get(turn.key, 0), turn))
         if queue not in self._owes_others:
             self._owes_others[queue] = False
-            return turns
+            return self._size, turns
         changed = [turn for turn in turns if turn.priority is Priority.CHANGED]
         others = turns[len(changed) :]
         is_theirs = not changed or (bool(others) and self._owes_others[queue])
         self._owes_others[queue] = bool(others) and not is_theirs
-        return others if is_theirs else changed
+        return (max(self._size // _SMALLER, 1), others) if is_theirs else (self._size, changed)
