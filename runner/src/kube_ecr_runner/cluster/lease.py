@@ -9,6 +9,7 @@ import urllib3
 from urllib3.util.retry import Retry
 
 from kube_ecr_runner.cluster.errors import KubernetesError
+from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.model.pod import Pod
 
 # Of a call, from its begin to its end.
@@ -36,7 +37,7 @@ class Lease:
             return self._send(f"read the {self._told}", "GET", f"{self._path}/{quote(self._name)}")
         except KubernetesError as error:
             # Anything between here and the API server may answer 404; only the latter knows that it is not there.
-            if error.status == 404 and error.reason == "NotFound":
+            if error.status == 404 and error.reason == reasons.NOT_FOUND:
                 return None
             raise
 
