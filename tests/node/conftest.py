@@ -71,9 +71,9 @@ def cluster(node: NodeCluster, release: Release) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def pods(cluster: Cluster, release: Release) -> RunnerPods:
+def pods(cluster: Cluster, release: Release, node: NodeCluster) -> RunnerPods:
     """The pods of the runner."""
-    return RunnerPods(cluster, release)
+    return RunnerPods(cluster, release, node.node.directory / "kubelet")
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from tests.support.harness.helm import Release
 
 @dataclass(frozen=True)
 class RunnerPods:
-    """The pods of one release."""
+    """The pods of one release; kubelet is where kubelet keeps its files."""
 
     cluster: Cluster
     release: Release
+    kubelet: Path
 
     def names(self) -> list[str]:
         """Return the pods that are not being deleted."""
@@ -39,6 +40,11 @@ class RunnerPods:
         """Return how often the container of a pod was started again."""
         (pod,) = (pod for pod in self._pods() if pod["metadata"]["name"] == name)
         return pod["status"]["containerStatuses"][0]["restartCount"]
+
+    def volume(self, name: str, kind: str, volume: str) -> Path:
+        """Return the folder on the node that holds a volume of a pod."""
+        (pod,) = (pod for pod in self._pods() if pod["metadata"]["name"] == name)
+        return self.kubelet / "pods" / pod["metadata"]["uid"] / "volumes" / f"kubernetes.io~{kind}" / volume
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the first process of a pod's container, as its own kernel would."""

@@ -90,8 +90,8 @@ def test_the_identity_of_the_runner_as_eks_gives_it(
     first = cluster.secret(team)
     (used,) = set(trusted.web_identity_tokens)
     node.node.restart_kubelet()
-    within = ("exec", pods.wait_leader(), "-n", release.namespace, "--", "cat", f"{TOKEN_FOLDER}/token")
-    cluster.wait(lambda: cluster.kubectl(*within).strip() != used, "kubelet writes another token", timeout=150)
+    file = pods.volume(pods.wait_leader(), "projected", "aws-token") / "token"
+    cluster.wait(lambda: file.read_text() != used, "kubelet writes another token", timeout=150)
     trusted.expire_sessions()
     cluster.kubectl("annotate", "caeps", "app", f"{GROUP}/reconcile-at=now")
     cluster.wait(lambda: cluster.secret(team) != first, "the Secret has a new token")
