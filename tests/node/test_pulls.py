@@ -15,7 +15,8 @@ def test_a_pod_that_was_refused_runs_when_the_resource_is_there(
 ) -> None:
     (team,) = cluster.namespaces("team")
     workloads.pod(team, "app", workloads.image(), "ecr-login")
-    workloads.wait_refused(team, "app", "401")
+    # As containerd 1 and 2 say it.
+    workloads.wait_refused(team, "app", "401", "no basic auth credentials")
     cluster.apply(pull_secret("app", aws.principal(), namespace=team))
     cluster.wait_ready(NAMESPACED, "app", team)
     workloads.wait_running(team, "app")

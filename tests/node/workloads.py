@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -50,24 +49,19 @@ class Workloads:
         """Return whether a pod is Ready."""
         return self._status(namespace, name, '{.status.conditions[?(@.type=="Ready")].status}') == "True"
 
-    def waits_for(self, namespace: str, name: str) -> str:
-        """Return why the container of a pod does not run, as kubelet has it: reason and message."""
-        waiting = self._status(namespace, name, "{.status.containerStatuses[0].state.waiting}")
-        found = json.loads(waiting or "{}")
-        return f"{found.get('reason', '')}: {found.get('message', '')}"
-
     def wait_running(self, namespace: str, name: str) -> None:
         """Wait until a pod is Ready."""
         self.cluster.wait(lambda: self.runs(namespace, name), f"pod {namespace}/{name} runs")
 
-    def wait_refused(self, namespace: str, name: str, words: str) -> None:
-        """Wait until the image of a pod is refused in these words."""
-        self.cluster.wait(
-            lambda: words in self.waits_for(namespace, name) or words in self._pull_errors(namespace, name),
-            f"pod {namespace}/{name} is refused: {words}",
-        )
+    def wait_refused(self, namespace: str, name: str, *words: str) -> None:
+        """Wait until the image of a pod is refused in some of these words."""
+        what = f"pod {namespace}/{name} is refused: {' or '.join(words)}"
+        try:
+            self.cluster.wait(lambda: any(each in self._pull_errors(name) for each in words), what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self._pull_errors(name)}") from None
 
-    def _pull_errors(self, namespace: str, name: str) -> str:
+    def _pull_errors(self, name: str) -> str:
         return "\n".join(text for reason, text in self.cluster.events(name) if reason == "Failed")
 
     def _status(self, namespace: str, name: str, path: str) -> str:
