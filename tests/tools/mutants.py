@@ -8,6 +8,10 @@ directory and imports it by the names that follow from there, so it gets a copy 
 A survivor is a test that is missing, or a change that nobody can see. The latter stand in mutants.toml, with the
 reason. Fails when another survives, or when one in that file survives no more. Functions with a decorator are not
 changed, nor is what stands outside of functions: mutmut cannot.
+
+Survivors that put a sentence into other letters are only counted. They are wording: a test that repeats a sentence for
+a person finds no mistake, and has to be changed with it. A text of one word is a key, a reason or a state for programs
+and must not survive, nor may a sentence that is gone.
 """
 
 from __future__ import annotations
@@ -17,13 +21,17 @@ import ast
 import difflib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tokenize
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
+from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +75,7 @@ class Survivor:
     function: str
     change: str
     is_untested: bool
+    is_wording: bool
 
 
 def main() -> int:
@@ -125,8 +134,11 @@ def told(meta: Path) -> Iterator[Survivor]:
     for key, code in codes.items():
         if code in (_SURVIVED, _UNTESTED):
             module, _, name = key.rpartition(".")
-            before, after = sources[f"{name.rpartition('__mutmut_')[0]}__mutmut_orig"], sources[name]
-            yield Survivor(f"{module}.{_readable(name)}", _change(before, after), code == _UNTESTED)
+            original, function = f"{name.rpartition('__mutmut_')[0]}__mutmut_orig", _readable(name)
+            plain = function.rpartition(".")[2]
+            before, after = sources[original].replace(original, plain), sources[name].replace(name, plain)
+            is_wording = code == _SURVIVED and is_reworded(before, after)
+            yield Survivor(f"{module}.{function}", _change(before, after), code == _UNTESTED, is_wording)
     counts = Counter(codes.values())
     print(
         f"{counts.total():5} mutants, {counts[_SURVIVED]:4} survive, {counts[_UNTESTED]:4} in code without a test: "
@@ -139,13 +151,33 @@ def _readable(name: str) -> str:
 
 
 def _change(before: str, after: str) -> str:
-    lines = list(difflib.unified_diff(before.splitlines()[1:], after.splitlines()[1:], lineterm="", n=0))
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0))
     return "\n".join(f"{line[0]} {line[1:].strip()}" for line in lines[2:] if not line.startswith("@@"))
+
+
+def is_reworded(before: str, after: str) -> bool:
+    """Return whether all that differs is how one sentence is written, as mutmut does it: in XX, or in one case."""
+    pairs = zip_longest(_tokens(before), _tokens(after), fillvalue="")
+    changes = [(old, new) for old, new in pairs if old != new]
+    if (
+        len(changes) != 1
+        or not changes[0][0].startswith('"')
+        or not re.search(r"[A-Za-z]\S* \S*[A-Za-z]", changes[0][0])
+    ):
+        return False
+    ((old, new),) = changes
+    return new.lower() == old.lower() or new == f'"XX{old[1:-1]}XX"'
+
+
+def _tokens(source: str) -> list[str]:
+    return [token.string for token in tokenize.generate_tokens(StringIO(source).readline)]
 
 
 def judge(survivors: list[Survivor], is_whole: bool) -> int:
     """Print the survivors that nobody explained, and explanations that are out of date; return the exit status."""
     explained = {(each["function"], each["change"].strip()) for each in tomllib.loads(EXPLAINED.read_text())["mutant"]}
+    wording = sum(survivor.is_wording for survivor in survivors)
+    survivors = [survivor for survivor in survivors if not survivor.is_wording]
     found = {(survivor.function, survivor.change) for survivor in survivors}
     unexplained = [each for each in survivors if (each.function, each.change) not in explained]
     for survivor in unexplained:
@@ -153,7 +185,10 @@ def judge(survivors: list[Survivor], is_whole: bool) -> int:
     outdated = sorted(explained - found) if is_whole else []
     for function, change in outdated:
         print(f"\nsurvives no more, take it out of {EXPLAINED.name}: {function}\n{change}")
-    print(f"\n{len(survivors)} survive, {len(survivors) - len(unexplained)} of them explained in {EXPLAINED.name}")
+    print(
+        f"\n{len(survivors)} survive, {len(survivors) - len(unexplained)} of them explained in {EXPLAINED.name}; "
+        f"{wording} more are wording"
+    )
     return 1 if unexplained or outdated else 0
 
 
