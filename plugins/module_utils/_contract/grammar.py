@@ -109,7 +109,7 @@ def check_region(region: object, path: str = "region") -> str:
     return region
 
 
-def check_registries(hosts: object, path: str = "registries") -> list[str]:
+def check_registries(hosts: object, path: str) -> list[str]:
     """Return hosts of registries without duplicates, in order; raise ResourceError with path and the remedy.
 
     A host is taken as it stands in image references, where the part before the first slash is one only if it

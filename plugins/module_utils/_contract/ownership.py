@@ -79,12 +79,12 @@ def annotations_of(metadata: Metadata) -> Mapping[str, Any]:
 
 def owner_uids(metadata: Metadata) -> set[str]:
     """Return the UIDs in the owner references of an object."""
-    return {text_in(reference, "uid") for reference in mappings_in(metadata, "ownerReferences")} - {""}
+    return {text_in(reference, "uid") for reference in mappings_in(metadata, "ownerReferences")}
 
 
 def is_of_group(reference: Mapping[str, Any]) -> bool:
     """Return whether an owner reference is to a custom resource of ours."""
-    return text_in(reference, "apiVersion").partition("/")[0] == GROUP
+    return text_in(reference, "apiVersion").startswith(f"{GROUP}/")
 
 
 def owner_of(metadata: Metadata) -> str:
@@ -201,7 +201,7 @@ def entries_of(metadata: Metadata) -> dict[str, Any]:
     copied the object.
     """
     try:
-        entries = json.loads(text_in(annotations_of(metadata), SHARED_ANNOTATION) or "{}")
+        entries = json.loads(text_in(annotations_of(metadata), SHARED_ANNOTATION))
     except (ValueError, RecursionError):
         return {}
     if not isinstance(entries, dict) or entries.pop(_PLACE, None) != place_of(metadata):

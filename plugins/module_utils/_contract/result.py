@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from . import reasons
-from .reading import mapping_in, mappings_in, text_in
+from .reading import mappings_in, text_in
 from .timestamps import format_time, parse_time
 
 # States of a namespace whose Secret was written.
@@ -161,8 +161,3 @@ class ItemResult:
 def time_text(moment: datetime | None) -> str | None:
     """Return a time as results hold it."""
     return format_time(moment) if moment else None
-
-
-def item_of(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the item of the loop that a result is of, empty where it is of none."""
-    return mapping_in(answer, "item")

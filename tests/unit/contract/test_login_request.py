@@ -41,7 +41,7 @@ def test_text_and_request_name_each_other(text: str, request_: LoginRequest) -> 
 )
 def test_text_that_names_no_login_is_refused_with_the_field(text: object, words: str) -> None:
     with pytest.raises(ResourceError, match=words) as caught:
-        LoginRequest.parse(text, "registries")
+        LoginRequest.parse(text)
     assert caught.value.field == "registries"
 
 
@@ -72,8 +72,10 @@ def test_login_for_a_host_answers_the_requests_for_it(text: str, host: str, is_a
 
 
 def test_requests_are_sorted_by_their_texts() -> None:
-    texts = ["eu-west-1", "a.example.com@eu-west-1", PRIVATE]
-    assert list(map(str, sorted(map(LoginRequest.parse, texts)))) == sorted(texts)
+    texts = ["eu-west-1", "z.example.com@eu-west-1", PRIVATE]
+    for listed in (texts, texts[::-1]):
+        assert list(map(str, sorted(map(LoginRequest.parse, listed)))) == [PRIVATE, "eu-west-1", texts[1]]
+    assert not LoginRequest.parse(PRIVATE) < LoginRequest.parse(PRIVATE)
 
 
 @pytest.mark.parametrize(

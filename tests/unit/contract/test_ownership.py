@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from datetime import UTC, datetime
 
 import pytest
 
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.login_request import LoginRequest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import (
+    SharedEntry,
     intact_for,
     owner_of,
+    shared_annotation,
     template_of,
 )
 
@@ -165,3 +169,27 @@ def test_template_is_what_the_owner_applied_beside_its_marks() -> None:
     )
     assert template_of(metadata) == {("labels", "tier"), ("annotations", "note")}
     assert template_of(OWNED) == template_of(metadata | {"ownerReferences": []}) == template_of({}) == frozenset()
+
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        SharedEntry(("ecr-login",)),
+        SharedEntry(("host",), NOW),
+        SharedEntry(
+            ("host",), NOW, NOW, "id-1", (LoginRequest(None, "eu-west-1"),), created=True, reconcile_request="1"
+        ),
+    ],
+)
+def test_entry_comes_back_as_it_was(entry: SharedEntry) -> None:
+    assert SharedEntry.from_dict(json.loads(json.dumps(entry.as_dict()))) == entry
+
+
+def test_annotation_is_the_same_text_for_the_same_entries() -> None:
+    """It is compact, since its length is limited."""
+    text = '{"99":{"names":["b"]},"place":"a/login","u1":{}}'
+    for entries in ({"u1": {}, "99": {"names": ["b"]}}, {"99": {"names": ["b"]}, "u1": {}}):
+        assert shared_annotation({"name": "login", "namespace": "a"}, entries) == text

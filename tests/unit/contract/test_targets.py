@@ -367,6 +367,10 @@ def test_service_accounts_that_cannot_be_are_refused(listed: object) -> None:
         Names.of_service_accounts(listed)
 
 
+def test_targets_can_be_given_by_their_names() -> None:
+    assert Targets.only("team-b", "team-a") == Targets.parse({"namespaces": ["team-b", "team-a"]})
+
+
 def test_many_stars_are_not_slow() -> None:
     targets = Targets.parse({"namespaces": ["*a" * 31 + "b"]})
     begun = time.monotonic()

@@ -1,0 +1,99 @@
+"""An item: what the inventory writes is what the module reads."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import (
+    Item,
+    NamespacedName,
+    Observed,
+    Owner,
+)
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.login_request import LoginRequest
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
+
+OWNER = Owner("aws.zakariaamine.com/v1alpha2", "AWSECRImagePullSecret", "team-a", "ecr", "uid-1", 3)
+FULL = Item(
+    owner=OWNER,
+    reference="AWSECRImagePullSecret/team-a/ecr",
+    state="absent",
+    suspended=True,
+    has_finalizer=True,
+    reconcile_request="1",
+    identity="id-1",
+    region="eu-west-1",
+    registries=(LoginRequest(None, "eu-west-1"), LoginRequest("registry.example.com", "eu-west-1")),
+    secret_name="ecr-login",
+    namespaces=("team-a", "team-b"),
+    service_accounts=Names(("default",), ("ci-*",)),
+    labels={"team": "a"},
+    annotations={"note": "x"},
+    existing_secret_policy="Merge",
+    deletion_policy="Orphan",
+    refresh_interval=timedelta(hours=2),
+    error=ErrorResult("InvalidResource", "spec.x"),
+    observed=Observed(
+        secrets=({"namespace": "team-a", "name": "ecr-login"},),
+        source_secret=NamespacedName("team-b", "ecr-login"),
+        accounts=(NamespacedName("team-a", "default"),),
+        is_due=True,
+    ),
+    connection={"kubeconfig": "/tmp/kubeconfig"},
+)
+LEAST = Item(OWNER, "AWSECRImagePullSecret/team-a/ecr")
+
+
+@pytest.mark.parametrize("item", [FULL, LEAST, Item(OWNER, "x", namespaces=(), observed=Observed((), None, ()))])
+def test_item_comes_back_as_it_was(item: Item) -> None:
+    assert Item.from_dict(json.loads(json.dumps(item.as_dict()))) == item
+
+
+def test_item_has_the_fields_that_playbooks_of_users_read() -> None:
+    assert FULL.as_dict() == {
+        "reference": "AWSECRImagePullSecret/team-a/ecr",
+        "owner": {
+            "api_version": "aws.zakariaamine.com/v1alpha2",
+            "kind": "AWSECRImagePullSecret",
+            "namespace": "team-a",
+            "name": "ecr",
+            "uid": "uid-1",
+            "generation": 3,
+        },
+        "state": "absent",
+        "suspended": True,
+        "has_finalizer": True,
+        "reconcile_request": "1",
+        "identity": "id-1",
+        "region": "eu-west-1",
+        "registries": ["eu-west-1", "registry.example.com@eu-west-1"],
+        "secret_name": "ecr-login",
+        "namespaces": ["team-a", "team-b"],
+        "service_accounts": ["default", "ci-*"],
+        "labels": {"team": "a"},
+        "annotations": {"note": "x"},
+        "existing_secret_policy": "Merge",
+        "deletion_policy": "Orphan",
+        "refresh_interval": 7200,
+        "error": {"reason": "InvalidResource", "msg": "spec.x"},
+        "secrets": [{"namespace": "team-a", "name": "ecr-login"}],
+        "source_secret": {"namespace": "team-b", "name": "ecr-login"},
+        "accounts": [{"namespace": "team-a", "name": "default"}],
+        "due": True,
+        "connection": {"kubeconfig": "/tmp/kubeconfig"},
+    }
+
+
+def test_generation_may_have_become_a_text() -> None:
+    assert Owner.from_dict({**OWNER.as_dict(), "generation": "3"}) == OWNER
+
+
+@pytest.mark.parametrize(
+    ("namespace", "text"), [("team-a", "AWSECRImagePullSecret/team-a/ecr"), ("", "AWSECRImagePullSecret/ecr")]
+)
+def test_owner_is_named_by_kind_namespace_and_name(namespace: str, text: str) -> None:
+    assert str(Owner("v1", "AWSECRImagePullSecret", namespace, "ecr", "uid-1", 1)) == text
