@@ -178,7 +178,7 @@ def _shortfall(case: Case, logins: Logins | ObservedSecret) -> Fail | None:
 def shared_with_others(case: Case) -> Decision | None:
     """Others merged logins into it, which they would lose if it became the request's own."""
     secret, request = case.observed.secret, case.request
-    if secret is None or merge.is_only_ours(secret, request.key) or is_own(request, secret):
+    if secret is None or is_own(request, secret):
         return None
     return _blocked(case, conflicts.conflict_with_sharers(secret["metadata"], request.key))
 

@@ -69,7 +69,7 @@ def is_controlled(metadata: Mapping) -> bool:
     return any(reference.get("controller") or is_of_group(reference) for reference in references)
 
 
-def conflict_with(metadata: Mapping, owner: Owner | None, policy: str = "Fail") -> Cause | None:
+def conflict_with(metadata: Mapping, owner: Owner | None, policy: str) -> Cause | None:
     """Return why a Secret must not become the owner's own one, None if it may: somebody else's is in the way."""
     is_free = was_written_for(metadata, owner) or predecessor(metadata, owner)
     if is_free or (policy != "Fail" and not is_controlled(metadata)):

@@ -65,9 +65,10 @@ def take_over_patch(metadata: Mapping, owner: Owner | None, uid: str) -> dict | 
         return None
     if owner:
         # In one step: a Secret that is nobody's for a moment would be nobody's for ever if this ended there.
-        gone = (former["uid"] if former else "", owner.uid)
-        others = [reference for reference in metadata.get("ownerReferences") or [] if reference["uid"] not in gone]
-        changes["ownerReferences"] = [*others, owner.reference()]
+        changes["ownerReferences"] = [
+            *(each for each in metadata.get("ownerReferences") or [] if each != former and each["uid"] != owner.uid),
+            owner.reference(),
+        ]
     return {"metadata": {"resourceVersion": metadata["resourceVersion"], **changes}}
 
 

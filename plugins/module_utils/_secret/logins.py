@@ -16,6 +16,7 @@ from .._aws.authorizations import Authorization
 from .._contract.kinds import RECONCILE_AT
 from .._contract.login_request import LoginRequest
 from .._contract.ownership import EXPIRY, FINGERPRINT, REGISTRIES, RENEW_AFTER, annotations_of
+from .._contract.reading import text_in
 from .._contract.timestamps import parse_time
 from .._contract.token_life import MAX_TOKEN_LIFE, issued_at
 from . import docker_config
@@ -37,7 +38,7 @@ class Logins:
     reconcile_request: str = ""
 
     @classmethod
-    def of(cls, authorizations: list[Authorization], now: datetime, reconcile_request: str = "") -> Logins:
+    def of(cls, authorizations: list[Authorization], now: datetime, reconcile_request: str) -> Logins:
         """Return the logins of authorizations that were just granted, of which there is at least one."""
         expires_at = min(authorization.expires_at for authorization in authorizations)
         registries = tuple(sorted({authorization.requested for authorization in authorizations}))
@@ -52,8 +53,8 @@ class Logins:
         is_intact = annotations.get(FINGERPRINT) == docker_config.fingerprint(config)
         if not (is_intact and renew_after and expires_at and expires_at > now):
             return None
-        registries, reconcile_request = registries_in(annotations.get(REGISTRIES)), annotations.get(RECONCILE_AT, "")
-        return cls(config, registries, expires_at, renew_after, reconcile_request)
+        registries = registries_in(text_in(annotations, REGISTRIES))
+        return cls(config, registries, expires_at, renew_after, text_in(annotations, RECONCILE_AT))
 
     def only(self, registries: Collection[LoginRequest]) -> Logins:
         """Return the same without the logins of other registries."""
@@ -99,10 +100,10 @@ def usable_until(secret: Mapping, now: datetime) -> datetime | None:
     return expiry if usable else None
 
 
-def registries_in(text: str | None) -> tuple[LoginRequest, ...]:
+def registries_in(text: str) -> tuple[LoginRequest, ...]:
     """Return the login requests in an annotation, none where it cannot be read."""
     try:
-        found = json.loads(text or "[]")
+        found = json.loads(text)
     except ValueError:
         return ()
     if not isinstance(found, list) or not all(isinstance(request, str) for request in found):

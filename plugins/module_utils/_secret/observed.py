@@ -29,6 +29,7 @@ from .._contract.ownership import (
     has_applied_all,
     is_entry_intact,
 )
+from .._contract.reading import text_in
 from .._contract.timestamps import format_time, parse_time
 from .._contract.token_life import CLOCK_TOLERANCE, due_at, issued_at
 from .conflicts import belongs_to
@@ -65,10 +66,10 @@ class ObservedSecret:
             version=metadata["resourceVersion"],
             is_intact=_is_intact(metadata, desired) and annotations.get(IDENTITY, "") == desired.identity,
             has_shape=desired.matches(metadata),
-            registries=registries_in(annotations.get(REGISTRIES)),
+            registries=registries_in(text_in(annotations, REGISTRIES)),
             expires_at=parse_time(annotations.get(EXPIRY)),
             renew_after=parse_time(annotations.get(RENEW_AFTER)),
-            reconcile_request=annotations.get(RECONCILE_AT, ""),
+            reconcile_request=text_in(annotations, RECONCILE_AT),
         )
 
     @classmethod

@@ -163,7 +163,7 @@ def test_a_secret_that_appears_between_read_and_write_is_not_overwritten(cluster
     cluster.core.create_namespaced_secret(namespace, {"metadata": {"name": "ecr-login"}, **FOREIGN["shared"]})
     before = cluster.secret(namespace)
     now = datetime.now(UTC)
-    logins = Logins.of([Authorization(HOST, "AWS", CANARY, now + timedelta(hours=12), HOST)], now)
+    logins = Logins.of([Authorization(HOST, "AWS", CANARY, now + timedelta(hours=12), HOST)], now, "")
     request = Request(DesiredSecret("ecr-login", None, registries=(HOST,)), (namespace,))
     backend = client.connect({"kubeconfig": cluster.kubeconfig})
     serving = OwnSecretWriter(backend, request, AvailableLogins(logins, None), now, dry_run=False)

@@ -32,7 +32,7 @@ Edit = Callable[[dict], None]
 
 def written(owner: Owner | None = OWNER, *edits: Edit) -> dict:
     """Return the metadata of a Secret as the API server holds it after it was applied, and edited."""
-    logins = Logins.of([Authorization(HOST, "AWS", "canary", NOW + 12 * HOUR, *requests(HOST))], NOW)
+    logins = Logins.of([Authorization(HOST, "AWS", "canary", NOW + 12 * HOUR, *requests(HOST))], NOW, "")
     wanted = DesiredSecret("ecr-login", owner, "id-1" if owner else "", requests(HOST))
     metadata = deepcopy(wanted.manifest("team-a", logins, "7")["metadata"])
     marks = {f"f:{kind}": {f"f:{name}": {} for name in metadata[kind]} for kind in ("labels", "annotations")}

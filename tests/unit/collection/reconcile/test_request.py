@@ -88,7 +88,8 @@ def test_what_options_ask_for(given: dict, asked: Request) -> None:
         ({"secret_name": "No"}, "secret_name: 'No'"),
         ({"namespaces": []}, "namespaces: must list"),
         ({"labels": {"app.kubernetes.io/managed-by": "x"}}, "labels: "),
-        ({"annotations": {"expiry": "x"}}, "annotations: "),
+        ({"annotations": {"expiry": "x"}}, "annotations: 'expiry' is what"),
+        ({"annotations": {"a b": "x"}}, "annotations: 'a b' or its value cannot be one of a Secret's annotations"),
         ({"service_accounts": ["No"]}, "service_accounts: "),
     ],
 )

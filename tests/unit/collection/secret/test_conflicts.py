@@ -51,6 +51,14 @@ def foreign(*references: dict, labels: dict | None = None, **changes: object) ->
         pytest.param(
             own_secret(), None, "Fail", "SecretConflict", "ClusterAWSECRImagePullSecret/ecr", id="no playbook's"
         ),
+        pytest.param(
+            edited(put("labels", {"app.kubernetes.io/managed-by": "kube-ecr-secrets"})),
+            None,
+            "Fail",
+            "SecretConflict",
+            "ClusterAWSECRImagePullSecret/ecr",
+            id="no playbook's, label lost",
+        ),
         pytest.param(BY_PLAYBOOK, None, "Fail", None, "", id="a playbook's"),
         pytest.param(BY_PLAYBOOK, OWNER, "Fail", "SecretConflict", "by a playbook", id="a playbook's, for a resource"),
         pytest.param(foreign(OTHER_RESOURCE), OWNER, "Fail", "SecretConflict", "PullSecret/other", id="other resource"),
@@ -79,6 +87,7 @@ def test_a_secret_of_somebody_else_is_in_the_way(
     if found:
         assert "secrets/ecr-login in namespace team-a" in found[1]
         assert words in found[1]
+        assert found[1].endswith("to Adopt or Merge" if policy == "Fail" else "choose another name for the pull secret")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +106,22 @@ def test_only_what_is_ours_beyond_doubt_may_be_removed(edit: Edit, is_owned: boo
 
 
 @pytest.mark.parametrize(
+    ("edit", "is_written"),
+    [
+        pytest.param(lambda secret: None, True, id="by a playbook"),
+        pytest.param(put("labels", {"app.kubernetes.io/managed-by": "Helm"}), False, id="managed by another"),
+        pytest.param(put("labels", own_secret()["metadata"]["labels"]), False, id="for a resource"),
+        pytest.param(put("labels", {}), False, id="no label"),
+        pytest.param(annotated("secret", "team-b/ecr-login"), False, id="a copy"),
+    ],
+)
+def test_a_playbook_removes_only_what_a_playbook_wrote_there(edit: Edit, is_written: bool) -> None:
+    secret = own_secret(desired=DesiredSecret("ecr-login", None))
+    edit(secret)
+    assert conflicts.belongs_to(secret["metadata"], None) is is_written
+
+
+@pytest.mark.parametrize(
     ("secret", "others"),
     [
         pytest.param(own_secret(), None, id="ours"),
@@ -104,6 +129,9 @@ def test_only_what_is_ours_beyond_doubt_may_be_removed(edit: Edit, is_owned: boo
         pytest.param(shared_secret(), None, id="shared with us alone"),
         pytest.param(shared_secret(uid=OTHER_UID), OTHER_UID, id="shared with another"),
         pytest.param(shared_secret(secret=shared_secret(), uid=OTHER_UID), OTHER_UID, id="shared with both"),
+        pytest.param(
+            shared_secret(secret=shared_secret(uid="uid-3"), uid=OTHER_UID), f"{OTHER_UID}, uid-3", id="with two others"
+        ),
     ],
 )
 def test_what_others_merged_in_is_in_the_way(secret: dict, others: str | None) -> None:

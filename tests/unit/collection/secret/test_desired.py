@@ -14,6 +14,7 @@ from tests.support.cluster.stored_secrets import DESIRED, GROUP, HOST, OWNER, gr
 def test_what_is_written() -> None:
     source = granted()
     manifest = DESIRED.manifest("team-a", source, "42")
+    assert (manifest["apiVersion"], manifest["kind"]) == ("v1", "Secret")
     assert manifest["type"] == "kubernetes.io/dockerconfigjson"
     assert base64.b64decode(manifest["data"][".dockerconfigjson"]).decode() == source.config
     assert manifest["metadata"] == {
@@ -47,7 +48,10 @@ def test_each_resource_applies_with_a_manager_of_its_own() -> None:
 
 
 def test_whether_a_secret_could_be_made_is_asked_without_any_login() -> None:
-    manifest = empty_manifest("ecr-login", "team-a")
-    assert json.loads(manifest["stringData"][".dockerconfigjson"]) == {"auths": {}}
-    assert manifest["metadata"] == {"name": "ecr-login", "namespace": "team-a"}
-    assert manifest["type"] == "kubernetes.io/dockerconfigjson"
+    assert empty_manifest("ecr-login", "team-a") == {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": "ecr-login", "namespace": "team-a"},
+        "stringData": {".dockerconfigjson": '{"auths":{}}'},
+    }

@@ -1,11 +1,28 @@
-"""What is left behind is nobody's, and can be written by nobody of ours."""
+"""What is left behind is nobody's, and can be written by nobody of ours; what is taken over has one owner of ours."""
 
 from __future__ import annotations
 
+import pytest
+
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Owner
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import handover
-from tests.support.cluster.stored_secrets import GROUP, OWNER, edited, put
+from tests.support.cluster.stored_secrets import (
+    GROUP,
+    OTHER_UID,
+    OWNER,
+    UID,
+    edited,
+    foreign_secret,
+    own_secret,
+    put,
+    shared_secret,
+    shared_secret_of_ours,
+)
 
 OTHER_KIND = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "uid-9"}
+LEGACY = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "AWSECRCredential", "name": "ecr", "uid": "uid-3"}
+OURS = OWNER.reference()
+UNSHARED = {"labels": {f"{GROUP}/owner": None}, "annotations": {f"{GROUP}/shared": None}}
 
 
 def test_a_released_secret_is_nobodys_and_keeps_the_rest() -> None:
@@ -28,3 +45,35 @@ def test_what_is_disowned_is_told_to_be_written_by_nobody_of_ours() -> None:
     assert second == theirs
     assert handover.release_fields_patch({"managedFields": [theirs]}, "kube-ecr-secrets/u") == {}
     assert handover.release_fields_patch({}, "kube-ecr-secrets/u") == {}
+
+
+@pytest.mark.parametrize(
+    ("secret", "owner", "changes"),
+    [
+        pytest.param(own_secret(), OWNER, None, id="it is the owner's"),
+        pytest.param(foreign_secret(), OWNER, None, id="it is nobody's"),
+        pytest.param(
+            foreign_secret(ownerReferences=[LEGACY, OTHER_KIND]),
+            OWNER,
+            {"ownerReferences": [OTHER_KIND, OURS]},
+            id="the legacy resource's",
+        ),
+        pytest.param(
+            foreign_secret(ownerReferences=[OURS, LEGACY]), OWNER, {"ownerReferences": [OURS]}, id="both resources'"
+        ),
+        pytest.param(
+            shared_secret(secret=foreign_secret(ownerReferences=[OTHER_KIND])),
+            OWNER,
+            {**UNSHARED, "ownerReferences": [OTHER_KIND, OURS]},
+            id="shared with it alone",
+        ),
+        pytest.param(shared_secret_of_ours(), OWNER, {**UNSHARED, "ownerReferences": [OURS]}, id="made for sharing"),
+        pytest.param(shared_secret(), None, UNSHARED, id="shared with a playbook alone"),
+        pytest.param(shared_secret(secret=shared_secret(), uid=OTHER_UID), OWNER, None, id="shared with others"),
+    ],
+)
+def test_what_is_taken_over_is_made_the_owners_in_one_step(
+    secret: dict, owner: Owner | None, changes: dict | None
+) -> None:
+    patch = handover.take_over_patch(secret["metadata"], owner, UID)
+    assert patch == (None if changes is None else {"metadata": {"resourceVersion": "7", **changes}})

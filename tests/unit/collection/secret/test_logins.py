@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -30,6 +31,7 @@ def test_the_first_token_to_die_sets_the_times(lives: tuple[int, ...], expiry: i
             for hours in lives
         ],
         NOW,
+        "",
     )
     assert (made.expires_at, made.renew_after) == (NOW + expiry * HOUR, NOW + renewal * HOUR)
 
@@ -66,18 +68,51 @@ def test_the_own_registry_of_a_region_is_known_by_its_host() -> None:
     assert docker_config.hosts_in(completed.config) == [HOST, PUBLIC]
 
 
+def test_a_host_that_has_a_new_login_gets_no_old_one() -> None:
+    old = replace(granted(HOST, password="old"), registries=requests("eu-west-1"))
+    completed = granted(HOST).completed(old, requests(HOST, "eu-west-1"))
+    assert (completed.config, completed.registries) == (granted(HOST).config, requests(HOST, "eu-west-1"))
+
+
 @pytest.mark.parametrize(
-    ("secret", "is_held"),
+    ("asked", "answered_before", "renewal"),
     [
-        (own_secret(), True),
-        ({**own_secret(), "data": {".dockerconfigjson": "e30K"}}, False),
-        ({**own_secret(), "data": None}, False),
-        ({**own_secret(), "data": {".dockerconfigjson": "!"}}, False),
-        (own_secret(granted(life=0)), False),
+        pytest.param("", "", 3.5, id="nobody asked"),
+        pytest.param("", "1", 3.5, id="nobody asks any more"),
+        pytest.param("1", "1", 3.5, id="both answer"),
+        pytest.param("1", "", 0, id="the old ones do not answer"),
     ],
 )
-def test_logins_are_copied_only_as_we_wrote_them(secret: dict, is_held: bool) -> None:
-    assert (Logins.held_in(secret, NOW) == granted()) is is_held
+def test_what_is_completed_with_unasked_logins_is_due_at_once(asked: str, answered_before: str, renewal: float) -> None:
+    other = replace(BOTH, reconcile_request=answered_before)
+    completed = granted(HOST, request=asked).completed(other, requests(PUBLIC))
+    assert (completed.renew_after, completed.reconcile_request) == (NOW + renewal * HOUR, asked)
+
+
+def test_logins_of_other_registries_are_left_out() -> None:
+    assert BOTH.only(requests(PUBLIC, "eu-central-1")) == granted(PUBLIC, password="old", life=7)
+
+
+@pytest.mark.parametrize("wanted", [("eu-west-1",), ("eu-west-1", PUBLIC)])
+def test_a_host_that_does_not_tell_its_region_stays_where_all_is_wanted(wanted: tuple[str, ...]) -> None:
+    """A stand-in for AWS may name any host for a region."""
+    held = replace(granted("localhost:4510"), registries=requests("eu-west-1"))
+    assert held.only(requests(*wanted)) == held
+
+
+@pytest.mark.parametrize(
+    ("secret", "held"),
+    [
+        (own_secret(), granted()),
+        (own_secret(granted(request="1")), granted(request="1")),
+        ({**own_secret(), "data": {".dockerconfigjson": "e30K"}}, None),
+        ({**own_secret(), "data": None}, None),
+        ({**own_secret(), "data": {".dockerconfigjson": "!"}}, None),
+        (own_secret(granted(life=0)), None),
+    ],
+)
+def test_logins_are_copied_only_as_we_wrote_them(secret: dict, held: Logins | None) -> None:
+    assert Logins.held_in(secret, NOW) == held
 
 
 @pytest.mark.parametrize(
@@ -98,14 +133,13 @@ def test_a_token_is_valid_until_its_expiry_if_there_is_a_login(secret: dict, val
     [
         ('["b.example","eu-west-1"]', ("b.example", "eu-west-1")),
         ("[]", ()),
-        (None, ()),
         ("", ()),
         ("{", ()),
         ("{}", ()),
         ('["a.example",1]', ()),
     ],
 )
-def test_registries_that_cannot_be_read_are_none(text: str | None, registries: tuple[str, ...]) -> None:
+def test_registries_that_cannot_be_read_are_none(text: str, registries: tuple[str, ...]) -> None:
     assert registries_in(text) == requests(*registries)
 
 

@@ -160,10 +160,14 @@ def test_a_host_that_another_resource_names_too_stays() -> None:
     assert content(patched(both, merge.unmerge_patch(both, "u1"))) == with_ours()
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_field_that_somebody_else_wrote_is_won_back_by_another_text(times: int) -> None:
-    sound = merged(secret())
-    for _ in range(times):
+def test_what_is_noted_of_logins_is_what_they_are() -> None:
+    logins = Logins(config(), requests("eu-west-1"), NOW + 12 * HOUR, NOW + 6 * HOUR, "1")
+    assert merge.entry_of(logins, "id-1") == replace(MARK, reconcile_request="1")
+
+
+def test_a_field_that_somebody_else_wrote_is_won_back_by_another_text() -> None:
+    sound = first = merged(secret())
+    for _ in range(2):
         sound["metadata"] = {**sound["metadata"], **owning("kubectl")}
         assert not is_entry_intact(sound["metadata"], "u1")
         patch = merge.merge_patch(sound, "u1", config(), MARK)
@@ -172,6 +176,7 @@ def test_a_field_that_somebody_else_wrote_is_won_back_by_another_text(times: int
         assert patch["data"] != sound["data"]
         sound = patched(sound, patch)
         assert content(sound) == with_ours()
+    assert sound["data"] == first["data"], "it does not grow"
 
 
 def test_nothing_is_won_back_where_the_api_server_tracks_no_fields() -> None:
@@ -201,6 +206,8 @@ def test_what_is_told_of_others_is_written_back_untouched() -> None:
     before = secret(with_ours(PUBLIC), annotations={SHARED: json.dumps(odd)})
     after = merged(before)
     assert {**json.loads(after["metadata"]["annotations"][SHARED]), "u1": None} == {**odd, "u1": None}
+    edited = json.loads(merged(with_metadata(before, **owning("kubectl")))["metadata"]["annotations"][SHARED])
+    assert {**edited, "u1": None} == {**odd, "u1": None, "u2": {**odd["u2"], "edited": True}}
     back = patched(after, merge.unmerge_patch(after, "u1"))
     assert json.loads(back["metadata"]["annotations"][SHARED]) == odd
     assert (content(back), back["metadata"]["labels"]) == (with_ours(PUBLIC), {LABEL: "shared"})
@@ -286,7 +293,28 @@ def test_the_last_one_deletes_what_the_first_one_made() -> None:
     assert merge.unmerge_patch(left, "u2") is Undo.DELETE
 
 
-@pytest.mark.parametrize("before", [made(), with_content(made(), "{}"), merged(secret())])
+@pytest.mark.parametrize("said", [{}, {"edited": True}], ids=["sound", "edited"])
+def test_whoever_comes_after_the_first_one_has_still_to_look_after_an_edit(said: dict) -> None:
+    both = merged(made("u1"), "u2")
+    told = json.loads(both["metadata"]["annotations"][SHARED])
+    told["u2"].update(said)
+    both = with_metadata(both, annotations={SHARED: json.dumps(told)})
+    left = patched(both, merge.unmerge_patch(both, "u1"))
+    assert json.loads(left["metadata"]["annotations"][SHARED]) == {
+        "place": "team-a/shared",
+        "u2": {**told["u2"], "created": True},
+    }
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        made(),
+        with_content(made(), "{}"),
+        merged(secret()),
+        with_metadata(made(), labels={MANAGED: "kube-ecr-secrets"}),
+    ],
+)
 def test_logins_can_be_left_behind(before: dict) -> None:
     after = patched(before, merge.unmerge_patch(before, "u1", keep_logins=True))
     assert after["data"] == before["data"]
@@ -310,8 +338,10 @@ def test_marks_go_from_a_secret_that_somebody_broke_and_its_data_stays() -> None
 
 
 def test_what_is_made_has_marks_labels_and_no_owner() -> None:
-    manifest = merge.manifest("team-a", "shared", "u1", config(), MARK, {"team": "a", LABEL: "x"}, {"note": "b"})
+    mark = replace(MARK, names=("x.example",))
+    manifest = merge.manifest("team-a", "shared", "u1", config(), mark, {"team": "a", LABEL: "x"}, {"note": "b"})
     metadata = manifest["metadata"]
+    assert (manifest["apiVersion"], manifest["kind"]) == ("v1", "Secret")
     assert metadata["labels"] == {"team": "a", MANAGED: "kube-ecr-secrets", LABEL: "shared"}
     assert metadata["annotations"]["note"] == "b"
     assert "ownerReferences" not in metadata

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.token_life import CLOCK_TOLERANCE
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 from tests.support.cluster.stored_secrets import (
@@ -20,6 +21,7 @@ from tests.support.cluster.stored_secrets import (
     PUBLIC,
     Edit,
     annotated,
+    edited,
     granted,
     own_secret,
     put,
@@ -62,6 +64,45 @@ def test_what_is_there_stays_only_if_it_is_as_we_wrote_it(edit: Edit, verdict: s
     secret = own_secret()
     edit(secret)
     assert judged(secret) == verdict
+
+
+def test_what_is_told_of_a_secret_as_we_wrote_it() -> None:
+    assert ObservedSecret.of(own_secret()["metadata"], DESIRED) == ObservedSecret(
+        namespace="team-a",
+        name="ecr-login",
+        version="7",
+        is_intact=True,
+        has_shape=True,
+        registries=requests(HOST),
+        expires_at=NOW + 12 * HOUR,
+        renew_after=NOW + 6 * HOUR,
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("data", ".dockerconfigjson"),
+        ("metadata", "labels", f"{GROUP}/owner"),
+        ("metadata", "annotations", f"{GROUP}/identity"),
+    ],
+    ids=lambda path: path[-1],
+)
+def test_logins_whose_marks_somebody_changed_are_neither_fresh_nor_copied(path: tuple[str, ...]) -> None:
+    held = ObservedSecret.of(edited(taken(*path))["metadata"], DESIRED)
+    assert (held.is_fresh(NOW, DESIRED), held.is_valid(NOW)) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "is_from_future"),
+    [(CLOCK_TOLERANCE, False), (CLOCK_TOLERANCE + timedelta(seconds=1), True)],
+    ids=["skew", "set back"],
+)
+def test_logins_are_from_the_future_if_the_clock_was_set_back(tolerated: timedelta, is_from_future: bool) -> None:
+    held = ObservedSecret.of(own_secret()["metadata"], DESIRED)
+    assert held.is_from_future(NOW - tolerated) is is_from_future
+    for lacking in ("expires_at", "renew_after"):
+        assert not replace(held, **{lacking: None}).is_from_future(NOW - tolerated), "nobody knows their age"
 
 
 @pytest.mark.parametrize(("age", "verdict"), [(5, SERVED), (6, AGED), (11, AGED), (12, DEAD)])
