@@ -98,7 +98,8 @@ def main() -> int:
 def lay_out(chosen: list[str]) -> None:
     """Copy code and tests to where mutmut can work, with its settings."""
     shutil.rmtree(SCRATCH, ignore_errors=True)
-    ignored = shutil.ignore_patterns("__pycache__")
+    # Of runner only the files beside the package: its code has a place of its own.
+    ignored = shutil.ignore_patterns("__pycache__", "src")
     for source in _COPIED:
         shutil.copytree(ROOT / source, SCRATCH / _place(source), ignore=ignored, dirs_exist_ok=True)
     settings = {
@@ -159,14 +160,11 @@ def is_reworded(before: str, after: str) -> bool:
     """Return whether all that differs is how one sentence is written, as mutmut does it: in XX, or in one case."""
     pairs = zip_longest(_tokens(before), _tokens(after), fillvalue="")
     changes = [(old, new) for old, new in pairs if old != new]
-    if (
-        len(changes) != 1
-        or not changes[0][0].startswith('"')
-        or not re.search(r"[A-Za-z]\S* \S*[A-Za-z]", changes[0][0])
-    ):
+    if len(changes) != 1:
         return False
     ((old, new),) = changes
-    return new.lower() == old.lower() or new == f'"XX{old[1:-1]}XX"'
+    is_sentence = old.startswith('"') and re.search(r"[A-Za-z]\S* \S*[A-Za-z]", old)
+    return bool(is_sentence) and (new.lower() == old.lower() or new == f'"XX{old[1:-1]}XX"')
 
 
 def _tokens(source: str) -> list[str]:
