@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from kube_ecr_runner.contract.reading import mapping_in, mappings_in
+from kube_ecr_runner.contract.reading import mapping_in, mappings_in, number_in
 
 TASK = "Tell the calls to AWS"
 OTHER = "Other"
@@ -39,8 +39,8 @@ class AwsCallCount:
     @classmethod
     def _of(cls, answer: Mapping[str, Any]) -> Iterator[Self]:
         for entry in mappings_in(mapping_in(answer, "ansible_facts"), _FACT):
-            count = entry.get("count")
-            if isinstance(count, int) and count > 0:
+            count = number_in(entry, "count")
+            if count > 0:
                 yield cls(_word(_OPERATION, entry.get("operation")), _word(_CODE, entry.get("code")), count)
 
 

@@ -181,4 +181,4 @@ def _problem_of(error: ErrorResult, origin: Origin) -> Problem:
 
 def _shortened[T: (NamespaceResult, ObjectResult)](part: T) -> T:
     """Whoever writes a playbook could put anything here, and as much of it."""
-    return part if len(part.message) <= _MAX_TEXT else replace(part, message=part.message[:_MAX_TEXT])
+    return replace(part, message=part.message[:_MAX_TEXT])

@@ -15,6 +15,7 @@ from kube_ecr_runner.model.address import Address
         ("[::1]:65535", "::1", 65535),
         ("[fe80::1%eth0]:80", "fe80::1%eth0", 80),
         ("localhost:80", "localhost", 80),
+        ("XBOX:80", "XBOX", 80),
     ],
 )
 def test_address(text: str, host: str, port: int) -> None:

@@ -10,6 +10,14 @@ from kube_ecr_runner.model.playbook import RECONCILE, PlaybookSpec
 
 
 @pytest.mark.parametrize(
+    ("playbook", "text"),
+    [(PlaybookSpec("a.b.c", variables='{"a": 1}'), "a.b.c"), (PlaybookSpec(role="x.y.z"), "role x.y.z")],
+)
+def test_log_names_what_is_played(playbook: PlaybookSpec, text: str) -> None:
+    assert str(playbook) == text
+
+
+@pytest.mark.parametrize(
     ("playbook", "path", "files"),
     [
         (PlaybookSpec(), RECONCILE, {}),

@@ -127,6 +127,20 @@ def test_what_a_resource_names_is_watched(spec: dict, watched: set) -> None:
     assert Resource.parse(item).watched == watched | login
 
 
+@pytest.mark.parametrize(
+    ("template", "names"),
+    [
+        (None, set()),
+        ({"labels": {"team": "a"}, "annotations": {"note": "x"}}, {("labels", "team"), ("annotations", "note")}),
+        ({"labels": ["team"], "annotations": {"note": 1}, "other": {"x": "y"}}, {("annotations", "note")}),
+    ],
+)
+def test_template_is_the_names_of_labels_and_annotations(template: object, names: set) -> None:
+    item = an_object()
+    item["spec"]["secretTemplate"] = template
+    assert Resource.parse(item).template == names
+
+
 def test_resource_keeps_its_status_and_nothing_of_others() -> None:
     assert Resource.parse(an_object()).status == {"observedGeneration": 3, "namespacesReady": 2}
 
@@ -262,8 +276,18 @@ def test_secret_says_whose_it_is() -> None:
             "aws.zakariaamine.com/shared": '{"place": "a/login", "v": {"names": []}}',
         },
         "ownerReferences": [{"uid": "u"}],
-        "managedFields": [{"manager": "kube-ecr-secrets", "fieldsV1": {"f:data": {"f:.dockerconfigjson": {}}}}],
+        "managedFields": [
+            {"manager": "kube-ecr-secrets", "fieldsV1": {"f:data": {"f:.dockerconfigjson": {}}}},
+            {
+                "manager": "kube-ecr-secrets/u",
+                "operation": "Apply",
+                "fieldsV1": {"f:metadata": {"f:labels": {"f:team": {}}}},
+            },
+        ],
     }
-    assert parse_referenced("Secret", {"metadata": metadata}).owner == "u"
+    owned = parse_referenced("Secret", {"metadata": metadata})
+    assert (owned.owner, owned.template) == ("u", {("labels", "team")})
+    account = parse_referenced("ServiceAccount", {"metadata": metadata})
+    assert account == Referenced(Reference("ServiceAccount", "a", "login"), "", None)
     shared = metadata | {"labels": {"aws.zakariaamine.com/owner": "shared"}}
     assert parse_referenced("Secret", {"metadata": shared}).intact == {"v"}

@@ -8,7 +8,7 @@ import pytest
 
 from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
 from kube_ecr_runner.model.resource import Key, Resource
-from kube_ecr_runner.model.result import Origin, Result
+from kube_ecr_runner.model.result import Origin, Problem, Result, owner_key
 
 OWNER = {"kind": "AWSECRImagePullSecret", "namespace": "a", "name": "ecr", "uid": "u", "generation": 2}
 ITEM = {"owner": OWNER, "state": "present", "namespaces": ["a"], "reconcile_request": "now", "error": None}
@@ -27,8 +27,10 @@ ANSWER = {
 ERROR = {"reason": "AccessDenied", "msg": "may not"}
 INVALID = {"reason": "InvalidResource", "msg": "is wrong"}
 LACKING = {"reason": "CredentialsSecretNotFound", "msg": "is not there"}
-WRONG_SPEC = ("InvalidResource", Origin.RESOURCE)
-NO_WAY_IN = ("CredentialsSecretNotFound", Origin.AWS)
+DENIED = ("AccessDenied", "may not")
+WRONG_SPEC = Problem("InvalidResource", "is wrong", Origin.RESOURCE)
+NO_WAY_IN = Problem("CredentialsSecretNotFound", "is not there", Origin.AWS)
+CRASHED = Problem("TaskFailed", "x", Origin.RUN)
 
 
 def event(kind: str = "runner_item_on_ok", task: str = "Write the pull secrets", **answer: object) -> dict:
@@ -68,6 +70,35 @@ def test_result_tells_of_service_accounts_and_removals() -> None:
     assert result.removed == (ObjectResult("c", "old", "deleted"),)
     assert result.failures == [result.accounts[1]]
     assert (result.problem, result.succeeded, result.changed) == (None, False, True)
+
+
+@pytest.mark.parametrize(("generation", "number"), [(7, 7), ("7", 7), (None, 0)])
+def test_generation_may_have_become_a_text(generation: object, number: int) -> None:
+    result = Result.from_event(event(item=ITEM | {"owner": OWNER | {"generation": generation}}))
+    assert result is not None
+    assert result.generation == number
+
+
+def test_texts_of_any_length_are_cut() -> None:
+    failed = {"state": "failed", "reason": "Forbidden", "msg": "x" * 5000}
+    result = Result.from_event(
+        event(
+            namespaces=[NAMESPACE | failed],
+            service_accounts=[step("a", "default", "added"), step("b", "y", "failed", "Forbidden", "y" * 1001)],
+            removed=[step("c", "old", "failed", "Forbidden", "z" * 1000)],
+            error={"reason": "R" * 2000, "msg": "m" * 2000},
+        )
+    )
+    assert result is not None
+    assert [part.message for part in result.failures] == ["x" * 1000, "y" * 1000, "z" * 1000]
+    assert result.failures[0] == NamespaceResult("a", "failed", "Forbidden", "x" * 1000, result.expires_at)
+    assert result.accounts[0] == ObjectResult("a", "default", "added")
+    assert result.problem == Problem("R" * 1000, "m" * 1000, Origin.AWS)
+
+
+@pytest.mark.parametrize("item", [None, "text", [], {}, {"owner": "x"}, {"owner": OWNER | {"kind": 1}}])
+def test_item_of_another_loop_has_no_resource(item: object) -> None:
+    assert owner_key(item) is None
 
 
 def test_result_without_targets_is_a_success() -> None:
@@ -129,36 +160,40 @@ def test_other_events_carry_none(other: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason", "origin"),
+    ("answer", "problem"),
     [
-        pytest.param({"error": ERROR}, "AccessDenied", Origin.AWS, id="AWS refused"),
-        pytest.param({"error": ERROR, "namespaces": []}, "AccessDenied", Origin.CLUSTER, id="no target was looked at"),
+        pytest.param({"error": ERROR}, Problem(*DENIED, Origin.AWS), id="AWS refused"),
+        pytest.param(
+            {"error": ERROR, "namespaces": []}, Problem(*DENIED, Origin.CLUSTER), id="no target was looked at"
+        ),
         pytest.param(
             {"error": ERROR, "namespaces": [], "item": ITEM | {"namespaces": []}},
-            "AccessDenied",
-            Origin.AWS,
+            Problem(*DENIED, Origin.AWS),
             id="no target to look at",
         ),
         pytest.param(
             {"error": ERROR, "namespaces": [], "item": ITEM | {"namespaces": [], "state": "absent"}},
-            "AccessDenied",
-            Origin.CLUSTER,
+            Problem(*DENIED, Origin.CLUSTER),
             id="could not be undone",
         ),
-        pytest.param({"error": INVALID, "item": ITEM | {"error": INVALID}}, *WRONG_SPEC, id="spec is wrong"),
-        pytest.param({"error": LACKING, "item": ITEM | {"error": LACKING}}, *NO_WAY_IN, id="no way into AWS"),
+        pytest.param({"error": INVALID, "item": ITEM | {"error": INVALID}}, WRONG_SPEC, id="spec is wrong"),
+        pytest.param({"error": LACKING, "item": ITEM | {"error": LACKING}}, NO_WAY_IN, id="no way into AWS"),
         pytest.param(
-            {"error": LACKING, "item": ITEM | {"error": LACKING}, "namespaces": []}, *NO_WAY_IN, id="nor a target"
+            {"error": LACKING, "item": ITEM | {"error": LACKING}, "namespaces": []}, NO_WAY_IN, id="nor a target"
         ),
-        pytest.param({"failed": True, "msg": "x", "namespaces": None}, "TaskFailed", Origin.RUN, id="module crashed"),
-        pytest.param({"failed": True, "msg": "x"}, "TaskFailed", Origin.RUN, id="failed with no namespace failed"),
+        pytest.param({"failed": True, "msg": "x", "namespaces": None}, CRASHED, id="module crashed"),
+        pytest.param(
+            {"failed": True, "namespaces": None},
+            Problem("TaskFailed", "the task 'Write the pull secrets' ended without a result", Origin.RUN),
+            id="module said nothing",
+        ),
+        pytest.param({"failed": True, "msg": "x"}, CRASHED, id="failed with no namespace failed"),
     ],
 )
-def test_problem_says_who_has_to_mend_it(answer: dict, reason: str, origin: Origin) -> None:
+def test_problem_says_who_has_to_mend_it(answer: dict, problem: Problem) -> None:
     result = Result.from_event(event("runner_item_on_failed", **answer))
     assert result is not None
-    assert result.problem is not None
-    assert (result.problem.reason, result.problem.origin) == (reason, origin)
+    assert result.problem == problem
     assert not result.succeeded
 
 

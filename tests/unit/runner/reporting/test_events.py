@@ -48,7 +48,13 @@ def events(*outcomes: NamespaceResult, problem: Problem | None = None) -> list[E
                 ),
             ],
         ),
+        (
+            (NamespaceResult("a", "created"),),
+            None,
+            [("Normal", "SecretCreationSuccess", "Secret ecr-login created in namespaces: a")],
+        ),
         ((unchanged("a"), pending("b")), None, []),
+        ((failed("a", message=""),), None, [("Warning", "UpdateSecretError", "SecretConflict")]),
         (
             (failed("a"), failed("b"), failed("c", "Forbidden", "may not patch")),
             None,

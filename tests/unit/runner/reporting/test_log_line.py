@@ -63,6 +63,9 @@ def test_line_names_namespaces_times_and_cause() -> None:
     assert log_line_of(resource, UPDATED, OK | times) == LogLine(
         logging.INFO, "ready", {"namespaces": "2/2", "expires": "E", "next": "N"}
     )
+    assert log_line_of(replace(resource, status=OK), UPDATED, OK | times) == LogLine(
+        logging.INFO, "refreshed", {"namespaces": "2/2", "expires": "E", "next": "N"}
+    )
     line = log_line_of(replace(resource, status=OK), UNCHANGED, FAILS | times)
     assert line is not None
     assert list(line.fields.items())[3:] == [("ready", "True"), ("reason", "X"), ("cause", "no")]

@@ -55,7 +55,7 @@ REFUSED = NamespaceResult("a", "failed", "AccessDenied", "not allowed")
                     NamespaceResult("b", "failed", "SecretConflict", "is of others"),
                 ),
                 accounts=(ObjectResult("a", "x", "failed", "Forbidden", "no right"),),
-                removed=(ObjectResult("d", "old", "failed", "Forbidden", "no right"),),
+                removed=(ObjectResult("d", "old", "failed", "Forbidden"),),
             ),
             "SecretConflict: failed in 1 of 2 namespaces",
             [
@@ -63,7 +63,7 @@ REFUSED = NamespaceResult("a", "failed", "AccessDenied", "not allowed")
                 "  create Secret a/ecr-login",
                 "  fail in namespace b: SecretConflict: is of others",
                 "  fail for service account a/x: Forbidden: no right",
-                "  fail for Secret d/old: Forbidden: no right",
+                "  fail for Secret d/old: Forbidden",
             ],
         ),
         (replace(RESULT, namespaces=(REFUSED,), problem=DENIED), "x",

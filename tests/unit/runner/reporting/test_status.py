@@ -96,11 +96,11 @@ def test_conditions(
     ("outcomes", "problem", "message"),
     [
         (
-            (created("a"), pending("b"), pending("c", "NamespaceTerminating")),
+            (created("a"), pending("b"), pending("c", "NamespaceTerminating"), pending("d", "Other")),
             None,
             (
                 f"Secret ecr-login is up to date in namespaces: a; next update at: {AT}; waiting for namespaces: "
-                "b (does not exist yet), c (is being deleted)"
+                "b (does not exist yet), c (is being deleted), d (Other)"
             ),
         ),
         (
@@ -119,6 +119,14 @@ def test_conditions(
             (
                 "Secret ecr-login is still valid in namespaces: a; the first token expires at: 2026-02-01T00:00:00Z; "
                 f"the refresh fails (see RefreshFailing); next attempt at: {AT}"
+            ),
+        ),
+        (
+            (created("a"), failed("b", valid=True)),
+            None,
+            (
+                "Secret ecr-login is still valid in namespaces: a, b; the first token expires at: "
+                f"2026-02-01T00:00:00Z; the refresh fails (see RefreshFailing); next attempt at: {AT}"
             ),
         ),
         ((), AWS_DOWN, f"no connection to AWS; check the network; next attempt at: {AT}"),

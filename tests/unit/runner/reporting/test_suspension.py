@@ -35,8 +35,8 @@ def suspended(before: dict) -> Resource:
         pytest.param(status(expiresAt=NOW), "False", f"the first token expired at: {NOW}", id="dead"),
         pytest.param(status("False", expiresAt=LATER), "False", "not all namespaces hold a valid token", id="in part"),
         pytest.param(status(), "True", "suspended: nothing is renewed; set", id="no namespace matches"),
-        pytest.param({}, "False", "nothing is written", id="new"),
-        pytest.param({"conditions": "x", "expiresAt": 5}, "False", "nothing is written", id="odd"),
+        pytest.param({}, "False", "suspended: nothing is written; set", id="new"),
+        pytest.param({"conditions": "x", "expiresAt": 5}, "False", "suspended: nothing is written; set", id="odd"),
     ],
 )
 def test_ready_lasts_as_long_as_the_tokens(before: dict, ready: str, words: str) -> None:
@@ -80,3 +80,4 @@ def test_events_tell_of_both() -> None:
     assert LATER in event_of(resource, NOON).message
     resumed = event_of(Resource(resource.key, "u", 3), NOON)
     assert (resumed.type, resumed.reason) == ("Normal", "Resumed")
+    assert "spec.suspend is false again" in resumed.message
