@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,8 @@ def at_least(kind: Callable[[str], float], least: int) -> Parsed:
         try:
             value = kind(text)
         except ValueError:
-            value = float("nan")
-        if not least <= value < float("inf"):
+            value = math.nan
+        if not least <= value < math.inf:
             what = "a whole number" if kind is int else "a number"
             raise ValueError(f"{text!r} is not {what} that is {least} or more")
         return value

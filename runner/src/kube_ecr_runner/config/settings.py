@@ -108,31 +108,29 @@ def _refusal(error: click.UsageError) -> SettingsError:
     """Return what click found wrong in one line: where the value came from, and what to give instead."""
     if not isinstance(error, click.BadParameter) or error.param is None or error.ctx is None:
         # An option that does not exist, has no value, or should have none: click names it.
-        return SettingsError(f"{error.format_message().rstrip('.')}; --help lists the options")
+        return SettingsError(f"{error.format_message().removesuffix('.')}; --help lists the options")
     if isinstance(error, click.MissingParameter):
-        return SettingsError(f"{error.param.opts[0]}: is missing; give it, or set {_variables(error.param)[0]}")
-    return SettingsError(f"{_source(error.param, error.ctx)}: {error.message.rstrip('.')}")
+        return SettingsError(f"{error.param.opts[0]}: is missing; give it, or set {_variable(error.param)}")
+    return SettingsError(f"{_source(error.param, error.ctx)}: {error.message.removesuffix('.')}")
 
 
 def _source(parameter: click.Parameter, context: click.Context) -> str:
     """Return the option, or the variable where the value came from one."""
     if context.get_parameter_source(parameter.name) is ParameterSource.ENVIRONMENT:
         # Those with a second variable take any text.
-        return _variables(parameter)[0]
+        return _variable(parameter)
     return parameter.opts[0]
 
 
-def _variables(parameter: click.Parameter) -> Sequence[str]:
-    """Return the variables of an option; the first that is not empty counts."""
-    if parameter.envvar:
-        return [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar
-    return [f"{_PREFIX}_{parameter.name.upper()}"]
+def _variable(parameter: click.Parameter) -> str:
+    """Return the variable of an option, the first one where it has two."""
+    return f"{_PREFIX}_{parameter.name.upper()}"
 
 
 def _own_lease() -> tuple[str, str] | None:
     """Return the default of --lease; outside a pod no namespace is known, so there is none."""
     try:
-        return Path(NAMESPACE_FILE).read_text(encoding="ascii").strip(), PROGRAM
+        return Path(NAMESPACE_FILE).read_text().strip(), PROGRAM
     except OSError:
         return None
 

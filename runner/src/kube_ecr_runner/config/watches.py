@@ -85,7 +85,7 @@ class WatchesEntry:
 def load(path: Path) -> list[WatchesEntry]:
     """Return the entries of a file. Raises WatchesError, also for a file, playbook or role that cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise WatchesError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
     return [_found(entry, path) for entry in parse(text, path.absolute())]

@@ -24,6 +24,7 @@ VALUES = [
     ("--kubeconfig", "/k", "/k"),
     ("--context", "c", "c"),
     ("--aws-endpoint-url", "http://localhost:4566", "http://localhost:4566"),
+    ("--aws-endpoint-url", "https://vpce.example.com", "https://vpce.example.com"),
     ("--allowed-aws-identities", " , ", ()),
     ("--allowed-aws-identities", "runner", ("runner",)),
     ("--allowed-aws-identities", f"{ROLE}, runner,,runner,*:role/x,*", (ROLE, "runner", "*:role/x", "*")),
@@ -45,6 +46,7 @@ REFUSED = [
     ("--namespaces", " , ", "' , ' is not the name of a namespace"),
     ("--selector", "tier is x", "'tier is x' is no condition on a label, such as tier=production"),
     ("--aws-endpoint-url", "localhost:4566", "'localhost:4566' is not a URL; give one such as https://"),
+    ("--aws-endpoint-url", "ftp://x", "'ftp://x' is not a URL"),
     ("--aws-endpoint-url", "http://", "'http://' is not a URL; give one such as https://"),
     ("--allowed-aws-identities", "runner,Runner", "'Runner' matches no AWS identity: give 'runner' or a pattern"),
     ("--allowed-aws-identities", "ecr-pull", "'ecr-pull' matches no AWS identity"),
@@ -163,6 +165,7 @@ def test_value_that_makes_no_sense_is_refused_with_where_it_came_from(
     with pytest.raises(SettingsError) as caught:
         load_settings(REQUIRED)
     assert str(caught.value).startswith(f"{variable(option)}: {words}")
+    assert not str(caught.value).endswith(".")
 
 
 @pytest.mark.parametrize("option", FLAGS)
@@ -209,6 +212,7 @@ def test_help_names_each_option_with_its_variable(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit, match="0"):
         load_settings(["--help"])
     told = " ".join(capsys.readouterr().out.split()).replace("- ", "-")
+    assert told.startswith("Usage: kube-ecr-runner [OPTIONS]")
     for setting in fields(Settings):
         option = f"--{setting.name.replace('_', '-')}"
         assert f" {option} " in told

@@ -39,6 +39,8 @@ def test_playbook_is_a_name_or_a_file_beside_the_watches(written: str, playbook:
         ("reconcilePeriod: 1h30m", {"period": timedelta(minutes=90)}),
         ("reconcilePeriod: 1m0.5s", {"period": timedelta(seconds=60.5)}),
         ("reconcilePeriod: 0s", {}),
+        ("reconcilePeriod: 10s", {"period": timedelta(seconds=10)}),
+        ("reconcilePeriod: 8760h", {"period": timedelta(days=365)}),
         ("manageStatus: false", {"manages_status": False}),
         ("selector: {matchLabels: {shard: a, tier: ''}}", {"selector": "shard=a,tier="}),
         (
@@ -67,19 +69,28 @@ def test_further_keys_of_operator_sdk_are_taken(written: str, expected: dict) ->
     [
         ("", "watches.yaml: must be a list"),
         ("{}", "watches.yaml: must be a list"),
+        ("[]", "watches.yaml: must be a list"),
+        ("x", "watches.yaml: must be a list"),
         ("- [\n", "watches.yaml: is not valid YAML (line 2)"),
         ("- x\n", "entry 1: must be a mapping with the keys version, group, kind, playbook"),
-        (HEAD, "entry 1: needs one of the keys 'playbook' and 'role'"),
+        (HEAD, "entry 1: needs one of the keys 'playbook' and 'role', such as playbook: kube_ecr.secrets.reconcile"),
         (f"{PLAIN}  role: x\n", "entry 1: needs one of the keys 'playbook' and 'role', not both"),
         (f"{HEAD}  playbook:\n", "entry 1: key 'playbook' is missing or no text"),
         (f"{HEAD}  role: [x]\n", "entry 1: key 'role' is missing or no text"),
-        (f"{HEAD}  playbook: reconcile\n", "playbook 'reconcile' is neither a file"),
-        (PLAIN.replace("v1alpha2", "v1"), "version 'v1' is not supported; supported: v1alpha2"),
+        (f"{HEAD}  playbook: reconcile\n", "entry 1: playbook 'reconcile' is neither a file"),
+        (
+            PLAIN.replace("group: aws", "group: gcp"),
+            "entry 1: group 'gcp.zakariaamine.com' is not supported; supported: aws",
+        ),
+        (PLAIN.replace("v1alpha2", "v1"), "entry 1: version 'v1' is not supported; supported: v1alpha2"),
         (
             PLAIN.replace("AWSECRImagePullSecret", "AWSECRCredential"),
             "version 'v1alpha2' is not supported; supported: v1alpha1",
         ),
-        (PLAIN.replace("AWSECR", "X"), "kind 'XImagePullSecret' is not supported; supported: "),
+        (
+            PLAIN.replace("AWSECR", "X"),
+            "entry 1: kind 'XImagePullSecret' is not supported; supported: AWSECRImagePullSecret, Cluster",
+        ),
         (PLAIN * 2, "entry 2: kind AWSECRImagePullSecret was watched"),
         (
             f"{PLAIN}{HEAD}  roles: x\n",
@@ -94,12 +105,16 @@ def test_further_keys_of_operator_sdk_are_taken(written: str, expected: dict) ->
         (f"{PLAIN}  vars: {{a-b: 1}}\n", "entry 1: vars: 'a-b' is no name of a variable"),
         (f"{PLAIN}  vars: {{pull_secrets: []}}\n", "vars: 'pull_secrets' is what the playbook itself sets"),
         (f"{PLAIN}  vars: {{day: 2026-01-31}}\n", "vars: 'day' holds something that is no text, number, list or such"),
-        (f"{PLAIN}  reconcilePeriod: 60\n", "reconcilePeriod 60 is no length of time such as 1h30m"),
+        (f"{PLAIN}  vars: {{ratio: .nan}}\n", "vars: 'ratio' holds something that is no text, number, list or such"),
+        (f"{PLAIN}  reconcilePeriod: 60\n", "entry 1: reconcilePeriod 60 is no length of time such as 1h30m"),
         (f"{PLAIN}  reconcilePeriod: 1d\n", "reconcilePeriod '1d' is no length of time such as 1h30m"),
         (f"{PLAIN}  reconcilePeriod: 1s\n", "reconcilePeriod '1s' must be 0s, or at least 10s and at most 8760h"),
         (f"{PLAIN}  reconcilePeriod: 9000h\n", "reconcilePeriod '9000h' must be 0s, or at least 10s and at most 8760h"),
         (f"{PLAIN}  manageStatus: 'no'\n", "manageStatus must be true or false, without quotes"),
-        (f"{PLAIN}  selector: tier=x\n", "selector: must be a label selector: matchLabels, matchExpressions or both"),
+        (
+            f"{PLAIN}  selector: tier=x\n",
+            "entry 1: selector: must be a label selector: matchLabels, matchExpressions or",
+        ),
         (f"{PLAIN}  selector: {{}}\n", "selector: it selects everything"),
         (f"{PLAIN}  selector: {{matchLabel: {{}}}}\n", "selector: 'matchLabel' is no part of a label selector"),
         (
@@ -128,27 +143,37 @@ def test_refusal_names_the_entry_and_the_remedy(text: str, message: str) -> None
     assert message in str(refused.value)
 
 
+def test_text_that_has_no_lines_is_refused_without_one() -> None:
+    with pytest.raises(WatchesError, match=r"^watches\.yaml: is not valid YAML$"):
+        parse("\0", PATH)
+
+
 def test_missing_file_and_missing_playbook_are_told(tmp_path: Path) -> None:
     path = tmp_path / "watches.yaml"
     with pytest.raises(WatchesError, match="cannot be read: No such file"):
         load(path)
+    path.write_bytes(b"- \xff")
+    with pytest.raises(WatchesError, match="cannot be read: it is no text"):
+        load(path)
     path.write_text(f"{HEAD}  playbook: site.yml\n")
-    with pytest.raises(WatchesError, match=r"the playbook .*site\.yml of AWSECRImagePullSecret is not there"):
+    missing = f"^{path}: the playbook {tmp_path}/site.yml of AWSECRImagePullSecret is not there"
+    with pytest.raises(WatchesError, match=missing):
         load(path)
 
 
 @pytest.mark.parametrize("place", ["extra", "roles/extra", "/opt/{tmp}/extra"])
 def test_role_is_a_name_or_a_folder_that_is_there(tmp_path: Path, place: str) -> None:
     path = tmp_path / "watches.yaml"
-    path.write_text(f"{HEAD}  role: x.y.z\n")
-    assert load(path)[0].playbook == PlaybookSpec("kube_ecr.secrets.reconcile", "x.y.z")
+    path.write_text(f"{HEAD}  role: x.y.z\n  vars: {{a: 1}}\n")
+    assert load(path)[0].playbook == PlaybookSpec("kube_ecr.secrets.reconcile", "x.y.z", '{"a": 1}')
     folder = tmp_path / place.lstrip("/")
     written = str(folder) if place.startswith("/") else "extra"
     path.write_text(f"{HEAD}  role: {written}\n")
     with pytest.raises(WatchesError, match=r"the role .*extra of AWSECRImagePullSecret is not there"):
         load(path)
     folder.mkdir(parents=True)
-    with pytest.raises(WatchesError, match=r"the role .*extra of AWSECRImagePullSecret (has no folder tasks|is not)"):
+    lacking = "is not there" if place == "roles/extra" else "has no folder tasks"
+    with pytest.raises(WatchesError, match=f"the role .*extra of AWSECRImagePullSecret {lacking}"):
         load(path)
     (folder / "tasks").mkdir()
     assert load(path)[0].playbook.role == str(folder)
