@@ -240,6 +240,17 @@ def test_what_hangs_is_alone_in_the_end_and_delays_no_others_till_then() -> None
     assert len(taken(batches, 60)) == 20, "one that had a result is like all others"
 
 
+def test_each_of_several_that_hang_is_alone_in_the_end() -> None:
+    batches = batcher(size=64)
+    for key in (A, B):
+        batches.enqueue(key, NOW)
+    for _ in range(10):
+        run = taken(batches)
+        for key in run:
+            batches.finish(key, NOW, has_timed_out=True)
+    assert len(run) == 1
+
+
 def test_resource_that_was_forgotten_has_a_clean_slate() -> None:
     batches = batcher(size=8)
     for key in (A, B):

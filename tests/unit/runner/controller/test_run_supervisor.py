@@ -48,6 +48,7 @@ class Runner:
         self, keys: list[Key], playbook: PlaybookSpec, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> RunSummary:
         self.calls.append((playbook, keys))
+        self.thread = threading.current_thread()
         deliver(self.result)
         if self.waits:
             cancelled.wait(20)
@@ -91,7 +92,10 @@ def test_run_delivers_its_results_and_then_that_it_is_over(caplog: pytest.LogCap
     name = lab.supervisor.name
     assert lab.messages() == [UNCHANGED, RunEnded(name, 2, SUMMARY)]
     assert lab.calls == [(PLAY, [A, B])]
+    # A run that hangs keeps no process from ending, and is named in a list of threads.
+    assert (lab.thread.name, lab.thread.daemon) == (f"run {name}", True)
     (record,) = caplog.records
+    assert record.message == "run started"
     assert record.fields == {"run": name, "resources": 2, "names": "K/ns/a K/ns/b"}  # type: ignore[attr-defined]
 
 
@@ -103,7 +107,7 @@ def test_one_run_is_running_until_its_end_is_noted() -> None:
     assert lab.supervisor.is_running
     assert isinstance(ended, RunEnded)
     lab.supervisor.end(ended, [], is_stopping=False)
-    assert not lab.supervisor.is_running
+    assert lab.supervisor.is_running is False
 
 
 def test_each_run_has_a_name_of_its_own_that_begins_as_those_of_its_process() -> None:

@@ -142,8 +142,9 @@ def test_where_nothing_can_be_done_a_look_is_rare_and_does_not_move(outcomes: tu
     assert min(delays) >= 6 * HOUR
     assert max(delays) <= 6.31 * HOUR
     assert len(set(delays)) > 1
-    assert delay(of, planned=after(2 * HOUR)) == 2 * HOUR
+    assert [delay(of, planned=after(hours * HOUR)) for hours in (2, 6.2, 6.3)] == [2 * HOUR, 6.2 * HOUR, 6.3 * HOUR]
     assert delay(of, planned=after(7 * HOUR)) < 7 * HOUR
+    assert delay(of, planned=NOW) >= 6 * HOUR
 
 
 FAILED = result(outcome("failed", None, "Forbidden"))
@@ -300,6 +301,7 @@ def test_many_that_failed_are_not_tried_all_at_once(failing: int, seconds: float
         pytest.param(result(problem=Problem("RunFailed", "", Origin.RUN)), 400.0, 100.0, id="by its status"),
         pytest.param(result(problem=Problem("RunFailed", "", Origin.RUN)), 8.0, 5.0, id="at once is too often"),
         pytest.param(result(problem=Problem("RunFailed", "", Origin.RUN)), -8.0, 360.0, id="dead"),
+        pytest.param(result(outcome("failed", 0)), None, 360.0, id="dead by now"),
         pytest.param(result(outcome("failed", 6 * HOUR)), None, 360.0, id="much is left"),
     ],
 )

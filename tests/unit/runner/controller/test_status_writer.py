@@ -51,10 +51,12 @@ class Api:
         return True
 
     def create_event(self, resource: Resource, event: Event, now: datetime) -> str:
+        assert now == self.now
         self._note(f"event of {resource.key.name}: {event.reason}")
         return "name"
 
     def repeat_event(self, resource: Resource, name: str, count: int, now: datetime) -> bool:
+        assert (resource, now) == (A, self.now)
         self.counts.append(count)
         return True
 
@@ -240,10 +242,11 @@ def test_trouble_that_is_no_outage_is_not_logged_again_when_another_write_succee
     caplog.clear()
     for _ in range(3):
         api.error = FORBIDDEN
-        api.writer.write_events(A, [EVENT], NOW)
+        api.writer.write_events(A, [EVENT], api.now)
         api.error = None
         api.publish(A)
-    assert [record.message for record in caplog.records] == ["cannot write to the API server"]
+    (record,) = caplog.records
+    assert (record.message, record.fields) == ("cannot write to the API server", {"cause": FORBIDDEN})  # type: ignore[attr-defined]
 
 
 def test_nothing_is_written_after_halt() -> None:
@@ -254,6 +257,21 @@ def test_nothing_is_written_after_halt() -> None:
     api.writer.write_events(A, [EVENT], NOW)
     api.retry(A, seconds=60)
     assert (api.calls, api.writer.is_halted) == ([], True)
+
+
+def test_while_an_outage_is_on_its_last_failure_is_told() -> None:
+    errors = [trouble(status) for status in (500, 502, 503)]
+    outage = Outage(len(errors), lambda _: True)
+
+    def fail(error: KubernetesError) -> None:
+        raise error
+
+    for error in errors:
+        with pytest.raises(KubernetesError):
+            outage.attempt(lambda error=error: fail(error))
+    with pytest.raises(KubernetesError) as raised:
+        outage.attempt(lambda: None)
+    assert raised.value is errors[-1]
 
 
 def test_outage_begins_after_so_many_failures_in_a_row_and_ends_when_told_so() -> None:

@@ -160,6 +160,7 @@ def test_what_to_watch_is_told_again_when_a_resource_has_changed() -> None:
         ("ServiceAccount", "default", ""),
     }
     store.see(make_resource(key=OTHER))
+    store.remove(replace(OTHER, name="unknown"))
     assert store.watched_objects() is not None
     store.remove(KEY)
     assert store.watched_objects() == {("Secret", "ecr-login", "")}

@@ -18,6 +18,7 @@ from tests.unit.runner.controller.parts import Parts
 SERVED = ready() | {"expiresAt": EXPIRY.isoformat(), "conditions": [{"type": "Ready", "status": "True"}]}
 STOPPED = suspended(status=SERVED)
 DOWN = KubernetesError("PATCH", 503, "ServiceUnavailable", "")
+FORBIDDEN = KubernetesError("PATCH", 403, "Forbidden", "")
 
 
 @pytest.mark.parametrize(
@@ -112,9 +113,10 @@ def test_change_of_a_suspended_resource_is_part_of_its_status() -> None:
     assert ([status["observedGeneration"] for status in parts.api.statuses], len(parts.api.events)) == ([2, 3], 1)
 
 
-def test_status_of_a_suspended_resource_is_written_when_it_can_be() -> None:
+@pytest.mark.parametrize("error", [DOWN, FORBIDDEN])
+def test_status_of_a_suspended_resource_is_written_when_it_can_be(error: KubernetesError) -> None:
     parts = Parts()
-    parts.api.error = DOWN
+    parts.api.error = error
     reported(STOPPED, parts=parts)
     parts.api.error = None
     parts.wait(timedelta(seconds=10))

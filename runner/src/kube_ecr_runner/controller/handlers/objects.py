@@ -49,7 +49,7 @@ class ObjectHandler:
         for resource in self._store.resources():
             if source.namespace in ("", resource.key.namespace):
                 drifted = drifted_in_initial_list(resource, seen, self._store.namespaces)
-                self._reconcile(resource, drifted, now, has_changed=False)
+                self._reconcile(resource, drifted, now)
 
     def changed(self, source: Source, item: Referenced, now: datetime, *, is_gone: bool) -> None:
         """Take an object that was added or modified, or is gone."""
@@ -90,7 +90,7 @@ class ObjectHandler:
         return refers_to(resource, seen.found) and (is_working or may_predate_any(resource, seen.found))
 
     def _reconcile(
-        self, resource: Resource, objects: Collection[Reference], now: datetime, *, has_changed: bool
+        self, resource: Resource, objects: Collection[Reference], now: datetime, *, has_changed: bool = False
     ) -> None:
         """Make a resource due that has something to put right, unless the run that works on it may do that yet."""
         if not objects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from tests.unit.runner.controller.builders import (
     foreign,
     keys,
     login,
+    make_namespace,
     make_resource,
     ready,
     referring,
@@ -266,6 +268,51 @@ def test_check_that_is_due_while_another_run_works_waits_for_that_one() -> None:
     parts.change(LOGINS, login("ns2"))
     parts.end(served(generation=2))
     assert then(parts) == []
+
+
+def test_change_that_is_to_be_checked_while_another_run_works_stays_a_change() -> None:
+    """A Secret that was in the way of both runs is gone since the first."""
+    parts = new([foreign("ns2")])
+
+    def see() -> None:
+        parts.change(LOGINS, login("ns1"))
+        parts.delete(LOGINS, foreign("ns2"))
+
+    parts.serve(conflicting(), during=see)
+    parts.resources.seen(make_resource(2), NOW)
+    assert parts.start() == [KEY]
+    parts.wait()
+    parts.end(replace(conflicting(), generation=2))
+    assert then(parts) == [KEY]
+
+
+def test_what_was_missing_in_a_namespace_that_is_going_is_not_put_right() -> None:
+    parts = new()
+    parts.serve(served(), during=lambda: parts.objects.listed(LOGINS, [login("ns1")], NOW))
+    parts.namespaces.changed(make_namespace("ns2", terminating=True), NOW, is_gone=False)
+    parts.serve(served(state="unchanged"))
+    assert then(parts) == []
+
+
+def test_secret_that_goes_with_its_namespace_is_not_put_right() -> None:
+    parts = Parts({LOGINS: SOUND})
+    parts.list(make_resource(status=ready()), namespaces=["ns1", make_namespace("ns2", terminating=True)])
+    parts.delete(LOGINS, login("ns2"))
+    assert parts.start() == []
+
+
+def test_watch_of_all_namespaces_tells_what_a_namespaced_resource_misses() -> None:
+    parts = Parts({LOGINS: ()})
+    parts.list(make_resource(key=OTHER, status=ready()))
+    assert parts.start() == [OTHER]
+
+
+def test_what_is_put_right_is_told_for_debugging(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="kube_ecr_runner"):
+        with_logins()
+    (record,) = caplog.records
+    assert record.message == "drift detected"
+    assert record.fields == {"resource": KEY, "objects": 2, "first": login("ns1").reference}  # type: ignore[attr-defined]
 
 
 def test_secret_in_the_way_that_the_run_tells_of_is_no_reason_for_another() -> None:

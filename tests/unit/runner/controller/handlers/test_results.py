@@ -196,16 +196,26 @@ def test_run_that_left_out_what_was_suspended_meanwhile_has_failed_nobody() -> N
     assert parts.start() == [KEY]
 
 
-def test_resource_that_had_no_result_before_the_deadline_goes_into_smaller_runs() -> None:
+@pytest.mark.parametrize(
+    ("end", "is_alone"),
+    [
+        pytest.param({"has_timed_out": True}, True, id="stopped at its deadline"),
+        pytest.param({"has_timed_out": False}, False, id="ended otherwise"),
+        pytest.param({}, False, id="with a result of its own"),
+    ],
+)
+def test_resource_that_had_no_result_before_the_deadline_goes_into_smaller_runs(
+    end: dict[str, bool], is_alone: bool
+) -> None:
     keys = [replace(OTHER, name=f"r{number}") for number in range(10)]
     parts = Parts()
     parts.list(*(make_resource(key=key, status=ready() | {"nextRefreshTime": NOW.isoformat()}) for key in keys))
     assert parts.start() == keys
     for key in keys:
         result = replace(refused(key), namespaces=())
-        parts.results.arrived(result, "run-1", NOW, has_timed_out=True)
+        parts.results.arrived(result, "run-1", NOW, **end)
     parts.now += timedelta(minutes=1)
-    assert len(parts.start()) == 1
+    assert (len(parts.start()) == 1) is is_alone
 
 
 # Suspended resources

@@ -88,6 +88,12 @@ def test_secret_needs_its_resource_reconciled_if_that_has_something_to_put_right
     assert not needs_reconcile(make_resource(TARGETS, deleting=True), before, after, ALIVE)
 
 
+def test_labels_of_its_namespace_say_whether_a_secret_is_a_target_s() -> None:
+    resource = make_resource(SELECTED)
+    assert needs_reconcile(resource, ours(), edited(), ALIVE)
+    assert not needs_reconcile(resource, edited("bare"), edited("bare"), ALIVE)
+
+
 def test_label_of_the_template_that_is_taken_away_is_put_back() -> None:
     resource = replace(make_resource(TARGETS), template=frozenset([("labels", "tier")]))
     whole = replace(ours(), template=frozenset([("labels", "tier"), ("labels", "more")]))
@@ -258,3 +264,5 @@ def test_what_looked_wrong_during_a_run_is_checked_again_after_it(
     resource = make_resource(TARGETS, *failures)
     found = needs_reconcile_after_run(resource, ours().reference, item, ALIVE, has_changed=has_changed)
     assert found is needed
+    going = needs_reconcile_after_run(resource, ours("going").reference, None, ALIVE, has_changed=has_changed)
+    assert not going, "there is nothing to do in a namespace on its way out"
