@@ -363,7 +363,7 @@ def test_service_accounts_are_matched_among_those_that_exist(listed: list[str] |
 
 @pytest.mark.parametrize("listed", ["default", ["Default"], ["a..b"], ["a" * 254], [""], [{}]])
 def test_service_accounts_that_cannot_be_are_refused(listed: object) -> None:
-    with pytest.raises(ResourceError, match=r"^spec\.serviceAccounts: "):
+    with pytest.raises(ResourceError, match=r"^spec\.serviceAccounts: .* service account"):
         Names.of_service_accounts(listed)
 
 

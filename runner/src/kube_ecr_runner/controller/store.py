@@ -156,7 +156,7 @@ class Store:
         """The namespaces of the cluster by name; none where they may not be listed."""
         return self._namespaces
 
-    def see_namespace(self, namespace: Namespace, *, is_gone: bool) -> NamespaceChange:
+    def see_namespace(self, namespace: Namespace, *, is_gone: bool = False) -> NamespaceChange:
         """Take a namespace as a watch shows it, and return what became of it."""
         before = self._namespaces.pop(namespace.name, None)
         if is_gone:
@@ -170,7 +170,7 @@ class Store:
         for name in self._namespaces.keys() - present.keys():
             yield self.see_namespace(self._namespaces[name], is_gone=True)
         for namespace in present.values():
-            yield self.see_namespace(namespace, is_gone=False)
+            yield self.see_namespace(namespace)
 
 
 def _is_of(key: Key, source: Source) -> bool:

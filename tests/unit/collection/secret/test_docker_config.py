@@ -215,3 +215,8 @@ def test_a_diff_shows_hosts_expiry_and_a_fingerprint_only() -> None:
     }
     assert docker_config.describe("", None)["expires_at"] is None
     assert "canary" not in str(shown)
+
+
+@pytest.mark.parametrize("data", [None, {}, {".dockerconfigjson": None}, {".dockerconfigjson": "/w=="}])
+def test_secret_that_holds_no_text_has_an_empty_one(data: dict | None) -> None:
+    assert docker_config.content({"data": data}) == ""

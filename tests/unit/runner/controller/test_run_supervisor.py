@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -101,7 +102,7 @@ def test_run_delivers_its_results_and_then_that_it_is_over(caplog: pytest.LogCap
 
 def test_one_run_is_running_until_its_end_is_noted() -> None:
     lab = Runner()
-    assert not lab.supervisor.is_running
+    assert lab.supervisor.is_running is False
     lab.supervisor.start(Batch(PLAY, [A]))
     _, ended = lab.messages()
     assert lab.supervisor.is_running
@@ -117,7 +118,9 @@ def test_each_run_has_a_name_of_its_own_that_begins_as_those_of_its_process() ->
         names.append(lab.supervisor.name.split("-"))
     assert [number for _, number in names] == ["1", "2"]
     assert names[0][0] == names[1][0]
-    assert RunSupervisor(lab, lab.inbox.put, lab.monitor, Random(2)).name.split("-")[0] != names[0][0]
+    processes = {RunSupervisor(lab, lab.inbox.put, lab.monitor, Random(seed)).name for seed in range(20)}
+    assert len(processes) == 20
+    assert all(re.fullmatch(r"[0-9a-f]{6}-0", name) for name in processes)
 
 
 def test_cancelled_run_ends_soon_and_what_it_did_is_delivered() -> None:

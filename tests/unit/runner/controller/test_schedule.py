@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
-from kube_ecr_runner.controller.schedule import first_due, has_failed, next_due, restart_spread
+from kube_ecr_runner.controller.schedule import first_due, has_failed, next_due, restart_spread, within
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Origin, Problem, Result
 
@@ -114,7 +114,29 @@ def test_token_that_dies_at_once_makes_no_busy_loop() -> None:
 
 def test_planned_time_stays_when_nothing_was_written() -> None:
     of = result(outcome("unchanged", 8 * HOUR))
-    assert {delay(of, planned=after(2.3 * HOUR), seed=seed) for seed in SEEDS} == {2.3 * HOUR}
+    for hours in (2, 2.3, 2.6):
+        assert {delay(of, planned=after(hours * HOUR), seed=seed) for seed in SEEDS} == {hours * HOUR}
+
+
+def test_planned_time_that_is_now_makes_no_busy_loop() -> None:
+    of = result(outcome("unchanged", 6 * HOUR))
+    assert min(delay(of, planned=NOW, seed=seed) for seed in SEEDS) > 0
+
+
+def test_short_life_is_no_oddity() -> None:
+    assert all(100 <= delay(result(outcome("unchanged", 200), life=200), seed=seed) <= 111 for seed in SEEDS)
+
+
+def test_period_has_a_spread_and_is_never_longer() -> None:
+    dues = [within(after(HOUR), timedelta(seconds=1000), NOW, Random(seed)) for seed in SEEDS]
+    assert after(950) <= min(dues) < max(dues) <= after(1000)
+    assert [within(after(HOUR), period, NOW, Random(1)) for period in (timedelta(0), timedelta(1))] == [after(HOUR)] * 2
+
+
+def test_failure_within_a_second_makes_no_busy_loop() -> None:
+    now = after(0.9)
+    due = next_due(result(outcome("failed", 0.95)), 1, None, now, Random(1))
+    assert due == after(2)
 
 
 @pytest.mark.parametrize("planned", [-1, 1.9 * HOUR, 2.7 * HOUR], ids=["past", "too early", "too late"])
@@ -174,6 +196,8 @@ def test_secret_that_is_in_the_way_delays_nothing_else() -> None:
     conflict = outcome("failed", None, "SecretConflict")
     assert 100 <= delay(result(conflict, outcome("created", 200), life=200)) <= 111
     assert delay(result(outcome("failed", 90, "ImmutableSecret"))) == 90
+    assert delay(result(conflict, outcome("unchanged", 12 * HOUR)), planned=after(60)) == 60
+    assert delay(result(outcome("failed", 8 * HOUR, "SecretConflict"), life=None)) <= 631
 
 
 def test_token_that_cannot_be_renewed_makes_no_busy_loop() -> None:

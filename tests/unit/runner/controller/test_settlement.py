@@ -117,7 +117,7 @@ def test_targets_are_those_of_the_result_or_those_that_the_runner_knows(result: 
 
 def test_finished_cleanup_has_no_status_and_no_event() -> None:
     found = settled(CLEANED_UP, after(WRITTEN))
-    assert (found.status, found.events, found.cause) == (None, (), "")
+    assert (found.status, found.events, found.cause, found.failures) == (None, (), "", 0)
     assert found.log is not None
     assert (found.log.message, found.due) == ("cleanup finished", NOW + schedule.ODD_DELAY)
 
@@ -134,6 +134,13 @@ def test_cleanup_that_failed_is_told_like_any_failure() -> None:
 def test_result_of_an_older_generation_tells_nothing_and_is_due_at_once(generation: int) -> None:
     found = settled(WRITTEN, replace(RESOURCE, generation=generation), History(2))
     assert found == Settlement(NOW, failures=2, is_outdated=True)
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+def test_failure_of_an_older_generation_has_its_cause_and_counts_as_none(suspended: bool) -> None:
+    found = settled(REFUSED, replace(RESOURCE, generation=4, suspended=suspended), History(2))
+    assert replace(found, status=None) == Settlement(NOW, failures=2, cause="AccessDenied: no", is_outdated=True)
+    assert (found.status or {}).get("namespacesTotal") == (2 if suspended else None)
 
 
 def test_result_of_a_newer_generation_counts() -> None:

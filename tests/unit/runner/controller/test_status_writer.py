@@ -231,11 +231,12 @@ def test_each_trouble_is_logged_once_and_each_outage_anew(caplog: pytest.LogCapt
     assert fail(DOWN, FORBIDDEN) == 1
 
 
+@pytest.mark.parametrize("first", [None, DOWN])
 def test_trouble_that_is_no_outage_is_not_logged_again_when_another_write_succeeds(
-    caplog: pytest.LogCaptureFixture,
+    first: KubernetesError | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where events may not be written, the statuses between them are no news, also after an outage."""
-    api = Api(error=DOWN)
+    api = Api(error=first)
     api.publish(A)
     api.error = None
     api.retry(A, seconds=10)

@@ -148,7 +148,9 @@ def test_what_resources_of_some_namespaces_name_is_watched_there_alone() -> None
 
 
 def test_what_to_watch_is_told_again_when_a_resource_has_changed() -> None:
+    assert make_store().watched_objects() is None
     store = make_store(NAMED)
+    store.see(NAMED)
     assert store.watched_objects() == WATCHED
     store.see(replace(NAMED, status={"observedGeneration": 1}))
     store.remove(OTHER)

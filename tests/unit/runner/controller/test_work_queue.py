@@ -146,6 +146,13 @@ def test_refresh_of_what_changes_goes_first_with_the_time_that_it_had() -> None:
     assert sorted(queue.turns(after(2))) == [Turn(CHANGED, after(1), B), Turn(SCHEDULED, after(0), A)]
 
 
+def test_keys_of_one_time_keep_their_order_when_one_is_added_again() -> None:
+    times = DueTimes()
+    for key in (B, A, B):
+        times.add(key, NOW)
+    assert times.due(NOW) == [(NOW, B), (NOW, A)]
+
+
 def test_times_are_in_order_whatever_happens_to_them() -> None:
     """The order is that of a plain dictionary that is sorted anew each time."""
     random, times, plain = Random(1), DueTimes(), dict[Key, datetime]()

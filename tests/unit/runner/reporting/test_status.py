@@ -145,6 +145,11 @@ def test_partial_success_counts_as_refresh_and_tells_the_hosts() -> None:
     assert condition_of(told, "RefreshFailing")["message"] == REFUSED.message
 
 
+def test_refresh_failing_names_no_namespaces_beside_the_problem_that_they_failed_for() -> None:
+    told = status(created("a"), LACKS_A_LOGIN, problem=REFUSED)
+    assert condition_of(told, "RefreshFailing")["message"] == REFUSED.message
+
+
 def test_refresh_failing_names_the_namespaces() -> None:
     told = status(created("a"), failed("b"), failed("c"))
     message = "failed in 2 of 3 namespaces: b, c: it is not ours"

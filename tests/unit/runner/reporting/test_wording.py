@@ -9,7 +9,8 @@ from kube_ecr_runner.reporting.wording import comes_from, names_of, place_of
 
 def test_ten_names_are_told_and_how_many_more_there_are() -> None:
     assert names_of("abc") == "a, b, c"
-    assert names_of(f"n{number}" for number in range(13)).endswith("n8, n9 and 3 more")
+    for count, end in ((10, "n8, n9"), (11, "n8, n9 and 1 more"), (13, "n8, n9 and 3 more")):
+        assert names_of(f"n{number}" for number in range(count)).endswith(end)
 
 
 def test_place_is_a_namespace_or_an_object_in_one() -> None:

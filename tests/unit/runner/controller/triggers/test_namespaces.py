@@ -19,6 +19,7 @@ from tests.unit.runner.controller.triggers.builders import (
     BEFORE,
     MATCHED,
     NAMED,
+    NOON,
     REFRESHED,
     SELECTED,
     failure,
@@ -108,6 +109,7 @@ PENDING = [failure("ns2", "NamespaceNotFound")]
         pytest.param([], alive("ns1"), True, id="went"),
         pytest.param([failure("ns2", "SecretConflict")], alive("ns1", "ns2"), False, id="failed, and still there"),
         pytest.param([], alive("ns1", "ns2", created_at=AFTER), True, id="made again since the Secrets were written"),
+        pytest.param([], alive("ns1", "ns2", created_at=NOON), False, id="made when the Secrets were written"),
         pytest.param(
             PENDING,
             alive("ns1") | {"ns2": Namespace("ns2", "uid", BEFORE, terminating=True)},
@@ -126,6 +128,13 @@ def test_targets_changed_since_the_status_when_namespaces_came_or_went(
     status = {"failures": failures, "lastRefreshTime": REFRESHED}
     resource = Resource(Key("K", "", "r"), "u", 1, targets=NAMED, status=status)
     assert targets_changed_since_status(resource, namespaces) is changed
+
+
+@pytest.mark.parametrize(("ready", "changed"), [(1, True), (2, False), (3, False)])
+def test_where_the_list_of_failures_is_full_more_are_alive_than_ready(ready: int, changed: bool) -> None:
+    failures = [failure(f"x{number}", "X") for number in range(20)]
+    status = {"failures": failures, "namespacesReady": ready, "lastRefreshTime": REFRESHED}
+    assert targets_changed_since_status(replace(make_resource(NAMED), status=status), alive("ns1", "ns2")) is changed
 
 
 def labelled(*names: str, ecr: str = "yes", created_at: datetime = BEFORE) -> dict[str, Namespace]:
