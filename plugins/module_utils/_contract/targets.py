@@ -147,9 +147,7 @@ class Targets:
     @classmethod
     def parse(cls, spec: Mapping[str, Any]) -> Targets:
         """Return what the spec of a cluster resource selects; raise ResourceError naming the field to change."""
-        names = Names.of_namespaces(spec.get("namespaces"), "spec.namespaces")
-        selector = spec.get("namespaceSelector")
-        requirements = None if selector is None else parse_selector(selector, "spec.namespaceSelector")
+        names, requirements = Names.of_namespaces(spec.get("namespaces")), _selector_in(spec)
         if not names and requirements is None:
             raise ResourceError(
                 "spec.namespaces", "must list at least one namespace, unless spec.namespaceSelector is there"
@@ -161,8 +159,7 @@ class Targets:
     def readable(cls, spec: Mapping[str, Any]) -> Targets:
         """Return what the spec of a cluster resource selects, as far as it can be read."""
         try:
-            selector = spec.get("namespaceSelector")
-            requirements = None if selector is None else parse_selector(selector, "spec.namespaceSelector")
+            requirements = _selector_in(spec)
         except ResourceError:
             requirements = None  # without one of its conditions the rest would select too much
         return cls(
@@ -204,6 +201,11 @@ class Targets:
             candidates = {*candidates, *existing}
         found = ((name, existing.get(name)) for name in candidates)
         return sorted(name for name, namespace in found if self.matches(name, namespace.labels if namespace else None))
+
+
+def _selector_in(spec: Mapping[str, Any]) -> tuple[Requirement, ...] | None:
+    selector = spec.get("namespaceSelector")
+    return None if selector is None else parse_selector(selector, "spec.namespaceSelector")
 
 
 def parse_selector(selector: object, path: str) -> tuple[Requirement, ...]:

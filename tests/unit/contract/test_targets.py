@@ -361,6 +361,36 @@ def test_service_accounts_are_matched_among_those_that_exist(listed: list[str] |
     assert Names.of_service_accounts(listed).select(["default", "builder", "build.er"]) == names
 
 
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({}, "namespaces: must list at least one namespace, unless spec.namespaceSelector is there"),
+        ({"namespaces": "a"}, "namespaces: must be a list of namespaces, by name or glob"),
+        ({"namespaces": ["a", "A"]}, "namespaces: 'A' is neither the name of a namespace (lower case letters, digits"),
+        ({"namespaceSelector": []}, "namespaceSelector: must be a label selector: matchLabels, matchExpressions or"),
+        ({"namespaceSelector": {"labels": {}}}, "namespaceSelector: 'labels' is no part of a label selector"),
+        ({"namespaceSelector": {"matchLabels": []}}, "namespaceSelector.matchLabels: must give labels their values"),
+        *(
+            ({"namespaceSelector": {"matchExpressions": odd}}, f"namespaceSelector.matchExpressions: {text}")
+            for odd, text in (
+                ({}, "must be a list of key, operator and values"),
+                (["team"], "must be a list of key, operator and values"),
+                ([expression("-team", "Exists")], "'-team' cannot be the key of a label"),
+                ([expression("team", "Is")], "team: operator 'Is' is none of In, NotIn, Exists, DoesNotExist"),
+                ([expression("team", "In")], "team: operator In needs a list of values"),
+                ([expression("team", "Exists", "a")], "team: operator Exists takes no values"),
+                ([{"key": "team", "operator": "In", "values": ["a", 1]}], "team: 1 is no text; put it in quotes"),
+                ([expression("team", "In", "a b")], "team: 'a b' cannot be the value of a label"),
+            )
+        ),
+    ],
+)
+def test_refusal_tells_what_is_wrong(spec: dict, text: str) -> None:
+    with pytest.raises(ResourceError) as caught:
+        Targets.parse(spec)
+    assert str(caught.value).startswith(f"spec.{text}")
+
+
 @pytest.mark.parametrize("listed", ["default", ["Default"], ["a..b"], ["a" * 254], [""], [{}]])
 def test_service_accounts_that_cannot_be_are_refused(listed: object) -> None:
     with pytest.raises(ResourceError, match=r"^spec\.serviceAccounts: .* service account"):
