@@ -287,7 +287,8 @@ def test_secret_says_whose_it_is() -> None:
     }
     owned = parse_referenced("Secret", {"metadata": metadata})
     assert (owned.owner, owned.template) == ("u", {("labels", "team")})
-    account = parse_referenced("ServiceAccount", {"metadata": metadata})
-    assert account == Referenced(Reference("ServiceAccount", "a", "login"), "", None)
     shared = metadata | {"labels": {"aws.zakariaamine.com/owner": "shared"}}
     assert parse_referenced("Secret", {"metadata": shared}).intact == {"v"}
+    for each in (metadata, shared):
+        account = parse_referenced("ServiceAccount", {"metadata": each})
+        assert account == Referenced(Reference("ServiceAccount", "a", "login"), "", None)
