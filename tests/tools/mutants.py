@@ -7,7 +7,7 @@ directory and imports it by the names that follow from there, so it gets a copy 
 
 A survivor is a test that is missing, or a change that nobody can see. The latter stand in mutants.toml, with the
 reason. Fails when another survives, or when one in that file survives no more. Functions with a decorator are not
-changed, nor is what stands outside of functions: mutmut cannot.
+changed, but for static and class methods, nor is what stands outside of functions: mutmut cannot.
 
 Survivors that put a sentence into other letters are only counted. They are wording: a test that repeats a sentence for
 a person finds no mistake, and has to be changed with it. A text of one word is a key, a reason or a state for programs
