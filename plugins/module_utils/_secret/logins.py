@@ -104,7 +104,7 @@ def registries_in(text: str) -> tuple[LoginRequest, ...]:
     """Return the login requests in an annotation, none where it cannot be read."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     if not isinstance(found, list) or not all(isinstance(request, str) for request in found):
         return ()

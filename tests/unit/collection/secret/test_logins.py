@@ -135,6 +135,7 @@ def test_a_token_is_valid_until_its_expiry_if_there_is_a_login(secret: dict, val
         ("[]", ()),
         ("", ()),
         ("{", ()),
+        pytest.param("[" * 100_000, (), id="many brackets"),
         ("{}", ()),
         ('["a.example",1]', ()),
     ],
