@@ -72,7 +72,7 @@ def test_result_tells_of_service_accounts_and_removals() -> None:
     assert (result.problem, result.succeeded, result.changed) == (None, False, True)
 
 
-@pytest.mark.parametrize(("generation", "number"), [(7, 7), ("7", 7), (None, 0)])
+@pytest.mark.parametrize(("generation", "number"), [(7, 7), ("7", 7), (None, 0)], ids=["number", "text", "none"])
 def test_generation_may_have_become_a_text(generation: object, number: int) -> None:
     result = Result.from_event(event(item=ITEM | {"owner": OWNER | {"generation": generation}}))
     assert result is not None
