@@ -42,6 +42,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.aws_req
         ("http://[canary", ""),
         ("http://host:canary", ""),
         ("ftp://canary", ""),
+        ("http:///canary", ""),
         ("canary", ""),
         ("", ""),
         (None, ""),
@@ -60,6 +61,7 @@ def test_of_a_url_scheme_host_and_port_are_told(url: object, origin: str) -> Non
         ("before-send.ecr.GetAuthorizationToken", "ECR GetAuthorizationToken"),
         ("before-send.ecr-public.GetAuthorizationToken", "ECR Public GetAuthorizationToken"),
         ("before-send.sso-oidc.CreateToken", "SSO OIDC CreateToken"),
+        ("before-send.sts.Operation.with.dots", "STS Operation.with.dots"),
     ],
 )
 def test_a_request_is_named_as_aws_does(event: str, name: str) -> None:

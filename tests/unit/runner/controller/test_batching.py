@@ -240,6 +240,15 @@ def test_what_hangs_is_alone_in_the_end_and_delays_no_others_till_then() -> None
     assert len(taken(batches, 60)) == 20, "one that had a result is like all others"
 
 
+def test_what_hung_goes_after_what_did_not_though_it_was_due_before() -> None:
+    batches = batcher(size=64)
+    batches.enqueue(A, NOW)
+    for key in taken(batches):
+        batches.finish(key, NOW, has_timed_out=True)
+    batches.enqueue(B, after(1))
+    assert [taken(batches, 1), taken(batches, 1)] == [[B], [A]]
+
+
 def test_each_of_several_that_hang_is_alone_in_the_end() -> None:
     batches = batcher(size=64)
     for key in (A, B):

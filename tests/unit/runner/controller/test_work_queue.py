@@ -146,6 +146,14 @@ def test_refresh_of_what_changes_goes_first_with_the_time_that_it_had() -> None:
     assert sorted(queue.turns(after(2))) == [Turn(CHANGED, after(1), B), Turn(SCHEDULED, after(0), A)]
 
 
+def test_of_two_priorities_the_higher_one_stays() -> None:
+    for priorities in ((CHANGED, LEFT_OVER), (LEFT_OVER, CHANGED), (CHANGED, SCHEDULED)):
+        queue = WorkQueue()
+        for priority in priorities:
+            queue.enqueue(A, NOW, priority)
+        assert queue.turns(NOW) == [Turn(CHANGED, NOW, A)]
+
+
 def test_keys_of_one_time_keep_their_order_when_one_is_added_again() -> None:
     times = DueTimes()
     for key in (B, A, B):

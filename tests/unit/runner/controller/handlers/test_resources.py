@@ -145,6 +145,13 @@ def test_resource_that_appears_is_due_at_once() -> None:
     assert parts.start() == [OTHER]
 
 
+def test_resource_that_appears_with_a_failed_refresh_is_due_at_once() -> None:
+    parts = serving()
+    status = ready() | {"conditions": [{"type": "RefreshFailing", "status": "True"}]}
+    parts.resources.seen(make_resource(key=OTHER, status=status), NOW)
+    assert parts.start() == [OTHER]
+
+
 def test_edit_is_due_at_once_and_forgets_failures_before() -> None:
     parts = failing()
     parts.resources.seen(make_resource(2), parts.now)
