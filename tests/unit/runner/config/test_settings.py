@@ -128,8 +128,9 @@ def test_a_dry_run_is_a_single_pass_too() -> None:
     assert passes == [False, True, True, True]
 
 
-def test_port_is_turned_off_by_an_empty_option() -> None:
-    assert load_settings([*REQUIRED, "--listen-address", ""]) == Settings(WATCHES, listen_address=None)
+@pytest.mark.parametrize("option", ["--listen-address", "--pod", "--lease", "--aws-endpoint-url"])
+def test_empty_option_turns_off_what_it_is_about(option: str) -> None:
+    assert load_settings([*REQUIRED, option, ""]) == Settings(WATCHES, **{field(option): None})
 
 
 def test_option_goes_before_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
