@@ -25,7 +25,11 @@ PACKAGES = {
 }
 # CAP_NET_ADMIN and CAP_SYS_ADMIN, see capabilities(7).
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
-_NAMESPACES = ("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc")
+# setpriv and --kill-child: whoever kills the process that began it, or unshare itself, kills all that is inside.
+_NAMESPACES = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"),
+)
 
 
 def missing_packages() -> list[str]:
@@ -65,7 +69,10 @@ def cgroup_hierarchies() -> list[Path]:
 
 
 def enter(command: list[str]) -> list[str]:
-    """Return the command line that runs a command in namespaces of its own, and ends with it all that it started."""
+    """Return the command line that runs a command in namespaces of its own.
+
+    All that it started ends with it, and with the process that runs this command line from its main thread.
+    """
     return [*_NAMESPACES, *command]
 
 

@@ -6,7 +6,9 @@ mount, process and network namespaces of its own, as process 1 of them: when it 
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from tests.support.harness.tools import ToolError, go_tool
 from tests.support.node import requirements
 from tests.support.node.images import ImageError, product_image
 
+_PREFIX, _LOCK = "kube-ecr-node-", "lock"
 # The variables that tell COMMAND where it is.
 DIRECTORY, IMAGE = "KUBE_ECR_SANDBOX", "KUBE_ECR_IMAGE_ARCHIVE"
 
@@ -40,7 +43,9 @@ def run(command: list[str]) -> int:
     """Run a command in a sandbox and return its exit status; raises ToolError or ImageError. Nothing stays behind."""
     go_tool("node")
     archive = product_image()
-    with tempfile.TemporaryDirectory(prefix="kube-ecr-node-") as name:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name, Path(name, _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         home = Path(name)
         env = {**os.environ, DIRECTORY: name, IMAGE: str(archive)}
         begin = 'mount --make-rprivate / && mount -t tmpfs tmpfs /run && ip link set lo up && exec "$@"'
@@ -48,6 +53,15 @@ def run(command: list[str]) -> int:
             return subprocess.run(requirements.enter(["sh", "-c", begin, "sh", *command]), env=env).returncode
         finally:
             remove_cgroups(home)
+
+
+def _sweep() -> None:
+    """Remove what a sandbox left that was killed: its folder, which nobody locks any more, and its control groups."""
+    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError), (home / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_cgroups(home)
+            shutil.rmtree(home)
 
 
 def cgroup_of(home: Path) -> str:
