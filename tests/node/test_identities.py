@@ -44,6 +44,17 @@ def test_keys_in_a_secret(cluster: Cluster, aws: AWSEndpoint, workloads: Workloa
     workloads.wait_running(team, "app")
 
 
+def test_a_role_on_top_of_keys(cluster: Cluster, aws: AWSEndpoint, workloads: Workloads) -> None:
+    (team,) = cluster.namespaces("team")
+    principal = aws.principal()
+    role = aws.role("ecr-pull", trusts=[principal], external_id="example")
+    access = {"roleArn": role.arn(), "externalId": "example"}
+    cluster.apply(pull_secret("app", principal, namespace=team, **access))
+    cluster.wait_ready(NAMESPACED, "app", team)
+    workloads.pod(team, "app", workloads.image(), "ecr-login")
+    workloads.wait_running(team, "app")
+
+
 def test_a_service_account(cluster: Cluster, trusted: AWSEndpoint, workloads: Workloads) -> None:
     (team,) = cluster.namespaces("team")
     role = trusted.role("ecr-pull", web_identities=[f"system:serviceaccount:{team}:ecr-pull"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.node.conftest import Upgrade
 from tests.node.runner_pods import RunnerPods
 from tests.support.aws.endpoint import AWSEndpoint
+from tests.support.cluster.control_plane import KubectlError
 from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret
 
 
@@ -51,3 +53,30 @@ def test_one_of_two_runners(cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods
     cluster.wait(lambda: pods.restarts(killed) > before, "kubelet starts it again")
     pods.wait_leader()
     assert_serves(cluster, aws)
+
+
+def test_two_runners_on_a_node_that_is_drained(
+    cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods, upgrade: Upgrade
+) -> None:
+    """There is no other node. So the budget keeps one of them until the node takes pods again."""
+    upgrade({"replicas": 2, "podDisruptionBudget": {"enabled": True}})
+    leader = pods.wait_leader()
+    (other,) = set(pods.names()) - {leader}
+    cluster.kubectl("cordon", "node")
+    try:
+        _evict(cluster, pods, leader)
+        with pytest.raises(KubectlError, match="disruption budget"):
+            _evict(cluster, pods, other)
+        assert pods.wait_leader(other_than=leader) == other
+        assert_serves(cluster, aws)
+    finally:
+        cluster.kubectl("uncordon", "node")
+    cluster.wait(lambda: len(pods.names()) == 2 and pods.leader(), "two run again")
+
+
+def _evict(cluster: Cluster, pods: RunnerPods, name: str) -> None:
+    """Ask for what `kubectl drain` asks for, once."""
+    metadata = {"name": name, "namespace": pods.release.namespace}
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+    path = f"/api/v1/namespaces/{pods.release.namespace}/pods/{name}/eviction"
+    cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))

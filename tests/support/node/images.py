@@ -1,7 +1,8 @@
 """The images that the node runs: the product's, by its own Containerfile, and small ones of busybox.
 
-The base of the product's image is docker.io's python. Where no registry can be reached, as here, a stand-in takes its
-place: Debian of the same release with its own Python. `python -m tests.support.node.images` builds and prints the path.
+The base of the product's image is docker.io's python. A stand-in takes its place, since not every machine that runs the
+tests reaches a registry: Debian of the same release with its own Python. With KUBE_ECR_BASE=registry the true base is
+pulled. `python -m tests.support.node.images` builds and prints the path.
 """
 
 from __future__ import annotations
@@ -37,16 +38,17 @@ class ImageError(RuntimeError):
 
 def product_image() -> Path:
     """Return the archive of the product's image, built first if its sources changed. Raises ImageError."""
-    archive = ROOT / "build" / f"image-{_checksum(_sources())}.tar"
+    is_true = os.environ.get("KUBE_ECR_BASE") == "registry"
+    archive = ROOT / "build" / f"image-{'registry-' if is_true else ''}{_checksum(_sources())}.tar"
     if archive.exists():
         return archive
-    base = _base()
+    base = [] if is_true else [f"--from={_base()}"]
     archive.parent.mkdir(exist_ok=True)
     for old in archive.parent.glob("image-*.tar"):
         old.unlink()
     print("== building the image of the runner by its Containerfile", file=sys.stderr, flush=True)
     mounts = [f"--volume={path}:{path}:ro" for path in _SETTINGS if Path(path).exists()]
-    options = ("--isolation=oci", "--network=host", f"--from={base}", "--file=runner/Containerfile", *mounts)
+    options = ("--isolation=oci", "--network=host", *base, "--file=runner/Containerfile", *mounts)
     _buildah("build", "--quiet", *options, f"--tag={PRODUCT}", ".")
     unfinished = archive.with_suffix(".unfinished")
     _buildah("push", "--quiet", PRODUCT, f"docker-archive:{unfinished}:{PRODUCT}")
