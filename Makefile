@@ -62,7 +62,7 @@ help: ## Show this list (the default target)
 	@echo "There is no target '$@'; 'make help' lists them." >&2; exit 2
 
 .PHONY: demo
-demo: install-collection install-runner tools ## Show the whole path, from a custom resource to a pulled image
+demo: install-collection install-runner ## Show the whole path, from a custom resource to a pulled image
 	@$(BIN)/python -m tests.support.harness.demo
 
 # These two also measure the coverage of the tests. Only the whole suite has to reach the floor.
@@ -84,13 +84,13 @@ unit-and-up: install-collection install-runner install-image $(OLDEST_STAMP) too
 test-only: unit-and-up ## Run tests without lint, for example: make test-only ARGS='-k inventory -x'
 
 .PHONY: node-tests
-node-tests: install-collection install-runner tools ## Run the tests that need containers: root, Linux; INSTALL=1 installs the packages
+node-tests: install-collection install-runner ## Run the tests that need containers: root, Linux; INSTALL=1 installs the packages
 	@echo "== pytest on a node"
 	@$(BIN)/python -m tests.support.node.sandbox $(BIN)/python -m pytest tests/node --durations 10 $(ARGS) || { \
 		status=$$?; [ -n "$(ARGS)" ] && [ $$status -eq 5 ]; } # 5: none of them is chosen
 
 .PHONY: node
-node: install-collection install-runner tools ## Start a cluster of one node, and a shell in it
+node: install-collection install-runner ## Start a cluster of one node, and a shell in it
 	@$(BIN)/python -m tests.support.node.sandbox $(BIN)/python -m tests.support.node.cluster
 
 .PHONY: coverage
@@ -235,7 +235,7 @@ $(OLDEST_STAMP): $(VENV_STAMP)
 
 .PHONY: tools
 tools: venv # Runs before the tests, since pytest would hide the messages of a long build.
-	@$(BIN)/python -m tests.support.harness.tools >/dev/null
+	@$(BIN)/python -m tests.support.harness.tools actionlint controlplane helm registry >/dev/null
 
 .PHONY: constraints
 constraints: ## Regenerate tests/constraints.txt after a change of tests/requirements.txt

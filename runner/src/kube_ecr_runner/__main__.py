@@ -1,5 +1,29 @@
-"""`python -m kube_ecr_runner` is the command kube-ecr-runner."""
+"""The command kube-ecr-runner, also as `python -m kube_ecr_runner`."""
 
-from kube_ecr_runner.cli import main
+from __future__ import annotations
 
-raise SystemExit(main())
+import signal
+from types import FrameType
+
+# As wait status has it: 128 and the number of the signal.
+_TERMINATED = 128 + signal.SIGTERM
+
+
+def main() -> int:
+    """Run the command and return its exit status.
+
+    Process 1 of a container is ended by no signal that it does not handle. So what is imported takes its time while
+    SIGTERM is handled already: else a pod that is stopped in its first second would stay for all of its grace.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    from kube_ecr_runner.cli import main as command
+
+    return command()
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(_TERMINATED)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

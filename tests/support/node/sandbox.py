@@ -19,6 +19,8 @@ from tests.support.harness.tools import ToolError, go_tool
 from tests.support.node import requirements
 from tests.support.node.images import ImageError, product_image
 
+# Inside there is no network to build them.
+_TOOLS = ("registry", "helm", "controlplane", "node")
 _PREFIX, _LOCK = "kube-ecr-node-", "lock"
 # The variables that tell COMMAND where it is.
 DIRECTORY, IMAGE = "KUBE_ECR_SANDBOX", "KUBE_ECR_IMAGE_ARCHIVE"
@@ -41,7 +43,8 @@ def image_archive() -> Path:
 
 def run(command: list[str]) -> int:
     """Run a command in a sandbox and return its exit status; raises ToolError or ImageError. Nothing stays behind."""
-    go_tool("node")
+    for name in _TOOLS:
+        go_tool(name)
     archive = product_image()
     _sweep()
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as name, Path(name, _LOCK).open("w") as lock:

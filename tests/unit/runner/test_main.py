@@ -1,0 +1,34 @@
+"""How the command begins."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from kube_ecr_runner.__main__ import main
+
+
+class Imported(ModuleType):
+    """A module during whose import the process is told to end."""
+
+    def __getattr__(self, name: str) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_a_process_that_is_told_to_end_while_it_still_loads_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As process 1 of a container it would stay: the kernel drops a signal that it does not handle."""
+    monkeypatch.setitem(sys.modules, "kube_ecr_runner.cli", Imported("kube_ecr_runner.cli"))
+    with pytest.raises(SystemExit, match="143"):
+        main()
