@@ -1,4 +1,4 @@
-"""Runs a command where a node can run: `python -m tests.support.node.sandbox COMMAND...`
+"""Runs a command where a node can run: `python -m tests.support.node.sandbox [--or-skip] COMMAND...`
 
 Outside, where there is a network, it prepares what the node needs: programs and images. Then it starts COMMAND in
 mount, process and network namespaces of its own, as process 1 of them: when it ends, all that it started ends, too.
@@ -83,15 +83,20 @@ def remove_cgroups(home: Path) -> None:
 
 
 def main() -> int:
-    """Check, prepare and run; where no node can run, say so and return 0, or 1 if $KUBE_ECR_NODE demands one."""
+    """Check, prepare and run; return the exit status.
+
+    Where no node can run, say why and fail; with --or-skip that is no failure, unless $KUBE_ECR_NODE demands a node.
+    """
+    command = sys.argv[1:]
     is_demanded = os.environ.get("KUBE_ECR_NODE") == "1"
+    may_skip = command[0] == "--or-skip" and not is_demanded
     if is_demanded or os.environ.get("INSTALL") == "1":
         requirements.install_packages()
     if why := requirements.obstacle():
-        print(f"node tests: {'impossible' if is_demanded else 'skipped'}, because {why}", file=sys.stderr)
-        return 1 if is_demanded else 0
+        print(f"{'skipped' if may_skip else 'error'}: no node can run here, since {why}", file=sys.stderr)
+        return 0 if may_skip else 1
     try:
-        return run(sys.argv[1:])
+        return run([part for part in command if part != "--or-skip"])
     except (ToolError, ImageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
