@@ -58,7 +58,9 @@ def _demo(stack: ExitStack, way: Way) -> None:
     for namespace in ("ns1", "ns2", "ns3"):
         kubectl.run("create", "namespace", namespace)
     _deploy(kubectl, "app", f"{host}/{IMAGE}", "IfNotPresent")
-    _wait(lambda: _waits_for(kubectl, "app") == "ImagePullBackOff", "the pod is in ImagePullBackOff")
+    # The first of the two at once, the other one some seconds later.
+    stuck = ("ErrImagePull", "ImagePullBackOff")
+    _wait(lambda: _waits_for(kubectl, "app") in stuck, "the pod is in ImagePullBackOff")
     kubectl.show("get", "pods", "-n", SHOWN)
     kubectl.show(*_PULL_FAILED)
 
@@ -67,7 +69,7 @@ def _demo(stack: ExitStack, way: Way) -> None:
         apply(stack, kubectl, example, principal, way.namespace)
     wait_ready(kubectl, lambda: kubectl.run("logs", f"deployment/{_RELEASE}", "-n", _NAMESPACE))
     kubectl.show("get", "aeps,caeps", "--all-namespaces")
-    print("Kubelet tries again after a while, 10 to 20 seconds now; who cannot wait deletes the pod.", flush=True)
+    print("kubelet tries again after a while: 10 to 20 seconds now, up to 5 minutes later.", flush=True)
     kubectl.show("rollout", "status", "deployment/app", "-n", SHOWN, f"--timeout={WAIT_SECONDS}s")
     kubectl.show("get", "pods", "-n", SHOWN)
 
@@ -79,6 +81,9 @@ def _demo(stack: ExitStack, way: Way) -> None:
     print(_last_refusal(kubectl), flush=True)
     say("The runner renews a token when half of its life is over; an annotation asks for it at once")
     kubectl.show("annotate", KINDS, "--all", "--all-namespaces", "aws.zakariaamine.com/reconcile-at=now")
+    _wait(lambda: _is_renewed(kubectl), "the runner has renewed the tokens")
+    print("Who cannot wait for kubelet's next attempt deletes the pod.", flush=True)
+    kubectl.show("delete", "pod", "-n", SHOWN, "-l", "app=other", "--wait=false")
     kubectl.show("rollout", "status", "deployment/other", "-n", SHOWN, f"--timeout={WAIT_SECONDS}s")
     kubectl.show("get", "pods", "-n", SHOWN)
     if os.environ.get("KEEP"):
@@ -118,6 +123,13 @@ def _waits_for(kubectl: Kubectl, name: str) -> str:
     """Return why the container of a Deployment does not run."""
     path = "{.items[*].status.containerStatuses[0].state.waiting.reason}"
     return kubectl.run("get", "pods", "-n", SHOWN, "-l", f"app={name}", "-o", f"jsonpath={path}")
+
+
+def _is_renewed(kubectl: Kubectl) -> bool:
+    """Return whether all resources answered the annotation."""
+    path = "{range .items[*]}{.status.lastHandledReconcileAt},{end}"
+    found = kubectl.run("get", KINDS, "--all-namespaces", "-o", f"jsonpath={path}")
+    return set(found.strip(",").split(",")) == {"now"}
 
 
 def _last_refusal(kubectl: Kubectl) -> str:
