@@ -17,7 +17,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -41,6 +41,7 @@ from tests.support.harness.demo_steps import (
     trust,
     wait_ready,
 )
+from tests.support.harness.processes import wait_for_signal
 from tests.support.harness.runner import Runner
 from tests.support.harness.tools import ToolError
 from tests.support.node import requirements, sandbox
@@ -67,7 +68,7 @@ def main() -> None:
         sys.exit(f"error: {error}")
 
 
-def _demo(stack: ExitStack, way: Way) -> None:
+def _demo(stack: ExitStack, way: Way) -> Callable[[], None]:
     home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kube-ecr-demo-", dir="/tmp")))
     kubectl = _cluster(stack)
     say("An AWS endpoint that checks signatures, and a registry that demands a login")
@@ -116,8 +117,12 @@ def _demo(stack: ExitStack, way: Way) -> None:
     else:
         raise DemoError("the registry took a token that has expired")
     print("The runner would have: it replaces a token when half of its life is over.")
-    if os.environ.get("KEEP"):
-        print(_hints(kubectl, aws, runner, way))
+
+    def keep() -> None:
+        print(f"{_hints(kubectl, aws, runner, way)}\nKEEP=1: all goes on running until you press Ctrl-C.", flush=True)
+        wait_for_signal()
+
+    return keep
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import tempfile
 import time
@@ -39,7 +38,7 @@ def main() -> None:
     show(chosen_way(), _demo)
 
 
-def _demo(stack: ExitStack, way: Way) -> None:
+def _demo(stack: ExitStack, way: Way) -> Callable[[], None]:
     say("A Kubernetes cluster of one node (kubelet, containerd, runc), an AWS endpoint, a registry")
     cluster = stack.enter_context(NodeCluster())
     kubectl = Kubectl(cluster.plane.kubeconfig)
@@ -86,9 +85,12 @@ def _demo(stack: ExitStack, way: Way) -> None:
     kubectl.show("delete", "pod", "-n", SHOWN, "-l", "app=other", "--wait=false")
     kubectl.show("rollout", "status", "deployment/other", "-n", SHOWN, f"--timeout={WAIT_SECONDS}s")
     kubectl.show("get", "pods", "-n", SHOWN)
-    if os.environ.get("KEEP"):
+
+    def keep() -> None:
         print("\nKEEP=1: a shell in the cluster, with kubectl, helm and crane; exit ends all of it.", flush=True)
         open_shell(cluster)
+
+    return keep
 
 
 def _install(kubectl: Kubectl, cluster: NodeCluster) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.control_plane import KubectlError, run_kubectl
 from tests.support.cluster.pki import public_pem
-from tests.support.harness.processes import StartError, wait_for_signal
+from tests.support.harness.processes import StartError
 from tests.support.harness.tools import ToolError
 
 ROOT = Path(__file__).parents[3]
@@ -66,17 +66,19 @@ class Kubectl:
         print(self.run(*args).rstrip(), flush=True)
 
 
-def show(way: Way, demo: Callable[[ExitStack, Way], None]) -> None:
-    """Show one path, and end the process with 1 and a reason if a step fails."""
+def show(way: Way, demo: Callable[[ExitStack, Way], Callable[[], None]]) -> None:
+    """Show one path, and end the process with 1 and a reason if a step fails.
+
+    demo returns what goes on until a person ends it, which is called with KEEP=1.
+    """
     started = time.monotonic()
     try:
         with ExitStack() as stack:
-            demo(stack, way)
+            keep = demo(stack, way)
             say(f"That took {time.monotonic() - started:.0f} s. What to try next:")
             print(_NEXT)
             if os.environ.get("KEEP"):
-                print("\nKEEP=1: all goes on running until you press Ctrl-C.", flush=True)
-                wait_for_signal()
+                keep()
     except (DemoError, ToolError, StartError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

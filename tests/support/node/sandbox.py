@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,8 @@ def run(command: list[str]) -> int:
         home = Path(name)
         env = {**os.environ, DIRECTORY: name, IMAGE: str(archive)}
         begin = 'mount --make-rprivate / && mount -t tmpfs tmpfs /run && ip link set lo up && exec "$@"'
+        # Ctrl-C is for the command, which cleans up and ends. A handler, since what is ignored is ignored by it, too.
+        signal.signal(signal.SIGINT, lambda *_: None)
         try:
             return subprocess.run(requirements.enter(["sh", "-c", begin, "sh", *command]), env=env).returncode
         finally:
