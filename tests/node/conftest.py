@@ -6,7 +6,6 @@ They run inside of a sandbox only (`make node-tests`); elsewhere pytest does not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,11 +13,11 @@ import pytest
 from tests.node.runner_pods import RunnerPods
 from tests.node.workloads import Workloads
 from tests.support.aws.endpoint import AWSEndpoint
+from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.objects import Cluster
 from tests.support.harness.helm import Release
 from tests.support.node import sandbox
 from tests.support.node.cluster import NodeCluster, chart_values
-from tests.support.registry.server import Registry
 
 Upgrade = Callable[[Mapping[str, Any]], None]
 
@@ -33,20 +32,15 @@ def node() -> Iterator[NodeCluster]:
         yield cluster
 
 
-@pytest.fixture
-def aws(node: NodeCluster) -> AWSEndpoint:
-    """The AWS endpoint, with no fault, tokens of 12 hours, no role and no calls so far."""
-    node.aws.heal()
-    node.aws.token_life = timedelta(hours=12)
-    node.aws.forget_calls()
-    node.aws.forget_trust()
+@pytest.fixture(scope="session")
+def control_plane(node: NodeCluster) -> ControlPlane:
+    """The control plane, whose CRDs come with the chart."""
+    return node.plane
+
+
+@pytest.fixture(scope="session")
+def _endpoint(node: NodeCluster) -> AWSEndpoint:
     return node.aws
-
-
-@pytest.fixture
-def registry(node: NodeCluster) -> Registry:
-    """The registry that the node pulls from."""
-    return node.registry
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +57,9 @@ def release(node: NodeCluster) -> Iterator[Release]:
 
 
 @pytest.fixture
-def cluster(node: NodeCluster, release: Release) -> Iterator[Cluster]:
+def cluster(release: Release, cluster: Cluster) -> Cluster:
     """The cluster with a runner in it, cleared of the test's custom resources and namespaces afterwards."""
-    cluster = Cluster(node.plane)
-    yield cluster
-    cluster.clear()
+    return cluster
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.support.cluster.objects import Cluster
 from tests.support.harness.helm import Release
+from tests.support.harness.processes import parent_of
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,12 @@ class RunnerPods:
 
 def _processes(uid: str) -> list[int]:
     """Return the processes of a pod that no other process of it started."""
-    found: dict[int, int] = {}
+    found = set()
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended
             if f"pod{uid}" in (path / "cgroup").read_text():
-                found[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-    return [pid for pid, parent in found.items() if parent not in found]
+                found.add(int(path.name))
+    return [pid for pid in found if parent_of(pid) not in found]
 
 
 def _command(pid: int) -> bytes:

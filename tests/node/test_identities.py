@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.node.conftest import Upgrade
@@ -19,7 +17,6 @@ from tests.support.cluster.objects import (
     pull_secret,
     service_account,
 )
-from tests.support.cluster.pki import public_pem
 from tests.support.harness.helm import Release
 from tests.support.node.cluster import NodeCluster
 
@@ -29,9 +26,7 @@ TOKEN_FOLDER = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
 @pytest.fixture
 def trusted(cluster: Cluster, aws: AWSEndpoint) -> AWSEndpoint:
     """An endpoint that trusts the issuer of the cluster."""
-    issuer = json.loads(cluster.kubectl("get", "--raw", "/.well-known/openid-configuration"))["issuer"]
-    for key in json.loads(cluster.kubectl("get", "--raw", "/openid/v1/jwks"))["keys"]:
-        aws.trust_issuer(issuer, public_pem(key))
+    aws.trust_issuer(cluster.plane.issuer, cluster.plane.issuer_key)
     return aws
 
 

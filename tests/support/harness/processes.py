@@ -153,16 +153,21 @@ def processes_with_home(home: Path) -> list[int]:
     return found
 
 
+def parent_of(pid: int) -> int | None:
+    """Return the process that started this one, None if it has ended, waited for or not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The name of the program, in parentheses, may hold spaces and parentheses: see proc_pid_stat(5).
+    state, parent, *_ = stat.rpartition(")")[2].split()
+    return None if state == "Z" else int(parent)
+
+
 def children(parent: int) -> list[int]:
     """Return the processes that this one started and that have not ended."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it was waited for meanwhile
-            # The name of the program, in parentheses, may hold spaces and parentheses: see proc_pid_stat(5).
-            state, ppid, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
-            if state != "Z" and int(ppid) == parent:
-                found.append(int(stat.parent.name))
-    return found
+    processes = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+    return [pid for pid in processes if parent_of(pid) == parent]
 
 
 def kill_all(home: Path) -> None:

@@ -112,15 +112,15 @@ def _run(command: list[str]) -> str:
     return done.stdout
 
 
-def busybox_image(path: Path, name: str, script: str = "sleep 1000000") -> None:
-    """Write an archive of an image that runs a shell script until it is told to stop; each name makes another image."""
+def busybox_image(path: Path, name: str) -> None:
+    """Write an archive of an image that runs until it is told to stop; each name makes another image."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as archive:
         member = archive.gettarinfo(str(_BUSYBOX), "bin/busybox")
         with _BUSYBOX.open("rb") as file:
             archive.addfile(member, file)
     # Process 1 is ended by no signal that it does not handle.
-    command = ["/bin/busybox", "sh", "-c", f"trap 'exit 0' TERM; {script} & wait"]
+    command = ["/bin/busybox", "sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"]
     diff = f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"
     config = json.dumps(
         {

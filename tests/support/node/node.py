@@ -90,12 +90,6 @@ class Node(Service):
         command = ["ctr", f"--address={self.socket}", "--namespace=k8s.io", *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    def load_busybox(self, name: str, script: str = "sleep 1000000") -> None:
-        """Import an image of busybox that runs a script."""
-        archive = self.directory / "busybox.tar"
-        busybox_image(archive, name, script)
-        self.load(archive)
-
     def restart_kubelet(self) -> None:
         """End kubelet and start it again. Pods go on; it asks for the tokens of their service accounts anew."""
         ended = next(child for child in self._children if child.name == "kubelet")
@@ -106,7 +100,9 @@ class Node(Service):
     def _start(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._start_containerd()
-        self.load_busybox(PAUSE)
+        pause = self.directory / "pause.tar"
+        busybox_image(pause, PAUSE)
+        self.load(pause)
         self._start_kubelet()
         scheduler = {"kubeconfig": self.plane.kubeconfig, "leader-elect": "false", "secure-port": "0"}
         self._children.append(self._part("kube-scheduler", scheduler))
