@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import select
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self.end_headers()
             with suppress(OSError):
-                _relay(self.connection, other)
+                relay(self.connection, other)
         self.close_connection = True
 
     def _request(self) -> None:
@@ -89,10 +90,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = _request  # noqa: N815 (http.server's names)
 
 
-def _relay(one: socket.socket, other: socket.socket) -> None:
+def relay(one: socket.socket, other: socket.socket) -> None:
     """Pass on what either side sends until one of them ends."""
     while True:
-        ready, _, _ = select.select([one, other], [], [])
+        # What TLS has already read does not show on the socket below.
+        ready = [each for each in (one, other) if isinstance(each, ssl.SSLSocket) and each.pending()]
+        ready = ready or select.select([one, other], [], [])[0]
         for each in ready:
             content = each.recv(65536)
             if not content:

@@ -37,35 +37,62 @@ class KeyPair:
 
 
 class CertificateAuthority:
-    """Issues certificates for clients and servers that trust `pem`."""
+    """Issues certificates for clients and servers that trust `pem`.
 
-    def __init__(self, common_name: str) -> None:
+    Without identifiers, neither it nor what it issues has a key identifier (RFC 5280, 4.2.1.1 and 4.2.1.2), as with the
+    CAs of EKS: the CA has basicConstraints and keyUsage alone. One that has an issuer is an intermediate CA.
+    """
+
+    def __init__(
+        self, common_name: str, *, has_identifiers: bool = True, issuer: CertificateAuthority | None = None
+    ) -> None:
         self._key = _new_key()
         self._name = _name(common_name)
-        builder = _builder(self._name, self._name, self._key)
+        signer = issuer or self
+        builder = _builder(self._name, signer._name, self._key)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         builder = builder.add_extension(_CA_USAGE, critical=True)
-        # Python 3.13 verifies strictly (ssl.VERIFY_X509_STRICT), which demands the key identifiers of RFC 5280.
         identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
-        builder = builder.add_extension(identifier, critical=False)
-        self._authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-        self.pem: bytes = _pem(builder.sign(self._key, hashes.SHA256()))
+        self._marks: tuple[x509.ExtensionType, ...] = ()
+        if has_identifiers:
+            # Python 3.13 verifies strictly (ssl.VERIFY_X509_STRICT), which demands them.
+            self._marks = (x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),)
+            for mark in (identifier, *(issuer._marks if issuer else ())):
+                builder = builder.add_extension(mark, critical=False)
+        self.pem: bytes = _pem(builder.sign(signer._key, hashes.SHA256()))
 
-    def server(self, common_name: str, names: Iterable[str]) -> KeyPair:
-        """Return a server certificate for those DNS names (a leading `*.` is allowed) and IP addresses."""
+    def server(self, common_name: str, names: Iterable[str], *, age: datetime.timedelta = _SKEW) -> KeyPair:
+        """Return a server certificate for those DNS names (a leading `*.` is allowed) and IP addresses.
+
+        age is how long ago its life of a year began.
+        """
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
-        return self._issue(_name(common_name), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
+        return self._issue(_name(common_name), ExtendedKeyUsageOID.SERVER_AUTH, alternatives, age=age)
 
     def client(self, user: str, groups: Iterable[str] = ()) -> KeyPair:
         """Return a client certificate that Kubernetes takes as that user in those groups."""
         return self._issue(_name(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH)
 
-    def _issue(self, subject: x509.Name, usage: x509.ObjectIdentifier, *extensions: x509.ExtensionType) -> KeyPair:
+    def _issue(
+        self,
+        subject: x509.Name,
+        usage: x509.ObjectIdentifier,
+        *extensions: x509.ExtensionType,
+        age: datetime.timedelta = _SKEW,
+    ) -> KeyPair:
         key = _new_key()
-        builder = _builder(subject, self._name, key)
-        for extension in (self._authority, x509.ExtendedKeyUsage([usage]), *extensions):
+        builder = _builder(subject, self._name, key, age)
+        for extension in (*self._marks, x509.ExtendedKeyUsage([usage]), *extensions):
             builder = builder.add_extension(extension, critical=False)
         return KeyPair(_private(key), _pem(builder.sign(self._key, hashes.SHA256())))
+
+
+def self_signed(common_name: str, names: Iterable[str]) -> KeyPair:
+    """Return a server certificate that no CA has signed."""
+    key, name = _new_key(), _name(common_name)
+    alternatives = x509.SubjectAlternativeName([_general_name(each) for each in names])
+    builder = _builder(name, name, key).add_extension(alternatives, critical=False)
+    return KeyPair(_private(key), _pem(builder.sign(key, hashes.SHA256())))
 
 
 def signing_keys() -> KeyPair:
@@ -91,16 +118,18 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, age: datetime.timedelta = _SKEW
+) -> x509.CertificateBuilder:
+    begin = datetime.datetime.now(datetime.UTC) - age
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _SKEW)
-        .not_valid_after(now + _LIFE)
+        .not_valid_before(begin)
+        .not_valid_after(begin + _LIFE)
     )
 
 
