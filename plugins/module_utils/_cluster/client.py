@@ -220,7 +220,8 @@ class Cluster:
                 redirect=False,
             )
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise KubernetesError(call, 0, reasons.UNREACHABLE, unreachable(error, host)) from None
+            text = unreachable(error, host, self._connection.authority, self._connection.proxy)
+            raise KubernetesError(call, 0, reasons.UNREACHABLE, text) from None
         if answer.status >= 300:
             raise refusal(call, answer.status, answer.data)
         return answer

@@ -9,19 +9,23 @@ than it takes to read them.
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.request import getproxies
 
 from .._contract.api_server import choose_proxy
+from .._contract.aws_requests import origin_of
+from .._contract.tls import check_as_kubectl_does, describe_tls_failure, words_of
 from .errors import no_cluster
 
 try:
     import urllib3
     import yaml
+    from kubernetes.client.exceptions import ApiException
     from kubernetes.client.rest import RESTClientObject
-    from kubernetes.config import ConfigException, kube_config
+    from kubernetes.config import ConfigException, incluster_config, kube_config
     from urllib3.util.retry import Retry
 except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
     RESTClientObject, Retry = None, object  # type: ignore[assignment,misc]
@@ -71,6 +75,8 @@ class Connection:
             # Namespaces are served in parallel over this one pool.
             configuration.connection_pool_maxsize = 16
             return cls(configuration, _pool_of(configuration), headers)
+        except ssl.SSLError as error:
+            raise no_cluster(f"a certificate or key cannot be read ({words_of(error)})") from None
         except OSError as error:  # a certificate or key that cannot be read
             raise no_cluster(str(error)) from None
         finally:
@@ -81,6 +87,18 @@ class Connection:
     def host(self) -> str:
         """The URL of the API server."""
         return self.configuration.host
+
+    @property
+    def proxy(self) -> str:
+        """Scheme, host and port of the proxy on the way to it, empty if there is none."""
+        return origin_of(self.configuration.proxy)
+
+    @property
+    def authority(self) -> str:
+        """Where the CA stands that counts, for a person."""
+        in_pod = incluster_config.SERVICE_CERT_FILENAME
+        is_of_pod = self.configuration.ssl_ca_cert == in_pod
+        return in_pod if is_of_pod else "ca_cert, or certificate-authority in the kubeconfig"
 
     def token(self) -> str:
         """Return the value of the header Authorization, empty without one.
@@ -104,6 +122,10 @@ def _configure(params: Mapping[str, Any]) -> tuple:
         return configuration, core_client._create_headers(**params)
     except yaml.YAMLError:  # its text quotes the file, which may hold a token
         raise no_cluster("it is not valid YAML") from None
+    except (urllib3.exceptions.HTTPError, ApiException) as error:
+        # The official client asks the identity provider (auth-provider) for a token, in a way of its own.
+        cause = describe_tls_failure(error, "idp-certificate-authority") or "check idp-issuer-url"
+        raise no_cluster(f"the identity provider gives no token: {cause}") from None
     except (ConfigException, OSError, ValueError, TypeError) as error:
         raise no_cluster(str(error)) from None
 
@@ -114,12 +136,21 @@ def _pool_of(configuration):
     settings = pool.connection_pool_kw
     names = ("ca_certs", "ca_cert_data", "cert_file", "key_file")
     authority, authority_data, certificate, key = (settings.pop(name, None) for name in names)
-    context = urllib3.util.ssl_.create_urllib3_context(cert_reqs=settings["cert_reqs"])
-    if authority or authority_data:
-        context.load_verify_locations(cafile=authority, cadata=authority_data)
-    else:
-        context.load_default_certs()
+
+    def context(*, has_public: bool):
+        made = urllib3.util.ssl_.create_urllib3_context(cert_reqs=settings["cert_reqs"])
+        check_as_kubectl_does(made)
+        if authority or authority_data:
+            made.load_verify_locations(cafile=authority, cadata=authority_data)
+        if has_public:
+            made.load_default_certs()
+        return made
+
+    settings["ssl_context"] = context(has_public=not (authority or authority_data))
     if certificate:
-        context.load_cert_chain(certificate, key)
-    settings["ssl_context"] = context
+        settings["ssl_context"].load_cert_chain(certificate, key)
+    if isinstance(pool, urllib3.ProxyManager) and pool.proxy_config:
+        # One that is itself reached by TLS has a certificate of a public CA, or of the one that the kubeconfig names.
+        pool.proxy_config = pool.proxy_config._replace(ssl_context=context(has_public=True))
+        settings["_proxy_config"] = pool.proxy_config
     return pool

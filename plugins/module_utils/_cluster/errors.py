@@ -7,6 +7,7 @@ from __future__ import annotations
 from .._contract import reasons
 from .._contract.api_server import describe_refusal, first_line
 from .._contract.errors import ApiError
+from .._contract.tls import describe_tls_failure
 
 try:
     import urllib3
@@ -38,16 +39,26 @@ def refusal(call: str, status: int, body: bytes) -> KubernetesError:
     return KubernetesError(call, status, *describe_refusal(status, body))
 
 
-def unreachable(error: Exception, host: str) -> str:
-    """Return why a request was not answered, with the remedy; the texts of urllib3 quote too much."""
+def unreachable(error: Exception, host: str, authority: str, proxy: str) -> str:
+    """Return why a request was not answered, with the remedy; the texts of urllib3 quote too much.
+
+    authority is where the CA stands that counts, proxy the origin of the proxy on the way, empty if there is none.
+    """
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         error = error.reason
-    if isinstance(error, urllib3.exceptions.SSLError):
-        return f"the TLS connection to {host} failed; check ca_cert and validate_certs"
+    to_proxy = isinstance(error, urllib3.exceptions.ProxyError)
+    place = f"the proxy {proxy}".rstrip() if to_proxy else host
+    tls = describe_tls_failure(error, f"{authority}, or be a public one" if to_proxy else authority)
+    if tls:
+        return f"the TLS connection to {place} failed: {tls}"
     if isinstance(error, ValueError):
         return "the bearer token contains characters that an HTTP header cannot carry"
+    if to_proxy:
+        return f"{place} gives no connection; check HTTPS_PROXY and NO_PROXY, and which hosts the proxy lets through"
     # A refused connection is a NewConnectionError, which urllib3 derives from a time-out.
     refused = isinstance(error, urllib3.exceptions.NewConnectionError)
     if not refused and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
-        return f"{host} did not answer in time"
-    return f"no connection to {host}; check kubeconfig, host and network"
+        return f"{place} did not answer in time"
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return f"no connection to {place}: it was closed without an answer; check what answers, and proxies on the way"
+    return f"no connection to {place}; check kubeconfig, host and network"

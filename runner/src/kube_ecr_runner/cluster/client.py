@@ -264,7 +264,8 @@ class Cluster:
             if answer.status >= 400:
                 raise refusal(call, answer.status, answer.data)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise KubernetesError(call, 0, reasons.UNREACHABLE, unreachable_because(error, self.url)) from None
+            text = unreachable_because(error, self.url, access.authority, access.proxy)
+            raise KubernetesError(call, 0, reasons.UNREACHABLE, text) from None
         return answer
 
     def _request(

@@ -10,6 +10,7 @@ import urllib3
 from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.api_server import describe_refusal
 from kube_ecr_runner.contract.errors import ApiError
+from kube_ecr_runner.contract.tls import describe_tls_failure
 from kube_ecr_runner.model.errors import StartupError
 
 
@@ -40,14 +41,23 @@ def refusal(call: str, status: int, body: bytes) -> KubernetesError:
     return KubernetesError(call, status, *describe_refusal(status, body))
 
 
-def unreachable_because(error: Exception, url: str) -> str:
-    """Return why a request got no answer, and what to check, for a person."""
+def unreachable_because(error: Exception, url: str, authority: str, proxy: str) -> str:
+    """Return why a request got no answer, and what to check, for a person.
+
+    authority is where the CA stands that counts, proxy the origin of the proxy on the way, empty if there is none.
+    """
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         error = error.reason
+    to_proxy = isinstance(error, urllib3.exceptions.ProxyError)
+    place = f"the proxy {proxy}".rstrip() if to_proxy else f"the API server {url}"
+    if tls := describe_tls_failure(error, f"{authority}, or be a public one" if to_proxy else authority):
+        return f"the TLS connection to {place} failed: {tls}"
     if isinstance(error, ValueError):
         return "the bearer token contains characters that an HTTP header cannot carry"
-    if isinstance(error, urllib3.exceptions.SSLError):
-        return f"the TLS connection to {url} failed; check the certificates in the kubeconfig"
+    if to_proxy:
+        return f"{place} gives no connection; check HTTPS_PROXY and NO_PROXY, and which hosts the proxy lets through"
     if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
-        return f"the API server {url} did not answer in time"
-    return f"no connection to the API server {url}; check that it runs, the kubeconfig and the network"
+        return f"{place} did not answer in time"
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return f"no connection to {place}: it was closed without an answer; check what answers, and proxies on the way"
+    return f"no connection to {place}; check that it runs, the kubeconfig and the network"
