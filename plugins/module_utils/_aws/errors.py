@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from .._contract import reasons
 from .._contract.aws_requests import AwsRequest, LastRequest, origin_of
 from .._contract.errors import ApiError
+from .._contract.tls import AWS_AUTHORITY, describe_tls_failure
 
 try:
     import botocore.exceptions
@@ -159,6 +160,8 @@ def _failure(call: str, about: str, request: AwsRequest | None, error) -> AWSErr
     remedy = REMEDIES.get(reason, default)
     if isinstance(error, botocore.exceptions.ProxyConnectionError):
         remedy = proxy_remedy(error)
+    if isinstance(error, botocore.exceptions.SSLError):
+        remedy = describe_tls_failure(error, AWS_AUTHORITY) or remedy
     return AWSError(_named(call, about, request, origin_of(error.kwargs.get("endpoint_url"))), reason, remedy)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import os
 import socket
 import ssl
 import struct
@@ -24,6 +25,7 @@ from kubernetes.config import incluster_config
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError as ModuleError
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_token import FEATURE
 from kube_ecr_runner.cluster import client as kube
 from kube_ecr_runner.cluster import sources
 from kube_ecr_runner.cluster.errors import KubernetesError
@@ -389,3 +391,43 @@ def test_a_playbook_reaches_api_server_and_aws(
         )
     assert run.status == 0, run.output
     assert cluster.secret(own)
+
+
+@pytest.mark.parametrize(
+    ("ca", "host", "cause"),
+    [
+        (
+            CA.pem,
+            HOST,
+            "unable to get local issuer certificate; the CA of the server has to be in the file that AWS_CA_",
+        ),
+        (
+            OTHER.pem,
+            "localhost",
+            "Hostname mismatch; the certificate of the server has to be for the name or address in",
+        ),
+        (OTHER.pem, HOST, ""),
+    ],
+    ids=["CA", "name", "accepted"],
+)
+def test_a_ca_of_a_company_counts_for_aws(
+    aws: AWSEndpoint,
+    principal: Principal,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ca: bytes,
+    host: str,
+    cause: str,
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(ca)
+    for name in [name for name in os.environ if name.upper().endswith("_PROXY")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    keys = {"access_key": principal.access_key, "secret_key": principal.secret_key, "region": "eu-west-1"}
+    with TLSFront(port_of(aws.url), ALONE) as endpoint:
+        url = endpoint.url.replace(HOST, host)
+        options = dict.fromkeys(FEATURE.argument_spec) | keys | {"endpoint_url": url, "role_session_name": "test"}
+        errors = FEATURE.run(options, False, False)["errors"]
+    place = f"AWS ECR GetAuthorizationToken in eu-west-1 at {url}: CertificateNotTrusted: "
+    assert [each["msg"].startswith(place + cause) for each in errors] == ([True] if cause else [])

@@ -32,6 +32,7 @@ from kube_ecr_runner.contract.aws_requests import (
     container_origin,
     own_sts_endpoint,
 )
+from kube_ecr_runner.contract.tls import AWS_AUTHORITY, describe_tls_failure
 
 DEADLINE_SECONDS = 20.0
 # Of a call to STS; with the pauses between them two attempts fit into the time.
@@ -120,9 +121,12 @@ def find(sts_endpoint: str | None = None) -> dict[str, object]:
             f"AWS {_last.request} answers with {what}; check the role that the environment of the runner names"
         ) from None
     except Exception as error:  # noqa: BLE001 (files and servers of all kinds, and their texts may quote a token)
+        is_tls = isinstance(error, botocore.exceptions.SSLError)
+        cause = is_tls and describe_tls_failure(error, AWS_AUTHORITY)
         raise OwnIdentityError(
             f"the AWS credentials that the environment of the runner names cannot be had{_source(error)} "
-            f"({type(error).__name__}); check its variables {_PREFIX}*, and the network if they name an endpoint"
+            f"({cause or type(error).__name__}); check its variables {_PREFIX}*, "
+            "and the network if they name an endpoint"
         ) from None
     if not keys:
         raise OwnIdentityError(

@@ -19,6 +19,8 @@ import pytest
 
 from kube_ecr_runner.runs.environment import child_environment, own_identity_config
 from kube_ecr_runner.runs.run import absolute_path
+from tests.support.cluster.pki import CertificateAuthority
+from tests.support.cluster.tls_front import TLSFront
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the runner runs on Linux")
 
@@ -213,6 +215,21 @@ def test_sts_that_refuses_is_named(path: str, answer: str, tmp_path: Path) -> No
     named = f"kube-ecr-runner: AWS STS AssumeRoleWithWebIdentity at {url.rstrip('/')} answers with {answer}; check"
     assert done.stderr.startswith(named)
     assert TOKEN not in done.stderr
+
+
+def test_a_certificate_that_is_refused_is_told_with_its_cause(tmp_path: Path) -> None:
+    ca, other = (CertificateAuthority(name, has_identifiers=False) for name in ("ca", "other"))
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "bundle").write_bytes(other.pem)
+    with (
+        TLSFront(9, ca.server("sts", ["127.0.0.1"])) as sts,
+        a_runner(WEB_IDENTITY | {"AWS_CA_BUNDLE": "bundle"}, tmp_path) as pid,
+    ):
+        url = sts.url
+        done = ask(pid, tmp_path, url)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert f"from STS AssumeRoleWithWebIdentity at {url} (unable to get local issuer certificate; the" in done.stderr
+    assert "in the file that AWS_CA_BUNDLE names" in done.stderr
 
 
 @pytest.mark.parametrize("pid", ["", "0", "nonsense"])
