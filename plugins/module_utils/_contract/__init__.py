@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What the collection and the runner agree on: kinds, names, targets, ownership marks, items, results and reasons.
 
-Also how requests to AWS are named when they fail. It imports the standard library and nothing else, runs on Python 3.9,
-and uses relative imports only: the runner's package carries the same files under the name kube_ecr_runner.contract.
-Everything here is pure.
+Also what is checked of TLS certificates, and how requests that fail are named. It imports the standard library and
+nothing else, runs on Python 3.9, and uses relative imports only: the runner's package carries the same files under the
+name kube_ecr_runner.contract. Everything here is pure.
 """
