@@ -20,6 +20,8 @@ checksum = $(shell find /dev/null $(wildcard $(1)) -type f ! -name '*.pyc' ! -pa
 VENV_STAMP := $(VENV)/.made-$(call checksum,tests/requirements.txt tests/constraints.txt)
 OLDEST := $(VENV)/oldest
 OLDEST_STAMP := $(VENV)/.oldest-$(call checksum,tests/requirements-oldest.txt)
+REPORT := $(VENV)/report
+REPORT_STAMP := $(VENV)/.report-$(call checksum,tests/requirements-bench.txt)
 RUNNER_STAMP := $(VENV)/.runner-$(call checksum,runner plugins/module_utils/_contract)
 COLLECTION_STAMP := $(VENV)/.collection-$(call checksum,$(COLLECTION_SOURCES))
 # The link makes mypy see the collection under the name that Ansible imports it by.
@@ -49,6 +51,10 @@ UNUSED := aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs frozenlist mult
 # Duration of make soak. With PASSES it makes that number of passes over all resources instead, without faults.
 MINUTES ?= 20
 PASSES ?= 0
+
+# What make bench measures side by side with this build: a revision, and the command of another operator.
+BASE ?=
+PEER ?=
 
 .PHONY: help
 help: ## Show this list (the default target)
@@ -101,8 +107,19 @@ mutants: install-collection ## Report small changes of the pure code that no uni
 	@$(BIN)/python tests/tools/mutants.py $(ARGS)
 
 .PHONY: bench
-bench: install-collection install-runner tools ## Measure the time for a batch of custom resources
-	@$(BIN)/python -m tests.bench.batch $(ARGS)
+bench: tools ## Measure speed and memory, side by side with a revision (BASE=REV)
+	@$(BIN)/python -m tests.bench $(if $(BASE),--base '$(BASE)') $(if $(PEER),--peer '$(PEER)') $(ARGS)
+
+.PHONY: bench-report
+bench-report: $(REPORT_STAMP) ## Write docs/performance.md from what make bench measured
+	@$(REPORT)/bin/python -m tests.bench.report $(ARGS)
+
+$(REPORT_STAMP):
+	@echo "== making $(REPORT), with what draws the plot"
+	@mkdir -p $(VENV) && rm -rf $(REPORT) $(VENV)/.report-*
+	@$$(tests/tools/find-python) -m venv $(REPORT)
+	@$(REPORT)/bin/pip install --quiet --requirement tests/requirements-bench.txt
+	@touch $@
 
 .PHONY: soak
 soak: install-collection install-runner tools ## Check that Secrets stay valid during MINUTES=20 of faults; or make PASSES=300
