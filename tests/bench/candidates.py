@@ -195,7 +195,7 @@ class Running:
             raise CandidateError(f"{self.candidate.name} has ended: {answer['status']}\n{self._tail()}")
         return answer["value"] or 0.0
 
-    def _say(self, content: dict[str, object]) -> None:
+    def _say(self, content: Mapping[str, object]) -> None:
         self._to.write(json.dumps(content).encode() + b"\n")
         self._to.flush()
 

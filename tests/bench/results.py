@@ -94,11 +94,12 @@ class Results:
 
 
 def number(value: float) -> str:
-    """Return a value with three significant digits, or whole from 100 on."""
-    if value == 0 or abs(value) >= 100:
+    """Return a count as it is, and a measured value with two or three significant digits."""
+    if isinstance(value, int) or abs(value) >= 100:
         return f"{value:,.0f}"
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:.{digits}f}"
+    if abs(value) >= 0.1:
+        return f"{value:.{1 if abs(value) >= 10 else 2}f}"
+    return f"{value:.2g}"
 
 
 def cell(spread: Spread | None) -> str:

@@ -8,6 +8,7 @@ It reads one JSON object a line. The first says what to start: `command`, `env`,
 from __future__ import annotations
 
 import ctypes
+import io
 import json
 import os
 import select
@@ -92,13 +93,15 @@ def main() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # Ctrl-C is for the bench, which ends this process by closing its stdin.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    supervisor = Supervisor(**json.loads(sys.stdin.buffer.raw.readline()))
+    # Without a buffer, in which a line could wait that select() does not see.
+    asked = io.FileIO(sys.stdin.fileno(), closefd=False)
+    supervisor = Supervisor(**json.loads(asked.readline()))
     try:
         while True:
             supervisor.tick()
-            if not select.select([0], [], [], _LOOK_SECONDS)[0]:
+            if not select.select([asked], [], [], _LOOK_SECONDS)[0]:
                 continue
-            line = sys.stdin.buffer.raw.readline()
+            line = asked.readline()
             ask = json.loads(line)["ask"] if line else "stop"
             if ask == "stop":
                 return

@@ -75,7 +75,17 @@ def test_values_are_added_to_their_row_and_kept_in_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (0.123, "0.12"), (1.235, "1.24"), (12.34, "12.3"), (123.4, "123"), (5000, "5,000")]
+    ("value", "text"),
+    [
+        (0, "0"),
+        (7, "7"),
+        (5000, "5,000"),
+        (0.0, "0"),
+        (0.0123, "0.012"),
+        (0.123, "0.12"),
+        (12.34, "12.3"),
+        (123.4, "123"),
+    ],
 )
 def test_numbers_have_few_digits(value: float, text: str) -> None:
     assert number(value) == text
