@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 _ANSWER_SECONDS = 60.0
 _WATCH_SECONDS = 7200
+_AGAIN_SECONDS = 0.2
 _METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1,application/json"
 _REQUESTS = re.compile(r'^apiserver_request_total\{.*verb="(\w+)".*\} (\S+)$', re.MULTILINE)
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -99,19 +100,30 @@ class API:
         """Return how many requests there were since the server started, by verb."""
         return parse_requests(self.ask("GET", "/metrics").decode())
 
-    def watch(self, path: str, see: Callable[[dict[str, Any]], None], *, metadata_only: bool = False) -> None:
-        """Call `see` with each event of a collection from now on, until `close`."""
+    def watch(self, path: str, *, metadata_only: bool = False) -> http.client.HTTPResponse:
+        """Return what tells of the changes of a collection from now on, a line for each, until `close`."""
         accept = _METADATA if metadata_only else "application/json"
         separator = "&" if "?" in path else "?"
-        self._connection.request("GET", f"{path}{separator}limit=1", headers={"Accept": accept.format(list="List")})
-        version = json.load(self._connection.getresponse())["metadata"]["resourceVersion"]
+        listing = self._get(f"{path}{separator}limit=1", accept.format(list="List"))
+        version = json.loads(listing.read())["metadata"]["resourceVersion"]
         options = f"watch=true&resourceVersion={version}&timeoutSeconds={_WATCH_SECONDS}"
-        self._connection.request("GET", f"{path}{separator}{options}", headers={"Accept": accept.format(list="")})
-        stream = self._connection.getresponse()
+        stream = self._get(f"{path}{separator}{options}", accept.format(list=""))
         assert self._connection.sock is not None
         self._connection.sock.settimeout(None)
-        while line := stream.readline():
-            see(json.loads(line))
+        return stream
+
+    def _get(self, path: str, accept: str) -> http.client.HTTPResponse:
+        """Ask until the API server is ready to answer: it needs a moment for kinds that are new."""
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while True:
+            self._connection.request("GET", path, headers={"Accept": accept})
+            answer = self._connection.getresponse()
+            if answer.status == http.HTTPStatus.OK:
+                return answer
+            text = answer.read().decode(errors="replace")
+            if answer.status != http.HTTPStatus.TOO_MANY_REQUESTS or time.monotonic() > deadline:
+                raise APIError(answer.status, text)
+            time.sleep(_AGAIN_SECONDS)
 
     def close(self) -> None:
         """Close the connection; a watch ends."""
@@ -142,9 +154,9 @@ class Sightings:
         self._missing: set[str] = set()
         self._changed = threading.Condition()
         self._has_ended = False
-        self._thread = threading.Thread(
-            target=self._watch, args=(path,), kwargs={"metadata_only": metadata_only}, daemon=True
-        )
+        # What is changed after this line will be seen.
+        self._stream = api.watch(path, metadata_only=metadata_only)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def forget(self, keys: Iterable[str] = ()) -> None:
@@ -171,11 +183,12 @@ class Sightings:
         self._api.close()
         self._thread.join()
 
-    def _watch(self, path: str, *, metadata_only: bool) -> None:
+    def _watch(self) -> None:
         try:
             # Closed by another thread, the connection fails in one of many ways.
             with suppress(OSError, ValueError, AttributeError, http.client.HTTPException):
-                self._api.watch(path, self._see, metadata_only=metadata_only)
+                while line := self._stream.readline():
+                    self._see(json.loads(line))
         finally:
             with self._changed:
                 self._has_ended = True

@@ -8,12 +8,10 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from functools import partial
 
 from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import new_client_from_config
-from kubernetes.watch import Watch
 
 from tests.support.aws.endpoint import Principal
 from tests.support.cluster.control_plane import ControlPlane
@@ -177,18 +175,6 @@ class Cluster:
     def resources(self, kind: str) -> list[dict]:
         """Return all custom resources of a kind."""
         return self._custom.list_cluster_custom_object(GROUP, *_KINDS[kind])["items"]
-
-    def changes(self, kind: str) -> Iterator[dict]:
-        """Yield the custom resources of a kind as they are, and then each one that changes, for a minute."""
-        listing = partial(self._custom.list_cluster_custom_object, GROUP, *_KINDS[kind])
-        for event in Watch().stream(listing, timeout_seconds=60):
-            yield event["object"]
-
-    def new_secret(self, namespace: str, since: str) -> dict:
-        """Return the first Secret that was made in a namespace since a resource version; wait a minute for it."""
-        listing = partial(self.core.list_namespaced_secret, namespace)
-        found = Watch().stream(listing, resource_version=since, timeout_seconds=60)
-        return next(event["raw_object"] for event in found if event["type"] == "ADDED")
 
     def wait_ready(self, kind: str, name: str, namespace: str = "", status: str = "True") -> dict:
         """Wait until Ready has that status for the present generation; return the resource."""

@@ -110,10 +110,6 @@ class Runner(Service):
         """Return the log lines of the runs that have ended."""
         return [line for line in self.log.splitlines() if " run ended " in line]
 
-    def seconds_of_last_run(self) -> float:
-        """Return how long the last run took."""
-        return float(re.findall(r"run ended .*seconds=([\d.]+)", self.log)[-1])
-
     def _start(self) -> None:
         program = str(self._ansible.bin_dir / "kube-ecr-runner")
         options = ["--watches", str(WATCHES), "--listen-address", "127.0.0.1:0", *self._options]
