@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import signal
 import tempfile
 import time
 from contextlib import closing
@@ -32,6 +33,8 @@ NAMES = {"this": "this", "base": "BASE", "peer": "PEER"}
 
 def main() -> None:
     """Measure, print what is measured, and write it into a file after each turn."""
+    # Told to end, end what was started, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _options()
     sizes = QUICK if options.quick else Sizes()
     figures = _chosen(all_figures(sizes), options.figures)
@@ -40,6 +43,8 @@ def main() -> None:
         _measure(candidates, figures, sizes, options)
     except CandidateError as error:
         raise SystemExit(f"error: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 def _options() -> argparse.Namespace:
@@ -76,6 +81,7 @@ def _candidates(options: argparse.Namespace) -> list[Candidate]:
 
 def _measure(candidates: list[Candidate], figures: list[Figure], sizes: Sizes, options: argparse.Namespace) -> None:
     labels = {each.name: each.label for each in candidates}
+    before = machine()
     with (
         tempfile.TemporaryDirectory(prefix="kube-ecr-bench-") as folder,
         ControlPlane() as plane,
@@ -83,7 +89,7 @@ def _measure(candidates: list[Candidate], figures: list[Figure], sizes: Sizes, o
     ):
         plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        results = Results(f"{datetime.now(UTC):%Y-%m-%d}", machine(), versions(plane), labels, options.rounds)
+        results = Results(f"{datetime.now(UTC):%Y-%m-%d}", before, versions(plane), labels, options.rounds)
         _note_what_is_missing(results, figures, sizes)
         with closing(Stage(plane.kubeconfig, aws, sizes, Path(folder))) as stage:
             for figure in figures:
@@ -133,6 +139,8 @@ def machine() -> dict[str, str]:
         "processor": models[0] if models else platform.machine(),
         "memory": f"{memory:.0f} GiB",
         "kernel": platform.release(),
+        # Above zero, somebody else uses the machine, and times say less.
+        "load": f"{os.getloadavg()[0]:.1f}",
     }
 
 

@@ -59,10 +59,11 @@ def with_section(page: str, text: str) -> str:
 def section(results: Results) -> Iterator[str]:
     """Yield the lines of what was measured, a table for each figure."""
     names = names_of(results)
-    machine = ", ".join(f"{name} {value}" for name, value in results.versions.items())
+    versions = ", ".join(f"{name} {value}" for name, value in results.versions.items())
     yield (
         f"Measured on {results.date}, on {results.machine['cores']} cores ({results.machine['processor']}) with "
-        f"{results.machine['memory']}, Linux {results.machine['kernel']}, {machine}."
+        f"{results.machine['memory']}, Linux {results.machine['kernel']}, {versions}. The load of the machine was "
+        f"{results.machine['load']} before it began."
     )
     yield ""
     for name, called in names.items():

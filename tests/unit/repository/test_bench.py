@@ -43,7 +43,12 @@ def results(**values: list[float | None]) -> Results:
     candidates = dict.fromkeys(values, "a revision")
     row = Row("shared", "100 resources", "CPU", "s", values)
     return Results(
-        "2026-11-29", {"cores": "2", "processor": "x", "memory": "24 GiB", "kernel": "6"}, {}, candidates, 3, [row]
+        "2026-11-29",
+        {"cores": "2", "processor": "x", "memory": "24 GiB", "kernel": "6", "load": "0.1"},
+        {},
+        candidates,
+        3,
+        [row],
     )
 
 
