@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 _ANSWER_SECONDS = 60.0
 _WATCH_SECONDS = 7200
 _AGAIN_SECONDS = 0.2
+# Less than the 90 seconds after which the API server closes a connection that is not used.
+_IDLE_SECONDS = 60.0
 _METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1,application/json"
 _REQUESTS = re.compile(r'^apiserver_request_total\{.*verb="(\w+)".*\} (\S+)$', re.MULTILINE)
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -48,6 +50,7 @@ class API:
             context.load_cert_chain(pair.name)
         address = urlsplit(cluster["server"])
         assert address.hostname is not None
+        self._asked_at = time.monotonic()
         self._connection = http.client.HTTPSConnection(
             address.hostname, address.port, timeout=_ANSWER_SECONDS, context=context
         )
@@ -59,6 +62,9 @@ class API:
     def ask(self, method: str, path: str, body: object = None, *, kind: str = "application/json") -> bytes:
         """Return the answer; raises APIError."""
         headers = {"Content-Type": kind, "Accept": "application/json"}
+        if time.monotonic() > self._asked_at + _IDLE_SECONDS:
+            self._connection.close()  # it opens again by itself
+        self._asked_at = time.monotonic()
         self._connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
         answer = self._connection.getresponse()
         content = answer.read()
