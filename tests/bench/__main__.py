@@ -18,6 +18,7 @@ import signal
 import tempfile
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _options()
     sizes = QUICK if options.quick else Sizes()
+    sizes = replace(sizes, changes=options.changes or sizes.changes)
     figures = _chosen(all_figures(sizes), options.figures)
     try:
         candidates = _candidates(options)
@@ -54,6 +56,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--peer", metavar="COMMAND", help="also measure this operator")
     parser.add_argument("--figures", metavar="NAMES", help=f"only these, with commas in between: {names}")
     parser.add_argument("--rounds", type=int, help="turns of each candidate for each figure (default: 3)")
+    parser.add_argument("--changes", type=int, help="single changes of each kind in a turn (default: 5)")
     parser.add_argument("--quick", action="store_true", help="one round of small sizes, to see that all of it works")
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"the file to write (default: {RESULTS.name})")
     options = parser.parse_args()

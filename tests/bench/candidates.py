@@ -16,6 +16,7 @@ import sys
 import time
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -184,7 +185,8 @@ class Running:
 
     def stop(self) -> None:
         """End it, and all that it started."""
-        self._to.close()
+        with suppress(BrokenPipeError):
+            self._to.close()
         self._process.wait()
         self._from.close()
 
