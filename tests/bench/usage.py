@@ -121,7 +121,7 @@ def _read(pid: int, name: str, parse: Callable[[str], int]) -> int:
 class Peak:
     """The highest PSS of the tree so far, in MiB.
 
-    To read PSS takes about a millisecond for each process, which is too much for every look. It can be a new peak only
+    To read PSS takes about two milliseconds for each process, too much for every look. It can be a new peak only
     if more is resident than the peak has. Even then it is read only four times a second, or if more is resident than
     ever.
     """
