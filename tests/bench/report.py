@@ -72,7 +72,7 @@ def section(results: Results) -> Iterator[str]:
     yield (
         f"A value is the median of {results.rounds} round{'s' * (results.rounds > 1)}, with the lowest and the highest "
         "in parentheses. A ratio is the median of the ratios within a round. `-` means that it did not happen within "
-        "the limit."
+        "the limit, or was not measured."
     )
     yield ""
     yield f"![Times and CPU seconds of the tables below]({PLOT.name})"
