@@ -1,6 +1,6 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Options with which inventory and lookup plugins select a cluster; modules use kubernetes.core's own fragment."""
+"""Options with which inventory plugins select a cluster; modules use kubernetes.core's own fragment."""
 
 from __future__ import annotations
 

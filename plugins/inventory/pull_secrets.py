@@ -1,6 +1,6 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The inventory of a cluster's custom resources: a host is an AWS identity, its resources are a variable.
+"""The inventory of a cluster's custom resources: a host stands for AWS identities, their resources are a variable.
 
 What always holds: no key is in the inventory, only references; and no text of a resource is ever a
 template. From ansible-core 2.19 on, Ansible takes a string for a template only when its source vouches for
@@ -17,17 +17,16 @@ version_added: 0.1.0
 description:
   - Reads the C(AWSECRImagePullSecret) and C(ClusterAWSECRImagePullSecret) resources of a cluster, and those of the
     deprecated C(AWSECRCredential) where there are any.
-  - Each AWS identity (credentials, assumed role and endpoint) that they use becomes a host of the group
-    C(aws_identities). Its variable C(pull_secrets) lists the resources of that identity, with their references, their
-    targets and what already exists for them in the cluster. Its variable C(aws_registries) lists the logins that need
-    new tokens, as M(kube_ecr.secrets.ecr_token) takes them. If none is due, AWS need not be called.
-  - No key is in the inventory. The variable C(aws_credentials) of a host is a reference that the lookup plugin
-    P(kube_ecr.secrets.aws_credentials#lookup) resolves when it is needed. A host name consists of the kind of identity
-    (C(keys), C(service-account) or C(own)) and a salted digest, so names change from run to run.
+  - The hosts of the group C(aws_identities) are C(aws-identities-1) and so on. Each stands for up to 25 AWS identities
+    (credentials, assumed role and endpoint) that the resources use. Its variable C(pull_secrets) lists the resources of
+    these identities, with their references, their targets and what already exists for them in the cluster. Its variable
+    C(aws_logins) lists for each identity the logins that need new tokens. If none is due, AWS need not be called.
+  - No key is in the inventory. C(aws_logins) names the resource that says how to reach AWS. The module
+    M(kube_ecr.secrets.ecr_reconcile) resolves that when it is needed.
   - Resources that cannot be served as they are written are on a host C(invalid), each with its C(error). Resources that
     are being deleted and need a cleanup are on a host C(absent).
   - Resources with C(spec.suspend) are left out; C(-v) shows their names. For the playbook C(kube_ecr.secrets.cleanup)
-    they are in the group C(suspended_pull_secrets), for which M(kube_ecr.secrets.ecr_pull_secret) writes nothing.
+    they are in the group C(suspended_pull_secrets), for which M(kube_ecr.secrets.ecr_reconcile) writes nothing.
   - The playbook C(kube_ecr.secrets.reconcile) is made for this inventory.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
@@ -54,9 +53,10 @@ options:
     type: path
   wait_for:
     description:
-      - The path of a FIFO. If set, the plugin imports what the play will need, and waits until something is written
-        into the FIFO. Then it reads O(names_file) and the cluster.
-      - The runner uses this to start C(ansible-playbook) ahead of need.
+      - The path of a FIFO. If set, the inventory is empty at first, and the plugin imports what plays will need. Each
+        time that a play refreshes it (with C(refresh_inventory) of M(ansible.builtin.meta)), the plugin waits until
+        something is written into the FIFO. Then it reads O(names_file) and the cluster.
+      - The runner uses this to start C(ansible-playbook) ahead of need, and to use it more than once.
     type: path
   namespaces:
     description:
@@ -122,7 +122,6 @@ label_selector: tier=production
 """
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -178,12 +177,16 @@ class InventoryModule(BaseInventoryPlugin):
         missing = missing_libraries(("kubernetes",))
         if missing:
             raise AnsibleParserError(missing)
-        self._stand_by()
+        fifo = self.get_option("wait_for")
+        if fifo and _standby.begin():
+            return
+        if fifo:
+            self._wait(fifo)
         try:
             self._populate(connect(self._connection()))
         except KubernetesError as error:
             cause = f"cannot read the custom resources: {error}"
-            if self.get_option("wait_for"):
+            if fifo:
                 # ansible-core makes a warning of what is raised here, and an error that names no cause; the runner
                 # tells the first error.
                 self.display.error(cause)
@@ -196,12 +199,9 @@ class InventoryModule(BaseInventoryPlugin):
         if unknown:
             raise AnsibleParserError(f"unknown option {unknown[0]!r}; the options are {', '.join(sorted(known))}")
 
-    def _stand_by(self) -> None:
-        fifo = self.get_option("wait_for")
-        if not fifo:
-            return
+    def _wait(self, fifo: str) -> None:
         try:
-            _standby.stand_by(fifo)
+            _standby.wait(fifo)
         except _standby.NobodyWaits:
             raise AnsibleParserError(f"{fifo}: the process has ended that was to write into it") from None
         except OSError as error:
@@ -250,10 +250,9 @@ class InventoryModule(BaseInventoryPlugin):
             for resource, item in zip(resources, items)
         ]
         observed = observe(cluster, items, datetime.now(timezone.utc), namespaces)
-        connection = self._connection()
-        items = [replace(item, observed=found, connection=connection) for item, found in zip(items, observed)]
+        items = [replace(item, observed=found) for item, found in zip(items, observed)]
         usable = {uid: identity for uid, identity in identities.items() if isinstance(identity, Identity)}
-        for host in hosts_of(items, usable, secrets.token_bytes(16)):
+        for host in hosts_of(items, usable):
             self._add_host(host)
 
     def _items(self, cluster: Cluster, resources: list[dict]) -> list[Item]:
@@ -302,12 +301,10 @@ class InventoryModule(BaseInventoryPlugin):
             "ansible_connection": "local",
             "kubernetes_connection": self._connection(),
             "pull_secrets": wrap_var([item.as_dict() for item in host.items]),
+            "aws_logins": wrap_var([order.as_dict() for order in host.logins]),
+            "aws_endpoint_url": self.get_option("aws_endpoint_url"),
+            "allowed_aws_identities": self.get_option("allowed_aws_identities"),
         }
-        login = host.login_variables()
-        if login:
-            variables.update({name: wrap_var(value) for name, value in login.items()})
-            variables["aws_endpoint_url"] = self.get_option("aws_endpoint_url")
-            variables["allowed_aws_identities"] = self.get_option("allowed_aws_identities")
         for name, value in variables.items():
             self.inventory.set_variable(host.name, name, value)
 

@@ -75,13 +75,15 @@ options:
         required: true
   secret_name:
     description:
-      - Name of the Secret. Required unless O(resource) is set.
+      - Name of the Secret.
     type: str
+    required: true
   namespaces:
     description:
-      - Names of the namespaces that get the Secret. Duplicates count once. Required with O(secret_name).
+      - Names of the namespaces that get the Secret. Duplicates count once.
     type: list
     elements: str
+    required: true
   state:
     description:
       - With V(present), the Secret is written. It stays in namespaces that O(namespaces) no longer names.
@@ -123,13 +125,6 @@ options:
         of the token has changed.
     type: bool
     default: false
-  resource:
-    description:
-      - A custom resource, instead of all other options except O(authorizations) and O(authorization_errors). It is an
-        item of C(pull_secrets) in the inventory P(kube_ecr.secrets.pull_secrets#inventory). This option is for the
-        playbook C(kube_ecr.secrets.reconcile) and playbooks that wrap it. Its form may change with any version.
-      - Kubernetes deletes the Secrets of the resource together with it. Secrets that it no longer wants are removed.
-    type: dict
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying the target.

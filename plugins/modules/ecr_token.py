@@ -33,36 +33,6 @@ options:
       - If not set, E(AWS_REGION) or E(AWS_DEFAULT_REGION) is used or, without explicit keys, the region of the profile.
     type: str
     aliases: [aws_region]
-  credentials:
-    description:
-      - The credentials in one dictionary, as the lookup plugin P(kube_ecr.secrets.aws_credentials#lookup) returns them.
-        Its keys are options of this module. None of them can be set in addition.
-    type: dict
-    suboptions:
-      access_key:
-        description: See O(access_key).
-        type: str
-      secret_key:
-        description: See O(secret_key).
-        type: str
-      session_token:
-        description: See O(session_token).
-        type: str
-      web_identity_token:
-        description: See O(web_identity_token).
-        type: str
-      web_identity_role_arn:
-        description: See O(web_identity_role_arn).
-        type: str
-      role_arn:
-        description: See O(role_arn).
-        type: str
-      external_id:
-        description: See O(external_id).
-        type: str
-      role_session_name:
-        description: See O(role_session_name).
-        type: str
   access_key:
     description:
       - The access key ID. Requires O(secret_key).

@@ -13,13 +13,29 @@ import sys
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
-from ansible.module_utils.errors import AnsibleValidationError, UnsupportedError
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import Feature, execute
 
 _NO_LOG_ADVICE = "The result of this task holds a password. Set 'no_log: true' on the task, or logs will hold it too."
+
+
+class InvalidOptions(Exception):
+    """The options of a task are not those of its module; the text says why, as AnsibleModule does."""
+
+
+def validated(argument_spec: dict, task) -> dict:
+    """Return the options of a task with their defaults. Raises InvalidOptions."""
+    validation = ArgumentSpecValidator(argument_spec).validate(task.args)
+    if validation.error_messages:
+        error = validation.errors[0]
+        is_unknown = isinstance(error, UnsupportedError)
+        text = f"Unsupported parameters for ({task.action}) module: {error.msg}" if is_unknown else error.msg
+        # It may quote a value that was given for a wrong type.
+        raise InvalidOptions(remove_values(text, validation._no_log_values))
+    return validation.validated_parameters
 
 
 class FastPathAction(ActionBase):
@@ -41,18 +57,11 @@ class FastPathAction(ActionBase):
         return result
 
     def _execute_here(self) -> dict:
-        validation = ArgumentSpecValidator(self.feature.argument_spec, **self.feature.rules).validate(self._task.args)
-        if validation.error_messages:
-            # The text may quote a value that was given for a wrong type.
-            text = remove_values(self._message_of(validation.errors[0]), validation._no_log_values)
-            return {"failed": True, "changed": False, "msg": text}
-        return execute(self.feature, validation.validated_parameters, self._task.check_mode, self._task.diff)
-
-    def _message_of(self, error: AnsibleValidationError) -> str:
-        """Word an error as AnsibleModule does."""
-        if isinstance(error, UnsupportedError):
-            return f"Unsupported parameters for ({self._task.action}) module: {error.msg}"
-        return error.msg
+        try:
+            params = validated(self.feature.argument_spec, self._task)
+        except InvalidOptions as error:
+            return {"failed": True, "changed": False, "msg": str(error)}
+        return execute(self.feature, params, self._task.check_mode, self._task.diff)
 
     def _is_local(self, task_vars: dict) -> bool:
         interpreter = task_vars.get("ansible_python_interpreter")

@@ -10,6 +10,7 @@ killed (where memory is short, the kernel does so): with the strategy free, ansi
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import os
 import select
@@ -17,6 +18,7 @@ import signal
 import struct
 import sys
 from contextlib import suppress
+from functools import lru_cache
 from typing import NoReturn
 
 from ansible.plugins import loader
@@ -30,9 +32,8 @@ _ID = struct.Struct("i")
 _MODULES = ("ansible.executor.playbook_executor", "ansible.executor.task_queue_manager", "multiprocessing.synchronize")
 # What the playbook reconcile uses, by the loader that it comes from.
 _PLUGINS = {
-    loader.action_loader: (f"{_COLLECTION}.ecr_token", f"{_COLLECTION}.ecr_pull_secret", "ansible.builtin.set_fact"),
-    loader.lookup_loader: (f"{_COLLECTION}.aws_credentials",),
-    loader.strategy_loader: ("ansible.builtin.free",),
+    loader.action_loader: (f"{_COLLECTION}.ecr_reconcile",),
+    loader.strategy_loader: ("ansible.builtin.linear",),
 }
 # Of these Ansible looks at all that there are, and reads their documentation.
 _ALL_OF = (
@@ -48,20 +49,37 @@ class NobodyWaits(Exception):
     """The process that started this one has ended."""
 
 
-def stand_by(fifo: str) -> None:
-    """Load what a run needs, and return when something is written into the FIFO.
+def begin() -> bool:
+    """Load what a run needs, and see to it that this process ends with its parent; return False if that was done."""
+    if has_begun():
+        return False
+    _begin()
+    return True
+
+
+def has_begun() -> bool:
+    """Return whether this process was started ahead of need."""
+    return _begin.cache_info().currsize > 0
+
+
+def wait(fifo: str) -> None:
+    """Return when something is written into the FIFO.
 
     Raises NobodyWaits when the process that holds it open for writing ends, OSError when it cannot be read.
     """
-    end_with_parent()
-    _Workers().watch()
-    _load()
     # Without a writer, opening it would block for ever.
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
         _wait(reader)
     finally:
         os.close(reader)
+
+
+@lru_cache(maxsize=1)
+def _begin() -> None:
+    end_with_parent()
+    _Workers().watch()
+    _load()
 
 
 def _load() -> None:
@@ -77,6 +95,9 @@ def _load() -> None:
     load_ahead()
     # With the first filter and the first test, Ansible looks at all filters and tests that there are.
     Templar().template(trust_as_template("{{ none | default('') is defined }}"))
+    # Workers share the memory of what is there now as long as nobody writes to it, which the garbage collector would.
+    gc.collect()
+    gc.freeze()
 
 
 def end_with_parent() -> None:

@@ -22,7 +22,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench.candidates import ROOT, Candidate, CandidateError, base_build, peer, this_build
+from tests.bench.candidates import ROOT, Access, Candidate, CandidateError, base_build, peer, this_build
 from tests.bench.endpoint import AWS
 from tests.bench.figures import QUICK, Figure, Sizes, Stage, all_figures, background
 from tests.bench.results import Results, number, table
@@ -94,7 +94,7 @@ def _measure(candidates: list[Candidate], figures: list[Figure], sizes: Sizes, o
         plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         results = Results(f"{datetime.now(UTC):%Y-%m-%d}", before, versions(plane), labels, options.rounds)
         _note_what_is_missing(results, figures, sizes)
-        with closing(Stage(plane.kubeconfig, aws, sizes, Path(folder))) as stage:
+        with closing(Stage(Access.of(plane), aws, sizes, Path(folder))) as stage:
             for figure in figures:
                 _measure_figure(stage, figure, candidates, results, options)
     print(f"\nwritten to {options.results.name}; `make bench-report` makes docs/performance.md of it")

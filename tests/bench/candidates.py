@@ -19,8 +19,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
+from urllib.parse import urlsplit
 
+from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.pki import CertificateAuthority
 from tests.support.harness.tools import cache_dir
 
@@ -38,9 +40,43 @@ class CandidateError(RuntimeError):
     """A candidate cannot be built, or has ended; the text says why."""
 
 
+# Makes a mount namespace look like a pod's: nobody outside sees it. See unshare(1).
+_IN_POD = (
+    *("unshare", "--mount", "--propagation", "private", "sh", "-ec"),
+    (
+        'mount -t tmpfs tmpfs /run; mkdir -p /run/secrets/kubernetes.io; ln -s "$0" '
+        '/run/secrets/kubernetes.io/serviceaccount; exec "$@"'
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Access:
+    """How candidates reach the API server: a kubeconfig, or what a pod has, a folder and an address."""
+
+    kubeconfig: Path
+    service_account: Path
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, plane: ControlPlane) -> Self:
+        """Give a service account all rights, and write what a pod of it would find. Raises KubectlError."""
+        plane.kubectl("create", "serviceaccount", "bench", "--namespace=default")
+        grant = ("--clusterrole=cluster-admin", "--serviceaccount=default:bench")
+        plane.kubectl("create", "clusterrolebinding", "bench", *grant)
+        folder = plane.kubeconfig.parent / "service-account"
+        folder.mkdir()
+        token = plane.kubectl("create", "token", "bench", "--namespace=default", "--duration=24h").strip()
+        for name, content in (("token", token), ("ca.crt", plane.ca.pem.decode()), ("namespace", "default")):
+            (folder / name).write_text(content)
+        address = urlsplit(plane.url)
+        return cls(plane.kubeconfig, folder, str(address.hostname), address.port or 443)
+
+
 @dataclass(frozen=True)
 class Candidate:
-    """One thing that is measured; `env` may hold {kubeconfig}, {aws} and {home}."""
+    """One thing that is measured; `env` and `command` may hold {home}, {aws} and what Access gives."""
 
     name: str
     label: str
@@ -123,24 +159,32 @@ def _build(name: str, checkout: Path, label: str) -> Candidate:
         "TMPDIR": "{home}",
         "LANG": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": str(checkout / ".venv" / "collections"),
-        "K8S_AUTH_KUBECONFIG": "{kubeconfig}",
+        "KUBERNETES_SERVICE_HOST": "{host}",
+        "KUBERNETES_SERVICE_PORT": "{port}",
         "KUBE_ECR_AWS_ENDPOINT_URL": "{aws}",
     }
-    return Candidate(name, label, (str(programs / "kube-ecr-runner"), *options), env)
+    return Candidate(name, label, (*_IN_POD, "{account}", str(programs / "kube-ecr-runner"), *options), env)
 
 
 class Running:
     """A candidate that was started below a supervisor."""
 
-    def __init__(self, candidate: Candidate, home: Path, kubeconfig: Path, aws: str) -> None:
+    def __init__(self, candidate: Candidate, home: Path, access: Access, aws: str) -> None:
         """Start it; `home` is a folder that it may fill."""
         self.candidate = candidate
         self.log = home / "log"
         if candidate.is_peer:
             _write_webhook_certificate(home)
-        values = {"home": str(home), "kubeconfig": str(kubeconfig), "aws": aws}
+        values = {
+            "home": home,
+            "kubeconfig": access.kubeconfig,
+            "account": access.service_account,
+            "host": access.host,
+            "port": access.port,
+            "aws": aws,
+        }
         start = {
-            "command": list(candidate.command),
+            "command": [part.format(**values) if part.startswith("{") else part for part in candidate.command],
             "env": {name: value.format(**values) for name, value in candidate.env.items()},
             "directory": str(home),
             "log": str(self.log),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.api import API, WRITES, Sightings
-from tests.bench.candidates import Candidate, Running
+from tests.bench.candidates import Access, Candidate, Running
 from tests.bench.endpoint import AWS
 from tests.bench.results import Value
 from tests.support.aws.iam import Principal, new_access_key, new_secret_key
@@ -80,12 +80,12 @@ class Measured:
 class Stage:
     """The cluster, AWS, and what a bench keeps between the turns: namespaces, and two watches."""
 
-    def __init__(self, kubeconfig: Path, aws: AWS, sizes: Sizes, scratch: Path) -> None:
+    def __init__(self, access: Access, aws: AWS, sizes: Sizes, scratch: Path) -> None:
         """Prepare; `scratch` is a folder for the homes of candidates."""
         self.sizes = sizes
         self.aws = aws
-        self.api = API(kubeconfig)
-        self._kubeconfig = kubeconfig
+        self.api = API(access.kubeconfig)
+        self._access = access
         self._scratch = scratch
         self._turns = itertools.count(1)
         self._namespaces = {each["name"] for each in self.api.metadata("/api/v1/namespaces")}
@@ -108,7 +108,7 @@ class Stage:
         home.mkdir()
         self.aws.begin(latency)
         self.need(_WARM)
-        running = Running(candidate, home, self._kubeconfig, self.aws.url)
+        running = Running(candidate, home, self._access, self.aws.url)
         try:
             turn = Turn(self, running, number)
             turn.create(turn.resource(namespace=_WARM))

@@ -49,14 +49,15 @@ MUST_SHIP = {
     "playbooks/cleanup.yml",
     "playbooks/install.yml",
     "playbooks/reconcile.yml",
+    "plugins/modules/ecr_reconcile.py",
     "plugins/modules/ecr_token.py",
     "plugins/modules/ecr_pull_secret.py",
     "plugins/modules/ecr_pull_secret_info.py",
+    "plugins/action/ecr_reconcile.py",
     "plugins/action/ecr_token.py",
     "plugins/action/ecr_pull_secret.py",
     "plugins/action/ecr_pull_secret_info.py",
     "plugins/inventory/pull_secrets.py",
-    "plugins/lookup/aws_credentials.py",
     "requirements.txt",
     "crds/awsecrimagepullsecrets.yaml",
     "roles/runner/files/chart/Chart.yaml",
@@ -69,7 +70,7 @@ MUST_SHIP = {
 NEVER_SHIPPED = ("__pycache__", ".pyc", ".retry", "~", ".tar.gz", ".swp", ".orig", ".rej")
 
 # Kinds of plugins that have documentation of their own, by the name of their folder.
-DOCUMENTED = {"modules": "module", "inventory": "inventory", "lookup": "lookup"}
+DOCUMENTED = {"modules": "module", "inventory": "inventory"}
 
 
 def artifact_problems(artifact: Path) -> Iterator[str]:

@@ -53,6 +53,29 @@ class Authorization:
         }
 
 
+@dataclass(frozen=True)
+class LoginError:
+    """Why a login is missing, as a word in CamelCase and a text; requested is None where it is about all of them."""
+
+    requested: LoginRequest | None
+    reason: str
+    message: str
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the form that modules pass to each other."""
+        return {
+            "requested": str(self.requested) if self.requested else None,
+            "reason": self.reason,
+            "msg": self.message,
+        }
+
+    @classmethod
+    def from_options(cls, option: dict) -> LoginError:
+        """Return the error that a validated module option describes."""
+        requested = option.get("requested")
+        return cls(LoginRequest.from_text(requested) if requested else None, option["reason"], option["msg"])
+
+
 def from_options(option: dict) -> Authorization:
     """Return the authorization that a validated module option describes.
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from datetime import datetime, timezone
 from functools import partial
 
+from .._contract import reasons
 from .._contract.aws_requests import service_name
+from .._contract.login_request import LoginRequest
+from .authorizations import Authorization, LoginError, MalformedAnswer, from_answer
 from .errors import AWSError, trust_wanted
-from .registries import TokenCall
-from .session import Calls, Credentials, Session
+from .registries import RegistryError, TokenCall, token_call
+from .session import Calls, Credentials, Session, partitions
 
 try:
     import botocore
@@ -56,6 +60,29 @@ def connect(credentials: Credentials, calls: Calls) -> Session:
     return session
 
 
+def get_logins(session: Session, requests: Iterable[LoginRequest]) -> tuple[list[Authorization], list[LoginError]]:
+    """Return the logins that AWS grants for what is requested, and why others are missing."""
+    errors, calls = [], {}
+    for request in requests:
+        try:
+            calls[request] = session.reached(token_call(request, session.region or "", partitions()))
+        except RegistryError as error:
+            errors.append(LoginError(request, reasons.INVALID_REGISTRY, f"registries: {error}"))
+    answers = get_authorization_tokens(session, dict.fromkeys(calls.values()))
+    now = datetime.now(timezone.utc)
+    granted = []
+    for request, call in calls.items():
+        answer = answers[call]
+        if isinstance(answer, AWSError):
+            errors.append(LoginError(request, answer.reason, str(answer)))
+            continue
+        try:
+            granted.append(from_answer(answer, request, now))
+        except MalformedAnswer as error:
+            errors.append(LoginError(request, reasons.MALFORMED_ANSWER, str(error)))
+    return granted, errors
+
+
 def get_authorization_tokens(session: Session, calls: Iterable[TokenCall]) -> dict[TokenCall, dict | AWSError]:
     """Return what AWS answers to each call, as boto3 gives it, or the error that became of it.
 
@@ -74,15 +101,16 @@ def get_authorization_tokens(session: Session, calls: Iterable[TokenCall]) -> di
     clients = {}
     for call in wanted:
         try:
-            # Making clients is not safe in threads, using them is.
             with _asking(session, call):
                 clients[call] = session.client(call.service, call.region, **_endpoint(call))
         except AWSError as error:
             answers[call] = error
-    if clients:
+    ask = partial(_get_authorization_token, session)
+    if len(clients) == 1:
+        answers.update({call: ask(call, client) for call, client in clients.items()})
+    elif clients:
         with ThreadPoolExecutor(min(PARALLEL, len(clients))) as pool:
-            tokens = pool.map(partial(_get_authorization_token, session), clients, clients.values())
-            answers.update(zip(clients, tokens))
+            answers.update(zip(clients, pool.map(ask, clients, clients.values())))
     return answers
 
 

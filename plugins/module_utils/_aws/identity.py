@@ -68,11 +68,6 @@ class Identity:
         """
         return hmac.new(salt, json.dumps(astuple(self)).encode(), hashlib.sha256).hexdigest()[:12]
 
-    def label(self, salt: bytes) -> str:
-        """Return the digest with a word before it that says what kind of identity this is."""
-        kind = {Keys: "keys", WebIdentity: "service-account"}.get(type(self.source), "own")
-        return f"{kind}-{self.digest(salt)}"
-
 
 def session_name(resource: Mapping[str, Any]) -> str:
     """Return the name of the session of an assumed role, by which CloudTrail shows the resource that asked."""

@@ -37,6 +37,8 @@ CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 10
 ATTEMPTS = 3
 SESSION_NAME = "kube-ecr-secrets"
+# Making clients of one session is not safe in threads, using them is.
+_MAKING_CLIENTS = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -90,28 +92,34 @@ class Session:
 
     def __init__(self, credentials: Credentials, calls: Calls) -> None:
         """Nothing is called yet; what will be is noted in calls. Raises AWSError if there is no such profile."""
-        is_isolated = credentials.access_key is not None or credentials.web_identity_token is not None
+        self._is_isolated = credentials.access_key is not None or credentials.web_identity_token is not None
         self._endpoint_url = credentials.endpoint_url
         self._last = LastRequest()
+        self._listeners = {"before-send": self._last.note, "response-received": calls.note}
         self._keys = {
             "aws_access_key_id": credentials.access_key,
             "aws_secret_access_key": credentials.secret_key,
             "aws_session_token": credentials.session_token,
         }
-        self._botocore = _botocore_session(credentials.endpoint_url, isolated=is_isolated)
-        self._botocore.register("before-send", self._last.note)
-        self._botocore.register("response-received", calls.note)
+        if self._is_isolated:
+            self._session, self._region = _isolated_session(), credentials.region
+            return
+        self._botocore = _botocore_session(credentials.endpoint_url, isolated=False)
+        # Also of the clients that it makes by itself, to find credentials.
+        for event, listener in self._listeners.items():
+            self._botocore.register(event, listener)
         with translated("session"):
             self._session = boto3.session.Session(
                 botocore_session=self._botocore,
                 profile_name=credentials.profile,
                 region_name=credentials.region,
             )
+        self._region = self._session.region_name
 
     @property
     def region(self) -> str | None:
         """The region that was given, or else that of the environment or the profile."""
-        return self._session.region_name
+        return self._region
 
     def reached(self, call: TokenCall) -> TokenCall:
         """Return the call that is made for this one: an endpoint that is given is the only one there is."""
@@ -124,7 +132,19 @@ class Session:
     def client(self, service: str, region: str | None = None, **settings):
         """Return a client of boto3 for a service, with the credentials of this session."""
         config = botocore.config.Config(**settings)
-        return self._session.client(service, region_name=region, config=config, **self._keys)
+        if not self._is_isolated:
+            return self._session.client(service, region_name=region, config=config, **self._keys)
+        with _MAKING_CLIENTS:
+            client = self._session.client(
+                service,
+                region_name=region or self._region,
+                endpoint_url=self._endpoint_url,
+                config=config,
+                **self._keys,
+            )
+        for event, listener in self._listeners.items():
+            client.meta.events.register(event, listener)
+        return client
 
     def find_credentials(self, region: str | None = None) -> None:
         """Find the credentials of the runner or controller itself, and go on with them; nothing if there are others.
@@ -236,10 +256,17 @@ def _loader(data_path: str | None):
     return botocore.loaders.create_loader(data_path)
 
 
+@lru_cache(maxsize=1)
+def _isolated_session():
+    """Return the session of boto3 that makes the clients of all who bring their keys.
+
+    Nothing of them is in it: each client is told its region, endpoint and keys. The first client of a session costs
+    some 60 ms, and each further one 2.
+    """
+    return boto3.session.Session(botocore_session=_botocore_session(None, isolated=True))
+
+
 def load_ahead() -> None:
     """Read what calls to STS, ECR and ECR Public need, for processes that are forked from this one."""
-    session = boto3.session.Session(
-        aws_access_key_id="-", aws_secret_access_key="-", botocore_session=_botocore_session(None, isolated=True)
-    )
     for service in ("ecr", "ecr-public", "sts"):
-        session.client(service, region_name="us-east-1")
+        _isolated_session().client(service, region_name="us-east-1", aws_access_key_id="-", aws_secret_access_key="-")

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 from .reasons import UNKNOWN
 
 
@@ -23,3 +25,9 @@ class ApiError(Exception):
     """A call to the API server or to AWS failed; reason is a word in CamelCase, the text is for a person."""
 
     reason: str = UNKNOWN
+
+
+def unforeseen(error: Exception) -> str:
+    """Return the text of an error that nobody foresaw: its type and place alone, since its own could hold anything."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"internal error: {type(error).__name__} at {place.filename}:{place.lineno}; please report it"

@@ -1,6 +1,6 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An item: what the play is told of one custom resource, made by the inventory and read by ecr_pull_secret.
+"""An item: what the play is told of one custom resource, made by the inventory and read by ecr_reconcile.
 
 The runner reads of it whose result it is. What always holds: no key is in it, and its text stays data.
 """
@@ -50,7 +50,7 @@ class Owner:
         return {"apiVersion": self.api_version, "kind": self.kind, "name": self.name, "uid": self.uid}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the form in which items hold it; the lookup plugin aws_credentials takes it as its term."""
+        """Return the form in which items hold it."""
         return dict(vars(self))
 
     @classmethod
@@ -103,7 +103,6 @@ class Item:
     salted with the UID, empty where there is none. region is that of the caller of AWS, empty where it cannot be read.
     registries are the logins that the Secrets are to hold. labels and annotations are those of spec.secretTemplate.
     refresh_interval is None where the life of the token decides. error says why the resource cannot be served.
-    connection are the options by which the module reaches the cluster.
     """
 
     owner: Owner
@@ -125,7 +124,6 @@ class Item:
     refresh_interval: timedelta | None = None
     error: ErrorResult | None = None
     observed: Observed = Observed()
-    connection: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_absent(self) -> bool:
@@ -154,7 +152,17 @@ class Item:
             "refresh_interval": None if self.refresh_interval is None else int(self.refresh_interval.total_seconds()),
             "error": self.error.as_dict() if self.error else None,
             **self.observed.as_dict(),
-            "connection": dict(self.connection),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a result says of the resource: whose it is, and what was wrong with it to begin with."""
+        return {
+            "reference": self.reference,
+            "owner": self.owner.as_dict(),
+            "state": self.state,
+            "reconcile_request": self.reconcile_request,
+            "has_targets": bool(self.namespaces),
+            "error": self.error.as_dict() if self.error else None,
         }
 
     @classmethod
@@ -181,5 +189,4 @@ class Item:
             refresh_interval=None if seconds is None else timedelta(seconds=seconds),
             error=ErrorResult.from_dict(item["error"]),
             observed=Observed.from_dict(item),
-            connection=item["connection"],
         )

@@ -1,6 +1,6 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The result of an item: what became of one custom resource, as ecr_pull_secret returns it and the runner reads it.
+"""The result of an item: what became of one custom resource, as ecr_reconcile returns it and the runner reads it.
 
 from_dict() takes what as_dict() gave, and any other object: a part that is malformed counts as absent, since a playbook
 of a user may have changed it.

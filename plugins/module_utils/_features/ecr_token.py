@@ -4,36 +4,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import env_fallback
 
 from .._aws.access import check_external_id, check_role_arn, check_session_name
-from .._aws.authorizations import MalformedAnswer, from_answer
-from .._aws.client import connect, get_authorization_tokens
+from .._aws.authorizations import Authorization, LoginError
+from .._aws.client import connect, get_logins
 from .._aws.errors import AWSError
-from .._aws.registries import RegistryError, token_call
-from .._aws.session import SESSION_NAME, Calls, Credentials, Session, partitions
+from .._aws.session import SESSION_NAME, Calls, Credentials
 from .._contract import reasons
 from .._contract.grammar import check_region
 from .._contract.login_request import PUBLIC_HOSTS, LoginRequest
 from .runtime import Feature
 
-# The options that say who asks, without the names that AWS' own tools give them: what the lookup plugin returns.
-_IN_CREDENTIALS = {
-    "access_key": {"type": "str", "no_log": True},
-    "secret_key": {"type": "str", "no_log": True},
-    "session_token": {"type": "str", "no_log": True},
-    "web_identity_token": {"type": "str", "no_log": True},
-    "web_identity_role_arn": {"type": "str"},
-    "role_arn": {"type": "str"},
-    "external_id": {"type": "str", "no_log": True},
-    "role_session_name": {"type": "str"},
-}
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
-    "credentials": {"type": "dict", "no_log": True, "options": _IN_CREDENTIALS},
     "region": {
         "type": "str",
         "aliases": ["aws_region"],
@@ -66,21 +53,12 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
     """
     calls = Calls()
     try:
-        result = _ask(_unpacked(params), calls)
+        result = _ask(params, calls)
     except AWSError as error:
-        result = _result([], [_error(None, error.reason, str(error))])
+        result = _result([], [LoginError(None, error.reason, str(error))])
     except ValueError as error:
-        result = _result([], [_error(None, reasons.INVALID_OPTION, str(error))])
+        result = _result([], [LoginError(None, reasons.INVALID_OPTION, str(error))])
     return {**result, "calls": calls.as_list()}
-
-
-def _unpacked(params: dict) -> dict:
-    """Return the options with those in credentials beside the others. Raises ValueError if one stands in both."""
-    inside = {name: value for name, value in (params["credentials"] or {}).items() if value is not None}
-    for name in inside:
-        if params[name] is not None and params[name] != ARGUMENT_SPEC[name].get("default"):
-            raise ValueError(f"{name}: is given twice, beside credentials and in it")
-    return {**params, **inside}
 
 
 def _ask(params: dict, calls: Calls) -> dict:
@@ -89,44 +67,19 @@ def _ask(params: dict, calls: Calls) -> dict:
     session = connect(credentials, calls)
     if not requests and session.region is None:
         raise ValueError(_NO_REGION)
-    return _authorize(session, requests or [LoginRequest(None, session.region)])
+    return _result(*get_logins(session, requests or [LoginRequest(None, session.region)]))
 
 
 _NO_REGION = "region: is missing; give an AWS region such as eu-west-1, or set AWS_REGION"
 
 
-def _authorize(session: Session, requests: list[LoginRequest]) -> dict:
-    errors, calls = [], {}
-    for request in requests:
-        try:
-            calls[request] = session.reached(token_call(request, session.region or "", partitions()))
-        except RegistryError as error:
-            errors.append(_error(request, reasons.INVALID_REGISTRY, f"registries: {error}"))
-    answers = get_authorization_tokens(session, dict.fromkeys(calls.values()))
-    now = datetime.now(timezone.utc)
-    authorizations = []
-    for request, call in calls.items():
-        answer = answers[call]
-        if isinstance(answer, AWSError):
-            errors.append(_error(request, answer.reason, str(answer)))
-            continue
-        try:
-            authorizations.append(from_answer(answer, request, now).as_dict())
-        except MalformedAnswer as error:
-            errors.append(_error(request, reasons.MALFORMED_ANSWER, str(error)))
-    return _result(authorizations, errors)
-
-
-def _result(authorizations: list[dict], errors: list[dict]) -> dict:
-    result = {"changed": False, "authorizations": authorizations, "errors": errors}
-    if errors:
-        messages = dict.fromkeys(error["msg"] for error in errors)
-        result.update(failed=True, msg="; ".join(messages))
+def _result(authorizations: Iterable[Authorization], errors: Iterable[LoginError]) -> dict:
+    listed = [error.as_dict() for error in errors]
+    granted = [authorization.as_dict() for authorization in authorizations]
+    result = {"changed": False, "authorizations": granted, "errors": listed}
+    if listed:
+        result.update(failed=True, msg="; ".join(dict.fromkeys(str(error["msg"]) for error in listed)))
     return result
-
-
-def _error(requested: LoginRequest | None, reason: str, message: str) -> dict:
-    return {"requested": str(requested) if requested else None, "reason": reason, "msg": message}
 
 
 def _login_requests(params: dict) -> list[LoginRequest]:

@@ -10,42 +10,37 @@ would turn the namespace C(team-test) into C(team-********) for a key C(test).
 from __future__ import annotations
 
 import importlib
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from .._contract.errors import unforeseen
 
 
 @dataclass(frozen=True)
 class Feature:
     """What a module and its action plugin share: options, the libraries they need, and the function.
 
-    rules are those between options, by the names that AnsibleModule has for them. run takes the validated options,
-    check mode and diff mode, and returns the task's result; with returns_secret there is a secret in it.
+    run takes the validated options, check mode and diff mode, and returns the task's result; with returns_secret there
+    is a secret in it.
     """
 
     argument_spec: dict
     libraries: tuple[str, ...]
     run: Callable[[dict, bool, bool], dict]
-    rules: dict = field(default_factory=dict)
     returns_secret: bool = False
 
 
 def execute(feature: Feature, params: dict, check_mode: bool, diff_mode: bool) -> dict:
-    """Return the result of a feature; never raises.
-
-    An error that nobody foresaw is told by its type and place alone: its text could hold anything.
-    """
+    """Return the result of a feature; never raises."""
     try:
         missing = missing_libraries(feature.libraries)
         if missing:
             return {"failed": True, "changed": False, "msg": missing}
         return feature.run(params, check_mode, diff_mode)
     except Exception as error:  # noqa: BLE001 - a traceback could quote a secret
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        msg = f"internal error: {type(error).__name__} at {place.filename}:{place.lineno}; please report it"
-        return {"failed": True, "changed": False, "msg": msg}
+        return {"failed": True, "changed": False, "msg": unforeseen(error)}
 
 
 def missing_libraries(names: tuple[str, ...]) -> str:
@@ -61,7 +56,7 @@ def missing_libraries(names: tuple[str, ...]) -> str:
 
 def run_module(feature: Feature) -> None:
     """Be the main function of a module: parse the options, run the feature, exit."""
-    module = AnsibleModule(argument_spec=feature.argument_spec, supports_check_mode=True, **feature.rules)
+    module = AnsibleModule(argument_spec=feature.argument_spec, supports_check_mode=True)
     result = execute(feature, module.params, module.check_mode, module._diff)
     result["invocation"] = {"module_args": visible(module.params, feature.argument_spec)}
     module.no_log_values.clear()

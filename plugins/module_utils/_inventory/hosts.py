@@ -1,6 +1,6 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The hosts of the inventory: one for each AWS identity, with the items that it serves.
+"""The hosts of the inventory: each stands for some AWS identities, and has the items that these serve.
 
 Pure. Items that no identity serves are on hosts of their own.
 """
@@ -9,50 +9,71 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from .._aws.identity import Identity
 from .._contract.item import Item
+from .login_order import LoginOrder
 
 GROUP = "aws_identities"
 SUSPENDED_GROUP = "suspended_pull_secrets"
 # Hosts of items that need no identity: with an error, of a resource that is being deleted, suspended.
 INVALID, ABSENT, SUSPENDED = "invalid", "absent", "suspended"
+# A host costs Ansible a process, an identity costs that process a thread.
+IDENTITIES_PER_HOST = 25
 
 
 @dataclass(frozen=True)
 class Host:
-    """A host of the inventory; has_identity says whether it stands for an AWS identity."""
+    """A host of the inventory: its items, and the logins that they need before they can be served."""
 
     name: str
     items: tuple[Item, ...]
+    logins: tuple[LoginOrder, ...] = ()
 
     @property
     def group(self) -> str:
         """The group that it is in."""
         return SUSPENDED_GROUP if self.name == SUSPENDED else GROUP
 
-    def login_variables(self) -> dict[str, Any]:
-        """Return what ecr_token is to be called with, nothing where no new token is wanted.
 
-        Any resource of an identity can stand for it: the first is where its credentials are looked up.
-        """
-        due = [item for item in self.items if item.observed.is_due]
-        if self.name in (INVALID, ABSENT, SUSPENDED) or not due:
-            return {}
-        return {
-            "aws_region": self.items[0].region,
-            "aws_registries": sorted({str(request) for item in due for request in item.registries}),
-            "aws_credentials": self.items[0].owner.as_dict(),
-        }
-
-
-def hosts_of(items: Iterable[Item], identities: Mapping[str, Identity], salt: bytes) -> list[Host]:
-    """Return the hosts for items; identities are by the UID of the resource, and are told apart by a salted digest."""
-    by_name: dict[str, list[Item]] = {}
+def hosts_of(items: Iterable[Item], identities: Mapping[str, Identity]) -> list[Host]:
+    """Return the hosts for items; identities are by the UID of the resource."""
+    unserved: dict[str, list[Item]] = {}
+    served: dict[Identity, list[Item]] = {}
     for item in items:
-        by_name.setdefault(_name_of(item) or identities[item.owner.uid].label(salt), []).append(item)
-    return [Host(name, tuple(served)) for name, served in by_name.items()]
+        if name := _name_of(item):
+            unserved.setdefault(name, []).append(item)
+        else:
+            served.setdefault(identities[item.owner.uid], []).append(item)
+    count = -(-len(served) // IDENTITIES_PER_HOST)
+    shares = [list(served.values())[start::count] for start in range(count)]
+    return [
+        *(_host(f"aws-identities-{number}", share) for number, share in enumerate(shares, 1)),
+        *(Host(name, tuple(found)) for name, found in unserved.items()),
+    ]
+
+
+def _host(name: str, share: Iterable[list[Item]]) -> Host:
+    """Return the host for identities, of each of which the items are given."""
+    share = list(share)
+    logins = tuple(order for served in share if (order := _login_order(served)))
+    return Host(name, tuple(item for served in share for item in served), logins)
+
+
+def _login_order(items: list[Item]) -> LoginOrder | None:
+    """Return which logins an identity has to get for its items, None where no new token is wanted.
+
+    Any resource of an identity can stand for it: the first is where its credentials are looked up.
+    """
+    due = [item for item in items if item.observed.is_due]
+    if not due:
+        return None
+    return LoginOrder(
+        owner=items[0].owner,
+        region=items[0].region,
+        registries=tuple(sorted({request for item in due for request in item.registries})),
+        resources=tuple(item.reference for item in due),
+    )
 
 
 def _name_of(item: Item) -> str | None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From custom resources to AWS identities and credentials, by way of the objects of the cluster they refer to.
 
-The inventory tells identities apart, the lookup turns one into options of ecr_token; both come through here,
+The inventory tells identities apart, and the worker that asks AWS turns one into credentials; both come through here,
 so that nothing is resolved that is not allowed.
 """
 
@@ -17,6 +17,7 @@ from .._aws.access import Access, Keys, KubernetesObject
 from .._aws.access import parse as parse_access
 from .._aws.identity import CredentialsError, Identity, WebIdentity, session_name
 from .._aws.identity import resolve as resolve_identity
+from .._aws.session import Credentials
 from .._cluster.client import Cluster
 from .._cluster.errors import KubernetesError
 from .._contract.errors import SpecError
@@ -85,24 +86,25 @@ def _resolved(
         return error
 
 
-def credentials(cluster: Cluster, resource: Mapping[str, Any], settings: Settings) -> dict[str, str]:
-    """Return the options of ecr_token that make it call AWS as the identity of a custom resource does.
+def credentials(cluster: Cluster, resource: Mapping[str, Any], region: str, settings: Settings) -> Credentials:
+    """Return the credentials with which AWS is called as the identity of a custom resource, in a region.
 
-    The region is an option of its own. Raises SpecError, CredentialsError or KubernetesError.
+    Raises SpecError, CredentialsError or KubernetesError.
     """
-    (identity,) = resolve_all(cluster, [(resource, "")], settings)
+    (identity,) = resolve_all(cluster, [(resource, region)], settings)
     if isinstance(identity, Exception):
         raise identity
-    options = {
-        **_source_options(cluster, identity.source),
-        "role_arn": identity.role_arn,
-        "external_id": identity.external_id if identity.role_arn else None,
-        "role_session_name": session_name(resource),
-    }
-    return {name: value for name, value in options.items() if value is not None}
+    return Credentials(
+        region=region,
+        role_arn=identity.role_arn,
+        external_id=identity.external_id if identity.role_arn else None,
+        role_session_name=session_name(resource),
+        endpoint_url=settings.endpoint_url,
+        **_source(cluster, identity.source),
+    )
 
 
-def _source_options(cluster: Cluster, source: Keys | WebIdentity | None) -> dict[str, str | None]:
+def _source(cluster: Cluster, source: Keys | WebIdentity | None) -> dict[str, str | None]:
     if isinstance(source, Keys):
         return {
             "access_key": source.access_key,

@@ -1,6 +1,6 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What ecr_pull_secret is asked to do: by options that a person wrote, or by an item of the inventory pull_secrets.
+"""What is to be done for one pull secret: by options that a person wrote, or by an item of the inventory pull_secrets.
 
 Pure. Options are checked here; an item was checked by whoever made it (see _inventory.item), and brings along what the
 cluster holds (see _inventory.observe), so that nothing need be read twice.
@@ -8,14 +8,13 @@ cluster holds (see _inventory.observe), so that nothing need be read twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .._aws.authorizations import Authorization, from_options, requested_in
+from .._aws.authorizations import Authorization, LoginError, requested_in
 from .._contract.grammar import check_namespaces, check_secret_name
 from .._contract.item import Item, NamespacedName
-from .._contract.login_request import LoginRequest
 from .._contract.resource import check_template
 from .._contract.result import ErrorResult
 from .._contract.targets import Names
@@ -91,7 +90,8 @@ class Request:
             raise ValueError("authorizations: is missing; give what ecr_token returned, or state: absent")
         granted = {requested_in(login) for login in params["authorizations"] or []}
         # What AWS refused is wanted all the same: a Secret without it lacks a login.
-        refused = {request for error in params["authorization_errors"] or [] if (request := _refused_in(error))}
+        errors = map(LoginError.from_options, params["authorization_errors"] or [])
+        refused = {error.requested for error in errors if error.requested}
         desired = DesiredSecret(
             name=check_secret_name(params["secret_name"]),
             owner=None,
@@ -157,21 +157,23 @@ class AvailableLogins:
     source: Logins | None = None
 
     @classmethod
-    def of(cls, params: Mapping, request: Request, now: datetime) -> AvailableLogins:
-        """Return what the options hold for a request. Raises ValueError."""
+    def of(
+        cls, request: Request, granted: Sequence[Authorization], errors: Sequence[LoginError], now: datetime
+    ) -> AvailableLogins:
+        """Return what AWS' answers hold for a request. Raises ValueError if there is none for a login that it wants."""
         if request.is_absent:
             return cls(None, None)
         if request.error:
             return cls(None, request.error)
         # Others of the same identity may want tokens, and get none: that is no trouble of one that wants none.
-        errors = (params["authorization_errors"] or []) if request.is_due else []
-        for_all = next((error for error in errors if not error.get("requested")), None)
+        errors = errors if request.is_due else ()
+        for_all = next((error for error in errors if error.requested is None), None)
         if for_all:
             return cls(None, _error_of(for_all))
         registries = request.desired.registries
-        chosen = [login for login in _granted(params["authorizations"] or [], now) if login.requested in registries]
-        refused = [error for error in errors if _refused_in(error) in registries]
-        answered = {*(login.requested for login in chosen), *map(_refused_in, refused)}
+        chosen = [login for login in granted if login.requested in registries]
+        refused = [error for error in errors if error.requested in registries]
+        answered = {*(login.requested for login in chosen), *(error.requested for error in refused)}
         missing = [wanted for wanted in registries if wanted not in answered]
         # AWS was not asked, or for others only: what is there does for now.
         if missing and not request.is_due:
@@ -179,23 +181,9 @@ class AvailableLogins:
         if missing or not registries:
             what = f"hold no login for {missing[0]}" if missing else "the list is empty, so there is nothing to write"
             raise ValueError(f"authorizations: {what}")
-        granted = Logins.of(chosen, now, request.desired.reconcile_request) if chosen else None
-        return cls(granted, _error_of(refused[0]) if refused else None)
+        logins = Logins.of(chosen, now, request.desired.reconcile_request) if chosen else None
+        return cls(logins, _error_of(refused[0]) if refused else None)
 
 
-def _refused_in(error: Mapping) -> LoginRequest | None:
-    """Return the request that an error is about, None if it is about all."""
-    return LoginRequest.from_text(error["requested"]) if error.get("requested") else None
-
-
-def _error_of(option: Mapping) -> ErrorResult:
-    return ErrorResult(option["reason"], option["msg"])
-
-
-def _granted(options: list[dict], now: datetime) -> list[Authorization]:
-    """Return the logins in an option. Raises ValueError if one has expired."""
-    logins = list(map(from_options, options))
-    for login in logins:
-        if login.expires_at <= now:
-            raise ValueError(f"authorizations: the token for {login.registry} expired at {login.expires_at}")
-    return logins
+def _error_of(error: LoginError) -> ErrorResult:
+    return ErrorResult(error.reason, error.message)

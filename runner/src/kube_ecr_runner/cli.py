@@ -158,7 +158,9 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
         sources,
         cluster,
         StandBy(
-            lambda playbook: Run(playbook, run_settings, monitor.aws_called),
+            lambda playbook: Run(
+                playbook, run_settings, monitor.aws_called, playbook.rounds if settings.stand_by else 1
+            ),
             is_on=settings.stand_by,
             files=lambda: files_in_use(os.environ, settings.kubeconfig),
         ),

@@ -1,4 +1,4 @@
-"""The inventory plugin against the real API server: AWS identities as hosts, references and never keys."""
+"""The inventory plugin against the real API server: AWS identities by host, references and never keys."""
 
 from __future__ import annotations
 
@@ -51,17 +51,23 @@ def test_graph_shows_identities_and_list_shows_what_each_serves_and_no_key(
 ) -> None:
     team_a, team_b = resources
     graph = ansible.run("ansible-inventory", "-i", ansible.inventory(), "--graph")
-    assert graph.stdout.splitlines()[:3] == ["@all:", "  |--@ungrouped:", "  |--@aws_identities:"]
-    assert graph.stdout.count("--keys-") == 2
+    assert graph.stdout.splitlines() == [
+        "@all:",
+        "  |--@ungrouped:",
+        "  |--@aws_identities:",
+        "  |  |--aws-identities-1",
+        "  |--@suspended_pull_secrets:",
+    ]
 
     hosts = listing(ansible)
-    by_region = {variables["aws_region"]: variables for variables in hosts.values()}
-    assert served({"": by_region["us-east-1"]}) == [f"AWSECRImagePullSecret/{team_b}/other"]
-    assert served({"": by_region["eu-west-1"]}) == [
-        f"AWSECRImagePullSecret/{team_a}/app",
-        f"AWSECRImagePullSecret/{team_b}/app",
-        "ClusterAWSECRImagePullSecret/shared",
-    ]
+    shared = [f"AWSECRImagePullSecret/{namespace}/app" for namespace in (team_a, team_b)]
+    shared += ["ClusterAWSECRImagePullSecret/shared"]
+    other = [f"AWSECRImagePullSecret/{team_b}/other"]
+    assert served(hosts) == sorted(shared + other)
+    (variables,) = hosts.values()
+    by_region = {order["region"]: sorted(order["resources"]) for order in variables["aws_logins"]}
+    assert by_region == {"eu-west-1": shared, "us-east-1": other}
+    assert len(variables["aws_logins"]) == 2, "one for each identity"
     for form in (principal.secret_key, encoded(principal).secret_key, principal.access_key):
         assert form not in json.dumps(hosts)
 
@@ -101,9 +107,14 @@ def test_what_is_wrong_with_the_file_or_the_cluster_is_said(
 def test_a_run_ahead_of_need_serves_what_it_is_told_and_ends_with_who_began_it(
     ansible: Ansible, resources: list[str]
 ) -> None:
-    names, fifo = ansible.home / "names.json", ansible.home / "release"
+    """Its inventory is empty until a play refreshes it."""
+    names, fifo, playbook = (ansible.home / name for name in ("names.json", "release", "play.yml"))
     os.mkfifo(fifo)
     options = {"names_file": str(names), "wait_for": str(fifo)}
+    wait = {"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.meta": "refresh_inventory"}]}
+    show = {"name": "Show", "ansible.builtin.debug": {"var": "pull_secrets"}}
+    playbook.write_text(json.dumps([wait, {"hosts": "aws_identities", "gather_facts": False, "tasks": [show]}]))
+    command = ("ansible-playbook", "-i", ansible.inventory(options), str(playbook))
     wanted = "ClusterAWSECRImagePullSecret/shared"
     gone = ["AWSECRCredential/shared", f"AWSECRImagePullSecret/{resources[0]}/gone"]
     cases = {"[]": "with one at least", '["shared"]': "with their kinds", json.dumps([wanted, *gone]): wanted}
@@ -111,9 +122,7 @@ def test_a_run_ahead_of_need_serves_what_it_is_told_and_ends_with_who_began_it(
         for content, words in cases.items():
             names.write_text(content)
             release.write(b"\n")
-            run = ansible.run("ansible-inventory", "-i", ansible.inventory(options), "--list")
+            run = ansible.run(*command)
             assert words in run.output
-    listed = json.loads(run.stdout, object_hook=_plain)["_meta"]["hostvars"]
-    assert served(listed) == [wanted]
-    run = ansible.run("ansible-inventory", "-i", ansible.inventory(options), "--list")
-    assert "the process has ended that was to write into it" in run.stderr
+    assert [each["reference"] for each in run.result("Show")["pull_secrets"]] == [wanted]
+    assert "the process has ended that was to write into it" in ansible.run(*command).output

@@ -209,8 +209,6 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "external_id: needs role_arn": ({"external_id": "canary-id"}, ()),
     "external_id: is not an external ID": ({"external_id": "canary id", "role_arn": ROLE}, ()),
     "role_session_name: 'a b'": ({"role_session_name": "a b"}, ()),
-    "secret_key: is given twice": ({"credentials": {"secret_key": "canary-secret"}}, ()),
-    "role_arn: 'reader' is not": ({"credentials": {"role_arn": "reader"}}, ()),
     "web_identity_token: cannot be used together": ({"web_identity_token": "canary"}, ()),
     "role_arn: is missing": ({"web_identity_token": "canary"}, ("access_key", "secret_key")),
     "web_identity_token_file: nowhere cannot be read": ({"web_identity_token_file": "nowhere"}, ()),

@@ -230,13 +230,14 @@ def owners(secret: dict) -> list[str]:
 
 def told(run: Run, reference: str) -> dict[str, tuple[str, str]]:
     """Return state and reason of each namespace of a resource."""
-    (item,) = (
-        each["result"]
+    (served,) = (
+        served
         for each in run.results
-        if each["status"].startswith("item ") and each["result"]["item"]["reference"] == reference
         if each["task"] == WRITE
+        for served in each["result"]["resources"]
+        if served["resource"]["reference"] == reference
     )
-    return {each["namespace"]: (each["state"], each["reason"]) for each in item["namespaces"]}
+    return {each["namespace"]: (each["state"], each["reason"]) for each in served["namespaces"]}
 
 
 def expiry(secret: dict) -> datetime:

@@ -37,6 +37,9 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_skipped(self, result):
         self._record("skipped", result)
 
+    def v2_runner_retry(self, result):
+        self._record("retry", result)
+
     def v2_runner_item_on_ok(self, result):
         self._record("item ok", result)
 

@@ -34,18 +34,17 @@ class Run:
         return f"{self.stdout}\n{self.stderr}"
 
     def result(self, task: str) -> dict:
-        """Return the result of the only task (or the task as a whole, for a loop) of that name."""
-        (found,) = (
-            each["result"] for each in self.results if each["task"] == task and not each["status"].startswith("item ")
-        )
+        """Return the last result of the only task of that name."""
+        (found,) = (each["result"] for each in self.results if each["task"] == task and each["status"] != "retry")
         return found
 
     def items(self, task: str) -> dict[str, dict]:
-        """Return the results of a loop over custom resources, by the name of the resource."""
+        """Return what a task on some hosts came to for each custom resource, by the name of the resource."""
         return {
-            each["result"]["item"]["owner"]["name"]: each["result"]
+            served["resource"]["owner"]["name"]: served
             for each in self.results
-            if each["task"] == task and each["status"].startswith("item ")
+            if each["task"] == task
+            for served in each["result"].get("resources", ())
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -43,7 +44,6 @@ FULL = Item(
         accounts=(NamespacedName("team-a", "default"),),
         is_due=True,
     ),
-    connection={"kubeconfig": "/tmp/kubeconfig"},
 )
 LEAST = Item(OWNER, "AWSECRImagePullSecret/team-a/ecr")
 
@@ -84,8 +84,14 @@ def test_item_has_the_fields_that_playbooks_of_users_read() -> None:
         "source_secret": {"namespace": "team-b", "name": "ecr-login"},
         "accounts": [{"namespace": "team-a", "name": "default"}],
         "due": True,
-        "connection": {"kubeconfig": "/tmp/kubeconfig"},
     }
+
+
+@pytest.mark.parametrize(("item", "has_targets"), [(FULL, True), (LEAST, False), (replace(FULL, namespaces=()), False)])
+def test_a_result_says_whose_it_is_and_what_was_wrong_to_begin_with(item: Item, has_targets: bool) -> None:
+    whole = item.as_dict()
+    kept = {name: whole[name] for name in ("reference", "owner", "state", "reconcile_request", "error")}
+    assert item.summary() == {**kept, "has_targets": has_targets}
 
 
 def test_generation_may_have_become_a_text() -> None:

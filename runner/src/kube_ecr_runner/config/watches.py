@@ -47,16 +47,13 @@ _OWN_VARIABLES = frozenset(
     {
         "allowed_aws_identities",
         "ansible_connection",
-        "aws_credentials",
         "aws_endpoint_url",
-        "aws_region",
-        "aws_registries",
-        "credentials",
-        "ecr",
+        "aws_logins",
         "item",
         CARRY_ON,
         "kubernetes_connection",
         "pull_secrets",
+        "reconciled",
     }
 )
 MIN_PERIOD = timedelta(seconds=10)

@@ -19,7 +19,7 @@ from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key
 
 # Part of the batching window: when nothing changed for so long, nothing more will, mostly.
-QUIET_FRACTION = 1 / 20
+QUIET_FRACTION = 1 / 40
 # How much smaller the runs get in which a key is that got no result before the deadline, each time.
 _TIMEOUT_SHIFT = 3
 # How much smaller the runs are for what is due by the clock, but the first one: a change waits for the run that works.

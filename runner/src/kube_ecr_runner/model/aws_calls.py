@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from kube_ecr_runner.contract.reading import mapping_in, mappings_in, number_in
+from kube_ecr_runner.model.result import TASK
 
-TASK = "Tell the calls to AWS"
 OTHER = "Other"
-_FACT = "aws_calls"
+# While others are waited for the task tells the calls so far, and at its end all.
+_LAST_EVENTS = ("runner_on_ok", "runner_on_failed")
 _OPERATION = re.compile(r"[a-z0-9-]{1,40}:[A-Za-z0-9]{1,64}", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 
@@ -32,13 +33,13 @@ class AwsCallCount:
     def from_event(cls, event: Mapping[str, Any]) -> list[Self]:
         """Return the calls that a job event of ansible-runner tells of, mostly none."""
         data = mapping_in(event, "event_data")
-        if event.get("event") != "runner_on_ok" or data.get("task") != TASK:
+        if event.get("event") not in _LAST_EVENTS or data.get("task") != TASK:
             return []
         return list(cls._of(mapping_in(data, "res")))
 
     @classmethod
     def _of(cls, answer: Mapping[str, Any]) -> Iterator[Self]:
-        for entry in mappings_in(mapping_in(answer, "ansible_facts"), _FACT):
+        for entry in mappings_in(answer, "calls"):
             count = number_in(entry, "count")
             if count > 0:
                 yield cls(_word(_OPERATION, entry.get("operation")), _word(_CODE, entry.get("code")), count)

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 RECONCILE = "kube_ecr.secrets.reconcile"
 # Has our playbook let a user's tasks run where a resource failed.
 CARRY_ON = "kube_ecr_carry_on"
+# The play in which ansible-playbook waits for its next round: it makes its inventory anew when it is told what to do.
+WAIT = "Wait for the next round"
+# Each costs some milliseconds when ansible-playbook starts, which reads them all.
+ROUNDS = 100
 # The inventory's group of all hosts that hold resources.
 _HOSTS = "aws_identities"
 
@@ -35,19 +39,29 @@ class PlaybookSpec:
         """Whether only tasks of ours are run."""
         return self.playbook == RECONCILE and not self.role
 
-    def files(self) -> Mapping[str, str]:
-        """Return the files that a run of it needs, by their paths in its private directory.
+    @property
+    def rounds(self) -> int:
+        """How often one ansible-playbook may play it: tasks of a user might leave something for the next time."""
+        return ROUNDS if self.is_plain else 1
+
+    def files(self, rounds: int) -> Mapping[str, str]:
+        """Return the files that so many rounds of it need, by their paths in the private directory of the run.
 
         ansible-runner hands on the variables by name of the file, so that none is in the arguments of a process.
         JSON is YAML: https://yaml.org/spec/1.2.2/#json-schema
         """
-        variables = json.loads(self.variables or "{}") | ({} if self.is_plain else {CARRY_ON: True})
-        files = {"env/extravars": json.dumps(variables)} if variables else {}
+        # Where all hosts of a play fail, ansible-playbook ends; the results of the resources tell that they failed.
+        variables = json.loads(self.variables or "{}") | {CARRY_ON: True}
+        return {"env/extravars": json.dumps(variables), "play.yml": json.dumps(self._plays(rounds))}
+
+    def _plays(self, rounds: int) -> list[dict[str, object]]:
+        plays: list[dict[str, object]] = [{"import_playbook": self.playbook}]
         if self.role:
-            after = {"name": f"Run {self.role}", "hosts": _HOSTS, "gather_facts": False, "roles": [self.role]}
-            files["play.yml"] = json.dumps([{"import_playbook": self.playbook}, after])
-        return files
+            plays.append({"name": f"Run {self.role}", "hosts": _HOSTS, "gather_facts": False, "roles": [self.role]})
+        refresh = {"name": WAIT, "ansible.builtin.meta": "refresh_inventory"}
+        wait: dict[str, object] = {"name": WAIT, "hosts": "localhost", "gather_facts": False, "tasks": [refresh]}
+        return [wait, *plays] * rounds
 
     def path(self, directory: str) -> str:
         """Return what ansible-playbook is called with; directory is where the files are."""
-        return f"{directory}/play.yml" if self.role else self.playbook
+        return f"{directory}/play.yml"

@@ -1,7 +1,6 @@
-"""What became of one custom resource in a run, read from the result of its item. Pure.
+"""What became of the custom resources in a run, read from the results of its task. Pure.
 
-The form of a result is that of the module kube_ecr.secrets.ecr_pull_secret (see contract.result); the item is what the
-inventory plugin kube_ecr.secrets.pull_secrets says of the resource.
+The form of a result is that of the module kube_ecr.secrets.ecr_reconcile (see contract.result and contract.item).
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ from typing import Any, Self
 
 from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.item import ABSENT
-from kube_ecr_runner.contract.reading import mapping_in, text_in
+from kube_ecr_runner.contract.reading import mapping_in, mappings_in, text_in
 from kube_ecr_runner.contract.result import FAILED, WRITTEN, ErrorResult, ItemResult, NamespaceResult, ObjectResult
 from kube_ecr_runner.model.resource import Key, Resource
 
 TASK = "Write the pull secrets"
-_ITEM_EVENTS = frozenset({"runner_item_on_ok", "runner_item_on_failed"})
+# With the second, Ansible tells what is there while others are waited for.
+_TASK_EVENTS = frozenset({"runner_on_ok", "runner_retry", "runner_on_failed"})
 # Of a text that goes into a status or an event.
 _MAX_TEXT = 1000
 
@@ -112,23 +112,21 @@ class Result:
         return min((namespace.expires_at for namespace in self.namespaces if namespace.expires_at), default=None)
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> Self | None:
-        """Return the result that a job event of ansible-runner carries, or None if it is an event of another kind."""
+    def all_from_event(cls, event: Mapping[str, Any]) -> list[Self]:
+        """Return the results that a job event of ansible-runner carries, none if it is an event of another kind."""
         data = mapping_in(event, "event_data")
-        if event.get("event") not in _ITEM_EVENTS or data.get("task") != TASK:
-            return None
-        answer = mapping_in(data, "res")
-        item = mapping_in(answer, "item")
-        key = owner_key(item)
-        return cls._of_item(key, item, answer) if key else None
+        if event.get("event") not in _TASK_EVENTS or data.get("task") != TASK:
+            return []
+        answers = mappings_in(mapping_in(data, "res"), "resources")
+        return [cls._of(key, answer) for answer in answers if (key := owner_key(answer.get("resource")))]
 
     @classmethod
-    def _of_item(cls, key: Key, item: Mapping[str, Any], answer: Mapping[str, Any]) -> Self:
-        owner, read = mapping_in(item, "owner"), ItemResult.from_dict(answer)
+    def _of(cls, key: Key, answer: Mapping[str, Any]) -> Self:
+        resource, read = mapping_in(answer, "resource"), ItemResult.from_dict(answer)
+        owner = mapping_in(resource, "owner")
         result = cls(
             key=key,
             uid=text_in(owner, "uid"),
-            # An edit of the play's variables may have made a text of it.
             generation=int(owner.get("generation") or 0),
             namespaces=tuple(map(_shortened, read.namespaces or ())),
             registries=read.registries,
@@ -136,10 +134,10 @@ class Result:
             issued_at=read.issued_at,
             accounts=tuple(map(_shortened, read.service_accounts)),
             removed=tuple(map(_shortened, read.removed)),
-            is_cleanup=item.get("state") == ABSENT,
-            reconcile_request=text_in(item, "reconcile_request"),
+            is_cleanup=resource.get("state") == ABSENT,
+            reconcile_request=text_in(resource, "reconcile_request"),
         )
-        return replace(result, problem=_problem(result, read, item, answer))
+        return replace(result, problem=_problem(result, read, resource, answer))
 
     @classmethod
     def of_failed_run(cls, resource: Resource, message: str) -> Self:
@@ -156,16 +154,18 @@ def owner_key(item: object) -> Key | None:
     return Key(owner["kind"], text_in(owner, "namespace"), owner["name"])
 
 
-def _problem(result: Result, read: ItemResult, item: Mapping[str, Any], answer: Mapping[str, Any]) -> Problem | None:
+def _problem(
+    result: Result, read: ItemResult, resource: Mapping[str, Any], answer: Mapping[str, Any]
+) -> Problem | None:
     """The module looks at every target when AWS refuses; if it did not, it was the API server that refused.
 
     Whatever is wrong with the spec of a resource, what it did can be cleaned up.
     """
-    own = ErrorResult.from_dict(item.get("error"))
+    own = ErrorResult.from_dict(resource.get("error"))
     if own and not result.is_cleanup:
         return _problem_of(own, Origin.RESOURCE if own.reason == reasons.INVALID_RESOURCE else Origin.AWS)
     if read.error:
-        is_unseen = not result.namespaces and (result.is_cleanup or bool(item.get("namespaces")))
+        is_unseen = not result.namespaces and (result.is_cleanup or bool(resource.get("has_targets")))
         return _problem_of(read.error, Origin.CLUSTER if is_unseen else Origin.AWS)
     message = text_in(answer, "msg")[:_MAX_TEXT]
     if read.namespaces is None:

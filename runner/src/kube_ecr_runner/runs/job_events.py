@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.model.aws_calls import AwsCallCount
+from kube_ecr_runner.model.playbook import WAIT
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import TASK, Origin, Problem, Result, owner_key
 
@@ -62,7 +63,7 @@ class Progress:
                 self._printed(kind, str(event.get("stdout") or "").strip())
             case "runner_on_failed" | "runner_on_unreachable":
                 self._task_failed(data)
-            case "runner_item_on_failed" if data.get("task") != TASK:
+            case "runner_item_on_failed":
                 owner = owner_key((data.get("res") or {}).get("item"))
                 self._items.setdefault(_task_of(data), {}).setdefault(owner, _told(data))
             case "playbook_on_stats":
@@ -70,12 +71,10 @@ class Progress:
                 self._unrescued = {host: failed.get(host, 0) + gone.get(host, 0) for host in {*failed, *gone}}
         if calls := AwsCallCount.from_event(event):
             self.on_calls(calls)
-        result = Result.from_event(event)
-        if result and self.is_held:
-            self._held[result.key] = (str(data.get("host")), result)
-        elif result:
-            self.missing.pop(result.key, None)
-            self.deliver(result)
+        for result in Result.all_from_event(event):
+            # At its end the task tells all once more.
+            if result.key in self.missing:
+                self._take(result, str(data.get("host")))
         return False
 
     def causes(self) -> list[str]:
@@ -99,6 +98,13 @@ class Progress:
             self.deliver(result if result.problem else replace(result, problem=self._problem(result, host, cut)))
         self._held = {}
 
+    def _take(self, result: Result, host: str) -> None:
+        if self.is_held:
+            self._held[result.key] = (host, result)
+        else:
+            self.missing.pop(result.key)
+            self.deliver(result)
+
     def _printed(self, kind: str, text: str) -> None:
         # The error that ends ansible-playbook comes as a plain line.
         if kind == "error" or text.startswith(("[ERROR]", "ERROR!")):
@@ -111,7 +117,7 @@ class Progress:
 
     def _task_failed(self, data: Mapping) -> None:
         items, is_own = self._items.pop(_task_of(data), {}), data.get("task") == TASK
-        if is_own and "results" not in (data.get("res") or {}):
+        if is_own and not (data.get("res") or {}).get("resources"):
             self.errors.append(_told(data))
         if not data.get("ignore_errors"):
             text = "" if is_own else next(iter(items.values()), "") or _told(data)
@@ -137,6 +143,12 @@ class Progress:
             if is_named or (is_of_all and (failure.host == host or failure.host not in hosts)):
                 return Problem(reasons.TASK_FAILED, failure.text, Origin.RUN)
         return Problem(reasons.RUN_FAILED, cut, Origin.RUN) if cut else None
+
+
+def is_wait(event: Mapping) -> bool:
+    """Return whether a play begins in which the next round is waited for: all that was to be done is done."""
+    data = event.get("event_data") or {}
+    return event.get("event") == "playbook_on_play_start" and data.get("play") == WAIT
 
 
 def _task_of(data: Mapping) -> tuple[str, str]:

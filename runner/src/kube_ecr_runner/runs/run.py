@@ -1,7 +1,9 @@
 """The Ansible backend: runs of a playbook through ansible-runner, each for a list of custom resources.
 
 A run begins before it is known what it is for: ansible-playbook starts, imports all it needs, and waits in the
-inventory plugin until it is told (see plugin_utils/_standby.py of the collection). That hides a second and a half.
+inventory plugin until it is told (see plugin_utils/_standby.py of the collection). That hides a second and a half. Our
+own playbook is in it many times over, and between two rounds the inventory is made anew, so that it waits again: what
+it started with serves many rounds.
 
 What always holds, however a run ends: its private directory is gone, and so is every process that it started. No key is
 in there: the inventory names resources, and the playbook fetches what it needs itself. What a run inherits is up to
@@ -19,7 +21,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +35,15 @@ from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import TIMEOUT, RunSummary
 from kube_ecr_runner.runs.environment import child_environment, own_identity_config
-from kube_ecr_runner.runs.job_events import Progress
-from kube_ecr_runner.runs.processes import end_all, kill_in
+from kube_ecr_runner.runs.job_events import Progress, is_wait
+from kube_ecr_runner.runs.processes import end_all, kill_in, resident_in
 from kube_ecr_runner.runs.run_directory import disk_remedy, run_directory, tmpdir_of
 
 # How often ansible-runner looks whether it has to stop.
 POLL_SECONDS = 0.25
 MAX_ERROR = 500
+# What a round came to that ended while its ansible-playbook lives on, in ansible-runner's words.
+_ROUND_ENDED = "successful"
 _INVENTORY_PLUGIN = "kube_ecr.secrets.pull_secrets"
 # ansible-runner drops results that are longer; that of a resource with 10,000 namespaces has 3 MB.
 _MAX_RESULT = 16_000_000
@@ -78,20 +82,32 @@ class RunSettings:
 
 
 class Run:
-    """One ansible-playbook: from start() on it waits, with execute() it works, and then it is over.
+    """One ansible-playbook: from start() on it waits, with execute() it works, then it waits for the next round.
 
-    Nothing is raised: whatever goes wrong is in the summary, also that it ended while it waited.
+    After the last round it is over. Nothing is raised: whatever goes wrong is in the summary, also that it ended while
+    it waited.
     """
 
     def __init__(
-        self, playbook: PlaybookSpec, settings: RunSettings, on_calls: Callable[[list[AwsCallCount]], None]
+        self,
+        playbook: PlaybookSpec,
+        settings: RunSettings,
+        on_calls: Callable[[list[AwsCallCount]], None],
+        rounds: int = 1,
     ) -> None:
         """on_calls gets what AWS was asked, in another thread."""
         self.playbook = playbook
+        self._rounds = rounds
         self._settings = settings
-        self._progress = Progress(lambda _: None, {}, on_calls, is_held=not playbook.is_plain)
+        self._on_calls = on_calls
+        self._progress = self._waiting()
         self._thread = threading.Thread(target=self._follow, name="ansible-playbook", daemon=True)
         self._ready = threading.Event()
+        # Guards what the round that works came to: its progress when it was over, or that all is.
+        self._state = threading.Condition()
+        self._has_begun = False
+        self._worked: Progress | None = None
+        self._has_ended = False
         self._directory: Path | None = None
         self._release_fd: int | None = None
         self._must_end: Callable[[], bool] = lambda: False
@@ -113,20 +129,49 @@ class Run:
         return _failure_cause(self._status, self._rc, self._settings, self._progress.causes())
 
     def execute(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> RunSummary:
-        """Let it work for these resources, and return when nothing of it is left.
+        """Let it work for these resources, and return when the round is over and nothing of it is left.
 
-        deliver gets each result as it arrives, in another thread, or at the end (see progress.py). The work ends early
-        when cancelled is set.
+        deliver gets each result as it arrives, in another thread, or at the end (see job_events.py). The work ends
+        early, and ansible-playbook with it, when cancelled is set or at the deadline.
         """
         started = time.monotonic()
         self._progress.deliver, self._progress.missing = deliver, dict.fromkeys(keys)
         self._must_end, self._deadline = cancelled.is_set, started + self._settings.timeout
         self._ready.wait()
         self._release()
-        self._thread.join()
-        seconds, error = time.monotonic() - started, self.failure_cause()
-        self._progress.end(self._status, error)
-        return RunSummary(self._status, self._rc, seconds, error, list(self._progress.missing))
+        with self._state:
+            self._state.wait_for(lambda: self._worked or self._has_ended)
+            worked, self._worked = self._worked, None
+        self._must_end, self._deadline = lambda: False, None
+        if worked is None:
+            # Nothing of it is left when its thread is over.
+            self._thread.join()
+            return self._summary(self._progress, self._status, time.monotonic() - started)
+        return self._summary(worked, _ROUND_ENDED, time.monotonic() - started)
+
+    def _summary(self, progress: Progress, status: str, seconds: float) -> RunSummary:
+        error = _failure_cause(status, self._rc, self._settings, progress.causes())
+        progress.end(status, error)
+        return RunSummary(status, self._rc, seconds, error, list(progress.missing))
+
+    def memory(self) -> int:
+        """Return the bytes of memory that it takes up while it waits, 0 if it is over."""
+        return resident_in(tmpdir_of(self._directory)) if self._directory else 0
+
+    def _waiting(self) -> Progress:
+        """Return the progress of a round that has not been told what it is for."""
+        return Progress(lambda _: None, {}, self._on_calls, is_held=not self.playbook.is_plain)
+
+    def _handle(self, event: Mapping) -> bool:
+        """Take a job event. Those of a round come before that of the play in which the next one is waited for."""
+        if not is_wait(event):
+            return self._progress.handle(event)
+        with self._state:
+            if self._has_begun:
+                self._worked, self._progress = self._progress, self._waiting()
+                self._state.notify_all()
+            self._has_begun = True
+        return False
 
     def kill(self) -> None:
         """End it at once: when this returns it writes nothing more. What is left of it goes soon."""
@@ -162,6 +207,9 @@ class Run:
             self._progress.errors.append(f"the run could not be started or followed: {type(error).__name__}: {error}")
         finally:
             self._ready.set()
+            with self._state:
+                self._has_ended = True
+                self._state.notify_all()
 
     def _run_playbook(self, directory: Path) -> tuple[str, int | None]:
         runner = self._prepare(directory)
@@ -186,7 +234,7 @@ class Run:
         # JSON is YAML, and its quoting leaves no text of a name any meaning.
         options = self._settings.inventory(_names_file(directory), _fifo(directory))
         inventory.write_text(json.dumps(options), encoding="utf-8")
-        for name, content in self.playbook.files().items():
+        for name, content in self.playbook.files(self._rounds).items():
             (directory / name).write_text(content, encoding="utf-8")
         runner = init_runner(
             private_data_dir=str(directory),
@@ -197,7 +245,7 @@ class Run:
             fact_cache_type="",
             quiet=True,
             suppress_env_files=True,
-            event_handler=self._progress.handle,
+            event_handler=self._handle,
             cancel_callback=self._is_over,
         )
         config = _write_config(directory / "aws-config", self._settings.aws_endpoint_url)
@@ -257,6 +305,11 @@ def _ansible_settings(tmpdir: Path) -> dict[str, str]:
         "ANSIBLE_KEEP_REMOTE_FILES": "0",
         "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "0",
         "ANSIBLE_NOCOLOR": "1",
+        # The inventory is empty until the first round.
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
+        # Seconds. Ansible looks 1,000 times a second whether a worker has ended, which costs more than it gains here.
+        "ANSIBLE_INTERNAL_POLL_INTERVAL": "0.01",
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
         "MAX_EVENT_RES": str(_MAX_RESULT),
     }

@@ -1,7 +1,7 @@
-"""The stand-by run: the next ansible-playbook is started before there is something to do.
+"""The stand-by run: ansible-playbook is started before there is something to do, and works for one round after another.
 
 What always holds: a run that waits is of the playbook, and began with the files, that are to be used; one that died,
-grew old, or began with other files is replaced. A failure to have one costs nothing but the time that it saves.
+grew old or large, or began with other files is replaced. A failure to have one costs nothing but the time it saves.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from kube_ecr_runner.runs.environment import AWS_FILE_VARIABLES
 from kube_ecr_runner.runs.processes import Reaper
 
 MAX_AGE_SECONDS = 1800.0
+# How much larger than after its first round one may be. What many resources took up is given back with the process.
+MAX_GROWTH_BYTES = 24 * 2**20
 # One that ends by itself will do so again, mostly.
 PAUSE_SECONDS = (5.0, 300.0)
 REAP_SECONDS = 10.0
@@ -42,6 +44,8 @@ class Run(Protocol):
 
     def is_alive(self) -> bool: ...
 
+    def memory(self) -> int: ...
+
     def failure_cause(self) -> str: ...
 
     def execute(
@@ -53,11 +57,14 @@ class Run(Protocol):
     def wait(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class _Waiting:
+@dataclass
+class _Started:
+    """A run, when it was started and with which files; memory is that after its first round, in bytes."""
+
     run: Run
     since: float
     files: object
+    memory: int = 0
 
 
 class StandBy:
@@ -79,8 +86,10 @@ class StandBy:
         self._files = files
         self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: _Waiting | None = None
-        self._working: Run | None = None
+        self._waiting: _Started | None = None
+        self._working: _Started | None = None
+        # Those that were killed, and may not be over yet.
+        self._ending: list[Run] = []
         self._is_closed = False
         self._failures = 0
         self._not_before = 0.0
@@ -90,15 +99,15 @@ class StandBy:
     def run(
         self, keys: list[Key], playbook: PlaybookSpec, deliver: Callable[[Result], None], cancelled: threading.Event
     ) -> RunSummary:
-        """Run a playbook for these resources and return when nothing of it is left. See run.Run.execute()."""
+        """Run a playbook for these resources and return when nothing of that is left. See run.Run.execute()."""
         with self._lock:
             if self._is_closed:
                 return RunSummary("canceled", None, 0.0, "the runner ends", keys)
-            run = self._working = self._take(playbook) or self._begin(playbook)
+            started = self._working = self._take(playbook) or self._begin(playbook)
         try:
-            return run.execute(keys, deliver, cancelled)
+            return started.run.execute(keys, deliver, cancelled)
         finally:
-            self._working = None
+            self._put_back(started)
 
     def tend(self, playbook: PlaybookSpec) -> None:
         """See to it that a run of that playbook waits; returns soon."""
@@ -107,34 +116,49 @@ class StandBy:
             self._reap_at = now + REAP_SECONDS
             self._reaper.reap()
         with self._lock:
-            if not self._is_on or self._is_closed:
+            # One that works for more than one round will wait again.
+            will_wait = self._working is not None and self._working.run.playbook.rounds > 1
+            if not self._is_on or self._is_closed or will_wait:
                 return
             if self._waiting and not self._waiting.run.is_alive():
                 self._died(self._waiting.run, now)
             if self._waiting and not self._is_good(self._waiting, playbook, now):
                 self._drop()
             if self._waiting is None and now >= self._not_before:
-                self._waiting = _Waiting(self._begin(playbook), now, self._files())
+                self._waiting = self._begin(playbook)
 
     def kill(self) -> None:
         """End all runs at once: when this returns nothing more is written, and no other begins."""
         with self._lock:
             self._is_closed = True
-            runs = [self._working, self._waiting.run if self._waiting else None]
-        for run in runs:
-            if run:
-                run.kill()
+            found = [self._working, self._waiting]
+        for started in found:
+            if started:
+                started.run.kill()
 
     def close(self) -> None:
-        """End the run that waits, and return when nothing of it is left; no other begins."""
+        """End the run that waits, and return when nothing is left of it and those before it; no other begins."""
         with self._lock:
             self._is_closed = True
-            waiting, self._waiting = self._waiting, None
-        if waiting:
-            waiting.run.kill()
-            waiting.run.wait()
+            self._drop()
+            ending = self._ending
+        for run in ending:
+            run.wait()
 
-    def _take(self, playbook: PlaybookSpec) -> Run | None:
+    def _put_back(self, started: _Started) -> None:
+        """Have a run wait for its next round if it is still of use; end it otherwise."""
+        with self._lock:
+            self._working = None
+            is_kept = self._is_on and not self._is_closed and self._is_small(started)
+            if is_kept and self._waiting is None and started.run.is_alive():
+                self._waiting = started
+            else:
+                self._end(started.run)
+        if self._is_closed:
+            # This process may end with it, and nobody else waits.
+            started.run.wait()
+
+    def _take(self, playbook: PlaybookSpec) -> _Started | None:
         """Return the run that waits if it is good for a playbook."""
         waiting = self._waiting
         if waiting is None or not self._is_good(waiting, playbook, self._clock()):
@@ -142,22 +166,32 @@ class StandBy:
             return None
         self._waiting = None
         self._failures = 0
-        return waiting.run
+        return waiting
 
-    def _is_good(self, waiting: _Waiting, playbook: PlaybookSpec, now: float) -> bool:
+    def _is_small(self, started: _Started) -> bool:
+        memory = started.run.memory()
+        started.memory = started.memory or memory
+        return memory - started.memory < MAX_GROWTH_BYTES
+
+    def _is_good(self, waiting: _Started, playbook: PlaybookSpec, now: float) -> bool:
         is_fitting = waiting.run.playbook == playbook and waiting.files == self._files()
         return is_fitting and waiting.run.is_alive() and now - waiting.since < MAX_AGE_SECONDS
 
-    def _begin(self, playbook: PlaybookSpec) -> Run:
-        run = self._start(playbook)
-        run.start()
-        return run
+    def _begin(self, playbook: PlaybookSpec) -> _Started:
+        # Looked at before: what is written while it starts may have been read or not.
+        started = _Started(self._start(playbook), self._clock(), self._files())
+        started.run.start()
+        return started
 
     def _drop(self) -> None:
-        """Its thread cleans up behind it."""
         if self._waiting:
-            self._waiting.run.kill()
+            self._end(self._waiting.run)
         self._waiting = None
+
+    def _end(self, run: Run) -> None:
+        """Its thread cleans up behind it, if this process lives as long: see close()."""
+        run.kill()
+        self._ending = [run, *(each for each in self._ending if each.is_alive())]
 
     def _died(self, run: Run, now: float) -> None:
         first, last = PAUSE_SECONDS

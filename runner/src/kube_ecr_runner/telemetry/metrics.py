@@ -39,7 +39,7 @@ MAX_WORDS = 100
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}", re.ASCII)
 _RESOURCE = ("kind", "namespace", "name")
 _RUN_BUCKETS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-_BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 class Metrics(Observer):

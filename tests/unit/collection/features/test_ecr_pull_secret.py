@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features import ecr_pull_secret
 from tests.support.cluster.in_memory import InMemoryCluster
@@ -69,11 +68,18 @@ def test_a_refusal_of_all_is_the_message(cluster: InMemoryCluster) -> None:
     assert result["error"] == {"reason": "ExpiredToken", "msg": "old keys"}
 
 
+EXPIRED = {**LOGIN, "expires_at": "2026-01-31T12:00:00Z"}
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"secret_name": "No"}, "secret_name: 'No'"),
-        ({"secret_name": None, "namespaces": None, "resource": {"secret_name": "s"}}, "resource: is not an item"),
+        ({"authorizations": [LOGIN, EXPIRED]}, f"authorizations: the token for {HOST} expired at 2026-01-31"),
+        (
+            {"state": "absent", "authorizations": [EXPIRED]},
+            f"authorizations: the token for {HOST} expired at 2026-01-31",
+        ),
     ],
 )
 def test_what_was_asked_for_is_refused_before_any_call(cluster: InMemoryCluster, options: dict, words: str) -> None:
@@ -96,12 +102,3 @@ def test_a_diff_shows_each_object_that_changed(monkeypatch: pytest.MonkeyPatch) 
         {"imagePullSecrets": [{"name": "ecr-login"}]},
     )
     assert result["msg"].startswith("team-b: secrets/ecr-login in namespace team-b exists")
-
-
-@pytest.mark.parametrize("option", [name for name in OPTIONS if name in ecr_pull_secret._OF_ITEM])
-def test_an_option_beside_a_resource_is_refused_by_name(option: str) -> None:
-    """It would be ignored: the item says all of it."""
-    validator = ArgumentSpecValidator(ecr_pull_secret.ARGUMENT_SPEC, **ecr_pull_secret.RULES)
-    given = {"state": "absent", "force": True, "existing_secret_policy": "Merge"}.get(option, {})
-    errors = validator.validate({"resource": {"reference": "x"}, option: given}).error_messages
-    assert f"parameters are mutually exclusive: resource|{option}" in errors

@@ -84,7 +84,6 @@ def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
         "source_secret": None,
         "accounts": None,
         "due": False,
-        "connection": {},
     }
 
 

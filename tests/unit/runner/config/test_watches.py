@@ -103,7 +103,10 @@ def test_further_keys_of_operator_sdk_are_taken(written: str, expected: dict) ->
         (f"{PLAIN}  maxRunnerArtifacts: 1\n", "key 'maxRunnerArtifacts' is not supported: no artifacts of a run are"),
         (f"{PLAIN}  vars: x\n", "entry 1: vars must be a mapping"),
         (f"{PLAIN}  vars: {{a-b: 1}}\n", "entry 1: vars: 'a-b' is no name of a variable"),
-        (f"{PLAIN}  vars: {{pull_secrets: []}}\n", "vars: 'pull_secrets' is what the playbook itself sets"),
+        *(
+            (f"{PLAIN}  vars: {{{name}: []}}\n", f"vars: {name!r} is what the playbook itself sets")
+            for name in ("pull_secrets", "aws_logins", "reconciled")
+        ),
         (f"{PLAIN}  vars: {{day: 2026-01-31}}\n", "vars: 'day' holds something that is no text, number, list or such"),
         (f"{PLAIN}  vars: {{ratio: .nan}}\n", "vars: 'ratio' holds something that is no text, number, list or such"),
         (f"{PLAIN}  reconcilePeriod: 60\n", "entry 1: reconcilePeriod 60 is no length of time such as 1h30m"),

@@ -16,7 +16,7 @@ A, B, C = (Key("K", "ns", name) for name in "abc")
 OTHER = Key("Other", "", "x")
 PLAY, OTHER_PLAY = PlaybookSpec("a.b.c"), PlaybookSpec("d.e.f")
 WINDOW = timedelta(seconds=10)
-QUIET = 0.5
+QUIET = 0.25
 
 
 def after(seconds: float) -> datetime:

@@ -355,7 +355,7 @@ def test_lines_of_a_run_name_it_and_one_without_news_is_not_told(caplog: pytest.
 def test_run_begins_when_changes_were_quiet_for_a_moment() -> None:
     lab = Lab(window=timedelta(seconds=10))
     lab.serve(make_resource())
-    assert (lab.slept[0], len(lab.runs)) == (0.5, 1)
+    assert (lab.slept[0], len(lab.runs)) == (0.25, 1)
 
 
 def test_loop_wakes_when_a_resource_is_due_and_never_sleeps_longer_than_the_clock_may_be_wrong() -> None:

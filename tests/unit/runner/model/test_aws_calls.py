@@ -10,13 +10,13 @@ TOKEN = {"operation": "ecr:GetAuthorizationToken", "code": "OK", "count": 2}
 REFUSED = {"operation": "sts:AssumeRole", "code": "AccessDenied", "count": 1}
 
 
-def event(*calls: object, kind: str = "runner_on_ok", task: str = "Tell the calls to AWS") -> dict:
-    facts = {"aws_calls": list(calls)}
-    return {"event": kind, "event_data": {"task": task, "res": {"ansible_facts": facts}}}
+def event(*calls: object, kind: str = "runner_on_ok", task: str = "Write the pull secrets") -> dict:
+    return {"event": kind, "event_data": {"task": task, "res": {"calls": list(calls)}}}
 
 
-def test_calls_are_counted_by_operation_and_code() -> None:
-    assert AwsCallCount.from_event(event(TOKEN, REFUSED)) == [
+@pytest.mark.parametrize("kind", ["runner_on_ok", "runner_on_failed"])
+def test_calls_are_counted_by_operation_and_code_at_the_end_of_the_task(kind: str) -> None:
+    assert AwsCallCount.from_event(event(TOKEN, REFUSED, kind=kind)) == [
         AwsCallCount("ecr:GetAuthorizationToken", "OK", 2),
         AwsCallCount("sts:AssumeRole", "AccessDenied", 1),
     ]
@@ -25,11 +25,11 @@ def test_calls_are_counted_by_operation_and_code() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        event(TOKEN, kind="runner_on_failed"),
-        event(TOKEN, task="Write the pull secrets"),
+        pytest.param(event(TOKEN, kind="runner_retry"), id="those so far: at the end they come again"),
+        event(TOKEN, task="Another"),
         event(),
         event("x", {}, TOKEN | {"count": 0}, TOKEN | {"count": -1}, TOKEN | {"count": "2"}, TOKEN | {"count": True}),
-        {"event": "runner_on_ok", "event_data": {"task": "Tell the calls to AWS", "res": {"ansible_facts": []}}},
+        {"event": "runner_on_ok", "event_data": {"task": "Write the pull secrets", "res": []}},
         {},
     ],
 )

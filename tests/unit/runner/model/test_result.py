@@ -11,7 +11,7 @@ from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Origin, Problem, Result, owner_key
 
 OWNER = {"kind": "AWSECRImagePullSecret", "namespace": "a", "name": "ecr", "uid": "u", "generation": 2}
-ITEM = {"owner": OWNER, "state": "present", "namespaces": ["a"], "reconcile_request": "now", "error": None}
+SUMMARY = {"owner": OWNER, "state": "present", "has_targets": True, "reconcile_request": "now", "error": None}
 NAMESPACE = {"namespace": "a", "state": "created", "reason": "", "msg": "", "expires_at": "2026-02-01T00:00:00Z"}
 ANSWER = {
     "changed": True,
@@ -22,7 +22,7 @@ ANSWER = {
     "renew_after": "2026-01-31T18:00:00Z",
     "issued_at": "2026-01-31T12:00:00Z",
     "error": None,
-    "item": ITEM,
+    "resource": SUMMARY,
 }
 ERROR = {"reason": "AccessDenied", "msg": "may not"}
 INVALID = {"reason": "InvalidResource", "msg": "is wrong"}
@@ -33,12 +33,18 @@ NO_WAY_IN = Problem("CredentialsSecretNotFound", "is not there", Origin.AWS)
 CRASHED = Problem("TaskFailed", "x", Origin.RUN)
 
 
-def event(kind: str = "runner_item_on_ok", task: str = "Write the pull secrets", **answer: object) -> dict:
-    return {"event": kind, "event_data": {"task": task, "res": ANSWER | answer}}
+def event(*answers: object, kind: str = "runner_on_ok", task: str = "Write the pull secrets") -> dict:
+    return {"event": kind, "event_data": {"task": task, "res": {"resources": list(answers)}}}
+
+
+def read(**answer: object) -> Result:
+    """Return the result of a resource, which is ANSWER but for this."""
+    (result,) = Result.all_from_event(event(ANSWER | answer))
+    return result
 
 
 def test_result_of_an_item() -> None:
-    assert Result.from_event(event()) == Result(
+    assert read() == Result(
         key=Key("AWSECRImagePullSecret", "a", "ecr"),
         uid="u",
         generation=2,
@@ -55,14 +61,11 @@ def step(namespace: str, name: str, state: str, reason: str = "", msg: str = "")
 
 
 def test_result_tells_of_service_accounts_and_removals() -> None:
-    result = Result.from_event(
-        event(
-            service_accounts=[step("a", "default", "added"), step("b", "x", "failed", "Forbidden", "may not"), "x"],
-            removed=[step("c", "old", "deleted")],
-            failed=True,
-        )
+    result = read(
+        service_accounts=[step("a", "default", "added"), step("b", "x", "failed", "Forbidden", "may not"), "x"],
+        removed=[step("c", "old", "deleted")],
+        failed=True,
     )
-    assert result is not None
     assert result.accounts == (
         ObjectResult("a", "default", "added"),
         ObjectResult("b", "x", "failed", "Forbidden", "may not"),
@@ -74,22 +77,18 @@ def test_result_tells_of_service_accounts_and_removals() -> None:
 
 @pytest.mark.parametrize(("generation", "number"), [(7, 7), ("7", 7), (None, 0)], ids=["number", "text", "none"])
 def test_generation_may_have_become_a_text(generation: object, number: int) -> None:
-    result = Result.from_event(event(item=ITEM | {"owner": OWNER | {"generation": generation}}))
-    assert result is not None
+    result = read(resource=SUMMARY | {"owner": OWNER | {"generation": generation}})
     assert result.generation == number
 
 
 def test_texts_of_any_length_are_cut() -> None:
     failed = {"state": "failed", "reason": "Forbidden", "msg": "x" * 5000}
-    result = Result.from_event(
-        event(
-            namespaces=[NAMESPACE | failed],
-            service_accounts=[step("a", "default", "added"), step("b", "y", "failed", "Forbidden", "y" * 1001)],
-            removed=[step("c", "old", "failed", "Forbidden", "z" * 1000)],
-            error={"reason": "R" * 2000, "msg": "m" * 2000},
-        )
+    result = read(
+        namespaces=[NAMESPACE | failed],
+        service_accounts=[step("a", "default", "added"), step("b", "y", "failed", "Forbidden", "y" * 1001)],
+        removed=[step("c", "old", "failed", "Forbidden", "z" * 1000)],
+        error={"reason": "R" * 2000, "msg": "m" * 2000},
     )
-    assert result is not None
     assert [part.message for part in result.failures] == ["x" * 1000, "y" * 1000, "z" * 1000]
     assert result.failures[0] == NamespaceResult("a", "failed", "Forbidden", "x" * 1000, result.expires_at)
     assert result.accounts[0] == ObjectResult("a", "default", "added")
@@ -102,19 +101,14 @@ def test_item_of_another_loop_has_no_resource(item: object) -> None:
 
 
 def test_result_without_targets_is_a_success() -> None:
-    result = Result.from_event(event(namespaces=[], renew_after=None, changed=False))
-    assert result is not None
+    result = read(namespaces=[], renew_after=None, changed=False)
     assert (result.problem, result.succeeded, result.renew_after) == (None, True, None)
 
 
 def test_result_of_an_undo() -> None:
-    undone = Result.from_event(
-        event(namespaces=[], removed=[step("a", "x", "deleted")], item=ITEM | {"state": "absent"})
-    )
-    assert undone is not None
+    undone = read(namespaces=[], removed=[step("a", "x", "deleted")], resource=SUMMARY | {"state": "absent"})
     assert (undone.is_cleanup, undone.succeeded) == (True, True)
-    wrong = Result.from_event(event(namespaces=[], item=ITEM | {"state": "absent", "error": INVALID}))
-    assert wrong is not None
+    wrong = read(namespaces=[], resource=SUMMARY | {"state": "absent", "error": INVALID})
     assert wrong.succeeded
     resource = Resource(Key("K", "", "r"), "u", 4, deleting=True, cleanup=True)
     assert Result.of_failed_run(resource, "x").is_cleanup
@@ -138,25 +132,36 @@ def test_result_of_an_undo() -> None:
     ],
 )
 def test_result_is_blocked_when_only_a_person_can_help(answer: dict, blocked: bool) -> None:
-    result = Result.from_event(event("runner_item_on_failed", **answer))
-    assert result is not None
+    result = read(**answer)
     assert result.is_blocked is blocked
+
+
+OTHER = ANSWER | {"resource": SUMMARY | {"owner": OWNER | {"name": "other"}}}
+
+
+@pytest.mark.parametrize("kind", ["runner_retry", "runner_on_ok", "runner_on_failed"])
+def test_all_resources_of_a_task_have_a_result_also_while_it_waits_for_more(kind: str) -> None:
+    assert [result.key.name for result in Result.all_from_event(event(ANSWER, OTHER, kind=kind))] == ["ecr", "other"]
+
+
+def test_what_is_no_resource_costs_the_others_nothing() -> None:
+    odd = ["text", None, {}, {"resource": "text"}, {"resource": {"owner": {"name": "ecr"}}}]
+    assert [result.key.name for result in Result.all_from_event(event(*odd, OTHER))] == ["other"]
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        event("runner_on_ok"),
-        event(task="Get a token from ECR"),
-        event(item="text"),
-        event(item={"owner": {"name": "ecr"}}),
-        {"event": "runner_item_on_ok"},
-        {"event": "runner_item_on_ok", "event_data": {"task": "Write the pull secrets", "res": {"censored": "x"}}},
+        event(ANSWER, kind="runner_item_on_ok"),
+        event(ANSWER, task="Get a token from ECR"),
+        {"event": "runner_on_ok"},
+        {"event": "runner_on_ok", "event_data": {"task": "Write the pull secrets", "res": {"censored": "x"}}},
+        {"event": "runner_on_ok", "event_data": {"task": "Write the pull secrets", "res": {"resources": "x"}}},
         {},
     ],
 )
 def test_other_events_carry_none(other: dict) -> None:
-    assert Result.from_event(other) is None
+    assert Result.all_from_event(other) == []
 
 
 @pytest.mark.parametrize(
@@ -167,19 +172,19 @@ def test_other_events_carry_none(other: dict) -> None:
             {"error": ERROR, "namespaces": []}, Problem(*DENIED, Origin.CLUSTER), id="no target was looked at"
         ),
         pytest.param(
-            {"error": ERROR, "namespaces": [], "item": ITEM | {"namespaces": []}},
+            {"error": ERROR, "namespaces": [], "resource": SUMMARY | {"has_targets": False}},
             Problem(*DENIED, Origin.AWS),
             id="no target to look at",
         ),
         pytest.param(
-            {"error": ERROR, "namespaces": [], "item": ITEM | {"namespaces": [], "state": "absent"}},
+            {"error": ERROR, "namespaces": [], "resource": SUMMARY | {"has_targets": False, "state": "absent"}},
             Problem(*DENIED, Origin.CLUSTER),
             id="could not be undone",
         ),
-        pytest.param({"error": INVALID, "item": ITEM | {"error": INVALID}}, WRONG_SPEC, id="spec is wrong"),
-        pytest.param({"error": LACKING, "item": ITEM | {"error": LACKING}}, NO_WAY_IN, id="no way into AWS"),
+        pytest.param({"error": INVALID, "resource": SUMMARY | {"error": INVALID}}, WRONG_SPEC, id="spec is wrong"),
+        pytest.param({"error": LACKING, "resource": SUMMARY | {"error": LACKING}}, NO_WAY_IN, id="no way into AWS"),
         pytest.param(
-            {"error": LACKING, "item": ITEM | {"error": LACKING}, "namespaces": []}, NO_WAY_IN, id="nor a target"
+            {"error": LACKING, "resource": SUMMARY | {"error": LACKING}, "namespaces": []}, NO_WAY_IN, id="nor a target"
         ),
         pytest.param({"failed": True, "msg": "x", "namespaces": None}, CRASHED, id="module crashed"),
         pytest.param(
@@ -191,24 +196,19 @@ def test_other_events_carry_none(other: dict) -> None:
     ],
 )
 def test_problem_says_who_has_to_mend_it(answer: dict, problem: Problem) -> None:
-    result = Result.from_event(event("runner_item_on_failed", **answer))
-    assert result is not None
+    result = read(**answer)
     assert result.problem == problem
     assert not result.succeeded
 
 
 def test_registry_that_failed_beside_others_is_a_problem_with_secrets_written() -> None:
-    result = Result.from_event(event("runner_item_on_failed", failed=True, error=ERROR))
-    assert result is not None
+    result = read(failed=True, error=ERROR)
     assert result.problem is not None
     assert (result.changed, result.succeeded, result.problem.origin) == (True, False, Origin.AWS)
 
 
 def test_failed_namespace_is_no_problem_of_the_whole() -> None:
-    result = Result.from_event(
-        event("runner_item_on_failed", failed=True, namespaces=[NAMESPACE | {"state": "failed"}])
-    )
-    assert result is not None
+    result = read(failed=True, namespaces=[NAMESPACE | {"state": "failed"}])
     assert (result.problem, result.succeeded) == (None, False)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from kube_ecr_runner.model.aws_calls import AwsCallCount
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import TASK, Result
-from kube_ecr_runner.runs.job_events import Progress
+from kube_ecr_runner.runs.job_events import Progress, is_wait
 
 ERROR = "why there is no result"
 A, B, C = (Key("AWSECRImagePullSecret", "ns", name) for name in "abc")
 
 
 def item(key: Key) -> dict:
+    """Return an item of the variable pull_secrets, or the summary of one in a result: both have an owner."""
     return {"owner": {"kind": key.kind, "namespace": key.namespace, "name": key.name, "uid": "u", "generation": 1}}
 
 
@@ -20,8 +22,8 @@ def event(kind: str, host: str, task: str, res: dict, **data: object) -> dict:
     return {"event": kind, "event_data": {"host": host, "task": task, "task_uuid": task, "res": res, **data}}
 
 
-def written(host: str, key: Key, **res: object) -> dict:
-    return event("runner_item_on_ok", host, TASK, {"item": item(key), "namespaces": [], **res})
+def written(host: str, *keys: Key, kind: str = "runner_on_ok", **answer: object) -> dict:
+    return event(kind, host, TASK, {"resources": [{"resource": item(key), "namespaces": [], **answer} for key in keys]})
 
 
 def failed(host: str, msg: str = "", **data: object) -> dict:
@@ -80,7 +82,7 @@ def test_a_task_that_failed_is_told_of_the_resources_it_failed_for(
     """Resources a and b are on host h1, c is on h2."""
     delivered: dict[Key, Result] = {}
     progress = Progress(lambda result: delivered.update({result.key: result}), dict.fromkeys([A, B, C]), is_held=True)
-    for each in [BEGUN, written("h1", A), written("h1", B), written("h2", C), *events]:
+    for each in [BEGUN, written("h1", A, B), written("h2", C), *events]:
         progress.handle(each)
     assert not delivered, "nothing is told before the run has ended"
     progress.end(status, ERROR)
@@ -93,8 +95,9 @@ def test_a_task_that_failed_is_told_of_the_resources_it_failed_for(
 def test_a_problem_of_a_resource_itself_is_told_rather_than_that_of_a_task() -> None:
     delivered: list[Result] = []
     progress = Progress(delivered.append, dict.fromkeys([A]), is_held=True)
-    own_loop = event("runner_on_failed", "h1", TASK, LOOP, ignore_errors=True)
-    for each in [written("h1", A, **OWN_ERROR), own_loop, failed("h1", "x"), stats(h1=1)]:
+    own = written("h1", A, kind="runner_on_failed", **OWN_ERROR)
+    own["event_data"]["ignore_errors"] = True
+    for each in [own, failed("h1", "x"), stats(h1=1)]:
         progress.handle(each)
     progress.end("failed", ERROR)
     assert [each.problem and each.problem.reason for each in delivered] == ["AccessDenied"]
@@ -110,9 +113,50 @@ def test_what_a_cancelled_run_held_back_is_not_told_but_missing() -> None:
 
 def test_results_of_our_own_playbook_are_told_as_they_come() -> None:
     delivered: list[Result] = []
-    progress = Progress(delivered.append, dict.fromkeys([A, B]))
-    progress.handle(written("h1", A))
-    assert ([each.key for each in delivered], list(progress.missing)) == ([A], [B])
+    progress = Progress(delivered.append, dict.fromkeys([A, B, C]))
+    progress.handle(written("h1", A, kind="runner_retry"))
+    assert ([each.key for each in delivered], list(progress.missing)) == ([A], [B, C])
+    progress.handle(written("h1", B, kind="runner_retry"))
+    progress.handle(written("h1", A, B))
+    assert ([each.key for each in delivered], list(progress.missing)) == ([A, B], [C]), "each is told once"
+
+
+def test_results_that_wait_for_the_tasks_of_a_user_are_told_once() -> None:
+    delivered: list[Result] = []
+    progress = Progress(delivered.append, dict.fromkeys([A, B]), is_held=True)
+    for each in [written("h1", A, kind="runner_retry"), written("h1", A, B), stats()]:
+        progress.handle(each)
+    progress.end("successful", "")
+    assert ([each.key for each in delivered], list(progress.missing)) == ([A, B], [])
+
+
+def test_a_result_of_what_was_not_asked_for_is_not_told() -> None:
+    """What a round left behind, or a playbook makes up, is nobody's."""
+    delivered: list[Result] = []
+    Progress(delivered.append, dict.fromkeys([A])).handle(written("h1", B))
+    assert delivered == []
+
+
+def test_calls_to_aws_are_told_with_the_last_result_of_a_host() -> None:
+    told: list[list[AwsCallCount]] = []
+    progress = Progress(lambda _: None, {}, told.append)
+    calls = [{"operation": "sts:AssumeRole", "code": "OK", "count": 1}]
+    for kind in ("runner_retry", "runner_on_ok"):
+        progress.handle(event(kind, "h1", TASK, {"resources": [], "calls": calls}))
+    assert told == [[AwsCallCount("sts:AssumeRole", "OK", 1)]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "play", "is_end"),
+    [
+        ("playbook_on_play_start", "Wait for the next round", True),
+        ("playbook_on_play_start", "Reconcile the ECR pull secrets", False),
+        ("playbook_on_task_start", "Wait for the next round", False),
+        ("playbook_on_play_start", None, False),
+    ],
+)
+def test_a_round_is_over_when_the_next_one_is_waited_for(kind: str, play: str | None, is_end: bool) -> None:
+    assert is_wait({"event": kind, "event_data": {"play": play} if play else None}) is is_end
 
 
 def test_cause_of_missing_results_is_what_ansible_said_before_its_first_task_or_a_task_that_failed() -> None:

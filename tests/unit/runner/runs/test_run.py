@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kube_ecr_runner.runs.processes import end_all
+from kube_ecr_runner.runs.processes import end_all, resident_in
 from kube_ecr_runner.runs.run import MAX_ERROR, RunSettings, _failure_cause
 from kube_ecr_runner.runs.run_directory import remove_abandoned, run_directory, tmpdir_of
 
@@ -49,6 +49,27 @@ def test_processes_of_a_run_are_gone_in_whatever_session_and_others_are_not(tmp_
         other.kill()
     status = Path(f"/proc/{started.stdout.strip()}/stat")
     assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+_HOLD_MEMORY = """
+import mmap, os, time
+held = b"1" * 2**26, mmap.mmap(-1, 2**28)
+if os.fork():
+    print(flush=True)
+time.sleep(60)
+"""
+
+
+def test_memory_of_a_run_is_that_of_ansible_playbook_without_its_workers(tmp_path: Path) -> None:
+    """Workers share it. They have hardly ended when a round is over."""
+    assert resident_in(tmp_path) == 0
+    command, env = [sys.executable, "-c", _HOLD_MEMORY], {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        assert 2**26 < resident_in(tmp_path) < 1.5 * 2**26, "not what it could use, but does not"
+        end_all(tmp_path)
+    assert resident_in(tmp_path) == 0
 
 
 _ADOPT = """

@@ -19,7 +19,7 @@ OK = {"operation": "ecr:GetAuthorizationToken", "code": "OK", "count": 2}
 
 
 def told(calls: object, **event: object) -> list[AwsCallCount]:
-    data = {"task": "Tell the calls to AWS", "res": {"ansible_facts": {"aws_calls": calls}}}
+    data = {"task": "Write the pull secrets", "res": {"calls": calls}}
     return AwsCallCount.from_event({"event": "runner_on_ok", "event_data": data} | event)
 
 
@@ -40,7 +40,7 @@ def test_calls_are_words_and_numbers_whatever_a_playbook_says(calls: object, exp
 
 
 @pytest.mark.parametrize(
-    "event", [{"event": "runner_on_failed"}, {"event_data": {"task": "Another", "res": {}}}, {"event_data": None}]
+    "event", [{"event": "runner_retry"}, {"event_data": {"task": "Another", "res": {}}}, {"event_data": None}]
 )
 def test_other_events_tell_of_no_calls(event: dict) -> None:
     assert told([OK], **event) == []

@@ -1,0 +1,113 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""ecr_reconcile: its options, and what the task returns. How resources are served is in _serving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .._aws.session import Calls
+from .._cluster.client import connect
+from .._contract.item import ABSENT, PRESENT, Item
+from .._inventory.identities import Settings
+from .._inventory.login_order import LoginOrder
+from .._serving.serving import Mode, Progress, Serving
+
+# How many of the resources that failed a message names: the result lists all.
+FAILURES_SHOWN = 5
+LIBRARIES = ("boto3", "kubernetes")
+
+# The variables of a host that stand for options which are not given. They are taken as they are: Ansible would look for
+# templates in each text of each resource, and there are none.
+VARIABLES = {
+    "resources": "pull_secrets",
+    "logins": "aws_logins",
+    "connection": "kubernetes_connection",
+    "endpoint_url": "aws_endpoint_url",
+    "allowed_aws_identities": "allowed_aws_identities",
+}
+ARGUMENT_SPEC = {
+    "resources": {"type": "list", "elements": "dict"},
+    "logins": {"type": "list", "elements": "dict"},
+    "connection": {"type": "dict"},
+    "endpoint_url": {"type": "str"},
+    "allowed_aws_identities": {"type": "list", "elements": "str"},
+    "state": {"type": "str", "choices": [PRESENT, ABSENT]},
+}
+
+
+def begin(options: Mapping[str, Any], variables: Mapping[str, Any], mode: Mode) -> Serving:
+    """Begin to serve the resources that validated options name, or else the variables of the host.
+
+    Raises ValueError or KubernetesError if it cannot.
+    """
+    given = {name: _given(options[name], variables.get(variable)) for name, variable in VARIABLES.items()}
+    if given["resources"] is None:
+        raise ValueError(f"resources: is missing, and the host has no variable {VARIABLES['resources']}")
+    items, orders = _items(given["resources"]), _orders(given["logins"] or [])
+    if options["state"]:
+        # Nobody looked which service accounts they have: the reconciler does.
+        items = [
+            replace(item, state=options["state"], observed=replace(item.observed, accounts=None)) for item in items
+        ]
+    settings = Settings(tuple(given["allowed_aws_identities"] or ()), given["endpoint_url"])
+    serving = Serving(connect(dict(given["connection"] or {})), items, orders, settings, mode)
+    serving.start()
+    return serving
+
+
+def _given(option: Any, variable: Any) -> Any:
+    return variable if option is None else option
+
+
+def result(progress: Progress, calls: Calls) -> dict:
+    """Return the result of the task, see RETURN of the module: what is new, and all at the end."""
+    shown = new_in(progress) if progress.unfinished else progress.results
+    failed = [served for served in shown if served["failed"]]
+    diffs = [diff for served in shown for diff in served.get("diff", ())]
+    return {
+        "changed": any(served["changed"] for served in shown),
+        "failed": bool(failed),
+        "msg": _message(shown, failed),
+        "resources": [{name: value for name, value in served.items() if name != "diff"} for served in shown],
+        "unfinished": progress.unfinished,
+        "calls": calls.as_list(),
+        **({"diff": diffs} if diffs else {}),
+    }
+
+
+def new_in(progress: Progress) -> Sequence[dict]:
+    """Return the results that were not told before."""
+    return progress.results[len(progress.results) - progress.new :]
+
+
+def _items(resources: Sequence[Mapping]) -> list[Item]:
+    try:
+        return list(map(Item.from_dict, resources))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(_not_of_inventory("resources", "pull_secrets", error)) from None
+
+
+def _orders(logins: Sequence[Mapping]) -> list[LoginOrder]:
+    try:
+        return list(map(LoginOrder.from_dict, logins))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(_not_of_inventory("logins", "aws_logins", error)) from None
+
+
+def _not_of_inventory(option: str, variable: str, error: Exception) -> str:
+    return (
+        f"{option}: is not the variable {variable} of a host, as the inventory plugin kube_ecr.secrets.pull_secrets "
+        f"makes it ({type(error).__name__}: {error})"
+    )
+
+
+def _message(shown: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]) -> str:
+    """Return what became of the resources, in a line: which failed and why, or how many were served."""
+    if not failed:
+        return f"{len(shown)} resources"
+    named = [f"{served['resource']['reference']}: {served['msg']}" for served in failed[:FAILURES_SHOWN]]
+    more = [f"and {len(failed) - FAILURES_SHOWN} more"] if len(failed) > FAILURES_SHOWN else []
+    return f"{len(failed)} of {len(shown)} resources failed: " + "; ".join([*named, *more])

@@ -1,0 +1,76 @@
+# Copyright: kube_ecr.secrets contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a task returns of what became of a pull secret: its result, a message for a person, and diffs. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from .._contract.result import FAILED, ItemResult
+from .._secret import docker_config
+from .outcomes import NamespaceOutcome, ObjectOutcome
+from .reconciler import ReconcileResult
+
+# How many of the failures a message names: the result lists all.
+MESSAGES_SHOWN = 5
+
+
+def task_result(name: str, done: ReconcileResult, *, diff_mode: bool) -> dict:
+    """Return the result of a task, see RETURN of ecr_pull_secret; name is that of the Secret."""
+    failures = [outcome for outcome in done.all if outcome.state == FAILED]
+    item_result = ItemResult(
+        secret_name=name,
+        registries=tuple(docker_config.hosts_in(done.logins.config)) if done.logins else (),
+        namespaces=done.namespaces,
+        service_accounts=done.service_accounts,
+        removed=done.removed,
+        expires_at=_earliest(outcome.expires_at for outcome in done.namespaces),
+        renew_after=_earliest(outcome.renew_after for outcome in done.namespaces),
+        issued_at=_earliest(outcome.issued_at for outcome in done.namespaces),
+        error=done.error,
+    )
+    result = {
+        "changed": any(outcome.after is not None for outcome in done.all),
+        "failed": bool(done.error or failures),
+        "msg": _message(name, done, failures),
+        **item_result.as_dict(),
+    }
+    if diff_mode:
+        result["diff"] = _diffs(name, done)
+    return result
+
+
+def _earliest(times: Iterable[datetime | None]) -> datetime | None:
+    return min(filter(None, times), default=None)
+
+
+def _message(name: str, done: ReconcileResult, failures: list[NamespaceOutcome | ObjectOutcome]) -> str:
+    """Return what became of a request, in a line: why it failed, or how much was done."""
+    if done.error:
+        return done.error.message
+    if failures:
+        return "; ".join(f"{failure.namespace}: {failure.message}" for failure in failures[:MESSAGES_SHOWN])
+    counts = Counter(outcome.state for outcome in done.namespaces)
+    parts = [f"{count} {state}" for state, count in sorted(counts.items())]
+    parts += [f"{len(done.removed)} removed"] if done.removed else []
+    parts += [f"{len(done.service_accounts)} service accounts"] if done.service_accounts else []
+    return f"pull secret {name}: " + (", ".join(parts) or "nothing to do")
+
+
+def _diffs(name: str, done: ReconcileResult) -> list[dict]:
+    """Return what changed, object by object, as Ansible shows it with --diff."""
+    return [
+        *(_diff(f"{outcome.namespace}/{name}", outcome) for outcome in done.namespaces if outcome.after),
+        *(_diff(str(outcome), outcome) for outcome in done.objects if outcome.after is not None),
+    ]
+
+
+def _diff(header: str, outcome: NamespaceOutcome | ObjectOutcome) -> dict:
+    return {
+        "before": outcome.before or {},
+        "after": outcome.after,
+        "before_header": header,
+        "after_header": header,
+    }
