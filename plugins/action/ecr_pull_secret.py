@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import load_ahead
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pull_secret import FEATURE
 from ansible_collections.kube_ecr.secrets.plugins.plugin_utils._action import FastPathAction
+
+# Ansible loads this before it forks. Which options a task has is not known yet.
+load_ahead({})
 
 
 class ActionModule(FastPathAction):

@@ -132,7 +132,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.identity import CredentialsError, Identity
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import Cluster, connect
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import Cluster, connect, load_ahead
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import reasons
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.api_server import NAMESPACE_FILE
@@ -177,6 +177,7 @@ class InventoryModule(BaseInventoryPlugin):
         missing = missing_libraries(("kubernetes",))
         if missing:
             raise AnsibleParserError(missing)
+        load_ahead(self._connection())
         fifo = self.get_option("wait_for")
         if fifo and _standby.begin():
             return

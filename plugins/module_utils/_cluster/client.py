@@ -22,8 +22,9 @@ from urllib.parse import quote, urlencode
 from .._contract import reasons
 from .._contract.kinds import GROUP, KINDS
 from .._contract.ownership import FIELD_MANAGER
-from .connection import Connection
-from .errors import KubernetesError, refusal, unreachable
+from .._contract.service_account import NoServiceAccount
+from .connection import Connection, is_of_pod, of_pod
+from .errors import KubernetesError, no_cluster, refusal, unreachable
 
 try:
     import urllib3
@@ -275,10 +276,39 @@ def connect(params: dict) -> Cluster:
 
     Raises KubernetesError when no cluster is named.
     """
-    given = {option: params[option] for option in AUTH_ARG_SPEC if params.get(option) is not None}
-    return _connect(json.dumps(given, sort_keys=True), os.getpid())
+    return _connect(json.dumps(_given(params), sort_keys=True), os.getpid())
+
+
+def load_ahead(params: dict) -> None:
+    """Import what connect() with these params needs: a process does so before it forks, lest each worker has to."""
+    if not is_of_pod(_given(params)):
+        from . import kubernetes_core  # noqa: F401
+
+
+def _given(params: dict) -> dict:
+    return {option: params[option] for option in AUTH_ARG_SPEC if params.get(option) is not None}
 
 
 @lru_cache(maxsize=8)
 def _connect(params_json: str, _pid: int) -> Cluster:
-    return Cluster(Connection.load(json.loads(params_json)))
+    return Cluster(_connection(json.loads(params_json)))
+
+
+def _connection(given: dict) -> Connection:
+    if not is_of_pod(given):
+        return _named_by(given)
+    try:
+        return of_pod()
+    except NoServiceAccount as error:
+        # As kubernetes.core does, which looks for a kubeconfig next: a pod may have one instead.
+        try:
+            return _named_by(given)
+        except KubernetesError as other:
+            raise no_cluster(f"{error} ({other.text})") from None
+
+
+def _named_by(given: dict) -> Connection:
+    # Not at the top: with kubernetes.core's client comes the official one, 14 MB that a pod can do without.
+    from .kubernetes_core import load
+
+    return load(given)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -32,6 +33,32 @@ def choose_proxy(
     if proxy and proxy not in proxies.values():
         return proxy, None if no_proxy == proxies.get("no") else no_proxy
     return proxies.get(urlsplit(url).scheme) or proxies.get("all"), no_proxy or proxies.get("no")
+
+
+def proxy_to(url: str, proxies: Mapping[str, str]) -> str:
+    """Return the proxy that the environment names for an API server; empty if none, or if NO_PROXY names the server.
+
+    proxies is as above. NO_PROXY has names, which stand for all that end in them, and networks, as with the official
+    client (should_bypass_proxies).
+    """
+    proxy, no_proxy = choose_proxy(url, None, None, proxies)
+    parts = urlsplit(url)
+    host, place = parts.hostname or "", parts.netloc.lower()
+    entries = [entry.strip().lower() for entry in (no_proxy or "").split(",") if entry.strip()]
+    return "" if any(_is_named(host, place, entry) for entry in entries) else proxy or ""
+
+
+def _is_named(host: str, place: str, entry: str) -> bool:
+    """Return whether an entry of NO_PROXY stands for a host, which place names together with its port."""
+    if entry == "*":
+        return True
+    try:
+        if ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False):
+            return True
+    except ValueError:
+        pass  # a name, on either side
+    name = entry.lstrip(".")
+    return any(each == name or each.endswith(f".{name}") for each in (host, place))
 
 
 def describe_refusal(status: int, body: bytes) -> tuple[str, str]:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 import pytest
 import urllib3
-from kubernetes.client import Configuration
-from kubernetes.config import incluster_config
 from urllib3.util import retry
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client
@@ -25,6 +19,7 @@ from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
 from tests.support.aws.endpoint import Principal
 from tests.support.cluster.api_proxy import Answer, APIProxy, How, status
 from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret
+from tests.support.cluster.pod import Pod
 
 pytestmark = pytest.mark.usefixtures("own_files")
 NAMES = ["a", "b", "c"]
@@ -121,42 +116,26 @@ def test_a_list_of_a_module_that_the_api_server_forgot_begins_anew(proxy: APIPro
 # The service account of a pod
 
 
-class Hurried(datetime.datetime):
-    """It is two minutes later each time that somebody looks, so the official client always reads the token anew."""
-
-    looks = itertools.count(1)
-
-    @classmethod
-    def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-        return super().now(tz) + datetime.timedelta(minutes=2 * next(cls.looks))
-
-
 @pytest.fixture
-def pod(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
-    """The environment and files of a pod; gives its namespace, where it may do all, and the file of its token."""
+def pod(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Pod]]:
+    """A pod, and its namespace, where it may do all."""
     (own,) = cluster.namespaces("pod")
     cluster.kubectl("create", "rolebinding", "all", "--clusterrole=admin", f"--serviceaccount={own}:default", "-n", own)
-    token, authority = tmp_path / "token", tmp_path / "ca.crt"
-    token.write_text(cluster.kubectl("create", "token", "default", "-n", own))
-    authority.write_bytes((cluster.plane.directory / "ca.crt").read_bytes())
-    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(authority))
-    server = urlsplit(cluster.plane.url)
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", str(server.hostname))
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.port))
+    pod = Pod(tmp_path, monkeypatch)
+    pod.token.write_text(cluster.kubectl("create", "token", "default", "-n", own))
+    pod.ca.write_bytes((cluster.plane.directory / "ca.crt").read_bytes())
+    pod.reach(cluster.plane.url)
     monkeypatch.setattr(kube, "RELOAD_SECONDS", 0.0)
-    # kubernetes.core leaves what it read there.
-    monkeypatch.setattr(Configuration, "_default", None)
-    client._connect.cache_clear()
-    yield own, token
+    yield own, pod
     client._connect.cache_clear()
 
 
 def test_the_token_of_a_pod_may_end_in_a_newline_be_gone_for_a_moment_and_be_another(
-    pod: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+    pod: tuple[str, Pod],
 ) -> None:
-    own, token = pod
-    good = token.read_text().strip()
+    own, files = pod
+    token, good = files.token, files.token.read_text().strip()
+    files.read_token_always()
     source = sources.objects_named("ServiceAccount", "", own)
     runner, module = kube.Cluster.connect(None, None, silence=90), client.connect({})
 
@@ -165,15 +144,13 @@ def test_the_token_of_a_pod_may_end_in_a_newline_be_gone_for_a_moment_and_be_ano
 
     token.write_text(f"{good}\n")
     assert listed() == [["default"], ["default"]]
-    monkeypatch.setattr(incluster_config, "datetime", SimpleNamespace(datetime=Hurried, timedelta=datetime.timedelta))
-    assert listed() == [["default"], ["default"]]
     for write in (lambda: token.write_text(""), token.unlink):
         write()
         assert listed() == [["default"], ["default"]]
 
 
-def test_a_runner_in_a_pod_that_is_refused_looks_for_another_token(pod: tuple[str, Path]) -> None:
-    own, token = pod
+def test_a_runner_in_a_pod_that_is_refused_looks_for_another_token(pod: tuple[str, Pod]) -> None:
+    own, token = pod[0], pod[1].token
     good = token.read_text()
     source = sources.objects_named("ServiceAccount", "", own)
     token.write_text("wrong\n")

@@ -20,8 +20,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from kubernetes.client import Configuration
-from kubernetes.config import incluster_config
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster import client
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError as ModuleError
@@ -35,6 +33,7 @@ from tests.support.cluster.api_proxy import APIProxy
 from tests.support.cluster.http_proxy import HTTPProxy
 from tests.support.cluster.objects import NAMESPACED, Cluster, keys_secret, pull_secret
 from tests.support.cluster.pki import CertificateAuthority, KeyPair, self_signed
+from tests.support.cluster.pod import Pod
 from tests.support.cluster.tls_front import TLSFront
 from tests.support.harness.ansible import Ansible
 
@@ -202,51 +201,35 @@ def test_what_is_refused_names_host_cause_and_remedy(
 
 
 @pytest.fixture
-def in_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The environment of a pod without the address of the API server; gives the file of the CA."""
-    authority, token = tmp_path / "ca.crt", tmp_path / "token"
-    token.write_text("token")
-    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(authority))
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", HOST)
-    monkeypatch.setattr(Configuration, "_default", None)
-    client._connect.cache_clear()
-    yield authority
+def in_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pod]:
+    """A pod without the address of the API server."""
+    pod = Pod(tmp_path, monkeypatch)
+    pod.token.write_text("token")
+    yield pod
     client._connect.cache_clear()
 
 
-def test_in_a_pod_the_ca_of_the_service_account_counts(
-    proxy: APIProxy, list_resources: List, in_pod: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", HOST)
+def test_in_a_pod_the_ca_of_the_service_account_counts(proxy: APIProxy, list_resources: List, in_pod: Pod) -> None:
     with TLSFront(port_of(proxy.url), SERVER) as front:
-        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(port_of(front.url)))
-        in_pod.write_bytes(CA.pem)
+        in_pod.reach(front.url)
+        in_pod.ca.write_bytes(CA.pem)
         assert list_resources(None) == []
-        in_pod.write_bytes(OTHER.pem)
-        place = (
-            str(in_pod)
-            if list_resources is list_as_module
-            else ("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
-        )
-        assert told(list_resources, None, front.url, place).startswith(NO_ISSUER)
+        in_pod.ca.write_bytes(OTHER.pem)
+        assert told(list_resources, None, front.url, str(in_pod.ca)).startswith(NO_ISSUER)
 
 
-def test_the_runner_follows_when_the_cluster_gets_another_ca(
-    proxy: APIProxy, in_pod: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    in_pod.write_bytes(CA.pem)
+def test_the_runner_follows_when_the_cluster_gets_another_ca(proxy: APIProxy, in_pod: Pod) -> None:
+    in_pod.ca.write_bytes(CA.pem)
     source = sources.resources_of(NAMESPACED_KIND)
     with TLSFront(port_of(proxy.url), SERVER) as front:
-        port = str(port_of(front.url))
-        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+        in_pod.reach(front.url)
         cluster = kube.Cluster.connect(None, None, silence=90)
         assert next(cluster.list_pages(source))["items"] == []
         front.present(ALONE)
         cluster._access.pool.clear()  # as when the API server ends connections
         with pytest.raises(KubernetesError, match="unable to get local issuer certificate"):
             next(cluster.list_pages(source))
-        in_pod.write_bytes(CA.pem + OTHER.pem)
+        in_pod.ca.write_bytes(CA.pem + OTHER.pem)
         assert next(cluster.list_pages(source))["items"] == []
 
 

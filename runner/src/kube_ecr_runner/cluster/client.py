@@ -8,6 +8,7 @@ The library's own API classes are not used: they cannot ask for metadata alone.
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 import threading
@@ -21,11 +22,12 @@ import urllib3
 from urllib3.util.retry import Retry
 
 from kube_ecr_runner import PROGRAM
-from kube_ecr_runner.cluster.connection import Access
+from kube_ecr_runner.cluster.connection import Access, of_pod
 from kube_ecr_runner.cluster.errors import KubernetesError, refusal, unreachable_because
 from kube_ecr_runner.cluster.lease import Lease
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.api_server import is_in_pod
 from kube_ecr_runner.contract.kinds import KINDS, api_version
 from kube_ecr_runner.contract.timestamps import format_micro_time
 from kube_ecr_runner.model.event import Event
@@ -91,7 +93,7 @@ class Cluster:
 
         Without both, $KUBECONFIG or ~/.kube/config is read. Nothing is sent yet. Raises NoClusterError.
         """
-        load = partial(Access.load, kubeconfig, context)
+        load = partial(_way_to, kubeconfig, context)
         return cls(load(), load, silence=silence)
 
     def list_pages(self, source: Source) -> Iterator[dict]:
@@ -287,6 +289,16 @@ class Cluster:
             except KubernetesError:
                 return None  # a file is just being written
             return self._access
+
+
+def _way_to(kubeconfig: str | None, context: str | None) -> Access:
+    """Return what Cluster.connect() describes. Raises NoClusterError."""
+    if not kubeconfig and not context and is_in_pod(os.environ):
+        return of_pod()
+    # Not at the top: with the official client comes a quarter of the runner's memory, which a pod can do without.
+    from kube_ecr_runner.cluster.kubeconfig import load
+
+    return load(kubeconfig, context)
 
 
 def _events_path(key: Key) -> str:

@@ -12,7 +12,7 @@ from queue import Queue
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from kubernetes.client import Configuration
+import urllib3
 
 from kube_ecr_runner.cluster import reflector as streaming
 from kube_ecr_runner.cluster.client import Cluster
@@ -65,7 +65,8 @@ class ApiServer(ThreadingHTTPServer):
 
     @property
     def cluster(self) -> Cluster:
-        return Cluster(Access(Configuration(host=f"http://127.0.0.1:{self.server_port}")), silence=self.silence)
+        access = Access(f"http://127.0.0.1:{self.server_port}", urllib3.PoolManager(maxsize=8), "", "", lambda: "")
+        return Cluster(access, silence=self.silence)
 
 
 class _Handler(BaseHTTPRequestHandler):
