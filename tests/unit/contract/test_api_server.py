@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from kubernetes.client.rest import should_bypass_proxies
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.api_server import (
     choose_proxy,
     describe_refusal,
     first_line,
     is_in_pod,
+    proxy_to,
 )
 
 URL = "https://api.example.com:6443"
@@ -44,6 +46,41 @@ def test_proxy(
 
 def test_proxy_goes_by_the_scheme_of_the_api_server() -> None:
     assert choose_proxy("http://api", None, None, {"http": HTTP, "https": HTTPS}) == (HTTP, None)
+
+
+@pytest.mark.parametrize(
+    ("host", "no_proxy", "is_direct"),
+    [
+        ("10.0.0.1", None, False),
+        ("10.0.0.1", "", False),
+        ("10.0.0.1", " , ", False),
+        ("10.0.0.1", "*", True),
+        ("10.0.0.1", "10.0.0.1", True),
+        ("10.0.0.1", "a, 10.0.0.0/8", True),
+        ("10.0.0.1", "10.0.0.77/8", True),
+        ("10.0.0.1", "11.0.0.0/8,10.0.0.2,0.0.1.1", False),
+        ("10.0.0.1", "10.0.0.1:443", True),
+        ("10.0.0.1", "10.0.0.1:444", False),
+        ("[fd00::1]", "fd00::/8", True),
+        ("[fd00::1]", "10.0.0.0/8,fe00::/8", False),
+        ("kubernetes.default.svc", ".svc", True),
+        ("kubernetes.default.svc", "SVC", True),
+        ("kubernetes.default.svc", "kubernetes.default.svc", True),
+        ("kubernetes.default.svc", "default.svc:443", True),
+        ("kubernetes.default.svc", "vc,svc.local,kubernetes,10.0.0.0/8", False),
+    ],
+)
+def test_proxy_of_a_pod(host: str, no_proxy: str | None, is_direct: bool) -> None:
+    proxies = {"https": HTTPS} | ({} if no_proxy is None else {"no": no_proxy})
+    url = f"https://{host}:443"
+    assert proxy_to(url, proxies) == ("" if is_direct else HTTPS)
+    # As the official client has it, which is asked with a kubeconfig.
+    assert should_bypass_proxies(url, no_proxy or "") is is_direct
+
+
+def test_a_pod_needs_no_proxy() -> None:
+    assert proxy_to(URL, {"no": "*"}) == proxy_to(URL, {"http": HTTP}) == ""
+    assert proxy_to(URL, {"all": ALL}) == ALL
 
 
 @pytest.mark.parametrize(("environment", "expected"), [({}, False), ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, True)])
