@@ -3,10 +3,10 @@
 """The few calls that the collection makes to the Kubernetes API.
 
 The options, their environment variables and the order in which they are looked at are kubernetes.core's, and
-connections are those of the official client. Above that stand plain HTTP calls: kubernetes.core's dynamic
-client asks the API server for all that it serves (discovery, which fails when any aggregated API is down) and
-keeps the answer in a file in /tmp, and the official client's API classes take 0.7 s to import for models that
-are not needed here.
+connections are those of the official client; in a pod that is told nothing else, they are our own. Above that stand
+plain HTTP calls: kubernetes.core's dynamic client asks the API server for all that it serves (discovery, which fails
+when any aggregated API is down) and keeps the answer in a file in /tmp, and the official client's API classes take
+0.7 s to import for models that are not needed here.
 
 What always holds: every call has time-outs and bounded retries.
 """
@@ -308,7 +308,7 @@ def _connection(given: dict) -> Connection:
 
 
 def _named_by(given: dict) -> Connection:
-    # Not at the top: with kubernetes.core's client comes the official one, 14 MB that a pod can do without.
+    # Not at the top: with it comes the official client, which takes 11 MB, and a pod can do without it.
     from .kubernetes_core import load
 
     return load(given)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a pod knows of its API server: an address in its environment, the CA and a token in files.
 
-The rules are those of the official client, whose import takes 25 MB. No error text quotes a token.
+The rules are those of the official client, which a pod needs for nothing else. No error text quotes a token.
 https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
 """
 

@@ -295,7 +295,7 @@ def _way_to(kubeconfig: str | None, context: str | None) -> Access:
     """Return what Cluster.connect() describes. Raises NoClusterError."""
     if not kubeconfig and not context and is_in_pod(os.environ):
         return of_pod()
-    # Not at the top: with the official client comes a quarter of the runner's memory, which a pod can do without.
+    # Not at the top: the official client takes a third of the runner's memory, and a pod can do without it.
     from kube_ecr_runner.cluster.kubeconfig import load
 
     return load(kubeconfig, context)
