@@ -4,7 +4,7 @@
 
 What always holds: it ends when the process ends that started it, and so does each of its workers. ansible-core puts its
 workers into sessions of their own, where no signal to the run reaches them. It also ends when one of its workers is
-killed (where memory is short, the kernel does so): with the strategy free, ansible-core waits for its result for ever.
+killed (where memory is short, the kernel does so): with the strategy free, ansible-core would wait for it for ever.
 """
 
 from __future__ import annotations

@@ -203,6 +203,24 @@ def test_text_of_a_resource_is_never_a_template(
     assert '"49"' not in json.dumps(run.results)
 
 
+def test_how_servers_are_reached_is_no_matter_here(
+    ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
+) -> None:
+    """Such variables stand in the group_vars/all of many."""
+    (own,) = cluster.namespaces("own")
+    cluster.apply(pull_secret("app", principal, namespace=own))
+    reached = {
+        "ansible_become": True,
+        "ansible_become_user": "nobody",
+        "ansible_connection": "ssh",
+        "ansible_host": "192.0.2.1",
+        "ansible_python_interpreter": "/nonexistent",
+    }
+    run = ansible.reconcile("-e", json.dumps(reached))
+    assert run.status == 0, run.output
+    assert state(run, "app") == {own: "created"}
+
+
 def test_the_oldest_supported_versions_serve_both_kinds(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
