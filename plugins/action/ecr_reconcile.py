@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from ansible import constants
@@ -53,7 +54,7 @@ class ActionModule(ActionBase):
             told = result(progress, serving.calls)
             if told["failed"] and "diff" in told:
                 # Ansible shows none of a task that failed, and most of its resources may not have.
-                self._display.display(CallbackBase()._get_diff(told["diff"]))
+                self._display.display(CallbackBase()._get_diff(deepcopy(told["diff"])))
             return told
         except (InvalidOptions, ValueError, KubernetesError) as error:
             return _failure(str(error))

@@ -14,6 +14,7 @@ from typing import Any
 
 from .._cluster.client import CONFLICT_ATTEMPTS, Cluster
 from .._cluster.errors import KubernetesError
+from .._contract.item import NamespacedName
 from .._contract.result import CREATED, FAILED, PENDING, UNCHANGED, UPDATED
 from .._contract.token_life import due_at, issued_at
 from .._secret import docker_config, handover
@@ -23,6 +24,7 @@ from .._secret.observed import ObservedSecret
 from .decision import Decision, Fail, Leave, LeaveUnrenewed, ProbeNamespace, Read, Write, decide
 from .outcomes import NamespaceOutcome, refused
 from .request import AvailableLogins, Request
+from .steps import alone_at
 from .target_state import TargetState, as_listed, as_read, valid_until
 
 
@@ -46,6 +48,10 @@ class OwnSecretWriter:
 
     def reconcile(self, namespace: str) -> NamespaceOutcome:
         """Bring one namespace to what is wanted; return what became of it. Never raises."""
+        with alone_at(NamespacedName(namespace, self.request.desired.name)):
+            return self._reconcile(namespace)
+
+    def _reconcile(self, namespace: str) -> NamespaceOutcome:
         observed = as_listed(self.request, namespace)
         decision = self._decide(observed)
         for attempt in range(CONFLICT_ATTEMPTS):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -16,6 +17,9 @@ from .outcomes import ObjectOutcome, is_terminating
 
 # How many calls to the API server a step makes at once: as many as the client keeps connections.
 PARALLEL = 16
+
+# Of the objects that this process changes: resources may share a Secret or a service account.
+_locks: dict[NamespacedName, threading.Lock] = {}
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,6 +35,14 @@ def side_by_side(act: Callable[[T], R], places: Iterable[T]) -> list[R]:
         return list(pool.map(act, places))
 
 
+def alone_at(place: NamespacedName) -> threading.Lock:
+    """Return the lock for what is called so, a Secret or a service account: no other thread then changes it as well.
+
+    Without, each change of one is a conflict for all others, who would soon have had their attempts.
+    """
+    return _locks.setdefault(place, threading.Lock())
+
+
 def retry_on_conflict(
     place: NamespacedName, act: Callable[[NamespacedName], ObjectOutcome | None]
 ) -> ObjectOutcome | None:
@@ -41,7 +53,8 @@ def retry_on_conflict(
     """
     for attempts_left in reversed(range(CONFLICT_ATTEMPTS)):
         try:
-            return act(place)
+            with alone_at(place):
+                return act(place)
         except KubernetesError as error:
             if error.status == 404 or is_terminating(error.status, error.text):
                 return None
