@@ -9,45 +9,29 @@ import http.client
 import select
 import socket
 import ssl
-import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from tests.support.harness.processes import Service
+from tests.support.harness.local_server import LocalServer
 
-_POLL_SECONDS = 0.05
 _TIMEOUT = 30.0
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding"})
 
 
-class HTTPProxy(Service):
+class HTTPProxy(LocalServer):
     """One proxy, from `start()` to `stop()`; `passed` are method and HOST:PORT of all that went through it."""
 
     def __init__(self) -> None:
         self.passed: list[tuple[str, str]] = []
-        self._server: ThreadingHTTPServer | None = None
 
     @property
     def url(self) -> str:
         """What to set HTTPS_PROXY and the like to."""
-        assert self._server is not None
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://127.0.0.1:{self.port}"
 
-    def stop(self) -> None:
-        """Refuse connections from now on. Does nothing when stopped."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    def _start(self) -> None:
-        handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads, self._server.block_on_close = True, False
-        threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="HTTP proxy", daemon=True
-        ).start()
+    def _make(self) -> ThreadingHTTPServer:
+        return ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -8,20 +8,18 @@ from __future__ import annotations
 import socket
 import ssl
 import tempfile
-import threading
 from contextlib import suppress
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 from tests.support.cluster.http_proxy import relay
 from tests.support.cluster.pki import KeyPair
-from tests.support.harness.processes import Service
+from tests.support.harness.local_server import LocalServer
 
-_POLL_SECONDS = 0.05
 _TIMEOUT = 30.0
 
 
-class TLSFront(Service):
+class TLSFront(LocalServer):
     """One front, from `start()` to `stop()`, or as a context manager; `clients` are the subjects of those it let in."""
 
     def __init__(self, port: int, pair: KeyPair, chain: bytes = b"", *, client_ca: bytes = b"") -> None:
@@ -33,7 +31,6 @@ class TLSFront(Service):
         if client_ca:
             self.context.verify_mode = ssl.CERT_REQUIRED
             self.context.load_verify_locations(cadata=client_ca.decode())
-        self._server: ThreadingTCPServer | None = None
 
     def present(self, pair: KeyPair, chain: bytes = b"") -> None:
         """Have this certificate from now on."""
@@ -46,23 +43,10 @@ class TLSFront(Service):
     @property
     def url(self) -> str:
         """Where it listens."""
-        assert self._server is not None
-        return f"https://127.0.0.1:{self._server.server_address[1]}"
+        return f"https://127.0.0.1:{self.port}"
 
-    def stop(self) -> None:
-        """Refuse connections from now on. Does nothing when stopped."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
-    def _start(self) -> None:
-        handler = type("Handler", (_Handler,), {"front": self})
-        self._server = ThreadingTCPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads, self._server.block_on_close = True, False
-        threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="TLS front", daemon=True
-        ).start()
+    def _make(self) -> ThreadingTCPServer:
+        return ThreadingTCPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"front": self}))
 
 
 class _Handler(BaseRequestHandler):
