@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
 import os
 import select
 import signal
@@ -26,23 +25,9 @@ from ansible.template import Templar, trust_as_template
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.session import load_ahead
 
-_COLLECTION = "kube_ecr.secrets"
+_ACTION = "kube_ecr.secrets.ecr_reconcile"
 _PR_SET_PDEATHSIG = 1
 _ID = struct.Struct("i")
-_MODULES = ("ansible.executor.playbook_executor", "ansible.executor.task_queue_manager", "multiprocessing.synchronize")
-# What the playbook reconcile uses, by the loader that it comes from.
-_PLUGINS = {
-    loader.action_loader: (f"{_COLLECTION}.ecr_reconcile",),
-    loader.strategy_loader: ("ansible.builtin.linear",),
-}
-# Of these Ansible looks at all that there are, and reads their documentation.
-_ALL_OF = (
-    loader.become_loader,
-    loader.callback_loader,
-    loader.connection_loader,
-    loader.shell_loader,
-    loader.vars_loader,
-)
 
 
 class NobodyWaits(Exception):
@@ -83,15 +68,8 @@ def _begin() -> None:
 
 
 def _load() -> None:
-    """Import modules and plugins, and let Ansible compile a template: a second and a half, spent before it counts."""
-    for name in _MODULES:
-        importlib.import_module(name)
-    for kind, names in _PLUGINS.items():
-        for name in names:
-            kind.get(name, class_only=True)
-    for kind in _ALL_OF:
-        for _ in kind.all(class_only=True):
-            pass
+    """Load what the first play that waits does not, and let Ansible compile a template, before it counts."""
+    loader.action_loader.get(_ACTION, class_only=True)
     load_ahead()
     # With the first filter and the first test, Ansible looks at all filters and tests that there are.
     Templar().template(trust_as_template("{{ none | default('') is defined }}"))
