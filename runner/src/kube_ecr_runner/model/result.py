@@ -18,7 +18,7 @@ from kube_ecr_runner.contract.result import FAILED, WRITTEN, ErrorResult, ItemRe
 from kube_ecr_runner.model.resource import Key, Resource
 
 TASK = "Write the pull secrets"
-# With the second, Ansible tells what is there while others are waited for.
+# By a retry, Ansible tells what is there while others are waited for.
 _TASK_EVENTS = frozenset({"runner_on_ok", "runner_retry", "runner_on_failed"})
 # Of a text that goes into a status or an event.
 _MAX_TEXT = 1000

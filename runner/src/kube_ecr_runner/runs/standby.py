@@ -147,9 +147,11 @@ class StandBy:
 
     def _put_back(self, started: _Started) -> None:
         """Have a run wait for its next round if it is still of use; end it otherwise."""
+        # Not with the lock: it takes a look at all processes, and kill() is not to wait for that.
+        is_small = self._is_on and self._is_small(started)
         with self._lock:
             self._working = None
-            is_kept = self._is_on and not self._is_closed and self._is_small(started)
+            is_kept = is_small and not self._is_closed
             if is_kept and self._waiting is None and started.run.is_alive():
                 self._waiting = started
             else:
