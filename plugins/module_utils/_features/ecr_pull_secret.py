@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """ecr_pull_secret: the function that the module and its action plugin share.
 
-What is asked for is in _reconcile.request, and how it is brought about in _reconcile.reconciler. Here are the options,
-and what the task returns.
+What is asked for is in _reconcile.request, how it is brought about in _reconcile.reconciler, and what the task returns
+in _reconcile.report. Here are the options.
 """
 
 from __future__ import annotations

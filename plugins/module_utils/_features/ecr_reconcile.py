@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from .._aws.session import Calls
 from .._cluster.client import connect
@@ -18,6 +18,8 @@ from .._serving.serving import Mode, Progress, Serving
 # How many of the resources that failed a message names: the result lists all.
 FAILURES_SHOWN = 5
 LIBRARIES = ("boto3", "kubernetes")
+
+T = TypeVar("T")
 
 # The variables of a host that stand for options which are not given. They are taken as they are: Ansible would look for
 # templates in each text of each resource, and there are none.
@@ -46,7 +48,8 @@ def begin(options: Mapping[str, Any], variables: Mapping[str, Any], mode: Mode) 
     given = {name: _given(options[name], variables.get(variable)) for name, variable in VARIABLES.items()}
     if given["resources"] is None:
         raise ValueError(f"resources: is missing, and the host has no variable {VARIABLES['resources']}")
-    items, orders = _items(given["resources"]), _orders(given["logins"] or [])
+    items = _parsed("resources", given["resources"], Item.from_dict)
+    orders = _parsed("logins", given["logins"] or [], LoginOrder.from_dict)
     if options["state"]:
         # Nobody looked which service accounts they have: the reconciler does.
         items = [
@@ -83,25 +86,15 @@ def new_in(progress: Progress) -> Sequence[dict]:
     return progress.results[len(progress.results) - progress.new :]
 
 
-def _items(resources: Sequence[Mapping]) -> list[Item]:
+def _parsed(option: str, entries: Sequence[Mapping], parse: Callable[[Mapping], T]) -> list[T]:
+    """Return what the entries of an option stand for. Raises ValueError if the inventory did not make them."""
     try:
-        return list(map(Item.from_dict, resources))
+        return list(map(parse, entries))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(_not_of_inventory("resources", "pull_secrets", error)) from None
-
-
-def _orders(logins: Sequence[Mapping]) -> list[LoginOrder]:
-    try:
-        return list(map(LoginOrder.from_dict, logins))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(_not_of_inventory("logins", "aws_logins", error)) from None
-
-
-def _not_of_inventory(option: str, variable: str, error: Exception) -> str:
-    return (
-        f"{option}: is not the variable {variable} of a host, as the inventory plugin kube_ecr.secrets.pull_secrets "
-        f"makes it ({type(error).__name__}: {error})"
-    )
+        raise ValueError(
+            f"{option}: is not the variable {VARIABLES[option]} of a host, as the inventory plugin "
+            f"kube_ecr.secrets.pull_secrets makes it ({type(error).__name__}: {error})"
+        ) from None
 
 
 def _message(shown: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]) -> str:

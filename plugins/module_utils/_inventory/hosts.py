@@ -53,9 +53,8 @@ def hosts_of(items: Iterable[Item], identities: Mapping[str, Identity]) -> list[
     ]
 
 
-def _host(name: str, share: Iterable[list[Item]]) -> Host:
+def _host(name: str, share: list[list[Item]]) -> Host:
     """Return the host for identities, of each of which the items are given."""
-    share = list(share)
     logins = tuple(order for served in share if (order := _login_order(served)))
     return Host(name, tuple(item for served in share for item in served), logins)
 

@@ -11,7 +11,7 @@ from .._aws.authorizations import Authorization, LoginError
 from .._aws.client import connect, get_logins
 from .._aws.errors import AWSError
 from .._aws.identity import CredentialsError
-from .._aws.session import Calls
+from .._aws.session import Calls, Credentials
 from .._cluster.client import Cluster
 from .._cluster.errors import KubernetesError
 from .._contract import reasons
@@ -41,7 +41,7 @@ def carry_out(order: LoginOrder, cluster: Cluster, settings: Settings, calls: Ca
         return _none(reasons.UNKNOWN, unforeseen(error))
 
 
-def _credentials(order: LoginOrder, cluster: Cluster, settings: Settings):
+def _credentials(order: LoginOrder, cluster: Cluster, settings: Settings) -> Credentials:
     owner = order.owner
     resource = cluster.read_resource(owner.kind, owner.namespace, owner.name)
     metadata = resource["metadata"]

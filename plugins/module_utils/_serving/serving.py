@@ -66,21 +66,18 @@ class Serving:
     def start(self) -> None:
         """Begin. One resource alone is served before this returns: there is nothing to do at the same time."""
         ordered = {reference: order for order in self._orders for reference in order.resources}
-        waiting: dict[LoginOrder, list[Item]] = defaultdict(list)
-        ready: list[Item] = []
+        # With None, those that need no logins.
+        groups: dict[LoginOrder | None, list[Item]] = defaultdict(list)
         for item in self._items:
-            is_waiting = item.reference in ordered and not item.is_absent
-            (waiting[ordered[item.reference]] if is_waiting else ready).append(item)
+            groups[None if item.is_absent else ordered.get(item.reference)].append(item)
         if len(self._items) < 2:
-            for order, items in waiting.items():
-                self._serve(items, self._answer(order))
-            self._serve(ready, Answer())
+            for order, (item,) in groups.items():
+                self._serve(item, self._answer(order))
             return
         writers = ThreadPoolExecutor(WRITERS)
-        askers = ThreadPoolExecutor(len(waiting) or 1)
-        for order, items in waiting.items():
+        askers = ThreadPoolExecutor(len(groups))
+        for order, items in groups.items():
             askers.submit(self._ask, order, items, writers)
-        self._hand_over(ready, Answer(), writers)
 
     def wait(self, patience: float) -> Progress:
         """Return what there is to tell: when all results are there, or after so many seconds with one that is new."""
@@ -90,22 +87,19 @@ class Serving:
             told, self._told = self._told, len(self._results)
             return Progress(list(self._results), self._told - told, len(self._items) - self._told)
 
-    def _ask(self, order: LoginOrder, items: Iterable[Item], writers: Executor) -> None:
-        self._hand_over(items, self._answer(order), writers)
-
-    def _answer(self, order: LoginOrder) -> Answer:
-        return carry_out(order, self._cluster, self._settings, self.calls)
-
-    def _hand_over(self, items: Iterable[Item], answer: Answer, writers: Executor) -> None:
+    def _ask(self, order: LoginOrder | None, items: Iterable[Item], writers: Executor) -> None:
+        answer = self._answer(order)
         for item in items:
-            writers.submit(self._serve, [item], answer)
+            writers.submit(self._serve, item, answer)
 
-    def _serve(self, items: Iterable[Item], answer: Answer) -> None:
-        for item in items:
-            result = {"resource": item.summary(), **self._result(item, answer)}
-            with self._news:
-                self._results.append(result)
-                self._news.notify_all()
+    def _answer(self, order: LoginOrder | None) -> Answer:
+        return carry_out(order, self._cluster, self._settings, self.calls) if order else Answer()
+
+    def _serve(self, item: Item, answer: Answer) -> None:
+        result = {"resource": item.summary(), **self._result(item, answer)}
+        with self._news:
+            self._results.append(result)
+            self._news.notify_all()
 
     def _result(self, item: Item, answer: Answer) -> dict:
         try:
