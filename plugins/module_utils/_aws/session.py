@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -28,15 +29,18 @@ try:
     import boto3
     import botocore.config
     import botocore.loaders
+    from botocore.loaders import JSONFileLoader as _BotocoreFileLoader
     from botocore.session import Session as _BotocoreSession
 except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
     boto3 = None
-    _BotocoreSession = object
+    _BotocoreSession = _BotocoreFileLoader = object
 
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 10
 ATTEMPTS = 3
 SESSION_NAME = "kube-ecr-secrets"
+# What is called, and what finds credentials for it (SSO), by the names of botocore's endpoints.json.
+ENDPOINTS = ("api.ecr", "api.ecr-public", "sts", "portal.sso", "oidc")
 # Making clients of one session is not safe in threads, using them is.
 _MAKING_CLIENTS = threading.Lock()
 
@@ -250,10 +254,26 @@ def _botocore_session(endpoint_url: str | None, *, isolated: bool) -> _LimitedSe
     return session
 
 
+class _FileLoader(_BotocoreFileLoader):
+    """Reads a file of botocore's data; of the endpoints only those that are needed: all take 7 MB in each process."""
+
+    def load_file(self, file_path: str):
+        """Return what is in the file of that path, to which botocore adds the extension; None if there is none."""
+        data = super().load_file(file_path)
+        if data is None or Path(file_path).name != "endpoints":
+            return data
+        for partition in data["partitions"]:
+            services = partition["services"]
+            partition["services"] = {name: services[name] for name in ENDPOINTS if name in services}
+        return data
+
+
 @lru_cache(maxsize=4)
 def _loader(data_path: str | None):
     """Return botocore's loader of models and endpoints, which keeps what it has read: 0.15 s for each session else."""
-    return botocore.loaders.create_loader(data_path)
+    loader = botocore.loaders.create_loader(data_path)
+    loader.file_loader = _FileLoader()
+    return loader
 
 
 @lru_cache(maxsize=1)
