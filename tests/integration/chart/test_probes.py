@@ -45,9 +45,12 @@ def test_the_first_probe_of_a_start_comes_when_the_runner_listens_and_makes_it_r
     assert readiness["failureThreshold"] * readiness["periodSeconds"] >= SLOW, "it stays Ready"
 
 
-def test_a_start_that_takes_long_is_given_a_minute(pod: dict) -> None:
+def test_a_start_that_takes_long_is_given_a_minute_and_one_that_hangs_no_more(pod: dict) -> None:
+    """kubelet asks for the next time when a probe has ended, so each of a process that hangs takes its time-out."""
     startup = probe(pod, "startup")
     assert startup["failureThreshold"] * startup["periodSeconds"] >= 60
+    longest = startup["failureThreshold"] * max(startup["periodSeconds"], startup["timeoutSeconds"])
+    assert startup["initialDelaySeconds"] + longest + startup["terminationGracePeriodSeconds"] <= 70
 
 
 def test_a_process_that_answers_nothing_is_replaced_in_time_and_one_that_is_slow_is_spared(pod: dict) -> None:
