@@ -110,6 +110,10 @@ mutants: install-collection ## Report small changes of the pure code that no uni
 bench: tools ## Measure speed and memory, side by side with a revision (BASE=REV)
 	@$(BIN)/python -m tests.bench $(if $(BASE),--base '$(BASE)') $(if $(PEER),--peer '$(PEER)') $(ARGS)
 
+.PHONY: bench-admission
+bench-admission: tools ## Measure what spec.podInjection costs a new pod
+	@$(BIN)/python -m tests.bench.admission $(ARGS)
+
 .PHONY: bench-report
 bench-report: $(REPORT_STAMP) ## Write docs/performance.md from what make bench measured
 	@$(REPORT)/bin/python -m tests.bench.report $(ARGS)

@@ -149,10 +149,12 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.hosts 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.identities import Settings, resolve_all
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.item import (
     finalizer_error,
+    injects,
     item_of,
     needs_namespaces,
     superseded,
     with_error,
+    without_policy,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.observe import namespaces_of, observe
 from ansible_collections.kube_ecr.secrets.plugins.plugin_utils import _standby
@@ -250,6 +252,7 @@ class InventoryModule(BaseInventoryPlugin):
             item if item.error else replace(item, error=superseded(resource, listed))
             for resource, item in zip(resources, items)
         ]
+        items = self._warned(cluster, resources, items)
         observed = observe(cluster, items, datetime.now(timezone.utc), namespaces)
         items = [replace(item, observed=found) for item, found in zip(items, observed)]
         usable = {uid: identity for uid, identity in identities.items() if isinstance(identity, Identity)}
@@ -275,6 +278,21 @@ class InventoryModule(BaseInventoryPlugin):
                 item = with_error(item, unlisted.reason, str(unlisted))
             items.append(item)
         return items
+
+    def _warned(self, cluster: Cluster, resources: list[dict], items: list[Item]) -> list[Item]:
+        """Return the items, with a warning where spec.podInjection has no effect. It costs a look if one has it."""
+        if not any(map(injects, resources)):
+            return items
+        kinds = cluster.injecting_kinds()
+        if kinds is None:
+            return items
+        warned = []
+        for resource, item in zip(resources, items):
+            if injects(resource) and resource["kind"] not in kinds:
+                item = without_policy(item)
+                self.display.warning(f"{item.reference}: {item.warning.message}")
+            warned.append(item)
+        return warned
 
     def _identities(
         self, cluster: Cluster, resources: list[dict], items: list[Item]

@@ -139,6 +139,9 @@ resources:
         error:
           description: Why it cannot be served as it is written, with C(reason) and C(msg); C(null) if it can.
           type: dict
+        warning:
+          description: What of it has no effect, although it is served, in the same form; C(null) if all has.
+          type: dict
     changed:
       description: Whether anything was changed for it.
       type: bool

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 
+import pytest
+
 from tests.node.workloads import Workloads
 from tests.support.aws.endpoint import AWSEndpoint
 from tests.support.cluster.objects import CLUSTER, GROUP, NAMESPACED, Cluster, pull_secret
@@ -83,16 +85,23 @@ def test_another_spelling_of_the_host_does_not_stand_in_the_way(
     workloads.wait_running(team, "app")
 
 
-def test_a_namespace_and_a_deployment_in_it_at_once(cluster: Cluster, aws: AWSEndpoint, workloads: Workloads) -> None:
-    """As a file with both is applied: the Deployment names the Secret, which comes by the label of the namespace."""
+@pytest.mark.parametrize("secrets", [["ecr-login"], []], ids=["named", "injected"])
+def test_a_namespace_and_a_deployment_in_it_at_once(
+    secrets: list[str], cluster: Cluster, aws: AWSEndpoint, workloads: Workloads
+) -> None:
+    """As a file with both is applied: the Secret comes by the label of the namespace.
+
+    The Deployment names it; or the API server adds it to the pods, and nobody names it.
+    """
     (team,) = cluster.names("team")
     resource = pull_secret("app", aws.principal())
     del resource["spec"]["namespaces"]
     resource["spec"]["namespaceSelector"] = {"matchLabels": {"ecr": "yes"}}
+    resource["spec"]["podInjection"] = "Never" if secrets else "Ecr"
     cluster.apply(resource)
     cluster.wait_ready(CLUSTER, "app")
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team, "labels": {"ecr": "yes"}}}
-    cluster.apply(namespace, workloads.deployment(team, "app", workloads.image(), "ecr-login"))
+    cluster.apply(namespace, workloads.deployment(team, "app", workloads.image(), *secrets))
     cluster.kubectl("rollout", "status", "deployment/app", "-n", team, "--timeout=60s")
 
 

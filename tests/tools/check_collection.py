@@ -65,6 +65,7 @@ MUST_SHIP = {
     "roles/runner/files/chart/templates/_helpers.tpl",
     "roles/runner/files/chart/values.schema.json",
     "roles/runner/files/manifests.yaml",
+    "roles/runner/files/pod-injection.yaml",
     "roles/runner/tasks/main.yml",
 }
 NEVER_SHIPPED = ("__pycache__", ".pyc", ".retry", "~", ".tar.gz", ".swp", ".orig", ".rej")

@@ -42,6 +42,7 @@ CONFLICT_ATTEMPTS = 4
 # The least that the API server grants: the token is used at once.
 TOKEN_SECONDS = 600
 _METHODS = {"patch": "PATCH", "create": "POST", "delete": "DELETE"}
+_POLICIES_PATH = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
 _JSON = "application/json"
 # JSON is YAML too.
 _APPLY = "application/apply-patch+yaml"
@@ -167,6 +168,23 @@ class Cluster:
         """Yield the custom resources of one kind in the whole cluster, or in a namespace. Raises KubernetesError."""
         what = f"{KINDS[kind].plural}.{GROUP} in {f'namespace {namespace}' if namespace else 'all namespaces'}"
         return self._list(_resource_path(kind, namespace), what, {"labelSelector": label_selector})
+
+    def injecting_kinds(self) -> frozenset[str] | None:
+        """Return the kinds of custom resources whose Secrets policies of the API server add to pods.
+
+        Empty before Kubernetes 1.36, which has no such policies; None without the right to list them. Raises
+        KubernetesError.
+        """
+        try:
+            policies = list(self._list(_POLICIES_PATH, "mutatingadmissionpolicies", {}))
+        except KubernetesError as error:
+            if error.status == 404:
+                return frozenset()
+            if error.status == 403:
+                return None
+            raise
+        kinds = (policy["spec"].get("paramKind") or {} for policy in policies)
+        return frozenset(kind["kind"] for kind in kinds if kind.get("apiVersion", "").startswith(f"{GROUP}/"))
 
     def read_resource(self, kind: str, namespace: str, name: str) -> dict:
         """Return one custom resource; namespace is empty for a cluster kind. Raises KubernetesError."""

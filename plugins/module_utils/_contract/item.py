@@ -102,7 +102,8 @@ class Item:
     namespaces are its targets, None where it cannot be told which they are. identity tells AWS identities apart and is
     salted with the UID, empty where there is none. region is that of the caller of AWS, empty where it cannot be read.
     registries are the logins that the Secrets are to hold. labels and annotations are those of spec.secretTemplate.
-    refresh_interval is None where the life of the token decides. error says why the resource cannot be served.
+    refresh_interval is None where the life of the token decides. error says why the resource cannot be served, warning
+    what of it has no effect although it is served.
     """
 
     owner: Owner
@@ -123,6 +124,7 @@ class Item:
     deletion_policy: str = "Delete"
     refresh_interval: timedelta | None = None
     error: ErrorResult | None = None
+    warning: ErrorResult | None = None
     observed: Observed = Observed()
 
     @property
@@ -151,11 +153,12 @@ class Item:
             "deletion_policy": self.deletion_policy,
             "refresh_interval": None if self.refresh_interval is None else int(self.refresh_interval.total_seconds()),
             "error": self.error.as_dict() if self.error else None,
+            "warning": self.warning.as_dict() if self.warning else None,
             **self.observed.as_dict(),
         }
 
     def summary(self) -> dict[str, Any]:
-        """Return what a result says of the resource: whose it is, and what was wrong with it to begin with."""
+        """Return what a result says of the resource: whose it is, and what was found wrong with it to begin with."""
         return {
             "reference": self.reference,
             "owner": self.owner.as_dict(),
@@ -163,6 +166,7 @@ class Item:
             "reconcile_request": self.reconcile_request,
             "has_targets": bool(self.namespaces),
             "error": self.error.as_dict() if self.error else None,
+            "warning": self.warning.as_dict() if self.warning else None,
         }
 
     @classmethod
@@ -188,5 +192,6 @@ class Item:
             deletion_policy=item["deletion_policy"],
             refresh_interval=None if seconds is None else timedelta(seconds=seconds),
             error=ErrorResult.from_dict(item["error"]),
+            warning=ErrorResult.from_dict(item["warning"]),
             observed=Observed.from_dict(item),
         )

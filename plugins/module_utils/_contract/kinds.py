@@ -41,6 +41,7 @@ ALLOWED_ANNOTATION = f"{GROUP}/allowed-aws-identities"
 
 POLICIES = ("Fail", "Adopt", "Merge")
 DELETION_POLICIES = ("Delete", "Orphan")
+POD_INJECTIONS = ("Never", "Ecr", "Always")
 
 
 def api_version(kind: str) -> str:

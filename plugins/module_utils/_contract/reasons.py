@@ -121,6 +121,11 @@ SUSPENDED = "Suspended"
 
 REFRESH_SUCCEEDED = "RefreshSucceeded"
 
+# Of what has no effect, while the Secrets are written all the same
+
+# spec.podInjection is set, and no MutatingAdmissionPolicy for the kind is installed; also a reason of an event.
+POD_INJECTION_MISSING = "PodInjectionMissing"
+
 # Of events. Those of kube-ecr-secrets-operator have its names.
 
 SECRET_CREATION_SUCCESS = "SecretCreationSuccess"

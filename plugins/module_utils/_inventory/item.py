@@ -17,7 +17,7 @@ from .._contract.durations import check_interval
 from .._contract.errors import ResourceError
 from .._contract.grammar import check_region, check_registries, check_secret_name
 from .._contract.item import ABSENT, PRESENT, Item, Owner
-from .._contract.kinds import CLUSTER_KIND, DELETION_POLICIES, LEGACY_KIND, POLICIES
+from .._contract.kinds import CLUSTER_KIND, DELETION_POLICIES, LEGACY_KIND, POD_INJECTIONS, POLICIES
 from .._contract.login_request import LoginRequest
 from .._contract.resource import (
     check_template,
@@ -49,6 +49,7 @@ def item_of(resource: Mapping[str, Any], existing: Namespaces | None) -> Item:
         # The policies first: they hold for the cleanup of a resource, whatever else is wrong with it.
         fields["deletion_policy"] = _choice(spec, "deletionPolicy", DELETION_POLICIES)
         fields["existing_secret_policy"] = _choice(spec, "existingSecretPolicy", POLICIES)
+        _choice(spec, "podInjection", POD_INJECTIONS)
         fields["secret_name"] = check_secret_name(spec.get("secretName"), "spec.secretName")
         fields["labels"], fields["annotations"] = _template(spec, "labels"), _template(spec, "annotations")
         fields["refresh_interval"] = _refresh_interval(spec)
@@ -121,6 +122,20 @@ def finalizer_error(item: Item, own_namespace: str) -> ResourceError | None:
         f"{own_namespace} is the namespace of the runner, which could not undo this when the namespace is deleted; "
         "use a ClusterAWSECRImagePullSecret, or remove the field",
     )
+
+
+def injects(resource: Mapping[str, Any]) -> bool:
+    """Return whether a resource wants its Secret in new pods, which is for the API server to do."""
+    return spec_of(resource).get("podInjection", POD_INJECTIONS[0]) != POD_INJECTIONS[0] and not is_deleting(resource)
+
+
+def without_policy(item: Item) -> Item:
+    """Return an item whose resource wants its Secret in new pods, where no policy for its kind is installed."""
+    message = (
+        f"spec.podInjection has no effect, since no MutatingAdmissionPolicy for {item.owner.kind} is installed; set "
+        "podInjection.enabled of the chart to auto or true, or apply pod-injection.yaml (Kubernetes 1.36 or newer)"
+    )
+    return replace(item, warning=ErrorResult(reasons.POD_INJECTION_MISSING, message))
 
 
 def with_error(item: Item, reason: str, message: str) -> Item:

@@ -17,7 +17,7 @@ from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.pod import Pod
 from tests.support.cluster.control_plane import KubectlError
 from tests.support.cluster.objects import Cluster
-from tests.support.harness.chart_values import DIGEST, ENTRY, MATRIX, MONITORED, TWO
+from tests.support.harness.chart_values import DIGEST, ENTRY, MATRIX, MONITORED, POLICIES, TWO
 from tests.support.harness.helm import CHART, HelmError, Values, process_of, render, run_helm, the
 
 VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
@@ -96,7 +96,8 @@ def test_the_api_server_takes_whatever_comes_of_the_values(cluster: Cluster, res
     everything: list[dict] = []
     for name, values in MATRIX.items():
         own = {"crds": {"enabled": name == "defaults"}} | dict(values)
-        manifests = render(own, "--api-versions=monitoring.coreos.com/v1", release=f"r-{name}", namespace=restricted)
+        versions = [POLICIES, "--api-versions=monitoring.coreos.com/v1"]
+        manifests = render(own, *versions, release=f"r-{name}", namespace=restricted)
         everything += [each for each in manifests if each["kind"] != "Pod"]
         everything += filter(None, map(pod_of, manifests))
     for number, each in enumerate(everything):
@@ -105,6 +106,7 @@ def test_the_api_server_takes_whatever_comes_of_the_values(cluster: Cluster, res
     taken = dry_run(cluster, everything).split()
     assert len(taken) == len(everything)
     kinds = {each.split("/")[0].split(".")[0] for each in taken}
+    assert {"mutatingadmissionpolicy", "mutatingadmissionpolicybinding"} <= kinds
     assert {"cronjob", "deployment", "pod", "poddisruptionbudget", "networkpolicy", "podmonitor", "role"} <= kinds
 
 
@@ -243,6 +245,39 @@ def test_as_a_part_of_another_chart_it_has_a_condition_and_knows_global(tmp_path
     assert render({**shared, "kube-ecr-runner": {"enabled": False}}, release="a", chart=tmp_path) == []
     with pytest.raises(HelmError, match="'replicaz' not allowed"):
         render({"kube-ecr-runner": {"replicaz": 3}}, release="a", chart=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "on_new", "on_old"),
+    [
+        ({}, ["cluster", "namespaced"], []),
+        ({"podInjection": {"enabled": True}}, ["cluster", "namespaced"], None),
+        ({"podInjection": {"enabled": False}}, [], []),
+        ({"watchNamespaces": ["a"]}, [], []),
+        ({"watchNamespaces": ["a"], "podInjection": {"enabled": True}}, ["namespaced"], None),
+        ({"mode": "cronjob"}, ["cluster", "namespaced"], []),
+    ],
+)
+def test_pod_injection_comes_where_the_api_server_has_it(
+    values: Values, on_new: list[str], on_old: list[str] | None
+) -> None:
+    """None: it is refused. Each policy has a binding of its name; two releases in two namespaces share none."""
+
+    def found(*args: str) -> list[str]:
+        objects = render(values, *args)
+        names = {
+            kind: sorted(each["metadata"]["name"] for each in objects if each["kind"] == f"MutatingAdmission{kind}")
+            for kind in ("Policy", "PolicyBinding")
+        }
+        assert names["Policy"] == names["PolicyBinding"]
+        return [name.removeprefix("kube-ecr.kube-ecr-runner.") for name in names["Policy"]]
+
+    assert found(POLICIES) == on_new
+    if on_old is None:
+        with pytest.raises(HelmError, match="podInjection.enabled: this API server has no MutatingAdmissionPolicy"):
+            found()
+    else:
+        assert found() == on_old
 
 
 def test_schema_and_values_name_the_same() -> None:

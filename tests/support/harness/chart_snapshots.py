@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.harness.chart_values import MATRIX
+from tests.support.harness.chart_values import MATRIX, POLICIES
 from tests.support.harness.helm import CHART, NAMESPACE, RELEASE, Values, run_helm
 
 FOLDER = Path(__file__).parents[2] / "snapshots"
@@ -49,7 +49,7 @@ def _differences(default: str) -> Iterator[str]:
 
 def _shown(values: Values, template: str = "") -> str:
     only = [f"--show-only=templates/{template}.yaml"] if template else []
-    text = run_helm("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", *only, values=values)
+    text = run_helm("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", POLICIES, *only, values=values)
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
     return "---\n".join(_documents(text.replace(version, "VERSION")))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.support.harness.helm import Values
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+# What `helm template` is told of a cluster that knows policies for pods.
+POLICIES = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
 AMOUNT = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}
 TWO = {"replicas": 2, "podDisruptionBudget": {"enabled": True}}
 MONITORED: Values = {
@@ -111,6 +113,10 @@ MATRIX: dict[str, Values] = {
             "serviceAccountTokens": {"names": ["ecr-pull"]},
         }
     },
+    "pod-injection": {"podInjection": {"enabled": True, "excludeNamespaces": ["kube-system", "kube-ecr"]}},
+    "pod-injection-of-all": {"podInjection": {"excludeNamespaces": []}},
+    "no-pod-injection": {"podInjection": {"enabled": False}},
+    "pod-injection-of-namespaces": {"watchNamespaces": ["default"], "podInjection": {"enabled": True}},
     "namespaces": {"watchNamespaces": ["default", "kube-public"], "rbac": {"secretNames": ["ecr-login"]}},
     "more-rights": {
         "rbac": {

@@ -30,6 +30,7 @@ from tests.support.node.cluster import NodeCluster, chart_values, open_shell
 
 _RELEASE = "kube-ecr-runner"
 _NAMESPACE = "kube-ecr"
+_PULL_SECRETS = "custom-columns=NAME:.metadata.name,PHASE:.status.phase,PULL SECRETS:.spec.imagePullSecrets[*].name"
 _PULL_FAILED = ("get", "events", "-n", SHOWN, "--field-selector=reason=Failed")
 
 
@@ -56,7 +57,7 @@ def _demo(stack: ExitStack, way: Way) -> Callable[[], None]:
     say("A Deployment whose pull secret does not exist yet")
     for namespace in ("ns1", "ns2", "ns3"):
         kubectl.run("create", "namespace", namespace)
-    _deploy(kubectl, "app", f"{host}/{IMAGE}", "IfNotPresent")
+    _deploy(kubectl, "app", f"{host}/{IMAGE}", "IfNotPresent", "ecr-login")
     # The first of the two at once, the other one some seconds later.
     stuck = ("ErrImagePull", "ImagePullBackOff")
     _wait(lambda: _waits_for(kubectl, "app") in stuck, "the pod is in ImagePullBackOff")
@@ -75,7 +76,7 @@ def _demo(stack: ExitStack, way: Way) -> Callable[[], None]:
     say("Twelve hours later, had nobody renewed the token: another pod is refused")
     cluster.aws.expire_tokens()
     cluster.push(host, "team/other:1.0")
-    _deploy(kubectl, "other", f"{host}/team/other:1.0", "Always")
+    _deploy(kubectl, "other", f"{host}/team/other:1.0", "Always", "ecr-login")
     _wait(lambda: "403" in kubectl.run(*_PULL_FAILED, "-o", "jsonpath={.items[*].message}"), "the pull is refused")
     print(_last_refusal(kubectl), flush=True)
     say("The runner renews a token when half of its life is over; an annotation asks for it at once")
@@ -85,6 +86,17 @@ def _demo(stack: ExitStack, way: Way) -> Callable[[], None]:
     kubectl.show("delete", "pod", "-n", SHOWN, "-l", "app=other", "--wait=false")
     kubectl.show("rollout", "status", "deployment/other", "-n", SHOWN, f"--timeout={WAIT_SECONDS}s")
     kubectl.show("get", "pods", "-n", SHOWN)
+
+    say("A Deployment that names no pull secret: with spec.podInjection the API server adds it to the pods")
+    for kind in KINDS.split(","):
+        for name in kubectl.run("get", kind, "-n", way.namespace, "-o", "name").split():
+            patch = ("--type=merge", '--patch={"spec": {"podInjection": "Ecr"}}')
+            kubectl.show("patch", name, "-n", way.namespace, *patch)
+    cluster.push(host, "team/plain:1.0")
+    _wait(lambda: _is_injected(kubectl, f"{host}/team/plain:1.0"), "the API server counts the resource in")
+    _deploy(kubectl, "plain", f"{host}/team/plain:1.0", "IfNotPresent")
+    kubectl.show("rollout", "status", "deployment/plain", "-n", SHOWN, f"--timeout={WAIT_SECONDS}s")
+    kubectl.show("get", "pods", "-n", SHOWN, "-o", _PULL_SECRETS)
 
     def keep() -> None:
         print("\nKEEP=1: a shell in the cluster, with kubectl, helm and crane; exit ends all of it.", flush=True)
@@ -107,17 +119,20 @@ def _install(kubectl: Kubectl, cluster: NodeCluster) -> None:
     kubectl.show("get", "pods", "-n", _NAMESPACE)
 
 
-def _deploy(kubectl: Kubectl, name: str, image: str, policy: str) -> None:
+def _deploy(kubectl: Kubectl, name: str, image: str, policy: str, *secrets: str) -> None:
     labels = {"app": name}
     container = {"name": name, "image": image, "imagePullPolicy": policy}
-    pod = {"imagePullSecrets": [{"name": "ecr-login"}], "terminationGracePeriodSeconds": 1, "containers": [container]}
+    pod: dict[str, object] = {"terminationGracePeriodSeconds": 1, "containers": [container]}
+    if secrets:
+        pod["imagePullSecrets"] = [{"name": secret} for secret in secrets]
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": name, "namespace": SHOWN},
         "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
     }
-    print(f"$ kubectl apply -f {name}.yaml   # image: {image}, imagePullSecrets: [{{name: ecr-login}}]")
+    named = f"imagePullSecrets: [{{name: {secrets[0]}}}]" if secrets else "no imagePullSecrets"
+    print(f"$ kubectl apply -f {name}.yaml   # image: {image}, {named}")
     print(kubectl.run("apply", "-f", "-", stdin=json.dumps(deployment)).rstrip(), flush=True)
 
 
@@ -125,6 +140,12 @@ def _waits_for(kubectl: Kubectl, name: str) -> str:
     """Return why the container of a Deployment does not run."""
     path = "{.items[*].status.containerStatuses[0].state.waiting.reason}"
     return kubectl.run("get", "pods", "-n", SHOWN, "-l", f"app={name}", "-o", f"jsonpath={path}")
+
+
+def _is_injected(kubectl: Kubectl, image: str) -> bool:
+    """Return whether a pod of that image would get the pull secret."""
+    path = "jsonpath={.spec.imagePullSecrets[*].name}"
+    return "ecr-login" in kubectl.run("run", "try", f"--image={image}", "-n", SHOWN, "--dry-run=server", "-o", path)
 
 
 def _is_renewed(kubectl: Kubectl) -> bool:

@@ -52,7 +52,8 @@ class Result:
     namespaces are the results of its targets, accounts of the service accounts that were acted on, removed of Secrets
     that are no target's any more. renew_after is when the first of the targets wants a new token, issued_at when the
     oldest of their tokens was granted, None when none holds one. is_cleanup says that the resource is being deleted, so
-    that it has no targets. reconcile_request is what the resource was annotated with (see Resource).
+    that it has no targets. reconcile_request is what the resource was annotated with (see Resource). warning is what of
+    the resource has no effect, although it is served.
     """
 
     key: Key
@@ -67,6 +68,7 @@ class Result:
     is_cleanup: bool = False
     issued_at: datetime | None = None
     reconcile_request: str = ""
+    warning: ErrorResult | None = None
 
     def of_state(self, *states: str) -> list[NamespaceResult]:
         """Return the results of the targets of these states, in order."""
@@ -136,6 +138,7 @@ class Result:
             removed=tuple(map(_shortened, read.removed)),
             is_cleanup=resource.get("state") == ABSENT,
             reconcile_request=text_in(resource, "reconcile_request"),
+            warning=_warning(resource),
         )
         return replace(result, problem=_problem(result, read, resource, answer))
 
@@ -173,6 +176,11 @@ def _problem(
     if answer.get("failed") and not result.failures:
         return Problem(reasons.TASK_FAILED, message, Origin.RUN)
     return None
+
+
+def _warning(resource: Mapping[str, Any]) -> ErrorResult | None:
+    warning = ErrorResult.from_dict(resource.get("warning"))
+    return warning and ErrorResult(warning.reason[:_MAX_TEXT], warning.message[:_MAX_TEXT])
 
 
 def _problem_of(error: ErrorResult, origin: Origin) -> Problem:

@@ -22,7 +22,7 @@ _PROBLEM_EVENTS = {
 
 
 def events_of(resource: Resource, result: Result) -> list[Event]:
-    """Return what a result is worth telling in events: Secrets written or deleted, and each cause of failure once."""
+    """Return what a result is worth telling in events: Secrets written or deleted, causes of failure, a warning."""
     return [
         *_written(resource, result.of_state(CREATED), reasons.SECRET_CREATION_SUCCESS, "created"),
         *_written(resource, result.of_state(UPDATED), reasons.SECRET_UPDATE_SUCCESS, "updated"),
@@ -30,6 +30,7 @@ def events_of(resource: Resource, result: Result) -> list[Event]:
         *_failed(result),
         *_failed_objects(result.accounts, reasons.UPDATE_SERVICE_ACCOUNT_ERROR),
         *_failed_objects(result.removed, reasons.DELETE_SECRET_ERROR),
+        *([Event("Warning", result.warning.reason, result.warning.message)] if result.warning else []),
     ]
 
 

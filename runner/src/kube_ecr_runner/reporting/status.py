@@ -30,14 +30,16 @@ def status_of(
     resource.status is what it had before: what the result says nothing of is kept from there. A status that equals
     it says nothing new, and need not be written.
     """
-    previous = resource.status
+    previous, generation = resource.status, result.generation
     state = target_state(resource, result, now, targets)
     last_refresh = format_time(now) if result.changed else previous.get("lastRefreshTime")
     status = {
-        "observedGeneration": result.generation,
+        "observedGeneration": generation,
         "conditions": [
-            new_condition("Ready", *_ready(resource, result, state, next_due), result.generation, previous, now),
-            new_condition("RefreshFailing", *_refresh_failing(result), result.generation, previous, now),
+            new_condition(
+                "Ready", *_warned(_ready(resource, result, state, next_due), result), generation, previous, now
+            ),
+            new_condition("RefreshFailing", *_refresh_failing(result), generation, previous, now),
         ],
         "expiresAt": state.expires_at and format_time(state.expires_at),
         "lastRefreshTime": last_refresh,
@@ -80,6 +82,12 @@ def _ready(resource: Resource, result: Result, state: TargetState, next_due: dat
     names = names_of(namespace.namespace for namespace in state.broken)
     text = f"no valid token in namespaces: {names}: {message}" if names else message
     return "False", reason, f"{text}; next attempt at: {due}{_waiting(state)}"
+
+
+def _warned(ready: tuple[str, str, str], result: Result) -> tuple[str, str, str]:
+    """Return Ready with what has no effect: the Secrets are as they should be all the same."""
+    status, reason, message = ready
+    return status, reason, f"{message}; {result.warning.message}" if result.warning else message
 
 
 def _ready_message(secret: str, result: Result, state: TargetState, due: str) -> str:

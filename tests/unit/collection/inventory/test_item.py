@@ -10,9 +10,11 @@ import pytest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.item import (
     finalizer_error,
+    injects,
     item_of,
     needs_namespaces,
     superseded,
+    without_policy,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.observe import observe, source_secret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request, desired_secret
@@ -80,6 +82,7 @@ def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
         "suspended": False,
         "has_finalizer": False,
         "error": None,
+        "warning": None,
         "secrets": None,
         "source_secret": None,
         "accounts": None,
@@ -142,6 +145,7 @@ def without_spec() -> dict:
         (cluster_resource(serviceAccounts="default"), "spec.serviceAccounts"),
         (cluster_resource(existingSecretPolicy="Take"), "spec.existingSecretPolicy"),
         (cluster_resource(deletionPolicy=None), "spec.deletionPolicy"),
+        (cluster_resource(podInjection="ecr"), "spec.podInjection"),
         (cluster_resource(refreshInterval="1d"), "spec.refreshInterval"),
         (cluster_resource(secretTemplate=[1]), "spec.secretTemplate"),
         (cluster_resource(secretTemplate={"labels": {"team": "a b"}}), "spec.secretTemplate.labels"),
@@ -164,6 +168,21 @@ def test_what_cannot_be_done_names_the_field_and_no_key(resource: dict, field: s
     assert told.namespaces is None
     assert SECRET not in str(told)
     assert KEY_ID not in str(told)
+
+
+def test_one_that_wants_its_secret_in_new_pods_is_told_that_there_is_no_policy() -> None:
+    assert [injects(cluster_resource(podInjection=each)) for each in ("Never", "Ecr", "Always")] == [False, True, True]
+    assert not injects(cluster_resource())
+    going = cluster_resource(podInjection="Ecr")
+    going["metadata"]["deletionTimestamp"] = "2026-01-31T12:00:00Z"
+    assert not injects(going)
+    told = without_policy(item(cluster_resource(podInjection="Ecr")))
+    assert told.warning
+    assert told.summary()["warning"] == told.warning.as_dict()
+    assert told.warning.reason == "PodInjectionMissing"
+    assert "no MutatingAdmissionPolicy for ClusterAWSECRImagePullSecret is installed" in told.warning.message
+    assert (told.error, told.namespaces) == (None, ("a", "b")), "it is served all the same"
+    assert Item.from_dict(told.as_dict()) == told
 
 
 def test_policies_hold_for_the_clean_up_whatever_else_is_wrong() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
+from kube_ecr_runner.contract.result import ErrorResult, NamespaceResult, ObjectResult
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Origin, Problem, Result, owner_key
 
@@ -54,6 +54,13 @@ def test_result_of_an_item() -> None:
         issued_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
         reconcile_request="now",
     )
+
+
+def test_what_has_no_effect_is_no_failure() -> None:
+    result = read(resource={**SUMMARY, "warning": {"reason": "PodInjectionMissing", "msg": "x" * 2000}})
+    assert result.warning == ErrorResult("PodInjectionMissing", "x" * 1000)
+    assert result.succeeded
+    assert read(resource={**SUMMARY, "warning": "of somebody's playbook"}).warning is None
 
 
 def step(namespace: str, name: str, state: str, reason: str = "", msg: str = "") -> dict:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
+from kube_ecr_runner.contract.result import ErrorResult, NamespaceResult, ObjectResult
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.result import Origin, Problem
 from kube_ecr_runner.reporting.events import events_of
@@ -90,6 +90,11 @@ def test_events(
     outcomes: tuple[NamespaceResult, ...], problem: Problem | None, expected: list[tuple[str, str, str]]
 ) -> None:
     assert events(*outcomes, problem=problem) == [Event(*each) for each in expected]
+
+
+def test_events_tell_what_has_no_effect() -> None:
+    warned = replace(result(unchanged("a")), warning=ErrorResult("PodInjectionMissing", "it has no effect"))
+    assert events_of(resource(), warned) == [Event("Warning", "PodInjectionMissing", "it has no effect")]
 
 
 def test_events_tell_of_service_accounts_and_removals() -> None:

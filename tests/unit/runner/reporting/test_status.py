@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
+from kube_ecr_runner.contract.result import ErrorResult, NamespaceResult, ObjectResult
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.result import Origin, Problem, Result
 from kube_ecr_runner.reporting.status import status_of
@@ -64,6 +64,14 @@ def test_served_resource_tells_everything() -> None:
         "namespacesReady": 2,
         "namespacesTotal": 2,
     } == SERVED
+
+
+def test_what_has_no_effect_is_told_and_makes_nothing_less_ready() -> None:
+    warned = replace(result(created("a")), warning=ErrorResult("PodInjectionMissing", "it has no effect"))
+    ready, failing = status_of(resource(), warned, NOW, DUE, ["a"])["conditions"]
+    assert (ready["status"], ready["reason"]) == ("True", "SecretsUpdated")
+    assert ready["message"].endswith("next update at: 2026-01-31T18:00:00Z; it has no effect")
+    assert failing["status"] == "False"
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,11 @@ A pass (mode: cronjob) lists, and watches nothing.
   resourceNames: {{ toJson $rbac.keysSecretNames }}
   verbs: {{ toJson $read }}
 {{- end }}
+{{- if not .Values.watchNamespaces }}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingadmissionpolicies]
+  verbs: [list]
+{{- end }}
 {{- if $rbac.serviceAccounts }}
 - apiGroups: [""]
   resources: [serviceaccounts]
