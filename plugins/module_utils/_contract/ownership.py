@@ -153,8 +153,9 @@ def template_of(metadata: Metadata) -> frozenset[tuple[str, str]]:
 class SharedEntry:
     """What one resource put into a shared object: registry hosts (Secret) or names of Secrets (ServiceAccount).
 
-    The rest is for Secrets: the life of the logins, the identity and login requests that they are for, whether
-    this resource created the Secret, and the reconcile request that the logins answer.
+    For service accounts: taken_from is the field manager of somebody else that had applied the list before, empty if
+    none had. The rest is for Secrets: the life of the logins, the identity and login requests that they are for,
+    whether this resource created the Secret, and the reconcile request that the logins answer.
     """
 
     names: tuple[str, ...]
@@ -164,6 +165,7 @@ class SharedEntry:
     registries: tuple[LoginRequest, ...] = ()
     created: bool = False
     reconcile_request: str = ""
+    taken_from: str = ""
 
     @classmethod
     def from_dict(cls, entry: object) -> SharedEntry:
@@ -177,12 +179,13 @@ class SharedEntry:
             tuple(map(LoginRequest.from_text, _texts(entry.get("registries")))),
             entry.get("created") is True,
             text_in(entry, "reconcileAt"),
+            text_in(entry, "takenFrom"),
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the part of the annotation that holds it."""
         if self.expires_at is None:
-            return {"names": list(self.names)}
+            return {"names": list(self.names), **({"takenFrom": self.taken_from} if self.taken_from else {})}
         return {
             "names": list(self.names),
             "expiry": format_time(self.expires_at),

@@ -4,7 +4,8 @@
 
 Pure. The list can only be replaced as a whole, so every patch is tied to the resourceVersion that was read. What
 others have in it stays, as it is and in its order, also an entry of the same name that was there before ours was
-wanted: it is in no entry of ours (see shared_entries), so it is never taken out.
+wanted: it is in no entry of ours (see shared_entries), so it is never taken out. Nor is one that somebody names in
+what he applies by now: it is his, whoever added it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._contract.ownership import SharedEntry, entries_of
+from .account_writers import list_manager, recorded_manager, writer_of
 from .shared_entries import entries_patch, named_by_others
 
 
@@ -25,14 +27,19 @@ def add_patch(account: Mapping, uid: str, secret_name: str) -> dict | None:
 
     None if that changes nothing, or somebody else gave it.
     """
-    entries, pull_secrets = entries_of(account["metadata"]), _pull_secrets(account)
-    mine, others = SharedEntry.from_dict(entries.get(uid)).names, named_by_others(entries, uid)
+    metadata, pull_secrets = account["metadata"], _pull_secrets(account)
+    entries, manager = entries_of(metadata), list_manager(metadata)
+    mine, others = SharedEntry.from_dict(entries.get(uid)), named_by_others(entries, uid)
     is_there = any(_name(pull_secret) == secret_name for pull_secret in pull_secrets)
-    is_ours = not is_there or secret_name in mine or secret_name in others
-    left = _without(pull_secrets, set(mine) - {secret_name} - others)
+    is_ours = not is_there or (not manager and (secret_name in mine.names or secret_name in others))
+    left = _without(pull_secrets, _only_ours(metadata, uid) - {secret_name})
     if not is_there:
         left.append({"name": secret_name})
-    entries = {**entries, uid: SharedEntry((secret_name,)).as_dict()} if is_ours else _others(entries, uid)
+    # While our entry stays where it is, the list is taken from nobody.
+    is_kept = is_there and uid in entries
+    taken_from = mine.taken_from if is_kept else manager or recorded_manager(metadata)
+    entry = SharedEntry((secret_name,), taken_from=taken_from)
+    entries = {**entries, uid: entry.as_dict()} if is_ours else _others(entries, uid)
     return _patch(account, entries, left)
 
 
@@ -41,8 +48,25 @@ def remove_patch(account: Mapping, uid: str) -> dict | None:
     entries = entries_of(account["metadata"])
     if uid not in entries:
         return None
-    gone = set(SharedEntry.from_dict(entries[uid]).names) - named_by_others(entries, uid)
-    return _patch(account, _others(entries, uid), _without(_pull_secrets(account), gone))
+    left = _without(_pull_secrets(account), _only_ours(account["metadata"], uid))
+    return _patch(account, _others(entries, uid), left)
+
+
+def contender(before: Mapping, after: Mapping, uid: str) -> str:
+    """Return who else writes the list that an entry of the UID is in now, for a person, an empty text if nobody does.
+
+    before is the service account as it was read: a patch of ours takes the list from whoever applied it. after is what
+    it became, or the same.
+    """
+    return writer_of(before["metadata"]) if uid in entries_of(after["metadata"]) else ""
+
+
+def _only_ours(metadata: Mapping, uid: str) -> set[str]:
+    """Return the names that the entry of a UID has put into the list, and that nobody else names."""
+    if list_manager(metadata):
+        return set()
+    entries = entries_of(metadata)
+    return set(SharedEntry.from_dict(entries.get(uid)).names) - named_by_others(entries, uid)
 
 
 def _others(entries: Mapping[str, object], uid: str) -> dict[str, object]:

@@ -178,6 +178,7 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
     "entry",
     [
         SharedEntry(("ecr-login",)),
+        SharedEntry(("ecr-login",), taken_from="kustomize-controller"),
         SharedEntry(("host",), NOW),
         SharedEntry(
             ("host",), NOW, NOW, "id-1", (LoginRequest(None, "eu-west-1"),), created=True, reconcile_request="1"
