@@ -97,6 +97,8 @@ options:
       - Names of service accounts in O(namespaces) that get the Secret in their C(imagePullSecrets), for pods that are
         created from then on. C(*) stands for any characters, C(?) for one.
       - Entries of others stay. A service account that already has the Secret is left as it is.
+      - If helm or another server-side apply writes the same list, RV(service_accounts) says so, since its next change
+        of the service account may fail with a conflict.
     type: list
     elements: str
   labels:
@@ -220,7 +222,9 @@ namespaces:
       type: str
       sample: "2026-01-31T12:00:00Z"
 service_accounts:
-  description: What was done to service accounts. Service accounts that needed no change are not listed.
+  description: >-
+    What was done to service accounts, and which of them somebody else writes, too. Other service accounts that needed
+    no change are not listed.
   returned: always
   type: list
   elements: dict
@@ -232,14 +236,21 @@ service_accounts:
       description: Name of the service account, or C(*) if they could not be listed.
       type: str
     state:
-      description: V(added), V(removed) or V(failed).
+      description: V(added), V(removed), V(unchanged) or V(failed).
       type: str
     reason:
-      description: Why it failed, as a word in CamelCase; empty otherwise.
+      description: >-
+        Why it failed, as a word in CamelCase; V(ServiceAccountContested) if it has the Secret, and helm or another
+        server-side apply writes its C(imagePullSecrets), too, which is no failure; empty otherwise.
       type: str
+      sample: ServiceAccountContested
     msg:
-      description: Why it failed, and what to do about it, in words.
+      description: Why it failed, or who else writes it, and what to do about it, in words.
       type: str
+    written_by:
+      description: Who else writes it, for a person. Absent if nobody else does.
+      type: str
+      sample: helm release web
 removed:
   description: Secrets that are no longer wanted.
   returned: always

@@ -32,6 +32,23 @@ class NamespacedName:
 
 
 @dataclass(frozen=True)
+class ContestedAccount:
+    """A service account that has the pull secret, and who else writes its imagePullSecrets, for a person."""
+
+    place: NamespacedName
+    written_by: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the form in which items hold it."""
+        return {**self.place.as_dict(), "written_by": self.written_by}
+
+    @classmethod
+    def from_dict(cls, account: Mapping[str, str]) -> ContestedAccount:
+        """Return what as_dict() gave."""
+        return cls(NamespacedName(account["namespace"], account["name"]), account["written_by"])
+
+
+@dataclass(frozen=True)
 class Owner:
     """The custom resource that a Secret is written for; namespace is empty for a cluster-scoped one."""
 
@@ -66,12 +83,14 @@ class Observed:
 
     secrets are its Secrets (the form is _secret's), None where they could not be listed. source_secret is the Secret
     that the others can be copied from. accounts are the service accounts that are not as the resource wants them, None
-    where they were not looked up. is_due says that a new token is wanted.
+    where they were not looked up; contested are those that are as it wants them, but that others write, too. is_due
+    says that a new token is wanted.
     """
 
     secrets: tuple[Mapping[str, Any], ...] | None = None
     source_secret: NamespacedName | None = None
     accounts: tuple[NamespacedName, ...] | None = None
+    contested: tuple[ContestedAccount, ...] = ()
     is_due: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,6 +99,7 @@ class Observed:
             "secrets": None if self.secrets is None else [dict(secret) for secret in self.secrets],
             "source_secret": self.source_secret.as_dict() if self.source_secret else None,
             "accounts": None if self.accounts is None else [account.as_dict() for account in self.accounts],
+            "contested_accounts": [account.as_dict() for account in self.contested],
             "due": self.is_due,
         }
 
@@ -91,6 +111,7 @@ class Observed:
             secrets=None if secrets is None else tuple(secrets),
             source_secret=NamespacedName(**source) if source else None,
             accounts=None if accounts is None else tuple(NamespacedName(**account) for account in accounts),
+            contested=tuple(map(ContestedAccount.from_dict, item["contested_accounts"])),
             is_due=item["due"],
         )
 

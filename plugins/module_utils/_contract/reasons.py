@@ -27,6 +27,11 @@ INVALID_SECRET_CONTENT = "InvalidSecretContent"
 # The Secret that the token was to be copied from is gone.
 TOKEN_NOT_HELD = "TokenNotHeld"
 
+# Of a service account that has the pull secret: no failure. Also of an event.
+
+# Somebody else writes its imagePullSecrets, too: what he applies next may be refused for the entry of ours.
+SERVICE_ACCOUNT_CONTESTED = "ServiceAccountContested"
+
 # Of the custom resource and the AWS identity that it uses
 
 # A field of the resource cannot be used as it is, or another resource has taken its place.

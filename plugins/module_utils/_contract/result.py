@@ -20,7 +20,7 @@ from .timestamps import format_time, parse_time
 # States of a namespace whose Secret was written.
 CREATED, UPDATED = "created", "updated"
 WRITTEN = (CREATED, UPDATED)
-# The Secret is as it should be, or was left as it is.
+# The Secret or service account is as it should be, or was left as it is.
 UNCHANGED = "unchanged"
 # The namespace does not exist yet, or is being deleted: it is waited for, which is no failure.
 PENDING = "pending"
@@ -59,13 +59,17 @@ class NamespaceResult:
 
 @dataclass(frozen=True)
 class ObjectResult:
-    """What became of a service account, or of a Secret that is wanted no more."""
+    """What became of a service account, or of a Secret that is wanted no more.
+
+    written_by is who else writes the imagePullSecrets of a service account that has the pull secret, for a person.
+    """
 
     namespace: str
     name: str
     state: str
     reason: str = ""
     message: str = ""
+    written_by: str = ""
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -78,12 +82,13 @@ class ObjectResult:
             "state": self.state,
             "reason": self.reason,
             "msg": self.message,
+            **({"written_by": self.written_by} if self.written_by else {}),
         }
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> ObjectResult:
         """Return what as_dict() gave."""
-        return cls(*(text_in(entry, name) for name in ("namespace", "name", "state", "reason", "msg")))
+        return cls(*(text_in(entry, name) for name in ("namespace", "name", "state", "reason", "msg", "written_by")))
 
 
 @dataclass(frozen=True)

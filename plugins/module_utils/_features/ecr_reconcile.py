@@ -53,7 +53,8 @@ def begin(options: Mapping[str, Any], variables: Mapping[str, Any], mode: Mode) 
     if options["state"]:
         # Nobody looked which service accounts they have: the reconciler does.
         items = [
-            replace(item, state=options["state"], observed=replace(item.observed, accounts=None)) for item in items
+            replace(item, state=options["state"], observed=replace(item.observed, accounts=None, contested=()))
+            for item in items
         ]
     settings = Settings(tuple(given["allowed_aws_identities"] or ()), given["endpoint_url"])
     serving = Serving(connect(dict(given["connection"] or {})), items, orders, settings, mode)

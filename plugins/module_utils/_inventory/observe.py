@@ -16,7 +16,7 @@ from itertools import chain, product
 
 from .._cluster.client import Cluster
 from .._cluster.errors import KubernetesError
-from .._contract.item import Item, NamespacedName, Observed
+from .._contract.item import ContestedAccount, Item, NamespacedName, Observed
 from .._contract.ownership import OWNER_LABEL, SHARED, entries_of, owner_of
 from .._reconcile.request import desired_secret
 from .._secret import image_pull_secrets
@@ -52,10 +52,12 @@ def _observed(
     held = None if by_uid is None else _held(desired, by_uid.get(item.owner.uid, ()))
     source = source_secret(desired, held or (), now)
     is_served = item.namespaces and not (item.is_absent or item.suspended or item.error)
+    wrong, contested = _accounts(item, accounts or ())
     return Observed(
         secrets=None if held is None else tuple(secret.as_dict() for secret in held),
         source_secret=NamespacedName(source.namespace, source.name) if source else None,
-        accounts=None if accounts is None else tuple(_accounts(item, accounts)),
+        accounts=None if accounts is None else tuple(wrong),
+        contested=tuple(contested),
         is_due=bool(is_served and not (source and source.is_fresh(now, desired))),
     )
 
@@ -126,11 +128,20 @@ def source_secret(desired: DesiredSecret, held: Iterable[ObservedSecret], now: d
     return max(able, key=order, default=None)
 
 
-def _accounts(item: Item, accounts: Iterable[dict]) -> Iterable[NamespacedName]:
-    """Yield the service accounts that are not as the resource wants them."""
-    targets = set(item.namespaces or ()) if not item.is_absent else set()
+def _accounts(item: Item, accounts: Iterable[dict]) -> tuple[list[NamespacedName], list[ContestedAccount]]:
+    """Return the service accounts that are not as the resource wants them, and of the others whom somebody else writes.
+
+    The play reads only what is to be changed. So who else writes an account is told here, of what was listed anyway:
+    else the warning would be gone with the pass after the one that added the entry, or cost a call for each account.
+    """
+    targets, uid = set(item.namespaces or ()) if not item.is_absent else set(), item.owner.uid
+    wrong: list[NamespacedName] = []
+    contested: list[ContestedAccount] = []
     for account in accounts:
-        namespace, name = account["metadata"]["namespace"], account["metadata"]["name"]
-        is_wanted = namespace in targets and item.service_accounts.matches(name)
-        if image_pull_secrets.patch(account, item.owner.uid, item.secret_name if is_wanted else None):
-            yield NamespacedName(namespace, name)
+        place = NamespacedName(account["metadata"]["namespace"], account["metadata"]["name"])
+        is_wanted = place.namespace in targets and item.service_accounts.matches(place.name)
+        if image_pull_secrets.patch(account, uid, item.secret_name if is_wanted else None):
+            wrong.append(place)
+        elif is_wanted and (writer := image_pull_secrets.contender(account, account, uid)):
+            contested.append(ContestedAccount(place, writer))
+    return wrong, contested

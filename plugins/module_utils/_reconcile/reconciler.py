@@ -109,7 +109,7 @@ def _write(
 def _sync_accounts(
     cluster: Cluster, request: Request, namespaces: list[NamespaceOutcome], dry_run: bool
 ) -> list[ObjectOutcome]:
-    """Bring service accounts to what is wanted; return what was done to each."""
+    """Bring service accounts to what is wanted; return what there is to tell of each."""
     is_nothing_to_do = request.accounts is None and not (request.service_accounts or request.has_finalizer)
     if is_nothing_to_do or not request.is_understood:
         return []
@@ -125,4 +125,5 @@ def _sync_accounts(
         refused = [outcome for outcome in listed if isinstance(outcome, ObjectOutcome)]
         found = [place for places in listed if not isinstance(places, ObjectOutcome) for place in places]
     synced = side_by_side(sync.sync, found)
-    return [*refused, *(outcome for outcome in synced if outcome)]
+    # What the inventory saw of the others is told as it is: none of them is read again.
+    return [*refused, *(outcome for outcome in synced if outcome), *sync.known_as_contested()]

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from .._contract.result import FAILED, ItemResult
+from .._contract import reasons
+from .._contract.result import FAILED, UNCHANGED, ItemResult
 from .._secret import docker_config
 from .outcomes import NamespaceOutcome, ObjectOutcome
 from .reconciler import ReconcileResult
 
-# How many of the failures a message names: the result lists all.
+# How many of the failures, or of the warnings, a message names: the result lists all.
 MESSAGES_SHOWN = 5
 
 
@@ -47,7 +48,7 @@ def _earliest(times: Iterable[datetime | None]) -> datetime | None:
 
 
 def _message(name: str, done: ReconcileResult, failures: list[NamespaceOutcome | ObjectOutcome]) -> str:
-    """Return what became of a request, in a line: why it failed, or how much was done."""
+    """Return what became of a request, in a line: why it failed, or how much was done and what to know of it."""
     if done.error:
         return done.error.message
     if failures:
@@ -55,8 +56,11 @@ def _message(name: str, done: ReconcileResult, failures: list[NamespaceOutcome |
     counts = Counter(outcome.state for outcome in done.namespaces)
     parts = [f"{count} {state}" for state, count in sorted(counts.items())]
     parts += [f"{len(done.removed)} removed"] if done.removed else []
-    parts += [f"{len(done.service_accounts)} service accounts"] if done.service_accounts else []
-    return f"pull secret {name}: " + (", ".join(parts) or "nothing to do")
+    accounts = [account for account in done.service_accounts if account.state != UNCHANGED]
+    parts += [f"{len(accounts)} service accounts"] if accounts else []
+    contested = (account for account in done.service_accounts if account.reason == reasons.SERVICE_ACCOUNT_CONTESTED)
+    warnings = [account.message for account in contested][:MESSAGES_SHOWN]
+    return "; ".join([f"pull secret {name}: " + (", ".join(parts) or "nothing to do"), *warnings])
 
 
 def _diffs(name: str, done: ReconcileResult) -> list[dict]:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from .._aws.authorizations import Authorization, LoginError, requested_in
 from .._contract.grammar import check_namespaces, check_secret_name
-from .._contract.item import Item, NamespacedName
+from .._contract.item import ContestedAccount, Item, NamespacedName
 from .._contract.resource import check_template
 from .._contract.result import ErrorResult
 from .._contract.targets import Names
@@ -32,7 +32,8 @@ class Request:
 
     namespaces is None where it is not known what is wanted: then nothing is written, and nothing removed. known are the
     Secrets of ours in the cluster, source_secret one to copy logins from, accounts the service accounts that are not as
-    they should be; each of them is None where nobody looked. error says why a resource cannot be served.
+    they should be; each of them is None where nobody looked. contested are service accounts that are as they should be,
+    but that others write, too. error says why a resource cannot be served.
     """
 
     desired: DesiredSecret
@@ -46,6 +47,7 @@ class Request:
     known: Mapping[NamespacedName, ObservedSecret] | None = None
     source_secret: NamespacedName | None = None
     accounts: tuple[NamespacedName, ...] | None = None
+    contested: tuple[ContestedAccount, ...] = ()
     has_finalizer: bool = False
     error: ErrorResult | None = None
 
@@ -126,6 +128,7 @@ class Request:
             known=None if parts is None else {NamespacedName(part.namespace, part.name): part for part in parts},
             source_secret=observed.source_secret,
             accounts=observed.accounts,
+            contested=observed.contested,
             has_finalizer=item.has_finalizer,
             error=item.error,
         )

@@ -7,14 +7,15 @@ https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-accou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._cluster.client import Cluster
 from .._cluster.errors import KubernetesError
+from .._contract import reasons
 from .._contract.item import NamespacedName
 from .._contract.ownership import OWNER_LABEL, SHARED, entries_of
-from .._contract.result import ADDED, REMOVED
-from .._secret import image_pull_secrets
+from .._contract.result import ADDED, REMOVED, UNCHANGED
+from .._secret import account_writers, image_pull_secrets
 from .outcomes import ObjectOutcome
 from .request import Request
 from .steps import failed_outcome, retry_on_conflict
@@ -60,8 +61,19 @@ class ServiceAccountSync:
         return [NamespacedName(namespace, name) for name in names.select(existing)]
 
     def sync(self, place: NamespacedName) -> ObjectOutcome | None:
-        """Bring one service account to what is wanted; return what was done, None if there was nothing to do."""
+        """Bring one service account to what is wanted; return what was done, None if there is nothing to tell.
+
+        There is where something was done, and where somebody else writes the list, too.
+        """
         return retry_on_conflict(place, self._sync)
+
+    def known_as_contested(self) -> list[ObjectOutcome]:
+        """Return what there is to tell of the service accounts that need nothing, but that others write, too."""
+        unchanged = (
+            (ObjectOutcome(account.place.namespace, account.place.name, UNCHANGED), account.written_by)
+            for account in self.request.contested
+        )
+        return [self._warned(outcome, writer) for outcome, writer in unchanged]
 
     def _sync(self, place: NamespacedName) -> ObjectOutcome | None:
         account = self.cluster.read_object("ServiceAccount", place.namespace, place.name)
@@ -70,19 +82,26 @@ class ServiceAccountSync:
         request = self.request
         is_wanted = request.is_target(place.namespace) and request.service_accounts.matches(place.name)
         # Where the Secret cannot be used, an entry for it would be of no use: what is there stays.
-        if is_wanted and place.namespace not in self.usable:
+        is_left = is_wanted and place.namespace not in self.usable
+        wanted = request.desired.name if is_wanted else None
+        patch = None if is_left else image_pull_secrets.patch(account, request.account_key, wanted)
+        after = self._patched(place, patch) if patch else account
+        writer = image_pull_secrets.contender(account, after, request.account_key) if is_wanted else ""
+        if not (patch or writer):
             return None
-        patch = image_pull_secrets.patch(account, request.account_key, request.desired.name if is_wanted else None)
-        if patch is None:
-            return None
-        changed = self.cluster.patch_object("ServiceAccount", place.namespace, place.name, patch, dry_run=self.dry_run)
-        return ObjectOutcome(
-            place.namespace,
-            place.name,
-            ADDED if is_wanted else REMOVED,
-            before=_shown(account),
-            after=_shown(changed),
-        )
+        outcome = ObjectOutcome(place.namespace, place.name, UNCHANGED)
+        if patch:
+            state = ADDED if is_wanted else REMOVED
+            outcome = replace(outcome, state=state, before=_shown(account), after=_shown(after))
+        return self._warned(outcome, writer) if writer else outcome
+
+    def _patched(self, place: NamespacedName, patch: dict) -> dict:
+        return self.cluster.patch_object("ServiceAccount", place.namespace, place.name, patch, dry_run=self.dry_run)
+
+    def _warned(self, outcome: ObjectOutcome, writer: str) -> ObjectOutcome:
+        """Return an outcome that says who else writes the list: no failure, but it may become one for him."""
+        message = account_writers.warning(str(outcome), writer, has_resource=self.request.desired.owner is not None)
+        return replace(outcome, reason=reasons.SERVICE_ACCOUNT_CONTESTED, message=message, written_by=writer)
 
 
 def _shown(account: dict) -> dict:

@@ -13,10 +13,13 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.servic
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import image_pull_secrets
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from tests.support.aws.endpoint import AWSEndpoint, Principal
+from tests.support.cluster.control_plane import KubectlError
 from tests.support.cluster.objects import Cluster
 from tests.support.cluster.placement import (
     FINALIZER,
+    WRITE,
     account,
+    apply_account,
     entries,
     finalizers,
     foreign,
@@ -27,7 +30,7 @@ from tests.support.cluster.placement import (
     steps,
     versions,
 )
-from tests.support.harness.ansible import Ansible
+from tests.support.harness.ansible import Ansible, Run
 
 ACCOUNTS: dict[str, tuple[list[dict], list[str | None]]] = {
     "bare": ([], ["ecr-login"]),
@@ -231,3 +234,53 @@ def test_playbooks_give_several_secrets_to_one_service_account(ansible: Ansible,
     assert cluster.secret(theirs) is None, "what was adopted is the playbook's own"
     assert before["metadata"].get("labels") is None
     assert "canary" not in run.output + again.output + undone.output
+
+
+def test_it_warns_where_somebody_else_applies_the_same_list(
+    ansible: Ansible, cluster: Cluster, principal: Principal
+) -> None:
+    """The list is one value: helm's next upgrade conflicts with our entry. A chart that names the Secret ends that."""
+    (team,) = cluster.namespaces("team")
+    apply_account(cluster, team, "web", "helm", "regcred")
+    apply_account(cluster, team, "synced", "kustomize-controller", "regcred")
+    make_account(cluster, team, "plain", {"name": "regcred"})
+    resource = placed("app", principal, namespace=team, serviceAccounts=["web", "synced", "plain"])
+    cluster.apply(resource)
+
+    def told(run: Run) -> dict[str, tuple[str, str, str]]:
+        assert run.status == 0, run.output
+        found = run.items(WRITE)["app"]["service_accounts"]
+        return {each["name"]: (each["state"], each["reason"], each.get("written_by", "")) for each in found}
+
+    contested, helm, flux = "ServiceAccountContested", "helm release web", "field manager kustomize-controller"
+    first = ansible.reconcile()
+    assert told(first) == {
+        "web": ("added", contested, helm),
+        "synced": ("added", contested, flux),
+        "plain": ("added", "", ""),
+    }
+    assert f"service account {team}/web is also written by helm release web" in first.items(WRITE)["app"]["msg"]
+    for name, manager in (("web", "helm"), ("synced", "kustomize-controller")):
+        with pytest.raises(KubectlError, match=r'conflict with "kube-ecr-secrets".*\.imagePullSecrets'):
+            apply_account(cluster, team, name, manager, "regcred")
+    seen = versions(cluster, [team])
+    again = ansible.reconcile()
+    assert told(again) == {"web": ("unchanged", contested, helm), "synced": ("unchanged", contested, flux)}
+    assert "changed=0" in again.stdout
+    assert versions(cluster, [team]) == seen
+
+    apply_account(cluster, team, "web", "helm", "regcred", force=True)
+    assert entries(cluster, team, "web") == ["regcred"]
+    assert told(ansible.reconcile())["web"] == ("added", contested, helm)
+    with pytest.raises(KubectlError, match="conflict"):
+        apply_account(cluster, team, "web", "helm", "regcred")
+
+    apply_account(cluster, team, "web", "helm", "regcred", "ecr-login")
+    ansible.reconcile()
+    assert told(ansible.reconcile()) == {"synced": ("unchanged", contested, flux)}
+    resource["spec"]["serviceAccounts"] = ["plain"]
+    cluster.apply(resource)
+    assert told(ansible.reconcile()) == {"synced": ("removed", "", "")}
+    assert entries(cluster, team, "web") == ["regcred", "ecr-login"]
+    assert entries(cluster, team, "synced") == ["regcred"]
+    assert told(ansible.reconcile()) == {}

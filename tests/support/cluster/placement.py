@@ -82,6 +82,26 @@ def make_account(cluster: Cluster, namespace: str, name: str, *entries: dict, ba
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(body))
 
 
+def apply_account(cluster: Cluster, namespace: str, name: str, manager: str, *names: str, force: bool = False) -> None:
+    """Apply a service account server-side as a manager, as helm 4 (with its marks) or a GitOps tool does.
+
+    Raises KubectlError, as when it is a conflict.
+    """
+    of_helm = {
+        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {"meta.helm.sh/release-name": "web", "meta.helm.sh/release-namespace": namespace},
+    }
+    marks = of_helm if manager == "helm" else {"labels": {"app": "x"}}
+    body = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": name, "namespace": namespace, **marks},
+        "imagePullSecrets": [{"name": each} for each in names],
+    }
+    forced = ["--force-conflicts"] if force else []
+    cluster.kubectl("apply", "--server-side", f"--field-manager={manager}", *forced, "-f", "-", stdin=json.dumps(body))
+
+
 def account(cluster: Cluster, namespace: str, name: str) -> dict:
     """Return a service account as the API server holds it."""
     return json.loads(cluster.kubectl("get", "serviceaccount", name, "-n", namespace, "-o", "json"))

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import (
+    ContestedAccount,
     Item,
     NamespacedName,
     Observed,
@@ -42,13 +43,14 @@ FULL = Item(
         secrets=({"namespace": "team-a", "name": "ecr-login"},),
         source_secret=NamespacedName("team-b", "ecr-login"),
         accounts=(NamespacedName("team-a", "default"),),
+        contested=(ContestedAccount(NamespacedName("team-b", "ci-1"), "helm release web"),),
         is_due=True,
     ),
 )
 LEAST = Item(OWNER, "AWSECRImagePullSecret/team-a/ecr")
 
 
-@pytest.mark.parametrize("item", [FULL, LEAST, Item(OWNER, "x", namespaces=(), observed=Observed((), None, ()))])
+@pytest.mark.parametrize("item", [FULL, LEAST, Item(OWNER, "x", namespaces=(), observed=Observed((), None, (), ()))])
 def test_item_comes_back_as_it_was(item: Item) -> None:
     assert Item.from_dict(json.loads(json.dumps(item.as_dict()))) == item
 
@@ -83,6 +85,7 @@ def test_item_has_the_fields_that_playbooks_of_users_read() -> None:
         "secrets": [{"namespace": "team-a", "name": "ecr-login"}],
         "source_secret": {"namespace": "team-b", "name": "ecr-login"},
         "accounts": [{"namespace": "team-a", "name": "default"}],
+        "contested_accounts": [{"namespace": "team-b", "name": "ci-1", "written_by": "helm release web"}],
         "due": True,
     }
 

@@ -22,7 +22,10 @@ FULL = ItemResult(
         NamespaceResult("a", "created", expires_at=NOW),
         NamespaceResult("b", "failed", "SecretConflict", "secrets/ecr-login exists"),
     ),
-    service_accounts=(ObjectResult("a", "default", "added"),),
+    service_accounts=(
+        ObjectResult("a", "default", "added"),
+        ObjectResult("b", "default", "unchanged", "ServiceAccountContested", "also written by", "helm release web"),
+    ),
     removed=(ObjectResult("c", "ecr-login", "failed", "Forbidden", "no right"),),
     expires_at=NOW,
     renew_after=NOW - timedelta(hours=6),
@@ -54,3 +57,8 @@ def test_what_is_malformed_counts_as_absent(answer: dict, result: ItemResult) ->
 
 def test_object_is_named_by_namespace_and_name() -> None:
     assert str(ObjectResult("a", "default", "added")) == "a/default"
+
+
+def test_who_else_writes_a_service_account_is_said_only_where_somebody_does() -> None:
+    assert ObjectResult("a", "default", "added").as_dict().keys() == {"namespace", "name", "state", "reason", "msg"}
+    assert ObjectResult("a", "default", "added", written_by="helm").as_dict()["written_by"] == "helm"

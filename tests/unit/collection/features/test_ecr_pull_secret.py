@@ -102,3 +102,28 @@ def test_a_diff_shows_each_object_that_changed(monkeypatch: pytest.MonkeyPatch) 
         {"imagePullSecrets": [{"name": "ecr-login"}]},
     )
     assert result["msg"].startswith("team-b: secrets/ecr-login in namespace team-b exists")
+
+
+def test_who_else_writes_a_service_account_is_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    annotations = {"meta.helm.sh/release-name": "{{ web }}"}
+    names = [f"a{number}" for number in range(6)]
+    accounts = [
+        {"metadata": {"name": name, "namespace": "team-a", "resourceVersion": "1", "annotations": annotations}}
+        for name in names
+    ]
+    made = InMemoryCluster(accounts=tuple(accounts))
+    monkeypatch.setattr(ecr_pull_secret, "connect", lambda _options: made)
+    first = run(service_accounts=names, namespaces=["team-a"])
+    done, *warnings = first["msg"].split("; service account ")
+    assert done == "pull secret ecr-login: 1 created, 6 service accounts"
+    assert [text.split()[0] for text in warnings] == [f"team-a/a{number}" for number in range(5)]
+    assert all("written by helm release {{ web }}: " in text for text in warnings)
+    again = run(service_accounts=["a0"], namespaces=["team-a"], force=True)
+    assert again["msg"].startswith("pull secret ecr-login: 1 created; service account team-a/a0 is also written by")
+    (told,) = again["service_accounts"]
+    assert (told["state"], told["reason"], told["written_by"]) == (
+        "unchanged",
+        "ServiceAccountContested",
+        "helm release {{ web }}",
+    )
+    assert (again["failed"], first["failed"]) == (False, False)

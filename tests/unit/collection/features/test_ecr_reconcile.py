@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.session import Calls
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item, NamespacedName, Observed
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import (
+    ContestedAccount,
+    Item,
+    NamespacedName,
+    Observed,
+)
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features import ecr_reconcile
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_reconcile import begin, new_in, result
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._serving.serving import Mode, Progress
@@ -109,7 +115,12 @@ def test_the_cluster_is_that_of_the_option(cluster: InMemoryCluster) -> None:
 
 def test_a_cleanup_looks_for_service_accounts_whatever_the_inventory_saw(cluster: InMemoryCluster) -> None:
     """What it saw was right for a resource that stays."""
-    seen = ITEM.as_dict() | Observed(secrets=(), accounts=(NamespacedName("team-a", "x"),), is_due=True).as_dict()
+    x = NamespacedName("team-a", "x")
+    seen = (
+        replace(ITEM, has_finalizer=True).as_dict()
+        | Observed((), None, (x,), (ContestedAccount(x, "helm"),), is_due=True).as_dict()
+    )
     served_items = begin(OPTIONS | {"resources": [seen], "state": "absent"}, {}, Mode()).wait(0).results
     assert [(each["failed"], each["resource"]["state"]) for each in served_items] == [(False, "absent")]
     assert ("get", "ServiceAccount", "team-a", "x") not in cluster.calls
+    assert served_items[0]["service_accounts"] == []

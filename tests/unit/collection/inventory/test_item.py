@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import (
+    ContestedAccount,
+    Item,
+    NamespacedName,
+)
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.item import (
     finalizer_error,
     injects,
@@ -86,6 +91,7 @@ def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
         "secrets": None,
         "source_secret": None,
         "accounts": None,
+        "contested_accounts": [],
         "due": False,
     }
 
@@ -310,6 +316,45 @@ def test_nothing_is_asked_for_what_is_suspended_but_to_undo_it(
     (observed,) = observe(Bare(), [told], NOW)
     request = Request.of_item(replace(told, state=state, observed=observed))
     assert (request.is_due, request.namespaces, request.is_understood) == (is_due, namespaces, namespaces is not None)
+
+
+class Accounts(Bare):
+    """A cluster with service accounts."""
+
+    def __init__(self, *accounts: dict) -> None:
+        self.accounts = accounts
+
+    def list_service_accounts(self, *_args: str) -> list[dict]:
+        return list(self.accounts)
+
+
+def service_account(namespace: str, name: str, *, has_entry: bool, release: str = "") -> dict:
+    entries = {"place": f"{namespace}/{name}", "u-1": {"names": ["ecr-login"]}}
+    annotations = {f"{GROUP}/shared": json.dumps(entries)} if has_entry else {}
+    annotations |= {"meta.helm.sh/release-name": release} if release else {}
+    labels = {f"{GROUP}/owner": "shared"} if has_entry else {}
+    metadata = {"namespace": namespace, "name": name, "resourceVersion": "1"}
+    return {
+        "metadata": {**metadata, "annotations": annotations, "labels": labels},
+        "imagePullSecrets": [{"name": "ecr-login"}],
+    }
+
+
+def test_the_inventory_tells_of_accounts_that_need_nothing_but_that_others_write() -> None:
+    """Only of those that hold an entry of the resource, and that it names: the others are in nobody's way, or go."""
+    cluster = Accounts(
+        service_account("a", "default", has_entry=True, release="web"),
+        service_account("a", "builder", has_entry=True, release="web"),
+        service_account("b", "default", has_entry=True),
+        service_account("c", "default", has_entry=True, release="web"),
+        service_account("d", "default", has_entry=False, release="web"),
+    )
+    told = item(cluster_resource(serviceAccounts=["default"], namespaces=["a", "b", "d"]))
+    (observed,) = observe(cluster, [told], NOW)
+    assert observed.contested == (ContestedAccount(NamespacedName("a", "default"), "helm release web"),)
+    assert observed.accounts == (NamespacedName("a", "builder"), NamespacedName("c", "default"))
+    (absent,) = observe(cluster, [replace(told, state="absent")], NOW)
+    assert (len(absent.accounts or ()), absent.contested) == (4, ())
 
 
 def test_a_copy_is_made_of_the_secret_that_need_not_be_renewed() -> None:

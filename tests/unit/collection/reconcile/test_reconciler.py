@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import ContestedAccount, NamespacedName
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.reconciler import ReconcileResult, reconcile
@@ -206,3 +206,60 @@ def test_what_goes_with_its_namespace_needs_nothing_done(status: int, text: str)
     cluster = InMemoryCluster(gone)
     cluster.refuse("delete", status, text=text)
     assert run(cluster, knowing(OWN, gone)).removed == ()
+
+
+def of_helm(*pull_secrets: str, entry: str = "") -> dict:
+    made = account(*pull_secrets, entry=entry)
+    made["metadata"].setdefault("annotations", {})["meta.helm.sh/release-name"] = "web"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "told", "verbs"),
+    [
+        pytest.param({}, account(), [("added", "", "")], ["get", "patch"], id="nobody else writes it"),
+        pytest.param(
+            {}, of_helm(), [("added", "ServiceAccountContested", "helm release web")], ["get", "patch"], id="new"
+        ),
+        pytest.param(
+            {},
+            of_helm("ecr-login", entry="ecr-login"),
+            [("unchanged", "ServiceAccountContested", "helm release web")],
+            ["get"],
+            id="there before",
+        ),
+        pytest.param({}, of_helm("ecr-login"), [], ["get"], id="the chart names the Secret"),
+        pytest.param(
+            {"accounts": (), "contested": (ContestedAccount(NamespacedName("team-a", "default"), "helm"),)},
+            of_helm("ecr-login", entry="ecr-login"),
+            [("unchanged", "ServiceAccountContested", "helm")],
+            [],
+            id="the inventory saw it: it is not read again",
+        ),
+        pytest.param(
+            {"is_absent": True, "accounts": (NamespacedName("team-a", "default"),)},
+            of_helm("ecr-login", entry="ecr-login"),
+            [("removed", "", "")],
+            ["get", "patch"],
+            id="taken out",
+        ),
+    ],
+)
+def test_who_else_writes_a_service_account_is_a_warning(
+    asked: dict, found: dict, told: list[tuple[str, str, str]], verbs: list[str]
+) -> None:
+    cluster = InMemoryCluster(accounts=(found,))
+    result = run(cluster, replace(WITH_ACCOUNTS, **asked))
+    accounts = result.service_accounts
+    assert [(each.state, each.reason, each.written_by) for each in accounts] == told
+    assert [bool(each.message) for each in accounts] == [bool(writer) for _state, _reason, writer in told]
+    assert [verb for verb, kind, *_place in cluster.calls if kind == "ServiceAccount"] == verbs
+    assert [each.after is not None for each in accounts] == [state != "unchanged" for state, _reason, _writer in told]
+
+
+def test_what_others_write_is_told_also_where_the_secret_cannot_be_used() -> None:
+    cluster = InMemoryCluster(foreign_secret(), accounts=(of_helm("ecr-login", entry="ecr-login"),))
+    cluster.refuse("apply", 409)
+    result = run(cluster, replace(WITH_ACCOUNTS, has_finalizer=True))
+    assert [outcome.state for outcome in result.all] == ["failed", "unchanged"]
+    assert "patch" not in cluster.verbs

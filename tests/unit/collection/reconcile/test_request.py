@@ -12,7 +12,12 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizatio
     LoginError,
     from_options,
 )
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item, NamespacedName, Observed
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import (
+    ContestedAccount,
+    Item,
+    NamespacedName,
+    Observed,
+)
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.login_request import LoginRequest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
@@ -105,6 +110,7 @@ def test_an_option_that_does_not_pass_is_named(given: dict, words: str) -> None:
 
 ACCOUNTS = Names(("default",))
 PLACE, SOURCE, BUILDER = NamespacedName("team-a", "ecr-login"), NamespacedName("b", "s"), NamespacedName("b", "ci")
+CONTESTED = ContestedAccount(BUILDER, "helm release web")
 ITEM = Item(
     owner=OWNER,
     reference="ClusterAWSECRImagePullSecret/ecr",
@@ -167,6 +173,11 @@ def seen(**changes: Any) -> dict[str, Observed]:
             seen(accounts=(BUILDER,)),
             asking(SERVED, accounts=(BUILDER,)),
             id="one is not",
+        ),
+        pytest.param(
+            seen(accounts=(), contested=(CONTESTED,)),
+            asking(SERVED, accounts=(), contested=(CONTESTED,)),
+            id="somebody else writes one",
         ),
         pytest.param({"has_finalizer": True}, asking(SERVED, has_finalizer=True), id="finalizer"),
         pytest.param({"error": WRONG}, asking(SERVED, error=WRONG), id="cannot be served"),
