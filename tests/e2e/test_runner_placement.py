@@ -12,7 +12,7 @@ import yaml
 
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import CLUSTER, LEGACY, NAMESPACED, Cluster, condition, pull_secret
-from tests.support.cluster.placement import grant
+from tests.support.cluster.placement import apply_account, grant
 from tests.support.harness.runner import Runner
 
 GROUP = "aws.zakariaamine.com"
@@ -187,6 +187,40 @@ def test_service_accounts_get_the_secret_and_lose_it_with_the_resource(
     assert pull_secrets_of(cluster, own) == ["theirs"]
     assert pull_secrets_of(cluster, own, "build-late") == []
     assert GROUP not in str(account(cluster, own))
+
+
+def test_a_service_account_that_helm_applies_is_a_warning_until_it_is_named_no_more(
+    cluster: Cluster, principal: Principal, runner: Runner
+) -> None:
+    """The runner puts its entry back whenever helm takes the list over by force, and one event tells of it."""
+    (own,) = cluster.namespaces("own")
+    apply_account(cluster, own, "web", "helm", "regcred")
+    resource = pull_secret("app", principal, namespace=own)
+    cluster.apply(edited(resource, serviceAccounts=["web"]))
+    runner.start()
+    suffix = f"; service accounts that others write, too: {own}/web (helm release web)"
+
+    def ready() -> dict:
+        return condition(cluster.resource(NAMESPACED, "app", own), "Ready")
+
+    cluster.wait(lambda: ready().get("message", "").endswith(suffix), "the status names it")
+    assert (ready()["status"], ready()["reason"]) == ("True", "SecretsUpdated")
+    assert condition(cluster.resource(NAMESPACED, "app", own), "RefreshFailing")["status"] == "False"
+    cluster.wait(lambda: "ServiceAccountContested" in dict(cluster.events("app")), "an event tells")
+    apply_account(cluster, own, "web", "helm", "regcred", force=True)
+    cluster.wait(lambda: pull_secrets_of(cluster, own, "web") == ["regcred", "ecr-login"], "the entry is back")
+
+    nudged = edited(resource, serviceAccounts=["web"], refreshInterval="6h")
+    cluster.apply(nudged)
+    cluster.wait(ready, "it is served again")
+    assert ready()["message"].endswith(suffix)
+    told = [text for reason, text in cluster.events("app") if reason == "ServiceAccountContested"]
+    assert len(told) == 1
+    assert f"service account {own}/web is also written by helm release web" in told[0]
+
+    cluster.apply(resource)
+    cluster.wait(lambda: ready().get("message", suffix).endswith(suffix) is False, "the warning is gone")
+    assert pull_secrets_of(cluster, own, "web") == ["regcred"]
 
 
 def test_what_changed_while_it_was_dead_is_found_in_the_cluster(

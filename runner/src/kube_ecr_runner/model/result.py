@@ -14,7 +14,15 @@ from typing import Any, Self
 from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.item import ABSENT
 from kube_ecr_runner.contract.reading import mapping_in, mappings_in, text_in
-from kube_ecr_runner.contract.result import FAILED, WRITTEN, ErrorResult, ItemResult, NamespaceResult, ObjectResult
+from kube_ecr_runner.contract.result import (
+    FAILED,
+    UNCHANGED,
+    WRITTEN,
+    ErrorResult,
+    ItemResult,
+    NamespaceResult,
+    ObjectResult,
+)
 from kube_ecr_runner.model.resource import Key, Resource
 
 TASK = "Write the pull secrets"
@@ -22,6 +30,8 @@ TASK = "Write the pull secrets"
 _TASK_EVENTS = frozenset({"runner_on_ok", "runner_retry", "runner_on_failed"})
 # Of a text that goes into a status or an event.
 _MAX_TEXT = 1000
+# Of a name in such a text: field managers have 128 characters at most, releases of helm 53.
+_MAX_NAME = 150
 
 
 class Origin(Enum):
@@ -49,11 +59,11 @@ class Problem:
 class Result:
     """What became of one resource.
 
-    namespaces are the results of its targets, accounts of the service accounts that were acted on, removed of Secrets
-    that are no target's any more. renew_after is when the first of the targets wants a new token, issued_at when the
-    oldest of their tokens was granted, None when none holds one. is_cleanup says that the resource is being deleted, so
-    that it has no targets. reconcile_request is what the resource was annotated with (see Resource). warning is what of
-    the resource has no effect, although it is served.
+    namespaces are the results of its targets, accounts of the service accounts that were acted on, or that others
+    write, too, removed of Secrets that are no target's any more. renew_after is when the first of the targets wants a
+    new token, issued_at when the oldest of their tokens was granted, None when none holds one. is_cleanup says that the
+    resource is being deleted, so that it has no targets. reconcile_request is what the resource was annotated with (see
+    Resource). warning is what of the resource has no effect, although it is served.
     """
 
     key: Key
@@ -82,7 +92,7 @@ class Result:
     @property
     def has_acted(self) -> bool:
         """Whether anything was written or removed in the cluster."""
-        return self.changed or any(item.state != FAILED for item in (*self.accounts, *self.removed))
+        return self.changed or any(item.state not in (FAILED, UNCHANGED) for item in (*self.accounts, *self.removed))
 
     @property
     def succeeded(self) -> bool:
@@ -94,6 +104,15 @@ class Result:
         """What failed, that of the targets first."""
         parts: tuple[NamespaceResult | ObjectResult, ...] = (*self.namespaces, *self.accounts, *self.removed)
         return [part for part in parts if part.state == FAILED]
+
+    @property
+    def contested(self) -> list[ObjectResult]:
+        """The service accounts that have the pull secret and whose list somebody else writes, too: no failure.
+
+        Sorted, so that the text about them is the same whether an entry was just added or was there before.
+        """
+        found = (account for account in self.accounts if account.reason == reasons.SERVICE_ACCOUNT_CONTESTED)
+        return sorted(found, key=str)
 
     @property
     def cause(self) -> str:
@@ -134,7 +153,7 @@ class Result:
             registries=read.registries,
             renew_after=read.renew_after,
             issued_at=read.issued_at,
-            accounts=tuple(map(_shortened, read.service_accounts)),
+            accounts=tuple(map(_shortened_account, read.service_accounts)),
             removed=tuple(map(_shortened, read.removed)),
             is_cleanup=resource.get("state") == ABSENT,
             reconcile_request=text_in(resource, "reconcile_request"),
@@ -190,3 +209,7 @@ def _problem_of(error: ErrorResult, origin: Origin) -> Problem:
 def _shortened[T: (NamespaceResult, ObjectResult)](part: T) -> T:
     """Whoever writes a playbook could put anything here, and as much of it."""
     return replace(part, message=part.message[:_MAX_TEXT])
+
+
+def _shortened_account(account: ObjectResult) -> ObjectResult:
+    return replace(_shortened(account), written_by=account.written_by[:_MAX_NAME])

@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.reading import text_in
 from kube_ecr_runner.contract.result import CREATED, DELETED, FAILED, UPDATED, NamespaceResult, ObjectResult
 from kube_ecr_runner.contract.timestamps import format_time
+from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import Resource
 from kube_ecr_runner.model.result import Origin, Result
-from kube_ecr_runner.reporting.wording import comes_from, names_of, place_of
+from kube_ecr_runner.reporting.wording import comes_from, contested_suffix, names_of, place_of, writers_of
 
 _PROBLEM_EVENTS = {
     Origin.AWS: reasons.GET_AWS_AUTH_TOKEN_FAILED,
@@ -22,7 +24,10 @@ _PROBLEM_EVENTS = {
 
 
 def events_of(resource: Resource, result: Result) -> list[Event]:
-    """Return what a result is worth telling in events: Secrets written or deleted, causes of failure, a warning."""
+    """Return what a result is worth telling in events: Secrets written or deleted, causes of failure, and warnings.
+
+    resource.status is what it had before the result: that others write service accounts is not told again.
+    """
     return [
         *_written(resource, result.of_state(CREATED), reasons.SECRET_CREATION_SUCCESS, "created"),
         *_written(resource, result.of_state(UPDATED), reasons.SECRET_UPDATE_SUCCESS, "updated"),
@@ -31,6 +36,7 @@ def events_of(resource: Resource, result: Result) -> list[Event]:
         *_failed_objects(result.accounts, reasons.UPDATE_SERVICE_ACCOUNT_ERROR),
         *_failed_objects(result.removed, reasons.DELETE_SECRET_ERROR),
         *([Event("Warning", result.warning.reason, result.warning.message)] if result.warning else []),
+        *_contested(resource, result),
     ]
 
 
@@ -72,6 +78,16 @@ def _failed_objects(objects: Iterable[ObjectResult], reason: str) -> Iterator[Ev
             causes[item.reason].append(item)
     for found in causes.values():
         yield Event("Warning", reason, _cause(found, "also"))
+
+
+def _contested(resource: Resource, result: Result) -> Iterator[Event]:
+    """Every pass finds the same service accounts, hours apart: where the status names them, they were told."""
+    told = text_in(condition_of(resource.status, "Ready"), "message")
+    if not result.contested or contested_suffix(result) in told:
+        return
+    first, *others = result.contested
+    also = f" (also: {writers_of(others)})" if others else ""
+    yield Event("Warning", reasons.SERVICE_ACCOUNT_CONTESTED, first.message + also)
 
 
 def _failure_event(namespace: NamespaceResult) -> str:

@@ -46,18 +46,19 @@ def lines_of(
 
 def _lines(resource: Resource, result: Result | None, why_not: str | None) -> list[str]:
     changes = [*_changes(resource, result)] if result else []
+    warnings = [f"  warning: {account.message}" for account in result.contested] if result else []
     if why_not:
         # What failed in a namespace or for a service account is said there.
         problem = result.problem if result else None
         is_told = result and not problem
         cause = f"{problem.reason}: {problem.message}" if problem else why_not
-        return [f"{resource.key}: would fail" + ("" if is_told else f": {cause}"), *changes]
+        return [f"{resource.key}: would fail" + ("" if is_told else f": {cause}"), *changes, *warnings]
     verdict = "would change" if changes else "nothing to do"
     if result and result.is_cleanup:
         verdict = "would be cleaned up"
     elif changes and all(change.startswith(_WAIT) for change in changes):
         verdict = "would wait"
-    return [f"{resource.key}: {verdict}", *changes]
+    return [f"{resource.key}: {verdict}", *changes, *warnings]
 
 
 def _changes(resource: Resource, result: Result) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 Ready says whether every target namespace that exists holds a valid token; RefreshFailing says whether the last
 attempt to do all that is wanted failed. The two are independent: a failed refresh leaves the valid Secrets in place,
-and a service account or a Secret that should go has no part in what is ready.
+and a service account or a Secret that should go has no part in what is ready. A service account that others write,
+too, is no failure: Ready names it at the end of its message.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from kube_ecr_runner.model.conditions import new_condition
 from kube_ecr_runner.model.resource import STATUS_FIELDS, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.reporting.targets import TargetState, target_state
-from kube_ecr_runner.reporting.wording import names_of, place_of
+from kube_ecr_runner.reporting.wording import contested_suffix, names_of, place_of
 
 _PENDING_WORDS = {reasons.NAMESPACE_NOT_FOUND: "does not exist yet", reasons.NAMESPACE_TERMINATING: "is being deleted"}
 
@@ -33,12 +34,12 @@ def status_of(
     previous, generation = resource.status, result.generation
     state = target_state(resource, result, now, targets)
     last_refresh = format_time(now) if result.changed else previous.get("lastRefreshTime")
+    is_ready, reason, message = _ready(resource, result, state, next_due)
+    message += (f"; {result.warning.message}" if result.warning else "") + contested_suffix(result)
     status = {
         "observedGeneration": generation,
         "conditions": [
-            new_condition(
-                "Ready", *_warned(_ready(resource, result, state, next_due), result), generation, previous, now
-            ),
+            new_condition("Ready", is_ready, reason, message, generation, previous, now),
             new_condition("RefreshFailing", *_refresh_failing(result), generation, previous, now),
         ],
         "expiresAt": state.expires_at and format_time(state.expires_at),
@@ -82,12 +83,6 @@ def _ready(resource: Resource, result: Result, state: TargetState, next_due: dat
     names = names_of(namespace.namespace for namespace in state.broken)
     text = f"no valid token in namespaces: {names}: {message}" if names else message
     return "False", reason, f"{text}; next attempt at: {due}{_waiting(state)}"
-
-
-def _warned(ready: tuple[str, str, str], result: Result) -> tuple[str, str, str]:
-    """Return Ready with what has no effect: the Secrets are as they should be all the same."""
-    status, reason, message = ready
-    return status, reason, f"{message}; {result.warning.message}" if result.warning else message
 
 
 def _ready_message(secret: str, result: Result, state: TargetState, due: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
-from kube_ecr_runner.model.result import Problem
+from kube_ecr_runner.model.result import Problem, Result
 
 MAX_NAMES = 10
 
@@ -20,6 +20,16 @@ def names_of(names: Iterable[str]) -> str:
 def place_of(part: NamespaceResult | ObjectResult) -> str:
     """Return where something became of a target, or of an object."""
     return str(part) if isinstance(part, ObjectResult) else part.namespace
+
+
+def writers_of(contested: Iterable[ObjectResult]) -> str:
+    """Return service accounts that others write, too, and who does, for a person."""
+    return names_of(f"{account} ({account.written_by})" for account in contested)
+
+
+def contested_suffix(result: Result) -> str:
+    """Return what the message of a condition says at its end of service accounts that others write, too."""
+    return f"; service accounts that others write, too: {writers_of(result.contested)}" if result.contested else ""
 
 
 def comes_from(namespace: NamespaceResult, problem: Problem | None) -> bool:

@@ -223,3 +223,16 @@ def test_run_without_result_is_a_problem_of_the_run() -> None:
     result = Result.of_failed_run(Resource(Key("K", "", "r"), "u", 4), "x" * 5000)
     assert result.problem is not None
     assert (result.generation, result.problem.reason, len(result.problem.message)) == (4, "RunFailed", 1000)
+
+
+def test_a_service_account_that_others_write_is_a_success_and_no_act_by_itself() -> None:
+    contested = step("b", "x", "unchanged", "ServiceAccountContested", "y" * 5000) | {"written_by": "z" * 500}
+    first = step("a", "x", "unchanged", "ServiceAccountContested") | {"written_by": "helm"}
+    result = read(namespaces=[NAMESPACE | {"state": "unchanged"}], service_accounts=[contested, first])
+    assert [(each.namespace, len(each.message), len(each.written_by)) for each in result.contested] == [
+        ("a", 0, 4),
+        ("b", 1000, 150),
+    ]
+    assert (result.succeeded, result.has_acted, result.failures, result.cause) == (True, False, [], "")
+    added = read(namespaces=[NAMESPACE | {"state": "unchanged"}], service_accounts=[first | {"state": "added"}])
+    assert (added.has_acted, len(added.contested)) == (True, 1)

@@ -58,3 +58,13 @@ FAILED_OBJECTS = replace(
         ObjectResult("e", "old", "deleted"),
     ),
 )
+CONTESTED = replace(
+    result(created("a"), created("b")),
+    accounts=(
+        ObjectResult(
+            "b", "default", "unchanged", "ServiceAccountContested", "b is written by flux", "field manager flux"
+        ),
+        ObjectResult("a", "x", "added"),
+        ObjectResult("a", "default", "added", "ServiceAccountContested", "a is written by helm", "helm release web"),
+    ),
+)

@@ -8,13 +8,17 @@ import pytest
 
 from kube_ecr_runner.contract.result import ErrorResult, NamespaceResult, ObjectResult
 from kube_ecr_runner.model.event import Event
-from kube_ecr_runner.model.result import Origin, Problem
+from kube_ecr_runner.model.result import Origin, Problem, Result
 from kube_ecr_runner.reporting.events import events_of
+from kube_ecr_runner.reporting.status import status_of
 from tests.unit.runner.reporting.builders import (
     AWS_DOWN,
+    CONTESTED,
     DIES,
+    DUE,
     FAILED_OBJECTS,
     LACKS_A_LOGIN,
+    NOW,
     REFUSED,
     created,
     failed,
@@ -111,3 +115,31 @@ def test_events_tell_of_service_accounts_and_removals() -> None:
         Event("Warning", "UpdateServiceAccountError", "is contended"),
         Event("Warning", "DeleteSecretError", "may not delete (also: d/old, p/old)"),
     ]
+
+
+def warnings(before: dict | None, found: Result) -> list[str]:
+    """Return what events say of service accounts that others write; before is the status that the resource had."""
+    told = events_of(resource(status=before), found)
+    assert {event.type for event in told if event.reason == "ServiceAccountContested"} <= {"Warning"}
+    return [event.message for event in told if event.reason == "ServiceAccountContested"]
+
+
+def test_service_accounts_that_others_write_are_one_warning_and_told_once() -> None:
+    told = "a is written by helm (also: b/default (field manager flux))"
+    assert warnings(None, CONTESTED) == [told]
+    status = status_of(resource(), CONTESTED, NOW, DUE, [])
+    assert warnings(status, CONTESTED) == []
+    unchanged_by_now = [replace(each, state="unchanged") for each in reversed(CONTESTED.accounts)]
+    assert warnings(status, replace(CONTESTED, accounts=tuple(unchanged_by_now))) == []
+    fewer = replace(CONTESTED, accounts=CONTESTED.accounts[2:])
+    assert warnings(status, fewer) == []
+    assert warnings(status_of(resource(), fewer, NOW, DUE, []), CONTESTED) == [told]
+    nobody = replace(CONTESTED, accounts=())
+    assert warnings(status, nobody) == []
+    assert warnings(status_of(resource(), nobody, NOW, DUE, []), fewer) == ["a is written by helm"]
+
+
+def test_another_account_of_a_similar_name_is_another_warning() -> None:
+    status = status_of(resource(), CONTESTED, NOW, DUE, [])
+    shorter = replace(CONTESTED.accounts[2], namespace="", name="default")
+    assert len(warnings(status, replace(CONTESTED, accounts=(shorter,)))) == 1

@@ -17,6 +17,7 @@ RESULT = Result(KEY, "u", 1)
 HEAD = "ClusterAWSECRImagePullSecret/shared: "
 AWAITED = NamespaceResult("c", "pending", "NamespaceNotFound")
 DENIED = Problem("AccessDenied", "not allowed\x1b[31m", Origin.AWS)
+CONTESTED = ObjectResult("a", "default", "added", "ServiceAccountContested", "also written by helm", "helm")
 REFUSED = NamespaceResult("a", "failed", "AccessDenied", "not allowed")
 
 
@@ -69,6 +70,13 @@ REFUSED = NamespaceResult("a", "failed", "AccessDenied", "not allowed")
         (replace(RESULT, namespaces=(REFUSED,), problem=DENIED), "x",
          ["would fail: AccessDenied: not allowed [31m"]),
         (None, "the run was stopped", ["would fail: the run was stopped"]),
+        (replace(RESULT, accounts=(replace(CONTESTED, state="unchanged"),)), "",
+         ["nothing to do", "  warning: also written by helm"]),
+        (replace(RESULT, accounts=(CONTESTED,)), "",
+         ["would change", "  add to imagePullSecrets of service account a/default: ecr-login",
+          "  warning: also written by helm"]),
+        (replace(RESULT, namespaces=(AWAITED,), accounts=(replace(CONTESTED, state="unchanged"),)), "",
+         ["would wait", "  wait for namespace c (NamespaceNotFound)", "  warning: also written by helm"]),
     ],
 )  # fmt: skip
 def test_each_change_and_each_failure_is_a_line(result: Result | None, why_not: str, lines: list[str]) -> None:

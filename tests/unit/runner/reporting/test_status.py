@@ -13,6 +13,7 @@ from kube_ecr_runner.reporting.status import status_of
 from tests.unit.runner.reporting.builders import (
     AT,
     AWS_DOWN,
+    CONTESTED,
     DUE,
     FAILED_OBJECTS,
     HOST,
@@ -290,3 +291,28 @@ def test_status_speaks_of_the_generation_that_was_served() -> None:
 def test_the_nudge_that_was_answered_last_is_told(of: Result, told: str) -> None:
     before = resource(status=SERVED | {"lastHandledReconcileAt": "1"})
     assert status_of(before, of, NOW, DUE, ["a", "b"])["lastHandledReconcileAt"] == told
+
+
+WRITERS = "; service accounts that others write, too: a/default (helm release web), b/default (field manager flux)"
+
+
+def test_service_accounts_that_others_write_are_named_and_no_failure() -> None:
+    told = status_of(resource(), CONTESTED, NOW, DUE, [])
+    ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
+    assert (ready["status"], ready["reason"]) == ("True", "SecretsUpdated")
+    assert ready["message"] == f"Secret ecr-login is up to date in namespaces: a, b; next update at: {AT}{WRITERS}"
+    assert (failing["status"], failing["reason"]) == ("False", "RefreshSucceeded")
+    assert "failures" not in told
+
+
+def test_service_accounts_that_others_write_are_ten_at_most() -> None:
+    many = tuple(ObjectResult(f"n{n:02}", "x", "unchanged", "ServiceAccountContested", "", "helm") for n in range(12))
+    told = status_of(resource(), replace(CONTESTED, accounts=many), NOW, DUE, [])
+    assert str(condition_of(told, "Ready")["message"]).endswith("n08/x (helm), n09/x (helm) and 2 more")
+
+
+def test_they_are_named_beside_a_failure_too_and_no_more_when_nobody_writes_them() -> None:
+    told = status_of(resource(), replace(CONTESTED, problem=REFUSED), NOW, DUE, [])
+    assert str(condition_of(told, "Ready")["message"]).endswith(WRITERS)
+    after = status_of(resource(status=told), replace(CONTESTED, accounts=()), NOW, DUE, [])
+    assert "others" not in str(condition_of(after, "Ready")["message"])
