@@ -131,6 +131,15 @@ REFRESH_SUCCEEDED = "RefreshSucceeded"
 # spec.podInjection is set, and no MutatingAdmissionPolicy for the kind is installed; also a reason of an event.
 POD_INJECTION_MISSING = "PodInjectionMissing"
 
+# Of the condition PodsWaiting
+
+# Pods wait for an image that kubelet could not pull. It is kubelet's own reason, too.
+IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
+# Some of them do not name the pull secret, so they never pull with it.
+PULL_SECRET_NOT_NAMED = "PullSecretNotNamed"
+# None waits any more.
+NO_POD_WAITS = "NoPodWaits"
+
 # Of events. Those of kube-ecr-secrets-operator have its names.
 
 SECRET_CREATION_SUCCESS = "SecretCreationSuccess"
@@ -143,6 +152,8 @@ UPDATE_SERVICE_ACCOUNT_ERROR = "UpdateServiceAccountError"
 GET_AWS_AUTH_TOKEN_FAILED = "GetAWSAuthTokenFailed"
 # spec.suspend is false again.
 RESUMED = "Resumed"
+# A pod that could not pull was evicted, since the Secret that it names was written; on the controller of the pod.
+POD_RECOVERED = "PodRecovered"
 
 # A Secret is in the way, and only a person can move it.
 BLOCKING = frozenset({SECRET_CONFLICT, WRONG_SECRET_TYPE, IMMUTABLE_SECRET, INVALID_SECRET_CONTENT})

@@ -100,7 +100,7 @@ class Cluster:
         """Yield all objects of a source, page by page, as the API server gives them. Raises KubernetesError."""
         position = ""
         while True:
-            query = _selected(source) | {"limit": PAGE} | ({"continue": position} if position else {})
+            query = _selected(source) | {"limit": source.page or PAGE} | ({"continue": position} if position else {})
             accept = _METADATA_LIST if source.metadata_only else _JSON
             page = self._call(f"list {source.name}", "GET", source.path, query, accept=accept)
             yield page

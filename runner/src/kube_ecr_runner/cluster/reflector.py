@@ -10,8 +10,9 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import urllib3
 
@@ -19,6 +20,7 @@ from kube_ecr_runner.cluster.client import Cluster
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.reading import mapping_in, text_in
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import WatchedObject
@@ -97,7 +99,8 @@ class Reflector:
     Delivers ListEvent after each list and ChangeEvent after each event, from that thread. Whatever fails leads to a new
     list, at once when the API server has forgotten where the watch stood (410), else after a growing delay; but for
     silence, after which the watch is opened anew where it stood. Of an optional kind that the API server does not know
-    there are no objects.
+    there are no objects. Of a source that keeps some objects only, others are dropped as soon as they are read, and one
+    that it keeps no more is delivered as gone.
     """
 
     def __init__(
@@ -122,6 +125,8 @@ class Reflector:
         self._hears_bookmarks = False
         self._has_delivered = False
         self._is_absent = False
+        # The UIDs of what was handed on, where the source does not keep all.
+        self._kept: set[str] = set()
 
     def start(self) -> None:
         """Begin to list and watch."""
@@ -189,9 +194,11 @@ class Reflector:
     def _list(self) -> str:
         objects: list[WatchedObject] = []
         version = ""
+        self._kept.clear()
         for page in self._cluster.list_pages(self._source):
             self._observer.watch_heard(self._source.name)
-            objects += [self._source.parse(item) for item in page.get("items") or ()]
+            changes = (self._change(item, is_gone=False) for item in page.get("items") or ())
+            objects += [change.object for change in changes if change]
             version = page["metadata"].get("resourceVersion", "")
         self._hand_over(tuple(objects))
         return version
@@ -256,9 +263,20 @@ class Reflector:
             raise KubernetesError(call, item.get("code") or 0, item.get("reason") or "", item.get("message") or "")
         if kind == "BOOKMARK":
             self._hears_bookmarks = True
-        else:
-            self._deliver(ChangeEvent(self._source, self._source.parse(item), is_gone=kind == "DELETED"))
+        elif change := self._change(item, is_gone=kind == "DELETED"):
+            self._deliver(change)
         return metadata.get("resourceVersion") or version
+
+    def _change(self, item: Mapping[str, Any], *, is_gone: bool) -> ChangeEvent | None:
+        """Return what there is to tell of an object, None if nobody is to hear of it."""
+        parsed = self._source.parse(item)
+        if self._source.keeps is None:
+            return ChangeEvent(self._source, parsed, is_gone)
+        uid = text_in(mapping_in(item, "metadata"), "uid")
+        was_kept = uid in self._kept
+        is_gone = is_gone or not self._source.keeps(parsed)
+        (self._kept.discard if is_gone else self._kept.add)(uid)
+        return ChangeEvent(self._source, parsed, is_gone) if was_kept or not is_gone else None
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

@@ -14,6 +14,10 @@ from urllib.parse import quote
 
 from kube_ecr_runner.contract.kinds import GROUP, KINDS, LEGACY_KIND, api_version
 from kube_ecr_runner.model.resource import ReferenceKind, Resource, WatchedObject, parse_namespace, parse_referenced
+from kube_ecr_runner.model.waiting_pod import WaitingPod
+
+# A pod takes several kB, and while many start, a page of the usual size would take more memory than the runner at rest.
+PODS_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,9 @@ class Source:
 
     parse makes of each what is handed on; absent is what to do when the API server does not know the kind, unseen
     what does not work for someone who may not read it, where the rest does. optional is what the rest works without,
-    because a cluster need not know the kind, or RBAC not grant it: nobody waits for a list of it.
+    because a cluster need not know the kind, or RBAC not grant it: nobody waits for a list of it. keeps says which
+    objects are handed on, None if all are; page is how many are asked for at once, 0
+    for as many as usual.
     """
 
     name: str
@@ -38,6 +44,8 @@ class Source:
     kind: str = ""
     namespace: str = ""
     labels: str = ""
+    keeps: Callable[[WatchedObject], bool] | None = None
+    page: int = 0
 
 
 NAMESPACES = Source(
@@ -99,6 +107,31 @@ def objects_named(kind: ReferenceKind, name: str, namespace: str = "") -> Source
             f"grant the runner list and watch of {plural} for it to be noticed at once"
         ),
     )
+
+
+def pods_in(namespace: str = "") -> Source:
+    """Return the source of the pods that wait for an image, in all namespaces or one.
+
+    A pod that waits for its first image is Pending, and most pods are not: so the API server leaves those out. It has
+    no selector for the cause.
+    """
+    return Source(
+        name=_named("pods", namespace),
+        path=_collection("/api/v1", namespace, "pods"),
+        parse=WaitingPod.parse,
+        namespace=namespace,
+        selector="status.phase=Pending",
+        keeps=_waits,
+        page=PODS_PAGE,
+        unseen=(
+            "which pods cannot pull is not told in the status of the custom resources; grant the runner list and watch "
+            "of pods, or turn this off: --no-watch-pods, in the chart runner.watchPods=false"
+        ),
+    )
+
+
+def _waits(item: WatchedObject) -> bool:
+    return isinstance(item, WaitingPod) and bool(item.images)
 
 
 def _named(name: str, namespace: str) -> str:

@@ -19,6 +19,7 @@ from kube_ecr_runner.contract.ownership import intact_for, owner_of, template_of
 from kube_ecr_runner.contract.reading import list_in, mapping_in, mappings_in, number_in, text_in
 from kube_ecr_runner.contract.targets import Names, Targets
 from kube_ecr_runner.contract.timestamps import parse_time
+from kube_ecr_runner.model.waiting_pod import WaitingPod
 
 MAX_FAILURES = 20
 
@@ -34,6 +35,7 @@ STATUS_FIELDS = (
     "namespacesReady",
     "namespacesTotal",
     "failures",
+    "podsWaiting",
 )
 
 ReferenceKind = Literal["Secret", "ServiceAccount"]
@@ -104,9 +106,11 @@ class Resource:
     """A custom resource: what names it, its targets, its way into AWS, and what its status said when it was read.
 
     accounts are the service accounts of the targets that get the Secret, template the labels and annotations that it
-    gets, by kind and name. deleting says that it is being deleted, cleanup that it stays until a run has removed what
-    it wrote. suspended says that nothing is to be done for it. uses_own_identity says that the way into AWS is the
-    identity of the runner. reconcile_request is what it is annotated with to have its token renewed at once.
+    gets, by kind and name. registries are the hosts that it asks for. deleting says that it is being deleted, cleanup
+    that it stays until a run has removed what it wrote. suspended says that nothing is to be done for it.
+    uses_own_identity says that the way into AWS is the identity of the runner. recovers_pods says that pods that wait
+    for an image are to be evicted when the Secret that they name was written. reconcile_request is what it is annotated
+    with to have its token renewed at once.
     """
 
     key: Key
@@ -121,6 +125,8 @@ class Resource:
     suspended: bool = False
     references: frozenset[Reference] = frozenset()
     uses_own_identity: bool = False
+    registries: tuple[str, ...] = ()
+    recovers_pods: bool = False
     reconcile_request: str = ""
     status: Mapping[str, object] = field(default_factory=dict, repr=False)
 
@@ -144,9 +150,17 @@ class Resource:
             suspended=spec.get("suspend") is True and not deleting,
             references=frozenset(_references(access, key.namespace)),
             uses_own_identity=not access.keys() & _OTHER_WAYS_IN,
+            registries=tuple(host for host in list_in(spec, "registries") if isinstance(host, str)),
+            # Whatever a later version adds, what is not known is not done.
+            recovers_pods=spec.get("recoverPods") == "Delete",
             reconcile_request=text_in(mapping_in(metadata, "annotations"), RECONCILE_AT)[:MAX_RECONCILE_REQUEST],
             status={name: status[name] for name in STATUS_FIELDS if name in status},
         )
+
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts of the registries that its Secrets log in to, as far as it is known."""
+        return [host for host in list_in(self.status, "registries") if isinstance(host, str)] or list(self.registries)
 
     @property
     def has_unanswered_request(self) -> bool:
@@ -164,7 +178,7 @@ class Resource:
 
 
 # What watches deliver.
-WatchedObject = Resource | Namespace | Referenced
+WatchedObject = Resource | Namespace | Referenced | WaitingPod
 
 
 def parse_namespace(item: Mapping[str, Any]) -> Namespace:

@@ -44,6 +44,33 @@ def test_cluster_resource_targets_what_it_lists_once() -> None:
     assert resource.targets == Targets.only("ns1", "ns2")
 
 
+@pytest.mark.parametrize(
+    ("spec", "status", "hosts"),
+    [
+        ({}, {}, []),
+        ({"registries": ["a.b", 1]}, {}, ["a.b"]),
+        ({"registries": ["a.b"]}, {"registries": ["c.d", "e.f", None]}, ["c.d", "e.f"]),
+        ({"registries": "a.b"}, {"registries": "c.d"}, []),
+    ],
+)
+def test_hosts_are_those_of_the_status_or_those_that_are_asked_for(spec: dict, status: dict, hosts: list[str]) -> None:
+    item = an_object()
+    item["spec"] |= spec
+    item["status"] |= status
+    assert Resource.parse(item).hosts == hosts
+
+
+@pytest.mark.parametrize(
+    ("value", "recovers"), [(None, False), ("Never", False), ("Delete", True), ("delete", False), (True, False)]
+)
+def test_pods_are_recovered_only_where_the_resource_says_so_in_a_word_that_is_known(
+    value: object, recovers: bool
+) -> None:
+    item = an_object()
+    item["spec"] |= {"recoverPods": value} if value is not None else {}
+    assert Resource.parse(item).recovers_pods is recovers
+
+
 def test_namespaced_resource_targets_its_own_namespace_only() -> None:
     item = an_object(namespace="team-a") | {"kind": "AWSECRImagePullSecret"}
     item["spec"] |= {"namespaceSelector": {}, "excludeNamespaces": ["*"]}
