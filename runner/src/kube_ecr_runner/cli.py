@@ -26,7 +26,7 @@ from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.cluster.client import Cluster
 from kube_ecr_runner.cluster.leader_election import Identity, Leadership
 from kube_ecr_runner.cluster.reflector import Reflector, WatchErrorLog
-from kube_ecr_runner.cluster.sources import NAMESPACES, Source, resources_of
+from kube_ecr_runner.cluster.sources import NAMESPACES, Source, pods_in, resources_of
 from kube_ecr_runner.config import selectors, watches
 from kube_ecr_runner.config.settings import Settings, load_settings
 from kube_ecr_runner.config.watches import WatchesEntry, WatchesError
@@ -128,6 +128,11 @@ def _sources(watched: list[WatchesEntry], settings: Settings) -> list[Source]:
     ]
 
 
+def _pod_sources(settings: Settings) -> list[Source]:
+    """Return where to look for pods that cannot pull: where the resources are, which may be everywhere."""
+    return [pods_in(namespace) for namespace in settings.namespaces or ("",)] if settings.watch_pods else []
+
+
 def _pass(cluster: Cluster, watched: list[WatchesEntry], settings: Settings) -> bool:
     run_settings = _run_settings(settings)
     cancelled = threading.Event()
@@ -151,7 +156,7 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
     for number in (signal.SIGTERM, signal.SIGINT):
         # SimpleQueue.put is the one that may be called from a signal handler.
         signal.signal(number, lambda received, _: inbox.put(Stop(signal.Signals(received).name)))
-    sources = _sources(watched, settings)
+    sources, pods = _sources(watched, settings), _pod_sources(settings)
     errors, minor_errors = WatchErrorLog(), WatchErrorLog()
     parts = Parts.make(
         watched,
@@ -170,9 +175,12 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
         window=timedelta(seconds=settings.batch_window),
         batch_size=settings.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
+        pods=pods,
     )
     controller = Controller(parts, inbox, monitor)
     watchers = [Reflector(cluster, source, inbox.put, errors, monitor) for source in (*sources, NAMESPACES)]
+    # What works without this watch goes on without it, whatever keeps it from working.
+    watchers += [Reflector(cluster, source, inbox.put, minor_errors, monitor) for source in pods]
     if not settings.leader_elect:
         controller.run(watchers)
         return 0

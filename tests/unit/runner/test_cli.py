@@ -97,3 +97,16 @@ def test_single_pass_opens_no_port(watches: list[str], tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "listening=nowhere" in done.stderr
     assert "no connection to the API server http://127.0.0.1:1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ["pods"]),
+        ({"namespaces": ("b", "a")}, ["pods in b", "pods in a"]),
+        ({"watch_pods": False}, []),
+        ({"watch_pods": False, "namespaces": ("b",)}, []),
+    ],
+)
+def test_pods_are_looked_at_where_resources_are_served(settings: dict, names: list[str]) -> None:
+    assert [source.name for source in cli._pod_sources(Settings(Path("w"), **settings))] == names

@@ -67,6 +67,7 @@ class Settings:
     run_timeout: int = 300
     forks: int = 5
     stand_by: bool = True
+    watch_pods: bool = True
     leader_elect: bool = False
     lease: tuple[str, str] | None = None
     pod: Pod | None = None
@@ -255,6 +256,12 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     type=Flag(),
     default=Settings.stand_by,
     help="start ansible-playbook ahead of need and use it for many runs: faster and cheaper, for 75 MB of memory",
+)
+@_option(
+    "--watch-pods/--no-watch-pods",
+    type=Flag(),
+    default=Settings.watch_pods,
+    help="watch pods, to tell in the status of a resource which of them wait for an image of its registries",
 )
 @_option(
     "--leader-elect/--no-leader-elect",

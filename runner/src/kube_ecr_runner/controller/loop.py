@@ -23,6 +23,7 @@ from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Namespace, Referenced, Resource
 from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.model.waiting_pod import WaitingPod
 
 # A clock that was set is noticed after this many seconds, for due times are times of day.
 MAX_SLEEP_SECONDS = 30.0
@@ -94,7 +95,7 @@ class Controller:
     def _seconds_to_wait(self) -> float:
         moments = [self._parts.writer.retry_at, self._parts.rechecks.next_due()]
         if self._parts.store.is_complete:
-            moments.append(self._parts.suspended.next_due())
+            moments += [self._parts.suspended.next_due(), self._parts.pods.next_due()]
             if not self._parts.supervisor.is_running:
                 moments.append(self._parts.batcher.next_start())
         wake_at = min(filter(None, moments), default=None)
@@ -115,6 +116,8 @@ class Controller:
                 self._parts.namespaces.changed(namespace, now, is_gone=is_gone)
             case ChangeEvent(source, Referenced() as item, is_gone):
                 self._parts.objects.changed(source, item, now, is_gone=is_gone)
+            case ChangeEvent(_, WaitingPod() as pod, is_gone):
+                self._parts.pods.changed(pod, now, is_gone=is_gone)
             case Result():
                 self._parts.supervisor.count(message)
                 self._parts.results.arrived(message, self._parts.supervisor.name, now)
@@ -128,6 +131,10 @@ class Controller:
             self._parts.namespaces.listed(event.of(Namespace), now)
         elif self._parts.store.has_source(event.source):
             self._parts.resources.listed(event.source, event.of(Resource), now)
+        elif self._parts.pods.has_source(event.source):
+            # Nobody waits for this list.
+            self._parts.pods.listed(event.source, event.of(WaitingPod), now)
+            return
         else:
             self._parts.objects.listed(event.source, event.of(Referenced), now)
             return
@@ -160,12 +167,14 @@ class Controller:
         self._parts.objects.recheck(self._clock())
         if self._parts.store.is_complete:
             self._parts.suspended.report(self._clock())
+            self._parts.pods.work(self._clock())
 
     def _clock_was_set_back(self, back: timedelta) -> None:
         if self._parts.store.is_complete:
             _log.warning("the clock was set back", extra=fields(seconds=int(back.total_seconds())))
             self._parts.writer.hasten(self._clock())
             self._parts.resources.reschedule_all(self._clock())
+            self._parts.pods.hasten(self._clock())
 
     def _prepare_run(self) -> None:
         """Have the next run ready; but while one works, which needs the processor, only if the next is due by now."""

@@ -13,6 +13,7 @@ from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.controller.batching import Batcher
 from kube_ecr_runner.controller.handlers.namespaces import NamespaceHandler
 from kube_ecr_runner.controller.handlers.objects import ObjectHandler
+from kube_ecr_runner.controller.handlers.pods import PodHandler
 from kube_ecr_runner.controller.handlers.resources import ResourceHandler
 from kube_ecr_runner.controller.handlers.results import ResultHandler
 from kube_ecr_runner.controller.recheck import Rechecks
@@ -43,6 +44,7 @@ class Parts:
     resources: ResourceHandler
     namespaces: NamespaceHandler
     objects: ObjectHandler
+    pods: PodHandler
     results: ResultHandler
 
     @classmethod
@@ -59,11 +61,13 @@ class Parts:
         window: timedelta,
         batch_size: int,
         random: Random,
+        pods: Iterable[Source] = (),
         clock: Callable[[], datetime] = utc_now,
     ) -> Parts:
         """Return the parts for the entries of watches.yaml, whose custom resources are those of the sources.
 
-        deliver puts results into the inbox. watch makes the watch of a further source, which delivers there, too.
+        deliver puts results into the inbox. watch makes the watch of a further source, which delivers there, too. pods
+        are the sources of pods that wait for an image, whose watches the loop is given; none if nobody looks at pods.
         random also names the runs, so that two processes have no name in common.
         """
         supervisor = RunSupervisor(runner, deliver, observer, random)
@@ -73,7 +77,8 @@ class Parts:
         store, rechecks, watches = Store(sources), Rechecks(), WatchManager(watch)
         writer = StatusWriter(api, managed, observer.loop_moved, clock)
         suspended = SuspendedResources(store, writer, observer)
-        forget = [writer.forget, batcher.forget, rechecks.forget, suspended.forget]
+        pod_handler = PodHandler(pods, store, writer, observer)
+        forget = [writer.forget, batcher.forget, rechecks.forget, suspended.forget, pod_handler.forget]
         return cls(
             store,
             batcher,
@@ -82,8 +87,13 @@ class Parts:
             suspended,
             watches,
             supervisor,
-            ResourceHandler(store, batcher, suspended, observer, periods=periods, random=random, forget=forget),
+            ResourceHandler(
+                store, batcher, suspended, pod_handler, observer, periods=periods, random=random, forget=forget
+            ),
             NamespaceHandler(store, batcher),
             ObjectHandler(store, watches, batcher, rechecks),
-            ResultHandler(store, batcher, rechecks, suspended, writer, observer, periods=periods, random=random),
+            pod_handler,
+            ResultHandler(
+                store, batcher, rechecks, suspended, pod_handler, writer, observer, periods=periods, random=random
+            ),
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source
+from kube_ecr_runner.controller.host_index import HostIndex
 from kube_ecr_runner.model.resource import Key, Namespace, ReferenceKind, Resource
 
 
@@ -52,6 +53,7 @@ class Store:
         self._sources = frozenset(sources)
         self._tracked: dict[Key, TrackedResource] = {}
         self._namespaces: dict[str, Namespace] = {}
+        self._by_host = HostIndex()
         self._unlisted = {*self._sources, NAMESPACES}
         self._has_changed = False
 
@@ -115,11 +117,13 @@ class Store:
         else:
             known.resource = replace(resource, status=known.resource.status)
         self._has_changed |= known.resource != before
+        self._by_host.put(resource.key, known.resource.hosts)
         return ResourceChange(before, known.resource)
 
     def remove(self, key: Key) -> ResourceChange:
         """Drop a resource that is gone, and return what became of it."""
         known = self._tracked.pop(key, None)
+        self._by_host.forget(key)
         self._has_changed |= known is not None
         return ResourceChange(known.resource if known else None, None)
 
@@ -131,7 +135,12 @@ class Store:
         """Note what the status of a resource is from now on, and return the resource."""
         tracked = self._tracked[key]
         tracked.resource = replace(tracked.resource, status=status)
+        self._by_host.put(key, tracked.resource.hosts)
         return tracked.resource
+
+    def logged_in_to(self, host: str, namespace: str) -> set[Key]:
+        """Return which resources log in to a host, and may have a namespace among their targets."""
+        return self._by_host.of(host, namespace)
 
     def watched_objects(self) -> set[tuple[ReferenceKind, str, str]] | None:
         """Return kind and name of what the resources name, and the namespace to watch it in, empty for all.

@@ -11,6 +11,9 @@ from datetime import datetime
 from kube_ecr_runner.contract.reading import mappings_in
 from kube_ecr_runner.contract.timestamps import format_time
 
+# Whether pods wait for images; of the other conditions, a result tells.
+PODS_WAITING = "PodsWaiting"
+
 
 def condition_of(status: Mapping[str, object], kind: str) -> Mapping[str, object]:
     """Return the condition of that type in a status, empty if there is none."""

@@ -35,6 +35,9 @@ class Observer:
     def resource_gone(self, key: Key) -> None:
         """A resource does not exist any more."""
 
+    def pods_waiting(self, key: Key, waiting: int, without_secret: int) -> None:
+        """So many pods wait for an image of a resource's registries, and so many of them do not name its Secret."""
+
     def result_arrived(self, result: Result) -> None:
         """A run brought the result of a resource."""
 

@@ -18,6 +18,7 @@ from kube_ecr_runner.model.conditions import new_condition
 from kube_ecr_runner.model.resource import STATUS_FIELDS, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.reporting.targets import TargetState, target_state
+from kube_ecr_runner.reporting.waiting_pods import pods_part
 from kube_ecr_runner.reporting.wording import contested_suffix, names_of, place_of
 
 _PENDING_WORDS = {reasons.NAMESPACE_NOT_FOUND: "does not exist yet", reasons.NAMESPACE_TERMINATING: "is being deleted"}
@@ -36,11 +37,13 @@ def status_of(
     last_refresh = format_time(now) if result.changed else previous.get("lastRefreshTime")
     is_ready, reason, message = _ready(resource, result, state, next_due)
     message += (f"; {result.warning.message}" if result.warning else "") + contested_suffix(result)
+    pods_condition, pods_waiting = pods_part(previous)
     status = {
         "observedGeneration": generation,
         "conditions": [
             new_condition("Ready", is_ready, reason, message, generation, previous, now),
             new_condition("RefreshFailing", *_refresh_failing(result), generation, previous, now),
+            *pods_condition,
         ],
         "expiresAt": state.expires_at and format_time(state.expires_at),
         "lastRefreshTime": last_refresh,
@@ -50,6 +53,7 @@ def status_of(
         "namespacesReady": state.ready,
         "namespacesTotal": state.total,
         "failures": state.failures,
+        "podsWaiting": pods_waiting,
     }
     return {name: status[name] for name in STATUS_FIELDS if status[name] not in (None, [])}
 

@@ -15,6 +15,7 @@ from kube_ecr_runner.contract.timestamps import format_time, parse_time
 from kube_ecr_runner.model.conditions import condition_of, new_condition
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import STATUS_FIELDS, Resource
+from kube_ecr_runner.reporting.waiting_pods import pods_part
 
 _REMEDY = "set spec.suspend to false to go on"
 
@@ -37,9 +38,13 @@ def suspended_status(resource: Resource, now: datetime) -> dict[str, object]:
         "Ready": (str(is_ready), text),
         "RefreshFailing": ("False", f"suspended: nothing is renewed; {_REMEDY}"),
     }
+    pods_condition, _ = pods_part(previous)
     status["conditions"] = [
-        new_condition(kind, value, reasons.SUSPENDED, message, resource.generation, previous, now)
-        for kind, (value, message) in conditions.items()
+        *(
+            new_condition(kind, value, reasons.SUSPENDED, message, resource.generation, previous, now)
+            for kind, (value, message) in conditions.items()
+        ),
+        *pods_condition,
     ]
     return {name: status[name] for name in STATUS_FIELDS if name in status}
 

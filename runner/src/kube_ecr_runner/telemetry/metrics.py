@@ -81,6 +81,23 @@ class Metrics(Observer):
             "resource_refresh_failing", "1 if the condition RefreshFailing is True, else 0.", _RESOURCE
         )
 
+        self._pods_waiting = self._gauge(
+            "pods_waiting", "Pods that wait for an image of a resource's registries; absent if none does.", _RESOURCE
+        )
+        self._pods_without_secret = self._gauge(
+            "pods_without_pull_secret",
+            "Those of them that do not name the pull secret of the resource, and so never pull with it.",
+            _RESOURCE,
+        )
+        self._resource_gauges = (
+            self._expiry,
+            self._next_refresh,
+            self._ready,
+            self._failing,
+            self._pods_waiting,
+            self._pods_without_secret,
+        )
+
     def _make_work_metrics(self) -> None:
         self._results = self._counter(
             "results", "Reconciliation results of resources, by reason of the failure, or Succeeded.", "reason"
@@ -128,8 +145,18 @@ class Metrics(Observer):
 
     @override
     def resource_gone(self, key: Key) -> None:
-        for gauge in (self._expiry, self._next_refresh, self._ready, self._failing):
+        for gauge in self._resource_gauges:
             _remove(gauge, (key.kind, key.namespace, key.name))
+
+    @override
+    def pods_waiting(self, key: Key, waiting: int, without_secret: int) -> None:
+        # In most clusters no pod waits, and a series for each resource takes memory, here and in Prometheus.
+        labels = (key.kind, key.namespace, key.name)
+        for gauge, count in ((self._pods_waiting, waiting), (self._pods_without_secret, without_secret)):
+            if count:
+                gauge.labels(*labels).set(count)
+            else:
+                _remove(gauge, labels)
 
     @override
     def result_arrived(self, result: Result) -> None:
@@ -156,7 +183,7 @@ class Metrics(Observer):
         self._leader.set(is_leader)
         # One that waits knows nothing of resources.
         if not is_leader:
-            for gauge in (self._expiry, self._next_refresh, self._ready, self._failing):
+            for gauge in self._resource_gauges:
                 gauge.clear()
 
     def _oldest_wait(self) -> float:

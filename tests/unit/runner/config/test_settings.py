@@ -69,7 +69,7 @@ REFUSED = [
     ("--log-level", "loud", "'loud' is not one of 'debug', 'info', 'warning', 'error'"),
     ("--log-format", "xml", "'xml' is not one of 'text', 'json'"),
 ]
-FLAGS = ["--once", "--dry-run", "--stand-by", "--leader-elect"]
+FLAGS = ["--once", "--dry-run", "--stand-by", "--watch-pods", "--leader-elect"]
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +117,7 @@ def test_flag_comes_from_option_or_variable(monkeypatch: pytest.MonkeyPatch, opt
         assert load_settings(arguments) == replace(expected, **{field(option): value})
 
 
-@pytest.mark.parametrize("option", ["--stand-by", "--leader-elect"])
+@pytest.mark.parametrize("option", ["--stand-by", "--watch-pods", "--leader-elect"])
 def test_flag_of_a_variable_is_turned_off_by_the_option(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     monkeypatch.setenv(variable(option), "true")
     assert not getattr(load_settings([*REQUIRED, option.replace("--", "--no-")]), field(option))

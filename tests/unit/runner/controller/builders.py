@@ -12,7 +12,9 @@ from kube_ecr_runner.contract.result import NamespaceResult, ObjectResult
 from kube_ecr_runner.contract.targets import Targets
 from kube_ecr_runner.model.resource import Key, Namespace, Reference, Referenced, Resource
 from kube_ecr_runner.model.result import Origin, Problem, Result
+from kube_ecr_runner.model.waiting_pod import Owner, WaitingPod
 
+HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 RENEW = NOW + 6 * HOUR
@@ -93,6 +95,22 @@ def conflicting(key: Key = KEY) -> Result:
 def refused(key: Key = KEY, generation: int = 1) -> Result:
     outcomes = (NamespaceResult("ns1", "failed", "X", "no"),)
     return Result(key, "u", generation, outcomes, problem=Problem("X", "no", Origin.AWS))
+
+
+def make_pod(name: str = "app", namespace: str = "ns1", **changes: object) -> WaitingPod:
+    """Return a pod of a ReplicaSet that names the Secret of make_resource(), and waits for an image of HOST."""
+    pod = WaitingPod(
+        namespace,
+        name,
+        f"uid-{name}",
+        "1",
+        NOW - timedelta(minutes=5),
+        (f"{HOST}/app:1",),
+        "failed to pull: 401 Unauthorized",
+        frozenset({"ecr-login"}),
+        Owner("apps/v1", "ReplicaSet", "app-7c9", "uid-app"),
+    )
+    return replace(pod, **changes)
 
 
 CLEANUP = replace(make_resource(2, status=ready() | {"observedGeneration": 2}), deleting=True, cleanup=True)

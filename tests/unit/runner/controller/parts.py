@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from kube_ecr_runner.cluster.errors import KubernetesError
-from kube_ecr_runner.cluster.sources import NAMESPACES, Source
+from kube_ecr_runner.cluster.sources import NAMESPACES, Source, pods_in
 from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.controller import parts
 from kube_ecr_runner.controller.recheck import RECHECK_DELAY
@@ -22,6 +22,8 @@ from kube_ecr_runner.telemetry.health import Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
 from tests.unit.runner.controller.builders import NOW, SOURCES, make_namespace
+
+PODS = pods_in()
 
 
 @dataclass
@@ -93,6 +95,7 @@ class Parts:
     present: Mapping[Source, Iterable[Referenced]] = field(default_factory=dict)
     sources: Iterable[Source] = tuple(SOURCES.values())
     period: timedelta = timedelta(0)
+    pod_sources: Iterable[Source] = (PODS,)
     now: datetime = NOW
     api: Api = field(default_factory=Api)
     watches: list[Watch] = field(default_factory=list)
@@ -111,12 +114,13 @@ class Parts:
             window=timedelta(0),
             batch_size=10,
             random=Random(1),
+            pods=self.pod_sources,
             clock=lambda: self.now,
         )
         self.store, self.batcher, self.rechecks = made.store, made.batcher, made.rechecks
         self.writer, self.suspended = made.writer, made.suspended
         self.resources, self.namespaces = made.resources, made.namespaces
-        self.objects, self.results = made.objects, made.results
+        self.objects, self.results, self.pods = made.objects, made.results, made.pods
 
     def list(self, *resources: Resource, namespaces: Iterable[str | Namespace] = ("ns1", "ns2")) -> None:
         """Take the first list of everything, and watch what the resources name."""
@@ -165,6 +169,7 @@ class Parts:
         self.writer.retry(self.store.resources(), self.now)
         self.objects.recheck(self.now)
         self.suspended.report(self.now)
+        self.pods.work(self.now)
 
     def change(self, source: Source, *items: Referenced) -> None:
         """Add or modify objects that resources name."""

@@ -46,13 +46,14 @@ from tests.unit.runner.controller.builders import (
     keys,
     login,
     make_namespace,
+    make_pod,
     make_resource,
     ready,
     referring,
     served,
     suspended,
 )
-from tests.unit.runner.controller.parts import Api, Watch
+from tests.unit.runner.controller.parts import PODS, Api, Watch
 
 # What happens when nothing is left to do; it may say how much time passes then.
 Step = Callable[[], timedelta | None]
@@ -149,6 +150,7 @@ class Lab:
             window=self.window,
             batch_size=self.batch_size,
             random=Random(1),
+            pods=(PODS,),
             clock=lambda: self.now,
         )
         self.controller = Controller(parts, self.inbox, observer, lambda: self.now)  # type: ignore[arg-type]
@@ -509,6 +511,32 @@ def test_watch_of_a_reference_that_says_nothing_holds_up_nothing() -> None:
     lab = Lab()
     lab.serve(referring())
     assert (len(lab.watches), len(lab.api.statuses)) == (2, 1)
+
+
+def test_pod_that_waits_is_told_in_time_and_makes_nothing_due() -> None:
+    lab, pod = Lab(), make_pod(images=("host/app",))
+
+    def stick() -> timedelta:
+        lab.slept.clear()
+        lab.put(ListEvent(PODS, ()), ChangeEvent(PODS, pod, is_gone=False))
+        return timedelta(seconds=20)
+
+    def pull() -> timedelta:
+        assert lab.api.statuses[-1]["podsWaiting"] == 1
+        assert sum(lab.slept) == 20
+        lab.put(ChangeEvent(PODS, pod, is_gone=True))
+        return timedelta(seconds=10)
+
+    lab.serve(make_resource(), steps=[stick, pull])
+    assert condition_of(lab.api.statuses[-1], "PodsWaiting")["status"] == "False"
+    assert len(lab.runs) == 1
+
+
+def test_list_of_pods_is_not_waited_for() -> None:
+    lab = Lab()
+    lab.serve(make_resource())
+    assert lab.monitor.health.unready_causes() == []
+    assert len(lab.runs) == 1
 
 
 # The end

@@ -80,9 +80,29 @@ def test_of_watches_of_one_kind_the_oldest_is_shown_and_no_name() -> None:
     assert "canary" not in text
 
 
+def test_resource_has_a_series_for_its_pods_only_while_some_wait() -> None:
+    metrics, labels = Metrics(), {"kind": CLUSTER_KIND, "namespace": "", "name": "shared"}
+
+    def shown() -> list[float | None]:
+        names = ("kube_ecr_pods_waiting", "kube_ecr_pods_without_pull_secret")
+        return [metrics.registry.get_sample_value(name, labels) for name in names]
+
+    assert shown() == [None, None]
+    metrics.pods_waiting(KEY, 3, 0)
+    assert shown() == [3, None]
+    metrics.pods_waiting(KEY, 3, 2)
+    assert shown() == [3, 2]
+    metrics.pods_waiting(KEY, 0, 0)
+    assert shown() == [None, None]
+    metrics.pods_waiting(KEY, 1, 1)
+    metrics.resource_gone(KEY)
+    assert shown() == [None, None]
+
+
 def test_a_replica_that_does_not_lead_says_nothing_of_resources() -> None:
     metrics = Metrics()
     metrics.resource_known(KEY, {"expiresAt": "2026-01-31T12:00:00Z"})
+    metrics.pods_waiting(KEY, 1, 1)
     metrics.leads(False)
     text = generate_latest(metrics.registry).decode()
     assert "kube_ecr_leader 0.0" in text

@@ -9,6 +9,7 @@ from random import Random
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.controller import schedule
 from kube_ecr_runner.controller.batching import Batcher
+from kube_ecr_runner.controller.handlers.pods import PodHandler
 from kube_ecr_runner.controller.store import ResourceChange, Store
 from kube_ecr_runner.controller.suspended import SuspendedResources
 from kube_ecr_runner.controller.triggers.resources import is_due_at_once, was_edited
@@ -24,6 +25,7 @@ class ResourceHandler:
         store: Store,
         batcher: Batcher,
         suspended: SuspendedResources,
+        pods: PodHandler,
         observer: Observer,
         *,
         periods: Mapping[str, timedelta],
@@ -34,6 +36,7 @@ class ResourceHandler:
         self._store = store
         self._batcher = batcher
         self._suspended = suspended
+        self._pods = pods
         self._observer = observer
         self._periods = periods
         self._random = random
@@ -76,6 +79,7 @@ class ResourceHandler:
     def _added(self, resource: Resource, now: datetime) -> None:
         self._observer.resource_known(resource.key, resource.status)
         self._suspended.note_new(resource, now)
+        self._pods.note(resource, now)
         if self._store.is_complete:
             self._enqueue(resource, now, timedelta(0))
 
@@ -83,6 +87,7 @@ class ResourceHandler:
         tracked = self._store[resource.key]
         tracked.failures = 0
         self._suspended.note(resource, now)
+        self._pods.note(resource, now)
         # A run may have read the edited resource before the watch delivered the edit.
         is_news = tracked.served_generation != resource.generation or resource.has_unanswered_request
         if is_news and self._store.is_complete:

@@ -8,6 +8,7 @@ from random import Random
 
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller.batching import Batcher
+from kube_ecr_runner.controller.handlers.pods import PodHandler
 from kube_ecr_runner.controller.recheck import Rechecks
 from kube_ecr_runner.controller.settlement import History, Settlement, settle
 from kube_ecr_runner.controller.status_writer import StatusWriter
@@ -27,6 +28,7 @@ class ResultHandler:
         batcher: Batcher,
         rechecks: Rechecks,
         suspended: SuspendedResources,
+        pods: PodHandler,
         writer: StatusWriter,
         observer: Observer,
         *,
@@ -38,6 +40,7 @@ class ResultHandler:
         self._batcher = batcher
         self._rechecks = rechecks
         self._suspended = suspended
+        self._pods = pods
         self._writer = writer
         self._observer = observer
         self._periods = periods
@@ -62,7 +65,7 @@ class ResultHandler:
         self._rechecks.run_ended(result.key, now)
         before = tracked.resource
         if settlement.status is not None:
-            self._store.set_status(result.key, settlement.status)
+            self._pods.note(self._store.set_status(result.key, settlement.status), now)
             self._observer.resource_known(result.key, settlement.status)
         self._writer.carry_out(before, settlement, run, now)
 

@@ -1,0 +1,141 @@
+"""Pods that wait for an image: the resources that are concerned tell of them.
+
+What always holds: a pod is looked at with the resources that log in to its registry, never with all of them; and the
+status of a resource is written for its pods once in TELL_INTERVAL at most, however many come and go.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from kube_ecr_runner.cluster.sources import Source
+from kube_ecr_runner.contract.kinds import LEGACY_KIND
+from kube_ecr_runner.controller.status_writer import StatusWriter
+from kube_ecr_runner.controller.store import Store
+from kube_ecr_runner.controller.waiting_pods import Place, WaitingPods
+from kube_ecr_runner.controller.work_queue import DueTimes
+from kube_ecr_runner.log import fields
+from kube_ecr_runner.model.conditions import PODS_WAITING, condition_of
+from kube_ecr_runner.model.observer import Observer
+from kube_ecr_runner.model.resource import Key, Resource
+from kube_ecr_runner.model.waiting_pod import WaitingPod
+from kube_ecr_runner.reporting.waiting_pods import PodsReport, report_of, status_with_pods, tells_of_pods
+
+# The first attempt often fails where a namespace, its Secret and its pods are made at once; the second, after 10 to 16
+# seconds, does not.
+TELL_AFTER = timedelta(seconds=20)
+TELL_INTERVAL = timedelta(seconds=10)
+# How many resources are told of in one turn of the loop, since each status takes a call.
+MAX_AT_ONCE = 20
+
+_log = logging.getLogger(__name__)
+
+
+class PodHandler:
+    """Knows which pods wait, and tells of them in the statuses of the resources and in metrics."""
+
+    def __init__(self, sources: Iterable[Source], store: Store, writer: StatusWriter, observer: Observer) -> None:
+        """sources are those of pods, none if nobody is to look at them."""
+        self._pods = WaitingPods(sources)
+        self._store = store
+        self._writer = writer
+        self._observer = observer
+        self._times = DueTimes()
+        self._told_at: dict[Key, datetime] = {}
+
+    def has_source(self, source: Source) -> bool:
+        """Return whether a source is one of pods."""
+        return self._pods.has_source(source)
+
+    def listed(self, source: Source, pods: Iterable[WaitingPod], now: datetime) -> None:
+        """Take all pods of a source that wait: what is not among them waits no more."""
+        self._changed(self._pods.list(source, pods, now), now)
+
+    def changed(self, pod: WaitingPod, now: datetime, *, is_gone: bool) -> None:
+        """Take a pod that began to wait, or does so no more."""
+        if is_gone:
+            self._changed(self._pods.remove(pod), now)
+        else:
+            self._changed(self._pods.see(pod, now), now)
+
+    def note(self, resource: Resource, now: datetime) -> None:
+        """Look at a resource soon: it is new, was edited or was served, so that other pods may be its concern."""
+        if not self._pods.is_empty or tells_of_pods(resource.status):
+            self._schedule(resource.key, now)
+
+    def next_due(self) -> datetime | None:
+        """Return when there may be something to do, None if there will be nothing."""
+        return self._times.earliest() if self._pods.is_complete else None
+
+    def work(self, now: datetime) -> None:
+        """Tell what there is to tell by now."""
+        if not self._pods.is_complete:
+            return
+        for _, key in self._times.due(now)[:MAX_AT_ONCE]:
+            self._times.discard(key)
+            self._tell(self._store[key].resource, now)
+
+    def hasten(self, now: datetime) -> None:
+        """Look at everything now: the clock was set back, and what waits for a time waits for one of the old clock."""
+        self._told_at.clear()
+        self._pods.hasten(now)
+        for resource in self._store.resources():
+            self.note(resource, now)
+
+    def forget(self, key: Key) -> None:
+        """Drop a resource that is gone."""
+        self._times.discard(key)
+        self._told_at.pop(key, None)
+
+    def _changed(self, places: Iterable[Place], now: datetime) -> None:
+        for place in places:
+            for key in self._store.logged_in_to(*place):
+                self._schedule(key, now)
+
+    def _schedule(self, key: Key, due: datetime) -> None:
+        # The deprecated kind has no such condition.
+        if key.kind == LEGACY_KIND:
+            return
+        told_at = self._told_at.get(key)
+        self._times.add(key, max(due, told_at + TELL_INTERVAL) if told_at else due)
+
+    def _tell(self, resource: Resource, now: datetime) -> None:
+        if resource.deleting:
+            return
+        report = self._look(resource, now) if self._pods.is_watched else None
+        if report:
+            self._observer.pods_waiting(resource.key, len(report.waiting), len(report.unnamed))
+        status = status_with_pods(resource, report, now, may_recover=False)
+        if status == resource.status:
+            return
+        self._told_at[resource.key] = now
+        _log_change(resource, status, report)
+        self._store.set_status(resource.key, status)
+        self._writer.publish(resource, status, now)
+
+    def _look(self, resource: Resource, now: datetime) -> PodsReport:
+        """Return what is to be told now, and come back when there will be more."""
+        waiters = self._pods.of(resource.hosts, resource.targets, self._store.namespaces)
+        later = min((waiter.since for waiter in waiters if waiter.since + TELL_AFTER > now), default=None)
+        if later:
+            self._schedule(resource.key, later + TELL_AFTER)
+        return report_of(resource, (waiter.pod for waiter in waiters if waiter.since + TELL_AFTER <= now))
+
+
+def _log_change(resource: Resource, status: dict[str, object], report: PodsReport | None) -> None:
+    """Log that pods began to wait, or for another reason, and that none does any more; not each that comes or goes."""
+    before, after = (condition_of(each, PODS_WAITING) for each in (resource.status, status))
+    if not report or all(before.get(name) == after.get(name) for name in ("status", "reason")):
+        return
+    if report.waiting:
+        counts = fields(
+            resource=resource.key,
+            pods=len(report.waiting),
+            without_secret=len(report.unnamed) or None,
+            first=report.waiting[0],
+        )
+        _log.warning("pods cannot pull", extra=counts)
+    else:
+        _log.info("no pod waits any more", extra=fields(resource=resource.key))
