@@ -88,6 +88,11 @@ def test_a_value_turns_off_what_the_table_says_and_no_more(value: str) -> None:
     assert granted({"rbac": others}) - granted({"rbac": {**others, value: False}}) == documented
 
 
+def test_pods_are_read_only_if_the_runner_is_to_look_at_them() -> None:
+    documented = set().union(*(row.rights(0) for row in rows() if row.value == "runner.watchPods"))
+    assert documented == granted({}) - granted({"runner": {"watchPods": False}}) != set()
+
+
 def test_tokens_need_to_read_service_accounts_and_nothing_else() -> None:
     without = {"serviceAccounts": False, "serviceAccountTokens": {"enabled": False}}
     more = granted({"rbac": {**without, "serviceAccountTokens": {"names": ["puller"]}}}) - granted({"rbac": without})
@@ -100,7 +105,7 @@ def test_tokens_need_to_read_service_accounts_and_nothing_else() -> None:
 def test_a_pass_watches_nothing_and_holds_no_lease(values: Values) -> None:
     everything = granted(values)
     assert granted({**values, "mode": "cronjob"}) == {
-        each for each in everything if each[0] != "leases" and each[1] != "watch"
+        each for each in everything if each[0] not in ("leases", "pods") and each[1] != "watch"
     }
 
 

@@ -65,6 +65,7 @@ MATRIX: dict[str, Values] = {
             "runTimeout": 600,
             "watchSilence": 120,
             "standBy": False,
+            "watchPods": False,
         }
     },
     "proxy": {"proxy": {"httpProxy": "http://proxy:3128", "httpsProxy": "http://proxy:3128"}},

@@ -108,6 +108,8 @@ annotations:
 {{- if eq .Values.mode "deployment" }}
 - name: KUBE_ECR_STAND_BY
   value: {{ .Values.runner.standBy | quote }}
+- name: KUBE_ECR_WATCH_PODS
+  value: {{ .Values.runner.watchPods | quote }}
 {{- /* Always: while a Deployment is rolled out, there are two pods. */}}
 - name: KUBE_ECR_LEADER_ELECT
   value: "true"

@@ -70,6 +70,11 @@ A pass (mode: cronjob) lists, and watches nothing.
   {{- end }}
   verbs: [create]
 {{- end }}
+{{- if and $watch .Values.runner.watchPods }}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+{{- end }}
 {{- with $rbac.extraRules }}
 {{ toYaml . }}
 {{- end }}
