@@ -176,6 +176,7 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
         batch_size=settings.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
         pods=pods,
+        may_recover=settings.recover_pods,
     )
     controller = Controller(parts, inbox, monitor)
     watchers = [Reflector(cluster, source, inbox.put, errors, monitor) for source in (*sources, NAMESPACES)]

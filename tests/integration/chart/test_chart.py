@@ -197,6 +197,8 @@ def test_a_typo_is_refused_by_name(values: Values, words: str) -> None:
             {"watches": {"entries": [{**ENTRY, "kind": "AWSECRCredential"}]}, "watchNamespaces": ["a"]},
             "add an entry for it",
         ),
+        ({"runner": {"recoverPods": True, "watchPods": False}}, "runner.recoverPods: needs runner.watchPods=true"),
+        ({"runner": {"recoverPods": True}, "mode": "cronjob"}, "runner.recoverPods: does nothing with mode=cronjob"),
         ({"rbac": {"keysSecretNames": ["a"]}}, "rbac.keysSecretNames: limits nothing without rbac.secretNames"),
         ({"rbac": {"serviceAccountTokens": {"enabled": False, "names": ["a"]}}}, "serviceAccountTokens.enabled=true"),
         ({"image": {"digest": "sha256:abc"}}, 'image.digest: "sha256:abc" is not of the form sha256:'),

@@ -93,6 +93,16 @@ def test_pods_are_read_only_if_the_runner_is_to_look_at_them() -> None:
     assert documented == granted({}) - granted({"runner": {"watchPods": False}}) != set()
 
 
+def test_pods_are_evicted_only_if_resources_may_ask_for_it() -> None:
+    """That is a strong right, so nobody gets it unasked."""
+    eviction = ("pods/eviction", "create")
+    (row,) = (row for row in rows() if row.value == "runner.recoverPods")
+    assert ((row.resource, *row.verbs), set(row.modes)) == (eviction, {"no"})
+    for values, where in (({}, "all"), ({"watchNamespaces": EACH}, "each")):
+        more = granted({**values, "runner": {"recoverPods": True}}) - granted(values)
+        assert more == {(*eviction, where, "any")}
+
+
 def test_tokens_need_to_read_service_accounts_and_nothing_else() -> None:
     without = {"serviceAccounts": False, "serviceAccountTokens": {"enabled": False}}
     more = granted({"rbac": {**without, "serviceAccountTokens": {"names": ["puller"]}}}) - granted({"rbac": without})

@@ -60,3 +60,22 @@ def tell(cluster: Cluster, namespace: str, name: str, phase: str, state: dict) -
 def pods(cluster: Cluster, namespace: str) -> set[str]:
     """Return the names of the pods in a namespace."""
     return set(cluster.kubectl("get", "pods", "-n", namespace, "-o", "jsonpath={.items[*].metadata.name}").split())
+
+
+def read_pod(cluster: Cluster, namespace: str, name: str) -> dict:
+    """Return a pod as the API server holds it."""
+    return json.loads(cluster.kubectl("get", "pod", name, "-n", namespace, "-o", "json"))
+
+
+def guard(cluster: Cluster, namespace: str, name: str) -> None:
+    """Give a pod a disruption budget that allows nothing; its controller does not run here."""
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": name}}},
+    }
+    cluster.apply(budget)
+    numbers = {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 1, "expectedPods": 1}
+    patch = json.dumps({"status": {"observedGeneration": 1, **numbers}})
+    cluster.kubectl("patch", "pdb", name, "-n", namespace, "--subresource=status", "--type=merge", f"--patch={patch}")

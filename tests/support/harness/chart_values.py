@@ -68,6 +68,7 @@ MATRIX: dict[str, Values] = {
             "watchPods": False,
         }
     },
+    "recover-pods": {"runner": {"recoverPods": True}},
     "proxy": {"proxy": {"httpProxy": "http://proxy:3128", "httpsProxy": "http://proxy:3128"}},
     "environment": {
         "extraEnv": [{"name": "AWS_CA_BUNDLE", "value": "/ca/ca.crt"}],

@@ -33,6 +33,7 @@ from kube_ecr_runner.contract.timestamps import format_micro_time
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.pod import Pod
 from kube_ecr_runner.model.resource import Key, Resource
+from kube_ecr_runner.model.waiting_pod import Owner, WaitingPod
 
 FIELD_MANAGER = PROGRAM
 PAGE = 500
@@ -161,37 +162,26 @@ class Cluster:
     def create_event(self, resource: Resource, event: Event, now: datetime) -> str:
         """Tell an event of a resource, so that `kubectl describe` shows it; return its name. Raises KubernetesError."""
         key = resource.key
-        name = f"{key.name[:200]}.{time.time_ns():x}"
         regarding = {
             "apiVersion": api_version(key.kind),
             "kind": key.kind,
             "name": key.name,
             "uid": resource.uid,
         }
-        body = {
-            "apiVersion": "events.k8s.io/v1",
-            "kind": "Event",
-            "metadata": {"name": name, "namespace": _event_namespace(key)},
-            "eventTime": format_micro_time(now),
-            "reportingController": FIELD_MANAGER,
-            "reportingInstance": self._instance[:128],
-            "action": "Reconcile",
-            "type": event.type,
-            "reason": event.reason,
-            "note": _clip(event.message, MAX_NOTE),
-            "regarding": regarding | ({"namespace": key.namespace} if key.namespace else {}),
+        regarding |= {"namespace": key.namespace} if key.namespace else {}
+        return self._create_event(f"write an event of {key}", _event_namespace(key), regarding, "Reconcile", event, now)
+
+    def create_owner_event(self, owner: Owner, namespace: str, event: Event, now: datetime) -> str:
+        """Tell an event of the controller of a pod, as create_event() does. Raises KubernetesError."""
+        regarding = {
+            "apiVersion": owner.api_version,
+            "kind": owner.kind,
+            "name": owner.name,
+            "uid": owner.uid,
+            "namespace": namespace,
         }
-        self._call(
-            f"write an event of {key}",
-            "POST",
-            _events_path(key),
-            {},
-            body=body,
-            content=_JSON,
-            timeout=_WRITE_TIMEOUT,
-            retries=_EVENT_RETRIES,
-        )
-        return name
+        call = f"write an event of {owner.kind} {namespace}/{owner.name}"
+        return self._create_event(call, namespace, regarding, "Evict", event, now)
 
     def repeat_event(self, resource: Resource, name: str, count: int, now: datetime) -> bool:
         """Tell that the event of that name happened again, count times by now; return False if it is not there.
@@ -202,7 +192,7 @@ class Cluster:
             self._call(
                 f"count an event of {resource.key}",
                 "PATCH",
-                f"{_events_path(resource.key)}/{quote(name)}",
+                f"{_events_in(_event_namespace(resource.key))}/{quote(name)}",
                 {},
                 body={"series": {"count": count, "lastObservedTime": format_micro_time(now)}},
                 content="application/merge-patch+json",
@@ -219,9 +209,71 @@ class Cluster:
             raise
         return True
 
+    def evict_pod(self, pod: WaitingPod) -> bool:
+        """Evict a pod, if it still is the one that was seen; return whether that was done. Raises KubernetesError.
+
+        It was not if the pod is gone or has changed, or if a disruption budget is in the way, which may pass.
+        """
+        preconditions = {"uid": pod.uid, "resourceVersion": pod.version}
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"namespace": pod.namespace, "name": pod.name},
+            "deleteOptions": {"preconditions": preconditions},
+        }
+        try:
+            self._call(
+                f"evict pod {pod}",
+                "POST",
+                f"/api/v1/namespaces/{quote(pod.namespace)}/pods/{quote(pod.name)}/eviction",
+                {},
+                body=body,
+                content=_JSON,
+                timeout=_WRITE_TIMEOUT,
+                retries=_EVENT_RETRIES,
+            )
+        except KubernetesError as error:
+            if error.status in (404, 409, 429):
+                return False
+            if error.status == 403:
+                # The text of the API server names the pod, so that it would be another one each time.
+                text = "no pod is evicted; grant the runner create of pods/eviction (chart: runner.recoverPods=true)"
+                raise KubernetesError("evict a pod", 403, error.reason, text) from None
+            raise
+        return True
+
     def lease(self, namespace: str, name: str, pod: Pod | None) -> Lease:
         """Return the Lease of that name, whether it is there or not; pod owns it while this runner holds it."""
         return Lease(self._call, namespace, name, pod)
+
+    def _create_event(
+        self, call: str, namespace: str, regarding: Mapping[str, str], action: str, event: Event, now: datetime
+    ) -> str:
+        name = f"{regarding['name'][:200]}.{time.time_ns():x}"
+        body = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": namespace},
+            "eventTime": format_micro_time(now),
+            "reportingController": FIELD_MANAGER,
+            "reportingInstance": self._instance[:128],
+            "action": action,
+            "type": event.type,
+            "reason": event.reason,
+            "note": _clip(event.message, MAX_NOTE),
+            "regarding": regarding,
+        }
+        self._call(
+            call,
+            "POST",
+            _events_in(namespace),
+            {},
+            body=body,
+            content=_JSON,
+            timeout=_WRITE_TIMEOUT,
+            retries=_EVENT_RETRIES,
+        )
+        return name
 
     def _call(self, call: str, method: str, path: str, query: Mapping, **options) -> dict:
         answer = self._send(call, method, path, query, **options)
@@ -301,8 +353,8 @@ def _way_to(kubeconfig: str | None, context: str | None) -> Access:
     return load(kubeconfig, context)
 
 
-def _events_path(key: Key) -> str:
-    return f"/apis/events.k8s.io/v1/namespaces/{quote(_event_namespace(key))}/events"
+def _events_in(namespace: str) -> str:
+    return f"/apis/events.k8s.io/v1/namespaces/{quote(namespace)}/events"
 
 
 def _event_namespace(key: Key) -> str:

@@ -68,6 +68,7 @@ class Settings:
     forks: int = 5
     stand_by: bool = True
     watch_pods: bool = True
+    recover_pods: bool = False
     leader_elect: bool = False
     lease: tuple[str, str] | None = None
     pod: Pod | None = None
@@ -91,6 +92,7 @@ def load_settings(arguments: Sequence[str] | None = None) -> Settings:
         with _command.make_context(PROGRAM, given) as context:
             settings = Settings(**context.params)
             _check_lease(settings, context)
+            _check_recovery(settings, context)
     except click.exceptions.Exit as done:
         raise SystemExit(done.exit_code) from None
     except click.UsageError as error:
@@ -100,9 +102,19 @@ def load_settings(arguments: Sequence[str] | None = None) -> Settings:
 
 def _check_lease(settings: Settings, context: click.Context) -> None:
     if settings.leader_elect and not settings.lease:
-        (parameter,) = (parameter for parameter in _command.params if parameter.name == "leader_elect")
         message = "needs --lease NAMESPACE/NAME (or KUBE_ECR_LEASE) where the runner is in no pod"
-        raise click.BadParameter(message, context, parameter)
+        raise click.BadParameter(message, context, _parameter("leader_elect"))
+
+
+def _check_recovery(settings: Settings, context: click.Context) -> None:
+    if settings.recover_pods and not settings.watch_pods:
+        message = "needs --watch-pods (or KUBE_ECR_WATCH_PODS=true), since only pods that are seen are evicted"
+        raise click.BadParameter(message, context, _parameter("recover_pods"))
+
+
+def _parameter(name: str) -> click.Parameter:
+    (parameter,) = (parameter for parameter in _command.params if parameter.name == name)
+    return parameter
 
 
 def _refusal(error: click.UsageError) -> SettingsError:
@@ -262,6 +274,12 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     type=Flag(),
     default=Settings.watch_pods,
     help="watch pods, to tell in the status of a resource which of them wait for an image of its registries",
+)
+@_option(
+    "--recover-pods/--no-recover-pods",
+    type=Flag(),
+    default=Settings.recover_pods,
+    help="allow resources to have pods evicted that wait for the Secret that was just written (spec.recoverPods)",
 )
 @_option(
     "--leader-elect/--no-leader-elect",

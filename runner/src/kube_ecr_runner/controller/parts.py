@@ -62,12 +62,14 @@ class Parts:
         batch_size: int,
         random: Random,
         pods: Iterable[Source] = (),
+        may_recover: bool = False,
         clock: Callable[[], datetime] = utc_now,
     ) -> Parts:
         """Return the parts for the entries of watches.yaml, whose custom resources are those of the sources.
 
         deliver puts results into the inbox. watch makes the watch of a further source, which delivers there, too. pods
-        are the sources of pods that wait for an image, whose watches the loop is given; none if nobody looks at pods.
+        are the sources of pods that wait for an image, whose watches the loop is given; none if nobody looks at pods;
+        may_recover says that they may be evicted where a resource asks for it.
         random also names the runs, so that two processes have no name in common.
         """
         supervisor = RunSupervisor(runner, deliver, observer, random)
@@ -77,7 +79,7 @@ class Parts:
         store, rechecks, watches = Store(sources), Rechecks(), WatchManager(watch)
         writer = StatusWriter(api, managed, observer.loop_moved, clock)
         suspended = SuspendedResources(store, writer, observer)
-        pod_handler = PodHandler(pods, store, writer, observer)
+        pod_handler = PodHandler(pods, store, writer, observer, may_recover=may_recover)
         forget = [writer.forget, batcher.forget, rechecks.forget, suspended.forget, pod_handler.forget]
         return cls(
             store,

@@ -1,4 +1,4 @@
-"""Writes statuses and events to the API server, and writes again later what it did not take.
+"""Writes statuses and events to the API server, and writes again later what it did not take. It evicts pods, too.
 
 What always holds: while the API server is down, one attempt must do: each takes its time, and the loop has other things
 to do than to wait. Each outage is logged once.
@@ -19,6 +19,7 @@ from kube_ecr_runner.controller.settlement import Settlement
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import Key, Resource
+from kube_ecr_runner.model.waiting_pod import Owner, WaitingPod
 from kube_ecr_runner.reporting.event_series import EventWriter
 
 RETRY_DELAY = timedelta(seconds=10)
@@ -34,6 +35,10 @@ class StatusApi(Protocol):
     def create_event(self, resource: Resource, event: Event, now: datetime) -> str: ...
 
     def repeat_event(self, resource: Resource, name: str, count: int, now: datetime) -> bool: ...
+
+    def create_owner_event(self, owner: Owner, namespace: str, event: Event, now: datetime) -> str: ...
+
+    def evict_pod(self, pod: WaitingPod) -> bool: ...
 
 
 class Outage:
@@ -119,6 +124,16 @@ class StatusWriter:
             create = partial(self._api.create_event, resource, event, now)
             repeat = partial(self._api.repeat_event, resource, now=now)
             self._attempt(partial(self._events.write, resource.key, event, now, create, repeat))
+
+    def evict(self, pod: WaitingPod, event: Event, now: datetime) -> bool:
+        """Evict a pod, and write the event about its controller; return whether it was evicted."""
+        answers: list[bool] = []
+        self._attempt(lambda: answers.append(self._api.evict_pod(pod)))
+        if not any(answers):
+            return False
+        if pod.owner:
+            self._attempt(partial(self._api.create_owner_event, pod.owner, pod.namespace, event, now))
+        return True
 
     def retry(self, resources: Iterable[Resource], now: datetime) -> None:
         """Write those statuses that could not be written, if it is time to; resources are all that there are."""

@@ -38,6 +38,9 @@ class Observer:
     def pods_waiting(self, key: Key, waiting: int, without_secret: int) -> None:
         """So many pods wait for an image of a resource's registries, and so many of them do not name its Secret."""
 
+    def pod_recovered(self) -> None:
+        """A pod was evicted, so that it pulls with a new Secret."""
+
     def result_arrived(self, result: Result) -> None:
         """A run brought the result of a resource."""
 

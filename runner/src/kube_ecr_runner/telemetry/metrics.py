@@ -108,6 +108,9 @@ class Metrics(Observer):
             "operation",
             "code",
         )
+        self._recovered = self._counter(
+            "pods_recovered", "Pods that were evicted because the pull secret that they name was written."
+        )
         self._runs = self._counter("runs", "Playbook runs, by final status.", "status")
         self._run_duration = self._histogram(
             "run_duration_seconds", "Duration of playbook runs in seconds.", _RUN_BUCKETS
@@ -157,6 +160,10 @@ class Metrics(Observer):
                 gauge.labels(*labels).set(count)
             else:
                 _remove(gauge, labels)
+
+    @override
+    def pod_recovered(self) -> None:
+        self._recovered.inc()
 
     @override
     def result_arrived(self, result: Result) -> None:

@@ -24,6 +24,7 @@ from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key, Reference, Referenced, Resource
+from kube_ecr_runner.model.waiting_pod import Owner, WaitingPod
 from kube_ecr_runner.telemetry.health import Health
 
 KEYS = objects_named("Secret", "keys")
@@ -262,6 +263,50 @@ def test_event_that_happens_again_is_counted_in_place(api: ApiServer) -> None:
     assert series == {"series": {"count": 2, "lastObservedTime": "2026-01-31T00:00:00.000000Z"}}
     api.unknown = True
     assert not api.cluster.repeat_event(resource, name, 3, now)
+
+
+STUCK = WaitingPod("team-a", "app-7c9-x", "p", "12", owner=Owner("apps/v1", "ReplicaSet", "app-7c9", "r"))
+
+
+def test_pod_is_evicted_only_as_it_was_seen(api: ApiServer) -> None:
+    assert api.cluster.evict_pod(STUCK)
+    ((path, eviction),) = api.written
+    assert path == "/api/v1/namespaces/team-a/pods/app-7c9-x/eviction"
+    assert (eviction["apiVersion"], eviction["kind"]) == ("policy/v1", "Eviction")
+    assert eviction["metadata"] == {"namespace": "team-a", "name": "app-7c9-x"}
+    assert eviction["deleteOptions"] == {"preconditions": {"uid": "p", "resourceVersion": "12"}}
+
+
+@pytest.mark.parametrize(("status", "raises"), [(404, False), (409, False), (429, False), (403, True), (500, True)])
+def test_eviction_that_does_no_good_now_is_no_error(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch, status: int, raises: bool
+) -> None:
+    answer = {"reason": "X", "message": f"pod {STUCK.name}: no"}
+    monkeypatch.setattr(_Handler, "do_POST", lambda handler: handler._answer(status, answer))
+    if not raises:
+        assert not api.cluster.evict_pod(STUCK)
+        return
+    with pytest.raises(KubernetesError) as error:
+        api.cluster.evict_pod(STUCK)
+    assert error.value.status == status
+    if status == 403:
+        assert STUCK.name not in error.value.text
+        assert "runner.recoverPods=true" in error.value.text
+
+
+def test_event_about_a_controller_is_in_its_namespace(api: ApiServer) -> None:
+    assert STUCK.owner
+    api.cluster.create_owner_event(STUCK.owner, "team-a", Event("Normal", "X", "x"), datetime(2026, 1, 31, tzinfo=UTC))
+    ((path, event),) = api.written
+    assert path == "/apis/events.k8s.io/v1/namespaces/team-a/events"
+    assert event["regarding"] == {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "name": "app-7c9",
+        "uid": "r",
+        "namespace": "team-a",
+    }
+    assert event["metadata"]["namespace"] == "team-a"
 
 
 class Signs:

@@ -69,7 +69,7 @@ REFUSED = [
     ("--log-level", "loud", "'loud' is not one of 'debug', 'info', 'warning', 'error'"),
     ("--log-format", "xml", "'xml' is not one of 'text', 'json'"),
 ]
-FLAGS = ["--once", "--dry-run", "--stand-by", "--watch-pods", "--leader-elect"]
+FLAGS = ["--once", "--dry-run", "--stand-by", "--watch-pods", "--recover-pods", "--leader-elect"]
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +121,16 @@ def test_flag_comes_from_option_or_variable(monkeypatch: pytest.MonkeyPatch, opt
 def test_flag_of_a_variable_is_turned_off_by_the_option(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     monkeypatch.setenv(variable(option), "true")
     assert not getattr(load_settings([*REQUIRED, option.replace("--", "--no-")]), field(option))
+
+
+def test_pods_that_are_not_looked_at_cannot_be_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = r"^--recover-pods: needs --watch-pods \(or KUBE_ECR_WATCH_PODS=true\), since only pods that are seen"
+    with pytest.raises(SettingsError, match=message):
+        load_settings([*REQUIRED, "--recover-pods", "--no-watch-pods"])
+    monkeypatch.setenv("KUBE_ECR_RECOVER_PODS", "true")
+    monkeypatch.setenv("KUBE_ECR_WATCH_PODS", "false")
+    with pytest.raises(SettingsError, match=r"^KUBE_ECR_RECOVER_PODS: needs --watch-pods"):
+        load_settings(REQUIRED)
 
 
 def test_a_dry_run_is_a_single_pass_too() -> None:

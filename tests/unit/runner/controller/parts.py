@@ -18,6 +18,7 @@ from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Namespace, Referenced, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import RunSummary
+from kube_ecr_runner.model.waiting_pod import Owner, WaitingPod
 from kube_ecr_runner.telemetry.health import Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
@@ -50,7 +51,21 @@ class Api:
     statuses: list[Mapping] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
+    # Evictions that were asked for, the events about the controllers of the pods, and which pods may not be evicted.
+    evictions: list[str] = field(default_factory=list)
+    owner_events: list[tuple[Owner, str, Event]] = field(default_factory=list)
+    protected: set[str] = field(default_factory=set)
     error: KubernetesError | None = None
+
+    def evict_pod(self, pod: WaitingPod) -> bool:
+        if self.error:
+            raise self.error
+        self.evictions.append(pod.name)
+        return pod.name not in self.protected
+
+    def create_owner_event(self, owner: Owner, namespace: str, event: Event, now: datetime) -> str:
+        self.owner_events.append((owner, namespace, event))
+        return "name"
 
     def apply_status(self, resource: Resource, status: Mapping) -> bool:
         if self.error:
@@ -96,6 +111,7 @@ class Parts:
     sources: Iterable[Source] = tuple(SOURCES.values())
     period: timedelta = timedelta(0)
     pod_sources: Iterable[Source] = (PODS,)
+    may_recover: bool = True
     now: datetime = NOW
     api: Api = field(default_factory=Api)
     watches: list[Watch] = field(default_factory=list)
@@ -115,6 +131,7 @@ class Parts:
             batch_size=10,
             random=Random(1),
             pods=self.pod_sources,
+            may_recover=self.may_recover,
             clock=lambda: self.now,
         )
         self.store, self.batcher, self.rechecks = made.store, made.batcher, made.rechecks

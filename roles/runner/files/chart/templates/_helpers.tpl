@@ -110,6 +110,8 @@ annotations:
   value: {{ .Values.runner.standBy | quote }}
 - name: KUBE_ECR_WATCH_PODS
   value: {{ .Values.runner.watchPods | quote }}
+- name: KUBE_ECR_RECOVER_PODS
+  value: {{ .Values.runner.recoverPods | quote }}
 {{- /* Always: while a Deployment is rolled out, there are two pods. */}}
 - name: KUBE_ECR_LEADER_ELECT
   value: "true"

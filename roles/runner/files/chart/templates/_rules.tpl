@@ -74,6 +74,11 @@ A pass (mode: cronjob) lists, and watches nothing.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+{{- if .Values.runner.recoverPods }}
+- apiGroups: [""]
+  resources: [pods/eviction]
+  verbs: [create]
+{{- end }}
 {{- end }}
 {{- with $rbac.extraRules }}
 {{ toYaml . }}

@@ -11,6 +11,12 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if and $values.runner.recoverPods (not $values.runner.watchPods) }}
+{{- fail "runner.recoverPods: needs runner.watchPods=true, since only pods that are seen are evicted; set it, or leave this out" }}
+{{- end }}
+{{- if and $values.runner.recoverPods (eq $values.mode "cronjob") }}
+{{- fail "runner.recoverPods: does nothing with mode=cronjob, where nobody looks at pods; set it to false, or mode=deployment" }}
+{{- end }}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled }}
 {{- fail "serviceMonitor.enabled, podMonitor.enabled: with both, all is scraped twice; set one of them to false" }}
 {{- end }}

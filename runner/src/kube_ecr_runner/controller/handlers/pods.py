@@ -1,4 +1,4 @@
-"""Pods that wait for an image: the resources that are concerned tell of them.
+"""Pods that wait for an image: the resources that are concerned tell of them, and have them evicted if they ask for it.
 
 What always holds: a pod is looked at with the resources that log in to its registry, never with all of them; and the
 status of a resource is written for its pods once in TELL_INTERVAL at most, however many come and go.
@@ -7,11 +7,14 @@ status of a resource is written for its pods once in TELL_INTERVAL at most, howe
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.contract.kinds import LEGACY_KIND
+from kube_ecr_runner.contract.result import WRITTEN
+from kube_ecr_runner.contract.timestamps import parse_time
+from kube_ecr_runner.controller.recovery import Candidate, Recoveries
 from kube_ecr_runner.controller.status_writer import StatusWriter
 from kube_ecr_runner.controller.store import Store
 from kube_ecr_runner.controller.waiting_pods import Place, WaitingPods
@@ -20,6 +23,7 @@ from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.conditions import PODS_WAITING, condition_of
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key, Resource
+from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.waiting_pod import WaitingPod
 from kube_ecr_runner.reporting.waiting_pods import PodsReport, report_of, status_with_pods, tells_of_pods
 
@@ -34,9 +38,14 @@ _log = logging.getLogger(__name__)
 
 
 class PodHandler:
-    """Knows which pods wait, and tells of them in the statuses of the resources and in metrics."""
+    """Knows which pods wait, and tells of them in the statuses of the resources and in metrics.
 
-    def __init__(self, sources: Iterable[Source], store: Store, writer: StatusWriter, observer: Observer) -> None:
+    It evicts those that a new Secret helps, where a resource asks for it and may_recover says that the runner may.
+    """
+
+    def __init__(
+        self, sources: Iterable[Source], store: Store, writer: StatusWriter, observer: Observer, *, may_recover: bool
+    ) -> None:
         """sources are those of pods, none if nobody is to look at them."""
         self._pods = WaitingPods(sources)
         self._store = store
@@ -44,6 +53,8 @@ class PodHandler:
         self._observer = observer
         self._times = DueTimes()
         self._told_at: dict[Key, datetime] = {}
+        self._may_recover = may_recover
+        self._recoveries = Recoveries()
 
     def has_source(self, source: Source) -> bool:
         """Return whether a source is one of pods."""
@@ -56,31 +67,49 @@ class PodHandler:
     def changed(self, pod: WaitingPod, now: datetime, *, is_gone: bool) -> None:
         """Take a pod that began to wait, or does so no more."""
         if is_gone:
+            self._recoveries.forget_pod(pod)
             self._changed(self._pods.remove(pod), now)
         else:
             self._changed(self._pods.see(pod, now), now)
 
+    def note_new(self, resource: Resource, now: datetime) -> None:
+        """Take a resource that is seen for the first time: a process before may have written its Secret just now."""
+        written_at = parse_time(resource.status.get("lastRefreshTime"))
+        if written_at and self._recovers(resource):
+            self._recoveries.note_restart(resource.key, written_at, now)
+        self.note(resource, now)
+
+    def note_result(self, resource: Resource, result: Result, now: datetime) -> None:
+        """Take the result of a resource: pods may have waited for the Secrets that were written."""
+        if self._recovers(resource):
+            written = (namespace.namespace for namespace in result.of_state(*WRITTEN))
+            self._recoveries.note_written(resource.key, written, now)
+
     def note(self, resource: Resource, now: datetime) -> None:
-        """Look at a resource soon: it is new, was edited or was served, so that other pods may be its concern."""
+        """Look at a resource soon: it was edited or served, so that other pods may be its concern."""
         if not self._pods.is_empty or tells_of_pods(resource.status):
             self._schedule(resource.key, now)
 
     def next_due(self) -> datetime | None:
         """Return when there may be something to do, None if there will be nothing."""
-        return self._times.earliest() if self._pods.is_complete else None
+        moments = (self._times.earliest(), self._recoveries.next_due()) if self._pods.is_complete else ()
+        return min(filter(None, moments), default=None)
 
     def work(self, now: datetime) -> None:
-        """Tell what there is to tell by now."""
+        """Tell what there is to tell by now, and evict the pods whose turn it is."""
         if not self._pods.is_complete:
             return
         for _, key in self._times.due(now)[:MAX_AT_ONCE]:
             self._times.discard(key)
             self._tell(self._store[key].resource, now)
+        for candidate in self._recoveries.choose(self._candidates(now)):
+            self._evict(candidate, now)
 
     def hasten(self, now: datetime) -> None:
         """Look at everything now: the clock was set back, and what waits for a time waits for one of the old clock."""
         self._told_at.clear()
         self._pods.hasten(now)
+        self._recoveries.hasten(now)
         for resource in self._store.resources():
             self.note(resource, now)
 
@@ -88,6 +117,7 @@ class PodHandler:
         """Drop a resource that is gone."""
         self._times.discard(key)
         self._told_at.pop(key, None)
+        self._recoveries.forget(key)
 
     def _changed(self, places: Iterable[Place], now: datetime) -> None:
         for place in places:
@@ -104,10 +134,20 @@ class PodHandler:
     def _tell(self, resource: Resource, now: datetime) -> None:
         if resource.deleting:
             return
-        report = self._look(resource, now) if self._pods.is_watched else None
-        if report:
-            self._observer.pods_waiting(resource.key, len(report.waiting), len(report.unnamed))
-        status = status_with_pods(resource, report, now, may_recover=False)
+        if not self._pods.is_watched:
+            self._publish(resource, None, now)
+            return
+        waiters = self._pods.of(resource.hosts, resource.targets, self._store.namespaces)
+        report = report_of(resource, (waiter.pod for waiter in waiters if waiter.since + TELL_AFTER <= now))
+        self._observer.pods_waiting(resource.key, len(report.waiting), len(report.unnamed))
+        self._publish(resource, report, now)
+        # After what was told now, from which the time of the next status counts.
+        later = [waiter.since + TELL_AFTER for waiter in waiters if waiter.since + TELL_AFTER > now]
+        if later:
+            self._schedule(resource.key, min(later))
+
+    def _publish(self, resource: Resource, report: PodsReport | None, now: datetime) -> None:
+        status = status_with_pods(resource, report, now, may_recover=self._may_recover)
         if status == resource.status:
             return
         self._told_at[resource.key] = now
@@ -115,13 +155,29 @@ class PodHandler:
         self._store.set_status(resource.key, status)
         self._writer.publish(resource, status, now)
 
-    def _look(self, resource: Resource, now: datetime) -> PodsReport:
-        """Return what is to be told now, and come back when there will be more."""
-        waiters = self._pods.of(resource.hosts, resource.targets, self._store.namespaces)
-        later = min((waiter.since for waiter in waiters if waiter.since + TELL_AFTER > now), default=None)
-        if later:
-            self._schedule(resource.key, later + TELL_AFTER)
-        return report_of(resource, (waiter.pod for waiter in waiters if waiter.since + TELL_AFTER <= now))
+    def _recovers(self, resource: Resource) -> bool:
+        """Return whether pods are to be evicted for a resource; nothing is done for one that is suspended or goes."""
+        is_active = not resource.suspended and not resource.deleting
+        return self._may_recover and self._pods.is_watched and resource.recovers_pods and is_active
+
+    def _candidates(self, now: datetime) -> Iterator[Candidate]:
+        """Yield the pods that waited for long for a Secret that was written since."""
+        for key in self._recoveries.begin(now):
+            resource = self._store[key].resource
+            if not self._recovers(resource):
+                continue
+            for waiter in self._pods.of(resource.hosts, resource.targets, self._store.namespaces):
+                written_at = self._recoveries.written_at(key, waiter.pod.namespace)
+                if written_at and waiter.since + TELL_AFTER <= now:
+                    yield Candidate(resource, waiter.pod, written_at)
+
+    def _evict(self, candidate: Candidate, now: datetime) -> None:
+        resource, pod = candidate.resource, candidate.pod
+        is_evicted = self._writer.evict(pod, candidate.event, now)
+        self._recoveries.note_tried(pod, now, is_evicted=is_evicted)
+        if is_evicted:
+            self._observer.pod_recovered()
+            _log.info("pod evicted", extra=fields(resource=resource.key, pod=pod, secret=resource.secret_name))
 
 
 def _log_change(resource: Resource, status: dict[str, object], report: PodsReport | None) -> None:

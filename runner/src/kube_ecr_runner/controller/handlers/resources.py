@@ -79,7 +79,7 @@ class ResourceHandler:
     def _added(self, resource: Resource, now: datetime) -> None:
         self._observer.resource_known(resource.key, resource.status)
         self._suspended.note_new(resource, now)
-        self._pods.note(resource, now)
+        self._pods.note_new(resource, now)
         if self._store.is_complete:
             self._enqueue(resource, now, timedelta(0))
 

@@ -55,6 +55,7 @@ class ResultHandler:
         # One of that name that was made again meanwhile is another resource.
         if tracked is None or tracked.resource.uid != result.uid:
             return
+        self._pods.note_result(tracked.resource, result, now)
         settlement = self._settle(tracked, result, now)
         if settlement.is_outdated:
             self._finish_outdated(result.key, settlement, now)

@@ -116,6 +116,17 @@ def test_pod_that_comes_later_is_told_later() -> None:
     assert told(parts) == ("True", "ImagePullBackOff", 2)
 
 
+def test_pods_that_come_one_after_the_other_are_told_together() -> None:
+    parts = watching()
+    for number in range(40):
+        see(parts, make_pod(f"p{number}"))
+        parts.wait(SECOND)
+    counts = [status["podsWaiting"] for status in parts.api.statuses]
+    assert counts == [1, 11, 21]
+    parts.wait(20 * SECOND)
+    assert told(parts)[2] == 40
+
+
 def test_attempts_of_kubelet_write_nothing() -> None:
     parts = watching()
     see(parts, make_pod())
@@ -310,3 +321,168 @@ def test_namespace_that_is_labelled_anew_is_looked_at_when_the_resource_was_serv
     parts.resources.seen(wider, parts.now)
     parts.wait(10 * SECOND)
     assert told(parts) == WAITS
+
+
+# Pods are recovered
+
+RECOVERING = replace(make_resource(status=SERVED), recovers_pods=True)
+
+
+def stuck(*pods: WaitingPod, resource: Resource = RECOVERING, **settings: object) -> Parts:
+    """Return the parts with pods that wait for long already for the Secret of a resource, which is due."""
+    parts = watching(resource, **settings)
+    parts.pods.listed(PODS, pods or [make_pod()], parts.now)
+    parts.wait(SECOND)
+    parts.batcher.enqueue_now(KEY, parts.now)
+    return parts
+
+
+def write(parts: Parts, state: str = "updated", **changes: object) -> None:
+    """Serve the resource, and take the result."""
+    result = replace(served(state=state, now=parts.now), registries=(HOST,), **changes)
+    parts.serve(result)
+    parts.wait(timedelta(0))
+
+
+@pytest.mark.parametrize(("state", "is_evicted"), [("created", True), ("updated", True), ("unchanged", False)])
+def test_pod_is_evicted_when_its_secret_was_written(
+    state: str, is_evicted: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = stuck()
+    with caplog.at_level(logging.INFO, logger=module.__name__):
+        write(parts, state)
+    assert parts.api.evictions == ["app"] * is_evicted
+    assert parts.monitor.metrics.registry.get_sample_value("kube_ecr_pods_recovered_total") == is_evicted
+    told = [(owner.kind, namespace, event.reason) for owner, namespace, event in parts.api.owner_events]
+    assert told == [("ReplicaSet", "ns1", "PodRecovered")] * is_evicted
+    lines = [record for record in caplog.records if record.message == "pod evicted"]
+    evicted = [record.fields for record in lines]  # type: ignore[attr-defined]
+    assert evicted == [{"resource": KEY, "pod": make_pod(), "secret": "ecr-login"}] * is_evicted
+    parts.wait(HOUR)
+    assert len(parts.api.evictions) == is_evicted
+
+
+@pytest.mark.parametrize(
+    ("resource", "settings", "says_so"),
+    [
+        pytest.param(replace(RECOVERING, recovers_pods=False), {}, False, id="is not asked for"),
+        pytest.param(RECOVERING, {"may_recover": False}, True, id="is not allowed"),
+        pytest.param(replace(RECOVERING, suspended=True), {}, False, id="suspended"),
+    ],
+)
+def test_pods_are_left_alone_unless_the_resource_asks_and_the_runner_may(
+    resource: Resource, settings: dict, says_so: bool
+) -> None:
+    parts = stuck(resource=resource, **settings)
+    write(parts)
+    assert parts.api.evictions == []
+    message = str(condition_of(parts.store[KEY].resource.status, "PodsWaiting")["message"])
+    assert ("set runner.recoverPods=true" in message) is says_so
+
+
+def test_resource_that_is_suspended_or_deleted_after_the_write_evicts_nothing() -> None:
+    for edit in ({"suspended": True}, {"deleting": True, "cleanup": True}, {"recovers_pods": False}):
+        parts = stuck(*(make_pod(f"p{number}") for number in range(9)))
+        write(parts)
+        parts.resources.seen(replace(RECOVERING, generation=2, **edit), parts.now)
+        parts.wait(10 * SECOND)
+        assert len(parts.api.evictions) == 5, edit
+    parts = stuck(*(make_pod(f"p{number}") for number in range(9)))
+    write(parts)
+    parts.resources.gone(KEY)
+    parts.wait(10 * SECOND)
+    assert len(parts.api.evictions) == 5
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        make_pod(namespace="ns3"),
+        make_pod(images=("other.host/app",)),
+        make_pod(pull_secrets=frozenset()),
+        make_pod(owner=None),
+        make_pod(created_at=NOW + HOUR),
+    ],
+    ids=["no target", "another registry", "names no Secret", "no controller", "younger"],
+)
+def test_other_pods_are_left_alone(pod: WaitingPod) -> None:
+    parts = stuck(pod)
+    write(parts)
+    parts.wait(20 * SECOND)
+    assert parts.api.evictions == []
+
+
+def test_namespace_in_which_nothing_was_written_is_left_alone() -> None:
+    parts = stuck(make_pod("a"), make_pod("b", "ns2"))
+    result = served(state="unchanged", now=parts.now)
+    first, second = result.namespaces
+    write(parts, namespaces=(first, replace(second, state="updated")))
+    parts.wait(10 * SECOND)
+    assert parts.api.evictions == ["b"]
+
+
+def test_a_few_pods_are_evicted_in_ten_seconds() -> None:
+    parts = stuck(*(make_pod(f"p{number:02}") for number in range(12)))
+    write(parts)
+    counts = [len(parts.api.evictions)]
+    for _ in range(30):
+        parts.wait(SECOND)
+        counts.append(len(parts.api.evictions))
+    assert (counts[0], counts[9], counts[10], counts[19], counts[20], counts[30]) == (5, 5, 10, 10, 12, 12)
+    assert len(set(parts.api.evictions)) == 12
+
+
+def test_pod_that_may_not_be_evicted_is_tried_again_until_kubelet_has_tried() -> None:
+    parts = stuck()
+    parts.api.protected.add("app")
+    write(parts)
+    for _ in range(60):
+        parts.wait(10 * SECOND)
+    assert len(parts.api.evictions) == 37
+    assert parts.pods.next_due() is None
+    assert parts.api.owner_events == []
+
+
+def test_pod_that_just_began_to_wait_has_time_for_its_second_attempt() -> None:
+    parts = stuck(make_pod("old"))
+    see(parts, make_pod("young"))
+    write(parts)
+    assert parts.api.evictions == ["old"]
+    parts.wait(20 * SECOND)
+    assert parts.api.evictions == ["old", "young"]
+
+
+def test_eviction_that_got_no_answer_is_tried_again() -> None:
+    parts = stuck()
+    write(parts, "unchanged")
+    parts.batcher.enqueue_now(KEY, parts.now)
+    parts.api.error = DOWN
+    write(parts)
+    assert parts.api.evictions == []
+    parts.api.error = None
+    parts.wait(10 * SECOND)
+    assert parts.api.evictions == ["app"]
+
+
+def test_nothing_is_evicted_after_halt() -> None:
+    parts = stuck()
+    parts.writer.halt()
+    write(parts)
+    assert parts.api.evictions == []
+
+
+@pytest.mark.parametrize(("ago", "is_evicted"), [(60 * SECOND, True), (HOUR, False)])
+def test_restart_recovers_pods_of_a_secret_that_was_written_just_before(ago: timedelta, is_evicted: bool) -> None:
+    status = SERVED | {"lastRefreshTime": (NOW - ago).isoformat()}
+    parts = stuck(resource=replace(RECOVERING, status=status))
+    assert parts.api.evictions == ["app"] * is_evicted
+
+
+def test_pods_that_are_not_listed_yet_are_not_forgotten() -> None:
+    parts = Parts()
+    parts.list(replace(RECOVERING, status=SERVED))
+    parts.batcher.enqueue_now(KEY, parts.now)
+    write(parts)
+    parts.pods.listed(PODS, [make_pod()], parts.now)
+    parts.wait(SECOND)
+    assert parts.api.evictions == ["app"]
