@@ -58,7 +58,7 @@ class WaitingPods:
         """Return whether a source is one of pods."""
         return source in self._sources
 
-    def list(self, source: Source, pods: Iterable[WaitingPod], now: datetime) -> set[Place]:
+    def list_pods(self, source: Source, pods: Iterable[WaitingPod], now: datetime) -> set[Place]:
         """Take all pods of a source: one that is not among them waits no more.
 
         How long one has waited that is seen for the first time is unknown; it is not longer than it is there.

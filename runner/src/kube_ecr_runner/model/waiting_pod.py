@@ -64,12 +64,16 @@ class WaitingPod:
     def parse(cls, item: Mapping[str, Any]) -> Self:
         """Return the pod in an object of the API server."""
         metadata, spec = mapping_in(item, "metadata"), mapping_in(item, "spec")
-        name = (text_in(metadata, each) for each in ("namespace", "name", "uid", "resourceVersion"))
+        namespace, name, uid = (text_in(metadata, each) for each in ("namespace", "name", "uid"))
+        version = text_in(metadata, "resourceVersion")
         waiting = () if "deletionTimestamp" in metadata else tuple(_waiting(spec, mapping_in(item, "status")))
         if not waiting:
-            return cls(*name)
+            return cls(namespace, name, uid, version)
         return cls(
-            *name,
+            namespace,
+            name,
+            uid,
+            version,
             created_at=parse_time(metadata.get("creationTimestamp")),
             images=tuple(dict.fromkeys(image for image, _ in waiting)),
             message=waiting[0][1][:MAX_MESSAGE],

@@ -63,26 +63,26 @@ def test_what_kubelet_said_of_the_cause_stays() -> None:
 def test_list_says_what_waits_no_more() -> None:
     pods = WaitingPods([PODS])
     assert not pods.is_complete
-    pods.list(PODS, [make_pod("a"), make_pod("b", "ns2")], NOW)
+    pods.list_pods(PODS, [make_pod("a"), make_pod("b", "ns2")], NOW)
     assert pods.is_complete
-    assert pods.list(PODS, [make_pod("b", "ns2")], NOW) == {(HOST, "ns1")}
+    assert pods.list_pods(PODS, [make_pod("b", "ns2")], NOW) == {(HOST, "ns1")}
     assert found(pods, EVERYWHERE) == ["ns2/b"]
 
 
 def test_list_of_a_namespace_says_nothing_of_others() -> None:
     here, there = pods_in("ns1"), pods_in("ns2")
     pods = WaitingPods([here, there])
-    pods.list(here, [make_pod("a")], NOW)
+    pods.list_pods(here, [make_pod("a")], NOW)
     assert not pods.is_complete
-    pods.list(there, [make_pod("b", "ns2")], NOW)
-    pods.list(there, [], NOW)
+    pods.list_pods(there, [make_pod("b", "ns2")], NOW)
+    pods.list_pods(there, [], NOW)
     assert (pods.is_complete, found(pods, EVERYWHERE)) == (True, ["ns1/a"])
 
 
 def test_pod_that_is_seen_for_the_first_time_may_have_waited_since_it_was_made() -> None:
     pods = WaitingPods([PODS])
     old, new = make_pod("old", created_at=NOW - MINUTE), make_pod("new", created_at=NOW + MINUTE)
-    pods.list(PODS, [old, new, make_pod("odd", created_at=None)], NOW)
+    pods.list_pods(PODS, [old, new, make_pod("odd", created_at=None)], NOW)
     since = {waiter.pod.name: waiter.since for waiter in pods.of([HOST], EVERYWHERE, {"ns1": make_namespace("ns1")})}
     assert since == {"old": NOW - MINUTE, "new": NOW, "odd": NOW}
 

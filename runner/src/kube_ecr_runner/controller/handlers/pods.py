@@ -1,7 +1,7 @@
 """Pods that wait for an image: the resources that are concerned tell of them, and have them evicted if they ask for it.
 
-What always holds: a pod is looked at with the resources that log in to its registry, never with all of them; and the
-status of a resource is written for its pods once in TELL_INTERVAL at most, however many come and go.
+What always holds: a pod is looked at with the resources that log in to its registry, never with all of them; and a
+resource is looked at for its pods, and its status written, once in TELL_INTERVAL at most, however many come and go.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class PodHandler:
         self._writer = writer
         self._observer = observer
         self._times = DueTimes()
-        self._told_at: dict[Key, datetime] = {}
+        self._looked_at: dict[Key, datetime] = {}
         self._may_recover = may_recover
         self._recoveries = Recoveries()
 
@@ -62,7 +62,7 @@ class PodHandler:
 
     def listed(self, source: Source, pods: Iterable[WaitingPod], now: datetime) -> None:
         """Take all pods of a source that wait: what is not among them waits no more."""
-        self._changed(self._pods.list(source, pods, now), now)
+        self._changed(self._pods.list_pods(source, pods, now), now)
 
     def changed(self, pod: WaitingPod, now: datetime, *, is_gone: bool) -> None:
         """Take a pod that began to wait, or does so no more."""
@@ -70,7 +70,7 @@ class PodHandler:
             self._recoveries.forget_pod(pod)
             self._changed(self._pods.remove(pod), now)
         else:
-            self._changed(self._pods.see(pod, now), now)
+            self._changed(self._pods.see(pod, now), now + TELL_AFTER)
 
     def note_new(self, resource: Resource, now: datetime) -> None:
         """Take a resource that is seen for the first time: a process before may have written its Secret just now."""
@@ -107,7 +107,7 @@ class PodHandler:
 
     def hasten(self, now: datetime) -> None:
         """Look at everything now: the clock was set back, and what waits for a time waits for one of the old clock."""
-        self._told_at.clear()
+        self._looked_at.clear()
         self._pods.hasten(now)
         self._recoveries.hasten(now)
         for resource in self._store.resources():
@@ -116,24 +116,25 @@ class PodHandler:
     def forget(self, key: Key) -> None:
         """Drop a resource that is gone."""
         self._times.discard(key)
-        self._told_at.pop(key, None)
+        self._looked_at.pop(key, None)
         self._recoveries.forget(key)
 
-    def _changed(self, places: Iterable[Place], now: datetime) -> None:
+    def _changed(self, places: Iterable[Place], due: datetime) -> None:
         for place in places:
             for key in self._store.logged_in_to(*place):
-                self._schedule(key, now)
+                self._schedule(key, due)
 
     def _schedule(self, key: Key, due: datetime) -> None:
         # The deprecated kind has no such condition.
         if key.kind == LEGACY_KIND:
             return
-        told_at = self._told_at.get(key)
-        self._times.add(key, max(due, told_at + TELL_INTERVAL) if told_at else due)
+        looked_at = self._looked_at.get(key)
+        self._times.add(key, max(due, looked_at + TELL_INTERVAL) if looked_at else due)
 
     def _tell(self, resource: Resource, now: datetime) -> None:
         if resource.deleting:
             return
+        self._looked_at[resource.key] = now
         if not self._pods.is_watched:
             self._publish(resource, None, now)
             return
@@ -141,7 +142,6 @@ class PodHandler:
         report = report_of(resource, (waiter.pod for waiter in waiters if waiter.since + TELL_AFTER <= now))
         self._observer.pods_waiting(resource.key, len(report.waiting), len(report.unnamed))
         self._publish(resource, report, now)
-        # After what was told now, from which the time of the next status counts.
         later = [waiter.since + TELL_AFTER for waiter in waiters if waiter.since + TELL_AFTER > now]
         if later:
             self._schedule(resource.key, min(later))
@@ -150,7 +150,6 @@ class PodHandler:
         status = status_with_pods(resource, report, now, may_recover=self._may_recover)
         if status == resource.status:
             return
-        self._told_at[resource.key] = now
         _log_change(resource, status, report)
         self._store.set_status(resource.key, status)
         self._writer.publish(resource, status, now)

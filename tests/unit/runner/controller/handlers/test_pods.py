@@ -12,6 +12,7 @@ from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.contract.kinds import LEGACY_KIND
 from kube_ecr_runner.controller.handlers import pods as module
 from kube_ecr_runner.controller.store import Store
+from kube_ecr_runner.controller.waiting_pods import WaitingPods
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.waiting_pod import WaitingPod
@@ -179,6 +180,20 @@ def test_only_resources_of_the_registry_are_looked_at(monkeypatch: pytest.Monkey
     parts.now += 20 * SECOND
     parts.pods.work(parts.now)
     assert set(looked) == {KEY}
+
+
+def test_resource_is_looked_at_once_in_ten_seconds_however_many_pods_come_and_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts, looks = watching(), []
+    look = WaitingPods.of
+    monkeypatch.setattr(WaitingPods, "of", lambda pods, *of: looks.append(parts.now) or look(pods, *of))
+    for number in range(300):
+        see(parts, make_pod(f"quick{number}"), make_pod(f"slow{number}"))
+        lose(parts, make_pod(f"quick{number}"))
+        parts.wait(SECOND / 3)
+    assert 8 <= len(looks) <= 10
+    assert len(parts.api.statuses) <= len(looks)
 
 
 def test_many_resources_are_told_of_in_several_turns() -> None:
