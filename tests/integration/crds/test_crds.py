@@ -608,7 +608,7 @@ def test_what_is_no_key_of_labels_or_annotations(cluster: Cluster, kind: str, ke
     [
         ("existingSecretPolicy", ["Fail", "Adopt", "Merge"], ["Replace", "merge", ""]),
         ("deletionPolicy", ["Delete", "Orphan"], ["Retain", "orphan", ""]),
-        ("recoverPods", ["Delete", "Never"], ["Evict", "delete", ""]),
+        ("recoverPods", ["Never", "Delete"], ["Evict", "delete", ""]),
     ],
 )
 def test_policies(cluster: Cluster, kind: str, field: str, values: list[str], others: list[str]) -> None:
