@@ -1,6 +1,6 @@
 """Writes what the role `runner` applies where helm is absent, and kubectl may: the chart with its default values.
 
-The policies for spec.podInjection are in a file of their own, since API servers before Kubernetes 1.36 do not know them.
+The policies for spec.podInjection are in a file of their own: API servers before Kubernetes 1.36 do not know them.
 
 python tests/tools/manifests.py           writes it anew (make manifests)
 python tests/tools/manifests.py --check   fails if it is not as it would be written (make lint)

@@ -276,7 +276,7 @@ def test_pod_injection_comes_where_the_api_server_has_it(
 
     assert found(POLICIES) == on_new
     if on_old is None:
-        with pytest.raises(HelmError, match="podInjection.enabled: this API server has no MutatingAdmissionPolicy"):
+        with pytest.raises(HelmError, match=r"podInjection\.enabled: this API server has no MutatingAdmissionPolicy"):
             found()
     else:
         assert found() == on_old
