@@ -39,6 +39,7 @@ FULL = Item(
     deletion_policy="Orphan",
     refresh_interval=timedelta(hours=2),
     error=ErrorResult("InvalidResource", "spec.x"),
+    warning=ErrorResult("PodInjectionMissing", "spec.podInjection"),
     observed=Observed(
         secrets=({"namespace": "team-a", "name": "ecr-login"},),
         source_secret=NamespacedName("team-b", "ecr-login"),
@@ -82,6 +83,7 @@ def test_item_has_the_fields_that_playbooks_of_users_read() -> None:
         "deletion_policy": "Orphan",
         "refresh_interval": 7200,
         "error": {"reason": "InvalidResource", "msg": "spec.x"},
+        "warning": {"reason": "PodInjectionMissing", "msg": "spec.podInjection"},
         "secrets": [{"namespace": "team-a", "name": "ecr-login"}],
         "source_secret": {"namespace": "team-b", "name": "ecr-login"},
         "accounts": [{"namespace": "team-a", "name": "default"}],
@@ -93,7 +95,7 @@ def test_item_has_the_fields_that_playbooks_of_users_read() -> None:
 @pytest.mark.parametrize(("item", "has_targets"), [(FULL, True), (LEAST, False), (replace(FULL, namespaces=()), False)])
 def test_a_result_says_whose_it_is_and_what_was_wrong_to_begin_with(item: Item, has_targets: bool) -> None:
     whole = item.as_dict()
-    kept = {name: whole[name] for name in ("reference", "owner", "state", "reconcile_request", "error")}
+    kept = {name: whole[name] for name in ("reference", "owner", "state", "reconcile_request", "error", "warning")}
     assert item.summary() == {**kept, "has_targets": has_targets}
 
 

@@ -16,10 +16,11 @@ for the API server here. tests/integration/crds/test_pod_injection.py has one ta
 {{- end }}
 {{- end }}
 
-{{/* Whether a field of a resource, a list of names and globs, has the namespace of the pod: in CEL. */}}
+{{/* Whether a field of a resource, a list of names and globs, has the namespace of the pod: in CEL. A regular expression
+     is compiled at each pod, so the text before the first wildcard is compared first. */}}
 {{- define "kube-ecr-runner.podInjectionLists" -}}
 has(params.spec.{{ . }}) && (request.namespace in params.spec.{{ . }}
-|| params.spec.{{ . }}.exists(glob, (glob.contains("*") || glob.contains("?"))
+|| params.spec.{{ . }}.exists(glob, request.namespace.startsWith(glob.split("*")[0].split("?")[0])
 && request.namespace.matches("^" + glob.replace("*", ".*").replace("?", ".") + "$")))
 {{- end }}
 
