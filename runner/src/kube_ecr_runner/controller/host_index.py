@@ -4,37 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from kube_ecr_runner.contract.targets import Targets
 from kube_ecr_runner.model.resource import Key
+
+# A resource with more hosts and namespaces, multiplied, is found by its hosts alone.
+MAX_PLACES = 200
+_ANYWHERE = ""
 
 
 class HostIndex:
-    """The resources by host: namespaced ones also by their namespace, since they serve no other."""
+    """The resources by host and namespace; by host alone where their targets are not a list of a few names."""
 
     def __init__(self) -> None:
         self._keys: dict[tuple[str, str], set[Key]] = {}
-        self._hosts: dict[Key, frozenset[str]] = {}
+        self._places: dict[Key, frozenset[tuple[str, str]]] = {}
 
-    def put(self, key: Key, hosts: Collection[str]) -> None:
-        """Take it that a resource logs in to these hosts, and to no others."""
-        before, now = self._hosts.get(key, frozenset()), frozenset(hosts)
-        if before == now:
-            return
-        for host in before - now:
-            keys = self._keys[key.namespace, host]
-            keys.discard(key)
-            if not keys:
-                del self._keys[key.namespace, host]
-        for host in now - before:
-            self._keys.setdefault((key.namespace, host), set()).add(key)
-        if now:
-            self._hosts[key] = now
-        else:
-            del self._hosts[key]
+    def put(self, key: Key, hosts: Collection[str], targets: Targets) -> None:
+        """Take it that a resource logs in to these hosts, and to no others, in these targets."""
+        names: Collection[str] = targets.names.literals
+        if targets.needs_namespaces or len(names) * len(hosts) > MAX_PLACES:
+            names = (_ANYWHERE,)
+        self._put(key, frozenset((host, name) for host in hosts for name in names))
 
     def forget(self, key: Key) -> None:
         """Drop a resource; an unknown one is no error."""
-        self.put(key, ())
+        self._put(key, frozenset())
 
     def of(self, host: str, namespace: str) -> set[Key]:
         """Return which resources log in to a host, and may have a namespace among their targets."""
-        return {*self._keys.get((namespace, host), ()), *self._keys.get(("", host), ())}
+        return {*self._keys.get((host, namespace), ()), *self._keys.get((host, _ANYWHERE), ())}
+
+    def _put(self, key: Key, now: frozenset[tuple[str, str]]) -> None:
+        before = self._places.pop(key, frozenset())
+        if now:
+            self._places[key] = now
+        for place in before - now:
+            keys = self._keys[place]
+            keys.discard(key)
+            if not keys:
+                del self._keys[place]
+        for place in now - before:
+            self._keys.setdefault(place, set()).add(key)

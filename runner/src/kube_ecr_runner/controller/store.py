@@ -117,7 +117,7 @@ class Store:
         else:
             known.resource = replace(resource, status=known.resource.status)
         self._has_changed |= known.resource != before
-        self._by_host.put(resource.key, known.resource.hosts)
+        self._by_host.put(resource.key, known.resource.hosts, resource.targets)
         return ResourceChange(before, known.resource)
 
     def remove(self, key: Key) -> ResourceChange:
@@ -135,7 +135,7 @@ class Store:
         """Note what the status of a resource is from now on, and return the resource."""
         tracked = self._tracked[key]
         tracked.resource = replace(tracked.resource, status=status)
-        self._by_host.put(key, tracked.resource.hosts)
+        self._by_host.put(key, tracked.resource.hosts, tracked.resource.targets)
         return tracked.resource
 
     def logged_in_to(self, host: str, namespace: str) -> set[Key]:

@@ -10,6 +10,7 @@ import pytest
 
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.contract.kinds import LEGACY_KIND
+from kube_ecr_runner.contract.targets import Targets
 from kube_ecr_runner.controller.handlers import pods as module
 from kube_ecr_runner.controller.store import Store
 from kube_ecr_runner.controller.waiting_pods import WaitingPods
@@ -162,7 +163,8 @@ def test_pod_concerns_the_resource_that_has_its_namespace_and_its_registry(
 def test_each_resource_is_told_of_its_own() -> None:
     other = replace(make_resource(status=SERVED, key=OTHER), secret_name="other")
     elsewhere = replace(OTHER, namespace="ns9")
-    parts = watching(make_resource(status=SERVED), other, make_resource(status=SERVED, key=elsewhere))
+    third = replace(make_resource(status=SERVED, key=elsewhere), targets=Targets.only("ns9"))
+    parts = watching(make_resource(status=SERVED), other, third)
     see(parts, make_pod())
     parts.wait(20 * SECOND)
     assert [told(parts, key) for key in (KEY, OTHER, elsewhere)] == [WAITS, ("True", "PullSecretNotNamed", 1), NOTHING]
