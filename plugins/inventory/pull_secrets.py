@@ -286,12 +286,13 @@ class InventoryModule(BaseInventoryPlugin):
         kinds = cluster.injecting_kinds()
         if kinds is None:
             return items
-        warned = []
-        for resource, item in zip(resources, items):
-            if injects(resource) and resource["kind"] not in kinds:
-                item = without_policy(item)
+        warned = [
+            without_policy(item) if injects(resource) and resource["kind"] not in kinds else item
+            for resource, item in zip(resources, items)
+        ]
+        for item in warned:
+            if item.warning:
                 self.display.warning(f"{item.reference}: {item.warning.message}")
-            warned.append(item)
         return warned
 
     def _identities(
