@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from tests.node.conftest import Upgrade
 from tests.node.workloads import Workloads
 from tests.support.aws.endpoint import AWSEndpoint
 from tests.support.cluster.objects import CLUSTER, GROUP, NAMESPACED, Cluster, pull_secret
@@ -103,6 +104,33 @@ def test_a_namespace_and_a_deployment_in_it_at_once(
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team, "labels": {"ecr": "yes"}}}
     cluster.apply(namespace, workloads.deployment(team, "app", workloads.image(), *secrets))
     cluster.kubectl("rollout", "status", "deployment/app", "-n", team, "--timeout=60s")
+
+
+def test_a_pod_that_waits_is_made_anew_when_its_secret_was_written(
+    cluster: Cluster, aws: AWSEndpoint, workloads: Workloads, upgrade: Upgrade
+) -> None:
+    """Kubelet tries about 0, 15, 40 and 85 s after the start: whoever waits after the third attempt waits long."""
+    upgrade({"runner": {"recoverPods": True}})
+    (team,) = cluster.namespaces("team")
+    cluster.apply(workloads.deployment(team, "app", workloads.image(), "ecr-login"))
+    pods = ("get", "pods", "-n", team, "-o", "jsonpath={.items[*].metadata.uid}")
+    failed = ("get", "events", "-n", team, "--field-selector=reason=Failed", "-o", "json")
+    cluster.wait(lambda: _pull_failures(cluster.kubectl(*failed)) > 2, "kubelet has tried three times", timeout=90)
+    before = cluster.kubectl(*pods)
+    resource = pull_secret("app", aws.principal(), namespace=team)
+    resource["spec"]["recoverPods"] = "Delete"
+    cluster.apply(resource)
+    cluster.kubectl("rollout", "status", "deployment/app", "-n", team, "--timeout=25s")
+    assert before not in cluster.kubectl(*pods)
+    recovered = ("get", "events", "-n", team, "--field-selector=reason=PodRecovered")
+    told = cluster.kubectl(*recovered, "-o", "jsonpath={.items[*].involvedObject.kind}")
+    assert told == "ReplicaSet"
+
+
+def _pull_failures(events: str) -> int:
+    """Return how often kubelet failed to pull, by its events, which count."""
+    items = [each for each in json.loads(events)["items"] if "Failed to pull" in each["message"]]
+    return sum(each.get("count") or 1 for each in items)
 
 
 def _put(cluster: Cluster, namespace: str, name: str, config: dict) -> None:

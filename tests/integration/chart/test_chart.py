@@ -124,7 +124,7 @@ def test_pod_security_is_asked(cluster: Cluster, restricted: str) -> None:
 @pytest.mark.parametrize("name", MATRIX)
 def test_the_runner_understands_what_its_container_is_given(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     values = MATRIX[name]
-    pods = [pod for pod in map(pod_of, render(values)) if pod]
+    pods = [pod for pod in map(pod_of, render(values, POLICIES)) if pod]
     assert len(pods) == 2, "that of the runner and that of the test"
     for pod in pods:
         (container,) = pod["spec"]["containers"]

@@ -19,7 +19,7 @@ from tests.support.harness.helm import NAMESPACE, RELEASE, render, the
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "install.md").read_text()
-MANIFESTS = ROOT / "roles" / "runner" / "files" / "manifests.yaml"
+MANIFESTS = ROOT / "roles" / "runner" / "files"
 SPEC = yaml.safe_load((ROOT / "roles" / "runner" / "meta" / "argument_specs.yml").read_text())
 OPTIONS = SPEC["argument_specs"]["main"]["options"]
 
@@ -94,22 +94,25 @@ def test_the_api_server_accepts_what_is_shown(block: str, cluster: Cluster) -> N
 
 
 def test_kubectl_installs_and_removes_the_runner_and_leaves_the_resources(cluster: Cluster) -> None:
-    address = "https://github.com/kube-ecr/secrets/releases/latest/download/manifests.yaml"
-    applied = [each for each in commands("kubectl", "apply") if each[-1] == address]
-    assert len(applied) == 2
+    address = "https://github.com/kube-ecr/secrets/releases/latest/download/"
+    applied = [each for each in commands("kubectl", "apply") if each[-1].startswith(address)]
+    names = [each.pop().removeprefix(address) for each in applied]
+    assert names == ["manifests.yaml", "pod-injection.yaml"] * 2
     (team,) = cluster.namespaces("team-a")
     app = next(each for each in RESOURCES if "name: app\n" in each and "---" not in each)
     try:
-        for each in (applied[1], *applied):
-            cluster.kubectl("apply", *each[:-1], str(MANIFESTS))
+        # The first two of them install, the others upgrade: also where nothing is, or what is there is the same.
+        for position in (2, 3, 0, 1, 2, 3):
+            cluster.kubectl("apply", *applied[position], str(MANIFESTS / names[position]))
         cluster.kubectl("apply", "-f", "-", stdin=app.replace("namespace: team-a", f"namespace: {team}"))
         deployment = json.loads(cluster.kubectl("get", "deployment", RELEASE, "-n", NAMESPACE, "-o", "json"))
         assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == RELEASE
         deleted = [each for each in commands("kubectl", "delete") if "-l" in each]
-        assert len(deleted) == 2
+        assert len(deleted) == 3
         for each in deleted:
             cluster.kubectl("delete", *each)
         kinds = "deployment,service,serviceaccount,role,rolebinding,clusterrole,clusterrolebinding"
+        kinds += ",mutatingadmissionpolicy,mutatingadmissionpolicybinding"
         left = cluster.kubectl("get", kinds, "-A", "-l", "app.kubernetes.io/part-of=kube-ecr", "-o", "name")
         assert left == ""
         assert cluster.resource(NAMESPACED, "app", team)
