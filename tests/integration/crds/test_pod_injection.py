@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import yaml
@@ -17,7 +18,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets
 from tests.support.cluster.objects import CLUSTER, NAMESPACED, Cluster
 from tests.support.harness.ansible import Ansible
 from tests.support.harness.chart_values import POLICIES
-from tests.support.harness.helm import render
+from tests.support.harness.helm import render, run_helm
 
 REGION = "eu-west-1"
 OWN = f"111122223333.dkr.ecr.{REGION}.amazonaws.com"
@@ -275,6 +276,30 @@ def test_pods_and_namespaces_that_are_left_alone(policies: Policies) -> None:
     policies.cluster.kubectl("label", "namespace", "pi-a", "aws.zakariaamine.com/inject=disabled")
     policies.wait(pod("pi-a"))
     policies.cluster.kubectl("label", "namespace", "pi-a", "aws.zakariaamine.com/inject-")
+
+
+def test_a_chart_that_lists_pull_secrets_is_upgraded_as_if_there_were_no_resource(
+    policies: Policies, tmp_path: Path
+) -> None:
+    """helm 4 applies the list of a service account as one value: an entry of ours in it would be a conflict."""
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text(json.dumps({"apiVersion": "v2", "name": "web", "version": "1.0.0"}))
+    (tmp_path / "templates" / "account.yaml").write_text(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web\nimagePullSecrets: {{ toJson .Values.pull }}\n"
+    )
+
+    def upgrade(*names: str) -> list[str]:
+        values = {"pull": [{"name": name} for name in names]}
+        options = ("--namespace=pi-a", "--server-side=true")
+        kubeconfig = policies.cluster.plane.kubeconfig
+        run_helm("upgrade", "--install", "web", str(tmp_path), *options, values=values, kubeconfig=kubeconfig)
+        return policies.secrets_of(pod("pi-a", serviceAccountName="web"))
+
+    policies.create(resource(CLUSTER, "ours", **ONE))
+    policies.wait(pod("pi-a"), "ours")
+    assert upgrade("regcred") == ["regcred", "ours"]
+    assert upgrade("regcred", "other") == ["regcred", "other", "ours"]
+    run_helm("uninstall", "web", "--namespace=pi-a", kubeconfig=policies.cluster.plane.kubeconfig)
 
 
 def test_the_inventory_tells_where_no_policy_is_installed(
