@@ -14,7 +14,7 @@ from tests.support.aws.endpoint import AWSEndpoint
 from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret
 from tests.support.harness.helm import Release, run_helm
 from tests.support.node.cluster import NodeCluster, chart_values
-from tests.tools.manifests import PATH as MANIFESTS
+from tests.tools.manifests import FILES
 
 
 def warnings(cluster: Cluster, namespace: str) -> list[str]:
@@ -70,7 +70,7 @@ def test_the_manifests_do_the_same(
 ) -> None:
     release.uninstall()
     wait_for_nothing(cluster, release, pods)
-    manifests = list(_with_image(MANIFESTS.read_text(), chart_values(node)))
+    manifests = list(_with_image(_manifests(), chart_values(node)))
     cluster.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(manifests))
     try:
         pods.wait_leader()
@@ -98,6 +98,11 @@ def installed_again(release: Release, node: NodeCluster) -> Iterator[None]:
     """The release, for the tests that follow."""
     yield
     release.upgrade(chart_values(node), "--wait", "--timeout=60s", "--take-ownership", "--force-conflicts")
+
+
+def _manifests() -> str:
+    """Return what is applied to a cluster that knows policies for pods."""
+    return "".join((FILES / name).read_text() for name in ("manifests.yaml", "pod-injection.yaml"))
 
 
 def _with_image(text: str, values: dict) -> list[dict]:
