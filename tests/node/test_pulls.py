@@ -121,7 +121,7 @@ def test_a_pod_that_waits_is_made_anew_when_its_secret_was_written(
     resource["spec"]["recoverPods"] = "Delete"
     cluster.apply(resource)
     cluster.kubectl("rollout", "status", "deployment/app", "-n", team, "--timeout=25s")
-    assert before not in cluster.kubectl(*pods)
+    cluster.wait(lambda: before not in cluster.kubectl(*pods), "the pod that waited is gone")
     recovered = ("get", "events", "-n", team, "--field-selector=reason=PodRecovered")
     told = cluster.kubectl(*recovered, "-o", "jsonpath={.items[*].involvedObject.kind}")
     assert told == "ReplicaSet"
