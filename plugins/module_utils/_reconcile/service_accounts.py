@@ -69,11 +69,10 @@ class ServiceAccountSync:
 
     def known_as_contested(self) -> list[ObjectOutcome]:
         """Return what there is to tell of the service accounts that need nothing, but that others write, too."""
-        unchanged = (
-            (ObjectOutcome(account.place.namespace, account.place.name, UNCHANGED), account.written_by)
+        return [
+            self._warned(ObjectOutcome(account.place.namespace, account.place.name, UNCHANGED), account.written_by)
             for account in self.request.contested
-        )
-        return [self._warned(outcome, writer) for outcome, writer in unchanged]
+        ]
 
     def _sync(self, place: NamespacedName) -> ObjectOutcome | None:
         account = self.cluster.read_object("ServiceAccount", place.namespace, place.name)

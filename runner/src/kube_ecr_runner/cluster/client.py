@@ -222,16 +222,8 @@ class Cluster:
             "deleteOptions": {"preconditions": preconditions},
         }
         try:
-            self._call(
-                f"evict pod {pod}",
-                "POST",
-                f"/api/v1/namespaces/{quote(pod.namespace)}/pods/{quote(pod.name)}/eviction",
-                {},
-                body=body,
-                content=_JSON,
-                timeout=_WRITE_TIMEOUT,
-                retries=_EVENT_RETRIES,
-            )
+            path = f"/api/v1/namespaces/{quote(pod.namespace)}/pods/{quote(pod.name)}/eviction"
+            self._create(f"evict pod {pod}", path, body)
         except KubernetesError as error:
             if error.status in (404, 409, 429):
                 return False
@@ -263,17 +255,13 @@ class Cluster:
             "note": _clip(event.message, MAX_NOTE),
             "regarding": regarding,
         }
-        self._call(
-            call,
-            "POST",
-            _events_in(namespace),
-            {},
-            body=body,
-            content=_JSON,
-            timeout=_WRITE_TIMEOUT,
-            retries=_EVENT_RETRIES,
-        )
+        self._create(call, _events_in(namespace), body)
         return name
+
+    def _create(self, call: str, path: str, body: Mapping) -> None:
+        """Make an object; it is not sent again where the API server may have taken it."""
+        options = {"content": _JSON, "timeout": _WRITE_TIMEOUT, "retries": _EVENT_RETRIES}
+        self._call(call, "POST", path, {}, body=body, **options)
 
     def _call(self, call: str, method: str, path: str, query: Mapping, **options) -> dict:
         answer = self._send(call, method, path, query, **options)

@@ -267,7 +267,7 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     "--stand-by/--no-stand-by",
     type=Flag(),
     default=Settings.stand_by,
-    help="start ansible-playbook ahead of need and use it for many runs: faster and cheaper, for 75 MB of memory",
+    help="start ansible-playbook ahead of need and use it for many runs: faster and cheaper, for 70 MB of memory",
 )
 @_option(
     "--watch-pods/--no-watch-pods",

@@ -17,7 +17,7 @@ from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller.recovery import Candidate, Recoveries
 from kube_ecr_runner.controller.status_writer import StatusWriter
 from kube_ecr_runner.controller.store import Store
-from kube_ecr_runner.controller.waiting_pods import Place, WaitingPods
+from kube_ecr_runner.controller.waiting_pods import Place, Waiter, WaitingPods
 from kube_ecr_runner.controller.work_queue import DueTimes
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.conditions import PODS_WAITING, condition_of
@@ -139,11 +139,10 @@ class PodHandler:
             self._publish(resource, None, now)
             return
         waiters = self._pods.of(resource.hosts, resource.targets, self._store.namespaces)
-        report = report_of(resource, (waiter.pod for waiter in waiters if waiter.since + TELL_AFTER <= now))
+        report = report_of(resource, (waiter.pod for waiter in waiters if _told_at(waiter) <= now))
         self._observer.pods_waiting(resource.key, len(report.waiting), len(report.unnamed))
         self._publish(resource, report, now)
-        later = [waiter.since + TELL_AFTER for waiter in waiters if waiter.since + TELL_AFTER > now]
-        if later:
+        if later := [at for at in map(_told_at, waiters) if at > now]:
             self._schedule(resource.key, min(later))
 
     def _publish(self, resource: Resource, report: PodsReport | None, now: datetime) -> None:
@@ -167,7 +166,7 @@ class PodHandler:
                 continue
             for waiter in self._pods.of(resource.hosts, resource.targets, self._store.namespaces):
                 written_at = self._recoveries.written_at(key, waiter.pod.namespace)
-                if written_at and waiter.since + TELL_AFTER <= now:
+                if written_at and _told_at(waiter) <= now:
                     yield Candidate(resource, waiter.pod, written_at)
 
     def _evict(self, candidate: Candidate, now: datetime) -> None:
@@ -177,6 +176,10 @@ class PodHandler:
         if is_evicted:
             self._observer.pod_recovered()
             _log.info("pod evicted", extra=fields(resource=resource.key, pod=pod, secret=resource.secret_name))
+
+
+def _told_at(waiter: Waiter) -> datetime:
+    return waiter.since + TELL_AFTER
 
 
 def _log_change(resource: Resource, status: dict[str, object], report: PodsReport | None) -> None:
