@@ -88,10 +88,10 @@ spec:
     - name: labels
       expression: >-
         has(namespaceObject.metadata.labels) ? namespaceObject.metadata.labels : {}
+    # Asked for only where there is a selector: without one, the match condition has looked at the names.
     - name: isSelected
       expression: >-
-        has(params.spec.namespaceSelector)
-        && (!has(params.spec.namespaceSelector.matchLabels)
+        (!has(params.spec.namespaceSelector.matchLabels)
         || params.spec.namespaceSelector.matchLabels.all(key, key in variables.labels
         && variables.labels[key] == params.spec.namespaceSelector.matchLabels[key]))
         && (!has(params.spec.namespaceSelector.matchExpressions)
@@ -127,7 +127,7 @@ spec:
       jsonPatch:
         expression: >-
           {{- if $isCluster }}
-          !(variables.isSelected || {{ $isNamed }}) ? [] :
+          has(params.spec.namespaceSelector) && !variables.isSelected && !({{ $isNamed }}) ? [] :
           {{- end }}
           has(object.spec.imagePullSecrets)
           ? [JSONPatch{op: "add", path: "/spec/imagePullSecrets/-",
