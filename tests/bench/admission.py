@@ -20,8 +20,7 @@ from tests.bench.api import API, APIError
 from tests.bench.results import number
 from tests.bench.usage import cpu_seconds
 from tests.support.cluster.control_plane import ControlPlane
-from tests.support.harness.chart_values import POLICIES
-from tests.support.harness.helm import CHART, render
+from tests.support.harness.helm import CHART, POLICIES, pod_policies, render
 
 _CONNECTIONS = 8
 _NAMESPACE = "team-a"
@@ -80,7 +79,7 @@ def _set_up(api: API, name: str, setting: tuple[int, int] | None) -> Iterator[No
         made.append(f"{collection}/{manifest['metadata']['name']}")
 
     if setting:
-        for policy in _policies():
+        for policy in pod_policies(render(None, POLICIES)):
             create(f"{_GROUP}/{_PLURALS[policy['kind']]}", policy)
         count, adding = setting
         for position in range(count):
@@ -94,10 +93,6 @@ def _set_up(api: API, name: str, setting: tuple[int, int] | None) -> Iterator[No
     finally:
         for path in reversed(made):
             api.delete(path)
-
-
-def _policies() -> list[dict]:
-    return [each for each in render(None, POLICIES) if each["kind"] in _PLURALS]
 
 
 def _resource(position: int, *, adds: bool, asks: bool) -> dict:

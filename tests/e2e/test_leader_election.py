@@ -61,7 +61,7 @@ def lease(cluster: Cluster, namespace: str) -> dict:
 
 def make_pod(cluster: Cluster, namespace: str) -> dict:
     """Return the metadata of a pod, which no node runs."""
-    cluster.wait(lambda: cluster.kubectl("get", "sa", "default", "-n", namespace, "--ignore-not-found"), "it is made")
+    cluster.wait_account(namespace)
     cluster.kubectl("run", "pod", "-n", namespace, "--image=registry.example.com/runner")
     return json.loads(cluster.kubectl("get", "pod", "pod", "-n", namespace, "-o", "json"))["metadata"]
 

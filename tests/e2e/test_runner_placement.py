@@ -168,7 +168,7 @@ def test_service_accounts_get_the_secret_and_lose_it_with_the_resource(
     cluster: Cluster, principal: Principal, runner: Runner
 ) -> None:
     (own,) = cluster.namespaces("own")
-    cluster.wait(lambda: cluster.kubectl("get", "sa", "default", "-n", own, "--ignore-not-found"), "it is made")
+    cluster.wait_account(own)
     patch = '{"imagePullSecrets": [{"name": "theirs"}]}'
     cluster.kubectl("patch", "serviceaccount", "default", "-n", own, "-p", patch)
     cluster.apply(edited(pull_secret("app", principal, namespace=own), serviceAccounts=["default", "build-*"]))
@@ -293,7 +293,7 @@ def test_the_rights_that_the_document_names_are_enough(
     (text,) = re.findall(r"^```yaml\n(apiVersion: rbac.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
     user = f"granted-{own}"
     grant(cluster, user, yaml.safe_load(text)["rules"])
-    cluster.wait(lambda: cluster.kubectl("get", "sa", "default", "-n", own, "--ignore-not-found"), "it is made")
+    cluster.wait_account(own)
     app = pull_secret("app", principal, namespaces=[f"{own}*"])
     app = edited(app, serviceAccounts=["*"], namespaceSelector={"matchLabels": {"no": "no"}})
     shared = edited(pull_secret("shared", principal, namespaces=[merged]), existingSecretPolicy="Merge")

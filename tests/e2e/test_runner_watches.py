@@ -86,7 +86,7 @@ def test_a_pass_on_trial_says_what_a_pass_would_do_and_changes_nothing(
     """Then the same pass in earnest, for resources with a label only, and one more on trial."""
     own, taken = cluster.namespaces("own", "taken")
     (late,) = cluster.names("late")
-    cluster.wait(lambda: cluster.kubectl("get", "sa", "default", "-n", own, "--ignore-not-found"), "it is made")
+    cluster.wait_account(own)
     cluster.core.create_namespaced_secret(taken, {"metadata": {"name": "ecr-login"}, "stringData": {"a": "b"}})
     app = placed("app", principal, namespace=own, serviceAccounts=["default"])
     app["metadata"]["labels"] = {"shard": "a"}

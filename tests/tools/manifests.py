@@ -14,8 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.harness.chart_values import POLICIES
-from tests.support.harness.helm import NAMESPACE, render
+from tests.support.harness.helm import NAMESPACE, POLICIES, pod_policies, render
 
 FILES = Path(__file__).parents[2] / "roles" / "runner" / "files"
 _HEAD = "---\n# Made of the chart with its default values by `make manifests`. kubectl apply --server-side -f FILE\n"
@@ -27,7 +26,7 @@ def wanted() -> dict[str, str]:
     """Return what the files are to hold, by name: the namespace and what helm makes, in its order; the policies."""
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     made = render(None, "--skip-tests", POLICIES)
-    policies = [each for each in made if each["kind"].startswith("MutatingAdmissionPolicy")]
+    policies = pod_policies(made)
     rest = [namespace, *(each for each in made if each not in policies)]
     return {"manifests.yaml": _text(rest), "pod-injection.yaml": _text(policies)}
 

@@ -17,8 +17,8 @@ from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.pod import Pod
 from tests.support.cluster.control_plane import KubectlError
 from tests.support.cluster.objects import Cluster
-from tests.support.harness.chart_values import DIGEST, ENTRY, MATRIX, MONITORED, POLICIES, TWO
-from tests.support.harness.helm import CHART, HelmError, Values, process_of, render, run_helm, the
+from tests.support.harness.chart_values import DIGEST, ENTRY, MATRIX, MONITORED, TWO
+from tests.support.harness.helm import CHART, POLICIES, HelmError, Values, process_of, render, run_helm, the
 
 VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -92,7 +92,7 @@ def dry_run(cluster: Cluster, manifests: list[dict]) -> str:
 @pytest.mark.usefixtures("monitoring")
 def test_the_api_server_takes_whatever_comes_of_the_values(cluster: Cluster, restricted: str) -> None:
     """Everything of all sets of values at once: each is a release of its own, and one has the definitions."""
-    cluster.wait(lambda: cluster.kubectl("get", "sa", "default", "-n", restricted, "--ignore-not-found"), "it is made")
+    cluster.wait_account(restricted)
     everything: list[dict] = []
     for name, values in MATRIX.items():
         own = {"crds": {"enabled": name == "defaults"}} | dict(values)
@@ -111,7 +111,7 @@ def test_the_api_server_takes_whatever_comes_of_the_values(cluster: Cluster, res
 
 
 def test_pod_security_is_asked(cluster: Cluster, restricted: str) -> None:
-    cluster.wait(lambda: cluster.kubectl("get", "sa", "default", "-n", restricted, "--ignore-not-found"), "it is made")
+    cluster.wait_account(restricted)
     pod = pod_of(the(render(namespace=restricted), "Deployment"))
     assert pod is not None
     lax = deepcopy(pod)

@@ -17,8 +17,7 @@ import yaml
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Targets
 from tests.support.cluster.objects import CLUSTER, NAMESPACED, Cluster
 from tests.support.harness.ansible import Ansible
-from tests.support.harness.chart_values import POLICIES
-from tests.support.harness.helm import render, run_helm
+from tests.support.harness.helm import POLICIES, pod_policies, render, run_helm
 
 REGION = "eu-west-1"
 OWN = f"111122223333.dkr.ecr.{REGION}.amazonaws.com"
@@ -125,14 +124,9 @@ class Policies:
         self.cluster.wait(lambda: sorted(self.secrets_of(wanted)) == sorted(names), f"the pod gets {names}")
 
 
-def _has_service_account(cluster: Cluster, namespace: str) -> bool:
-    return bool(cluster.kubectl("get", "sa", "default", "-n", namespace, "--ignore-not-found"))
-
-
 @pytest.fixture(scope="module")
 def rendered() -> list[dict]:
-    objects = render(None, POLICIES)
-    return [each for each in objects if each["kind"].startswith("MutatingAdmissionPolicy")]
+    return pod_policies(render(None, POLICIES))
 
 
 @pytest.fixture
@@ -143,7 +137,7 @@ def policies(cluster: Cluster, rendered: list[dict]) -> Iterator[Policies]:
     ]
     cluster.kubectl("apply", "-f", "-", stdin=yaml.dump_all(made))
     for name in NAMESPACES:
-        cluster.wait(lambda name=name: _has_service_account(cluster, name), "its service account is made")
+        cluster.wait_account(name)
     cluster.kubectl("create", "-f", "-", stdin=yaml.dump_all(rendered))
     try:
         yield Policies(cluster)

@@ -248,6 +248,11 @@ class Cluster:
         metadata["annotations"] |= past
         self.kubectl("apply", "--server-side", f"--field-manager={manager}", "-f", "-", stdin=json.dumps(secret))
 
+    def wait_account(self, namespace: str) -> None:
+        """Wait until a namespace has the service account `default`: before that it takes no pod."""
+        found = ("get", "sa", "default", "-n", namespace, "--ignore-not-found")
+        self.wait(lambda: self.kubectl(*found), f"the service account of namespace {namespace} is made")
+
     def wait(self, condition: Callable[[], object], what: str, timeout: float = _WAIT_SECONDS) -> None:
         """Return once `condition()` is true; raises AssertionError after `timeout` seconds."""
         deadline = time.monotonic() + timeout

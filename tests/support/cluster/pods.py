@@ -28,10 +28,7 @@ def make_stuck_pod(
     cluster: Cluster, namespace: str, name: str, image: str, *pull_secrets: str, owner: dict | None = None
 ) -> None:
     """Make a pod that waits for its image, as kubelet says."""
-    cluster.wait(
-        lambda: cluster.kubectl("get", "sa", "default", "-n", namespace, "--ignore-not-found"),
-        "the service account of the pod is there",
-    )
+    cluster.wait_account(namespace)
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.harness.chart_values import MATRIX, POLICIES
-from tests.support.harness.helm import CHART, NAMESPACE, RELEASE, Values, run_helm
+from tests.support.harness.chart_values import MATRIX
+from tests.support.harness.helm import CHART, NAMESPACE, POLICIES, RELEASE, Values, run_helm
 
 FOLDER = Path(__file__).parents[2] / "snapshots"
 _NAMED: Values = {

@@ -5,8 +5,6 @@ from __future__ import annotations
 from tests.support.harness.helm import Values
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
-# What `helm template` is told of a cluster that knows policies for pods.
-POLICIES = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
 AMOUNT = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}
 TWO = {"replicas": 2, "podDisruptionBudget": {"enabled": True}}
 MONITORED: Values = {

@@ -20,6 +20,8 @@ from tests.support.harness.tools import go_tool
 # As a user of a clone has it: a symbolic link.
 CHART = Path(__file__).parents[3] / "chart"
 RELEASE, NAMESPACE = "kube-ecr-runner", "kube-ecr"
+# What `helm template` is told of a cluster that knows policies for pods.
+POLICIES = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
 _WATCHES_IN_IMAGE = "/etc/kube-ecr-runner/watches.yaml"
 _SECONDS = 120.0
 # Of the pods that no node runs, whose processes tests start.
@@ -61,6 +63,11 @@ def the(objects: list[dict], kind: str) -> dict:
     """Return the only object of a kind."""
     (found,) = (each for each in objects if each["kind"] == kind)
     return found
+
+
+def pod_policies(objects: list[dict]) -> list[dict]:
+    """Return the policies of spec.podInjection, and their bindings."""
+    return [each for each in objects if each["kind"].startswith("MutatingAdmissionPolicy")]
 
 
 def process_of(container: dict, pod: dict) -> tuple[list[str], dict[str, str]]:
