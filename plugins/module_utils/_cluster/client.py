@@ -8,23 +8,26 @@ plain HTTP calls: kubernetes.core's dynamic client asks the API server for all t
 when any aggregated API is down) and keeps the answer in a file in /tmp, and the official client's API classes take
 0.7 s to import for models that are not needed here.
 
-What always holds: every call has time-outs and bounded retries.
+What always holds: every call has time-outs and bounded retries, and counts when its answer is what was meant.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from .._contract import reasons
+from .._contract.answers import METADATA_KIND, Expected, WrongAnswer, parse_deletion, parse_object, parse_page
 from .._contract.kinds import GROUP, KINDS
 from .._contract.ownership import FIELD_MANAGER
+from .._contract.reading import mapping_in, text_in
 from .._contract.service_account import NoServiceAccount
 from .connection import Connection, is_of_pod, of_pod
-from .errors import KubernetesError, no_cluster, refusal, unreachable
+from .errors import KubernetesError, malformed, no_cluster, refusal, unreachable
 
 try:
     import urllib3
@@ -47,7 +50,9 @@ _JSON = "application/json"
 # JSON is YAML too.
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
-_METADATA_LIST = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA_LIST = f"{_JSON};as={METADATA_KIND}List;g=meta.k8s.io;v=v1"
+
+Parsed = TypeVar("Parsed")
 
 
 class Cluster:
@@ -62,8 +67,9 @@ class Cluster:
         Raises KubernetesError.
         """
         plural = f"{kind.lower()}s"
+        path, what = _core_path(plural, namespace, name), _object_name(plural, namespace, name)
         try:
-            return self._call("get", _core_path(plural, namespace, name), _object_name(plural, namespace, name))
+            return self._call("get", path, what, partial(parse_object, expected=Expected(kind, name, namespace)))
         except KubernetesError as error:
             if error.status == 404:
                 return None
@@ -81,7 +87,8 @@ class Cluster:
         }
         path = f"{_core_path('serviceaccounts', namespace, account)}/token"
         what = f"serviceaccounts/token of {account} in namespace {namespace}"
-        return self._call("create", path, what, body=body)["status"]["token"]
+        expected = Expected("TokenRequest", account, namespace, content={"spec": {"audiences": [audience]}})
+        return self._call("create", path, what, partial(_parse_token, expected=expected), body=body)
 
     def apply_secret(self, manifest: dict, manager: str, *, force: bool, dry_run: bool) -> bool:
         """Server-side apply a Secret as a field manager; return whether it was created. Raises KubernetesError.
@@ -94,7 +101,11 @@ class Cluster:
         name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
         query = {"fieldManager": manager, "force": str(force).lower(), **_dry(dry_run)}
         what, path = _object_name("secrets", namespace, name), _core_path("secrets", namespace, name)
-        return self._send("patch", path, what, query, manifest, _APPLY).status == 201
+        expected = Expected("Secret", name, namespace, content=_written(manifest))
+        status, _ = self._exchange(
+            "patch", path, what, partial(parse_object, expected=expected), query, manifest, content=_APPLY
+        )
+        return status == 201
 
     def patch_object(self, kind: str, namespace: str, name: str, patch: dict, *, dry_run: bool) -> dict:
         """Apply a JSON merge patch to a Secret or ServiceAccount; return what it became. Raises KubernetesError.
@@ -103,8 +114,9 @@ class Cluster:
         """
         plural = f"{kind.lower()}s"
         query = {"fieldManager": FIELD_MANAGER, **_dry(dry_run)}
-        path = _core_path(plural, namespace, name)
-        return self._call("patch", path, _object_name(plural, namespace, name), query, patch, content=_MERGE)
+        path, what = _core_path(plural, namespace, name), _object_name(plural, namespace, name)
+        parse = partial(parse_object, expected=Expected(kind, name, namespace, content=_written(patch)))
+        return self._call("patch", path, what, parse, query, patch, content=_MERGE)
 
     def delete_secret(self, namespace: str, name: str, version: str, *, dry_run: bool) -> None:
         """Delete a Secret as it was read: one that was changed since is a conflict (409). Raises KubernetesError."""
@@ -115,8 +127,10 @@ class Cluster:
             "preconditions": {"resourceVersion": version},
             "dryRun": ["All"] if dry_run else [],
         }
-        path = _core_path("secrets", namespace, name)
-        self._send("delete", path, _object_name("secrets", namespace, name), {}, body, _JSON)
+        path, what = _core_path("secrets", namespace, name), _object_name("secrets", namespace, name)
+        self._call(
+            "delete", path, what, partial(parse_deletion, expected=Expected("Secret", name, namespace)), body=body
+        )
 
     def set_finalizer(self, resource: Mapping, finalizer: str, *, is_wanted: bool) -> None:
         """Give a custom resource a finalizer, or take it away; those of others stay.
@@ -139,7 +153,9 @@ class Cluster:
                 after = [*(name for name in before if name != finalizer), *([finalizer] if is_wanted else [])]
                 if (finalizer in before) != is_wanted:
                     patch = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": after}}
-                    self._send("patch", path, what, {"fieldManager": FIELD_MANAGER}, patch, _MERGE)
+                    expected = Expected(kind, name, namespace, resource["uid"], {"metadata": {"finalizers": after}})
+                    parse = partial(parse_object, expected=expected)
+                    self._call("patch", path, what, parse, {"fieldManager": FIELD_MANAGER}, patch, content=_MERGE)
                 return
             except KubernetesError as error:
                 if error.status == 404 and not is_wanted:
@@ -156,18 +172,21 @@ class Cluster:
         """
         query = {"labelSelector": label_selector, "fieldSelector": field_selector}
         path, where = _collection(plural, namespace)
-        for item in self._list(path, f"{plural} in {where}", query, _METADATA_LIST):
+        parse = partial(parse_page, kind=METADATA_KIND, namespace=namespace)
+        for item in self._list(path, f"{plural} in {where}", parse, query, _METADATA_LIST):
             yield item["metadata"]
 
     def list_service_accounts(self, namespace: str = "") -> Iterator[dict]:
         """Yield the service accounts of a namespace, or without one of the whole cluster. Raises KubernetesError."""
         path, where = _collection("serviceaccounts", namespace)
-        return self._list(path, f"serviceaccounts in {where}", {})
+        parse = partial(parse_page, kind="ServiceAccount", namespace=namespace)
+        return self._list(path, f"serviceaccounts in {where}", parse, {})
 
     def list_resources(self, kind: str, label_selector: str | None = None, namespace: str = "") -> Iterator[dict]:
         """Yield the custom resources of one kind in the whole cluster, or in a namespace. Raises KubernetesError."""
         what = f"{KINDS[kind].plural}.{GROUP} in {f'namespace {namespace}' if namespace else 'all namespaces'}"
-        return self._list(_resource_path(kind, namespace), what, {"labelSelector": label_selector})
+        parse = partial(parse_page, kind=kind, namespace=namespace)
+        return self._list(_resource_path(kind, namespace), what, parse, {"labelSelector": label_selector})
 
     def injecting_kinds(self) -> frozenset[str] | None:
         """Return the kinds of custom resources whose Secrets policies of the API server add to pods.
@@ -176,55 +195,75 @@ class Cluster:
         KubernetesError.
         """
         try:
-            policies = list(self._list(_POLICIES_PATH, "mutatingadmissionpolicies", {}))
+            parse = partial(parse_page, kind="MutatingAdmissionPolicy")
+            policies = list(self._list(_POLICIES_PATH, "mutatingadmissionpolicies", parse, {}))
         except KubernetesError as error:
             if error.status == 404:
                 return frozenset()
             if error.status == 403:
                 return None
             raise
-        kinds = (policy["spec"].get("paramKind") or {} for policy in policies)
-        return frozenset(kind["kind"] for kind in kinds if kind.get("apiVersion", "").startswith(f"{GROUP}/"))
+        kinds = (mapping_in(mapping_in(policy, "spec"), "paramKind") for policy in policies)
+        return frozenset(text_in(kind, "kind") for kind in kinds if text_in(kind, "apiVersion").startswith(f"{GROUP}/"))
 
     def read_resource(self, kind: str, namespace: str, name: str) -> dict:
         """Return one custom resource; namespace is empty for a cluster kind. Raises KubernetesError."""
         what = _object_name(f"{KINDS[kind].plural}.{GROUP}", namespace, name)
-        return self._call("get", _resource_path(kind, namespace, name), what)
+        parse = partial(parse_object, expected=Expected(kind, name, namespace))
+        return self._call("get", _resource_path(kind, namespace, name), what, parse)
 
-    def _list(self, path: str, what: str, query: Mapping[str, str | None], accept: str = _JSON) -> Iterator[dict]:
+    def _list(
+        self,
+        path: str,
+        what: str,
+        parse: Callable[[bytes], dict],
+        query: Mapping[str, str | None],
+        accept: str = _JSON,
+    ) -> Iterator[dict]:
         selected = {"limit": PAGE, **{name: value for name, value in query.items() if value}}
         for attempts_left in reversed(range(LIST_ATTEMPTS)):
             try:
-                yield from list(self._items(path, what, selected, accept))
+                yield from list(self._items(path, what, parse, selected, accept))
                 return
             except KubernetesError as error:
                 # The API server has forgotten where the list stood: it begins anew.
                 if error.status != 410 or not attempts_left:
                     raise
 
-    def _items(self, path: str, what: str, query: Mapping, accept: str) -> Iterator[dict]:
+    def _items(
+        self, path: str, what: str, parse: Callable[[bytes], dict], query: Mapping, accept: str
+    ) -> Iterator[dict]:
         position = None
         while True:
             selected = {**query, "continue": position} if position else query
-            page = self._call("list", path, what, selected, accept=accept)
-            yield from page.get("items") or ()
+            page = self._call("list", path, what, parse, selected, accept=accept)
+            yield from page["items"]
             position = page["metadata"].get("continue")
             if not position:
                 return
 
-    def _call(
-        self, verb: str, path: str, what: str, query=None, body=None, content: str = _JSON, accept: str = _JSON
-    ) -> dict:
-        """Make one request and return the object that it is answered with."""
+    def _call(self, verb: str, path: str, what: str, parse: Callable[[bytes], Parsed], *args, **options) -> Parsed:
+        """Make one request and return what it is answered with, as parse reads it."""
+        return self._exchange(verb, path, what, parse, *args, **options)[1]
+
+    def _exchange(
+        self,
+        verb: str,
+        path: str,
+        what: str,
+        parse: Callable[[bytes], Parsed],
+        query: Mapping | None = None,
+        body: Mapping | None = None,
+        *,
+        content: str = _JSON,
+        accept: str = _JSON,
+    ) -> tuple[int, Parsed]:
+        """Make one request; return the HTTP status and what parse reads in the answer, which raises WrongAnswer."""
         answer = self._send(verb, path, what, query, body, content, accept)
         try:
-            found = json.loads(answer.data)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
-            text = f"{self._connection.host} did not answer with an object in JSON"
-            raise KubernetesError(f"{verb} {what}", 0, reasons.MALFORMED_ANSWER, text)
-        return found
+            return answer.status, parse(answer.data)
+        except WrongAnswer as error:
+            raise malformed(f"{verb} {what}", self._connection.host, error) from None
 
     def _send(self, verb: str, path: str, what: str, query, body, content: str, accept: str = _JSON):
         """Make one request; verb is the one of RBAC, content the media type of the body."""
@@ -242,7 +281,7 @@ class Cluster:
             text = unreachable(error, host, self._connection.authority, self._connection.proxy)
             raise KubernetesError(call, 0, reasons.UNREACHABLE, text) from None
         if answer.status >= 300:
-            raise refusal(call, answer.status, answer.data)
+            raise refusal(call, answer.status, answer.data, is_of_kind=verb == "list")
         return answer
 
     def _request_headers(self, accept: str, content: str | None):
@@ -278,6 +317,18 @@ def _resource_path(kind: str, namespace: str = "", name: str = "") -> str:
 
 def _object_name(plural: str, namespace: str, name: str) -> str:
     return f"{plural}/{name}" + (f" in namespace {namespace}" if namespace else "")
+
+
+def _parse_token(body: bytes, expected: Expected) -> str:
+    token = text_in(mapping_in(parse_object(body, expected), "status"), "token")
+    if not token:
+        raise WrongAnswer("holds no token")
+    return token
+
+
+def _written(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the answer to a write has to hold of its body: not the metadata, which admission may change."""
+    return {name: value for name, value in body.items() if name != "metadata"}
 
 
 def _dry(dry_run: bool) -> dict[str, str]:

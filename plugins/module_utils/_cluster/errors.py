@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from .._contract import reasons
+from .._contract.answers import WrongAnswer
 from .._contract.api_server import describe_refusal, first_line
 from .._contract.errors import ApiError
 from .._contract.tls import describe_tls_failure
@@ -34,9 +35,15 @@ def no_cluster(text: str) -> KubernetesError:
     return KubernetesError("read the kubeconfig", 0, reasons.NO_CLUSTER, first_line(text))
 
 
-def refusal(call: str, status: int, body: bytes) -> KubernetesError:
-    """Return the error of an answer that is no success."""
-    return KubernetesError(call, status, *describe_refusal(status, body))
+def refusal(call: str, status: int, body: bytes, *, is_of_kind: bool) -> KubernetesError:
+    """Return the error of an answer that is no success; with is_of_kind a list was asked for."""
+    return KubernetesError(call, *describe_refusal(status, body, is_of_kind=is_of_kind))
+
+
+def malformed(call: str, host: str, error: WrongAnswer) -> KubernetesError:
+    """Return the error of an answer that is not what was asked for."""
+    text = f"what {host} answered {error}; check what answers there, and proxies on the way"
+    return KubernetesError(call, 0, reasons.MALFORMED_ANSWER, text)
 
 
 def unreachable(error: Exception, host: str, authority: str, proxy: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 # What a pod finds of its service account: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
@@ -14,6 +15,8 @@ SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 NAMESPACE_FILE = f"{SERVICE_ACCOUNT_FOLDER}/namespace"
 TOKEN_FILE = f"{SERVICE_ACCOUNT_FOLDER}/token"
 _MAX_TEXT = 500
+# The body of net/http.NotFound of Go: https://pkg.go.dev/net/http#NotFound
+_UNKNOWN_PATH = b"404 page not found"
 
 
 def is_in_pod(environment: Mapping[str, str]) -> bool:
@@ -61,17 +64,42 @@ def _is_named(host: str, place: str, entry: str) -> bool:
     return any(each == name or each.endswith(f".{name}") for each in (host, place))
 
 
-def describe_refusal(status: int, body: bytes) -> tuple[str, str]:
-    """Return reason and text of an answer that is no success; one that is no Status (a proxy's HTML) is not quoted.
+class Refusal(NamedTuple):
+    """An answer that is no success: status, reason, a word in CamelCase, and text, for a person.
 
+    status is 0 where nothing shows that the API server itself has answered: what a proxy says with 404, 409 or 403
+    tells nothing of an object.
+    """
+
+    status: int
+    reason: str
+    text: str
+
+
+def describe_refusal(status: int, body: bytes, *, is_of_kind: bool = False) -> Refusal:
+    """Return what an answer that is no success says; one that is no Status (a proxy's HTML) is not quoted.
+
+    With is_of_kind a list or watch was asked for: the API server answers in plain text where it knows no such kind.
     https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
     """
+    answer = _object_in(body)
+    message, reason = answer.get("message"), answer.get("reason")
+    if answer.get("kind") == "Status" and isinstance(message, str):
+        return Refusal(status, reason if isinstance(reason, str) and reason else f"HTTP{status}", first_line(message))
+    if is_of_kind and status == 404 and body.strip() == _UNKNOWN_PATH:
+        return Refusal(status, f"HTTP{status}", "the server could not find the requested resource")
+    text = (
+        f"what answered with HTTP status {status} is not the API server, or it is in trouble; check what answers, and"
+    )
+    return Refusal(0, f"HTTP{status}", f"{text} proxies on the way")
+
+
+def _object_in(body: bytes) -> Mapping[str, Any]:
     try:
-        answer = json.loads(body)
-        reason, text = str(answer.get("reason") or ""), str(answer["message"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        reason, text = "", f"the API server answered with HTTP status {status}"
-    return reason or f"HTTP{status}", first_line(text)
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {}
 
 
 def first_line(text: str) -> str:

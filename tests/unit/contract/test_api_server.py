@@ -89,24 +89,43 @@ def test_pod(environment: dict[str, str], expected: bool) -> None:
     assert is_in_pod({"KUBERNETES_SERVICE_HOST": ""}) is False
 
 
+STATUS = {"kind": "Status", "reason": "Forbidden", "message": " may not\nlist "}
+NO_STATUS = (
+    "what answered with HTTP status 418 is not the API server, or it is in trouble; check what answers, and proxies"
+)
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ({"reason": "Forbidden", "message": " may not\nlist "}, ("Forbidden", "may not")),
-        ({"message": "no"}, ("HTTP418", "no")),
-        ({"reason": None, "message": "no"}, ("HTTP418", "no")),
-        ({"reason": "Teapot"}, ("HTTP418", "the API server answered with HTTP status 418")),
-        (["canary"], ("HTTP418", "the API server answered with HTTP status 418")),
-        (None, ("HTTP418", "the API server answered with HTTP status 418")),
+        (STATUS, (418, "Forbidden", "may not")),
+        (STATUS | {"reason": ""}, (418, "HTTP418", "may not")),
+        (STATUS | {"reason": None}, (418, "HTTP418", "may not")),
+        (STATUS | {"reason": 5}, (418, "HTTP418", "may not")),
+        (STATUS | {"message": None}, (0, "HTTP418", f"{NO_STATUS} on the way")),
+        (STATUS | {"kind": "Secret"}, (0, "HTTP418", f"{NO_STATUS} on the way")),
+        (["canary"], (0, "HTTP418", f"{NO_STATUS} on the way")),
+        (None, (0, "HTTP418", f"{NO_STATUS} on the way")),
     ],
 )
-def test_refusal(answer: object, expected: tuple[str, str]) -> None:
+def test_refusal(answer: object, expected: tuple[int, str, str]) -> None:
     assert describe_refusal(418, json.dumps(answer).encode()) == expected
 
 
-@pytest.mark.parametrize("body", [b"<html>canary", b"", b"\xff"])
-def test_answer_that_is_no_status_is_not_quoted(body: bytes) -> None:
-    assert describe_refusal(502, body) == ("HTTP502", "the API server answered with HTTP status 502")
+@pytest.mark.parametrize("body", [b"<html>canary", b"", b"\xff", b"[" * 100_000, b"404 page not found"])
+@pytest.mark.parametrize("status", [302, 403, 404, 409, 410, 429, 502])
+def test_answer_that_is_no_status_is_not_quoted_and_tells_nothing_of_an_object(status: int, body: bytes) -> None:
+    refusal = describe_refusal(status, body)
+    assert (refusal.status, refusal.reason) == (0, f"HTTP{status}")
+    assert "canary" not in refusal.text
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [(404, b"404 page not found\n", 404), (404, b"<html>not found", 0), (403, b"404 page not found", 0)],
+)
+def test_kind_that_the_api_server_does_not_know(status: int, body: bytes, expected: int) -> None:
+    assert describe_refusal(status, body, is_of_kind=True).status == expected
 
 
 def test_text_of_others_is_cut() -> None:

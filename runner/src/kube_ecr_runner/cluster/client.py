@@ -1,6 +1,7 @@
 """The Kubernetes backend: the few calls that the runner makes.
 
-What always holds: every call has time-outs and bounded retries, and no error text quotes an object.
+What always holds: every call has time-outs and bounded retries, and counts when its answer is what was meant; no error
+text quotes an object.
 
 The library's own API classes are not used: they cannot ask for metadata alone.
 """
@@ -23,10 +24,18 @@ from urllib3.util.retry import Retry
 
 from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.cluster.connection import Access, of_pod
-from kube_ecr_runner.cluster.errors import KubernetesError, refusal, unreachable_because
+from kube_ecr_runner.cluster.errors import KubernetesError, malformed, refusal, unreachable_because
 from kube_ecr_runner.cluster.lease import Lease
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.answers import (
+    METADATA_KIND,
+    Expected,
+    WrongAnswer,
+    parse_object,
+    parse_page,
+    parse_success,
+)
 from kube_ecr_runner.contract.api_server import is_in_pod
 from kube_ecr_runner.contract.kinds import KINDS, api_version
 from kube_ecr_runner.contract.timestamps import format_micro_time
@@ -68,8 +77,8 @@ _UPGRADE = (
     "kubectl apply --server-side --force-conflicts -f crds/, or upgrade the chart with crds.enabled=true"
 )
 _JSON = "application/json"
-_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = f"{_JSON};as={METADATA_KIND}List;g=meta.k8s.io;v=v1"
+_METADATA = f"{_JSON};as={METADATA_KIND};g=meta.k8s.io;v=v1"
 
 
 class Cluster:
@@ -103,7 +112,8 @@ class Cluster:
         while True:
             query = _selected(source) | {"limit": source.page or PAGE} | ({"continue": position} if position else {})
             accept = _METADATA_LIST if source.metadata_only else _JSON
-            page = self._call(f"list {source.name}", "GET", source.path, query, accept=accept)
+            parse = partial(parse_page, kind=source.object_kind, namespace=source.namespace)
+            page = self._call(f"list {source.name}", "GET", source.path, query, parse, accept=accept, is_of_kind=True)
             yield page
             position = page["metadata"].get("continue", "")
             if not position:
@@ -130,6 +140,7 @@ class Cluster:
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=self._silence),
             retries=Retry(0),
             preload=False,
+            is_of_kind=True,
         )
 
     def apply_status(self, resource: Resource, status: Mapping) -> bool:
@@ -140,12 +151,14 @@ class Cluster:
         scope = f"/namespaces/{quote(key.namespace)}" if key.namespace else ""
         path = f"/apis/{api_version(key.kind)}{scope}/{KINDS[key.kind].plural}/{quote(key.name)}/status"
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        expected = Expected(key.kind, key.name, key.namespace, resource.uid, {"status": status})
         try:
             self._call(
                 f"write the status of {key}",
                 "PATCH",
                 path,
                 query,
+                partial(parse_object, expected=expected),
                 body=body,
                 content="application/apply-patch+yaml",
                 timeout=_WRITE_TIMEOUT,
@@ -188,12 +201,14 @@ class Cluster:
 
         Raises KubernetesError.
         """
+        namespace = _event_namespace(resource.key)
         try:
             self._call(
                 f"count an event of {resource.key}",
                 "PATCH",
-                f"{_events_in(_event_namespace(resource.key))}/{quote(name)}",
+                f"{_events_in(namespace)}/{quote(name)}",
                 {},
+                partial(parse_object, expected=Expected("Event", name, namespace)),
                 body={"series": {"count": count, "lastObservedTime": format_micro_time(now)}},
                 content="application/merge-patch+json",
                 timeout=_WRITE_TIMEOUT,
@@ -223,7 +238,7 @@ class Cluster:
         }
         try:
             path = f"/api/v1/namespaces/{quote(pod.namespace)}/pods/{quote(pod.name)}/eviction"
-            self._create(f"evict pod {pod}", path, body)
+            self._create(f"evict pod {pod}", path, body, parse_success)
         except KubernetesError as error:
             if error.status in (404, 409, 429):
                 return False
@@ -255,23 +270,23 @@ class Cluster:
             "note": _clip(event.message, MAX_NOTE),
             "regarding": regarding,
         }
-        self._create(call, _events_in(namespace), body)
+        self._create(
+            call, _events_in(namespace), body, partial(parse_object, expected=Expected("Event", name, namespace))
+        )
         return name
 
-    def _create(self, call: str, path: str, body: Mapping) -> None:
+    def _create(self, call: str, path: str, body: Mapping, parse: Callable[[bytes], object]) -> None:
         """Make an object; it is not sent again where the API server may have taken it."""
         options = {"content": _JSON, "timeout": _WRITE_TIMEOUT, "retries": _EVENT_RETRIES}
-        self._call(call, "POST", path, {}, body=body, **options)
+        self._call(call, "POST", path, {}, parse, body=body, **options)
 
-    def _call(self, call: str, method: str, path: str, query: Mapping, **options) -> dict:
+    def _call[T](self, call: str, method: str, path: str, query: Mapping, parse: Callable[[bytes], T], **options) -> T:
+        """Make one request; return what parse reads in the answer, which raises WrongAnswer."""
         answer = self._send(call, method, path, query, **options)
         try:
-            content = json.loads(answer.data)
-        except ValueError:
-            raise KubernetesError(call, 0, reasons.MALFORMED_ANSWER, "the API server did not answer in JSON") from None
-        if not isinstance(content, dict) or not isinstance(content.get("metadata"), dict):
-            raise KubernetesError(call, 0, reasons.MALFORMED_ANSWER, "the answer of the API server is no object")
-        return content
+            return parse(answer.data)
+        except WrongAnswer as error:
+            raise malformed(call, self.url, error) from None
 
     def _send(
         self,
@@ -286,6 +301,7 @@ class Cluster:
         timeout: urllib3.Timeout = _READ_TIMEOUT,
         retries: Retry = _READ_RETRIES,
         preload: bool = True,
+        is_of_kind: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         access = self._access
         request = partial(
@@ -297,14 +313,15 @@ class Cluster:
             timeout=timeout,
             retries=retries,
             preload_content=preload,
+            redirect=False,
         )
         try:
             answer = request(access)
             if answer.status == 401 and (renewed := self._renewed(access)):
                 answer.drain_conn()
                 answer = request(renewed)
-            if answer.status >= 400:
-                raise refusal(call, answer.status, answer.data)
+            if answer.status >= 300:
+                raise refusal(call, answer.status, answer.data, is_of_kind=is_of_kind)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             text = unreachable_because(error, self.url, access.authority, access.proxy)
             raise KubernetesError(call, 0, reasons.UNREACHABLE, text) from None

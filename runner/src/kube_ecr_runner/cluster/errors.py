@@ -8,6 +8,7 @@ from __future__ import annotations
 import urllib3
 
 from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.answers import WrongAnswer
 from kube_ecr_runner.contract.api_server import describe_refusal
 from kube_ecr_runner.contract.errors import ApiError
 from kube_ecr_runner.contract.tls import describe_tls_failure
@@ -36,9 +37,15 @@ class NoClusterError(KubernetesError, StartupError):
         super().__init__("find the cluster", 0, reasons.NO_CLUSTER, text)
 
 
-def refusal(call: str, status: int, body: bytes) -> KubernetesError:
-    """Return the error of an answer that is no success."""
-    return KubernetesError(call, status, *describe_refusal(status, body))
+def refusal(call: str, status: int, body: bytes, *, is_of_kind: bool) -> KubernetesError:
+    """Return the error of an answer that is no success; with is_of_kind a list or watch was asked for."""
+    return KubernetesError(call, *describe_refusal(status, body, is_of_kind=is_of_kind))
+
+
+def malformed(call: str, url: str, error: WrongAnswer) -> KubernetesError:
+    """Return the error of an answer that is not what was asked for."""
+    text = f"what {url} answered {error}; check what answers there, and proxies on the way"
+    return KubernetesError(call, 0, reasons.MALFORMED_ANSWER, text)
 
 
 def unreachable_because(error: Exception, url: str, authority: str, proxy: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 import urllib3
@@ -10,6 +12,7 @@ from urllib3.util.retry import Retry
 
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.answers import Expected, parse_object
 from kube_ecr_runner.model.pod import Pod
 
 # Of a call, from its begin to its end.
@@ -19,7 +22,7 @@ LEASE_SECONDS = 2.0
 class Lease:
     """One Lease (coordination.k8s.io/v1). Each call has one attempt, that ends long before the Lease does."""
 
-    def __init__(self, call: Callable[..., dict], namespace: str, name: str, pod: Pod | None) -> None:
+    def __init__(self, call: Callable[..., Any], namespace: str, name: str, pod: Pod | None) -> None:
         """pod is the owner of the Lease while this runner holds it: who writes it replaces the owner by its own.
 
         Where the pod is in another namespace the Lease has none: an owner that is looked for in vain is taken for gone.
@@ -34,9 +37,9 @@ class Lease:
     def read(self) -> dict | None:
         """Return it, None if it is not there. Raises KubernetesError."""
         try:
-            return self._send(f"read the {self._told}", "GET", f"{self._path}/{quote(self._name)}")
+            return self._send(f"read the {self._told}", "GET", f"{self._path}/{quote(self._name)}", self._expected())
         except KubernetesError as error:
-            # Anything between here and the API server may answer 404; only the latter knows that it is not there.
+            # An API server that knows no Leases answers 404, too.
             if error.status == 404 and error.reason == reasons.NOT_FOUND:
                 return None
             raise
@@ -51,8 +54,13 @@ class Lease:
         metadata = {"name": self._name, "namespace": self._namespace, **preconditions, **self._owners}
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
         method, path = ("PUT", f"{self._path}/{quote(self._name)}") if preconditions else ("POST", self._path)
-        return self._send(f"write the {self._told}", method, path, body=body, content="application/json")
+        expected = self._expected(preconditions.get("uid", ""), {"spec": spec})
+        return self._send(f"write the {self._told}", method, path, expected, body=body, content="application/json")
 
-    def _send(self, call: str, method: str, path: str, **options) -> dict:
-        timeout = urllib3.Timeout(total=LEASE_SECONDS)
-        return self._call(call, method, path, {}, timeout=timeout, retries=Retry(0), **options)
+    def _expected(self, uid: str = "", content: Mapping[str, Any] | None = None) -> Expected:
+        return Expected("Lease", self._name, self._namespace, uid, content or {})
+
+    def _send(self, call: str, method: str, path: str, expected: Expected, **options) -> dict[str, Any]:
+        timeout, parse = urllib3.Timeout(total=LEASE_SECONDS), partial(parse_object, expected=expected)
+        found: dict[str, Any] = self._call(call, method, path, {}, parse, timeout=timeout, retries=Retry(0), **options)
+        return found

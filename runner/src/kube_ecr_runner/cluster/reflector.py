@@ -5,7 +5,6 @@ The library's own informer is not used: it takes no dicts, does not back off and
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import threading
@@ -17,10 +16,10 @@ from typing import Any
 import urllib3
 
 from kube_ecr_runner.cluster.client import Cluster
-from kube_ecr_runner.cluster.errors import KubernetesError
+from kube_ecr_runner.cluster.errors import KubernetesError, malformed
 from kube_ecr_runner.cluster.sources import Source
-from kube_ecr_runner.contract import reasons
-from kube_ecr_runner.contract.reading import mapping_in, text_in
+from kube_ecr_runner.contract.answers import WrongAnswer, parse_event
+from kube_ecr_runner.contract.reading import mapping_in, number_in, text_in
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import WatchedObject
@@ -197,7 +196,7 @@ class Reflector:
         self._kept.clear()
         for page in self._cluster.list_pages(self._source):
             self._observer.watch_heard(self._source.name)
-            changes = (self._change(item, is_gone=False) for item in page.get("items") or ())
+            changes = (self._change(item, is_gone=False) for item in page["items"])
             objects += [change.object for change in changes if change]
             version = page["metadata"].get("resourceVersion", "")
         self._hand_over(tuple(objects))
@@ -252,20 +251,17 @@ class Reflector:
 
     def _handle(self, call: str, line: bytes, version: str) -> str:
         try:
-            event = json.loads(line)
-            kind, item = event["type"], event["object"]
-            metadata = item.get("metadata") or {}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise KubernetesError(
-                call, 0, reasons.MALFORMED_ANSWER, "the watch sent something that is no event"
-            ) from None
-        if kind == "ERROR":
-            raise KubernetesError(call, item.get("code") or 0, item.get("reason") or "", item.get("message") or "")
-        if kind == "BOOKMARK":
+            event = parse_event(line, self._source.object_kind, self._source.namespace)
+        except WrongAnswer as error:
+            raise malformed(call, self._cluster.url, error) from None
+        if event.type == "ERROR":
+            status = number_in(event.object, "code")
+            raise KubernetesError(call, status, text_in(event.object, "reason"), text_in(event.object, "message"))
+        if event.type == "BOOKMARK":
             self._hears_bookmarks = True
-        elif change := self._change(item, is_gone=kind == "DELETED"):
+        elif change := self._change(event.object, is_gone=event.type == "DELETED"):
             self._deliver(change)
-        return metadata.get("resourceVersion") or version
+        return text_in(mapping_in(event.object, "metadata"), "resourceVersion") or version
 
     def _change(self, item: Mapping[str, Any], *, is_gone: bool) -> ChangeEvent | None:
         """Return what there is to tell of an object, None if nobody is to hear of it."""

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from kube_ecr_runner.contract.answers import METADATA_KIND
 from kube_ecr_runner.contract.kinds import GROUP, KINDS, LEGACY_KIND, api_version
 from kube_ecr_runner.model.resource import ReferenceKind, Resource, WatchedObject, parse_namespace, parse_referenced
 from kube_ecr_runner.model.waiting_pod import WaitingPod
@@ -24,7 +25,7 @@ PODS_PAGE = 100
 class Source:
     """Objects of one kind in the whole cluster, or in a namespace, or those of them that selectors pick.
 
-    kind is that of custom resources, selector is one of fields, labels one of labels.
+    kind is that of the objects, selector is one of fields, labels one of labels.
 
     parse makes of each what is handed on; absent is what to do when the API server does not know the kind, unseen
     what does not work for someone who may not read it, where the rest does. optional is what the rest works without,
@@ -35,22 +36,28 @@ class Source:
 
     name: str
     path: str
+    kind: str
     parse: Callable[[Mapping[str, Any]], WatchedObject]
     metadata_only: bool = False
     absent: str = ""
     selector: str = ""
     unseen: str = ""
     optional: bool = False
-    kind: str = ""
     namespace: str = ""
     labels: str = ""
     keeps: Callable[[WatchedObject], bool] | None = None
     page: int = 0
 
+    @property
+    def object_kind(self) -> str:
+        """The kind that the API server gives each object in its answers."""
+        return METADATA_KIND if self.metadata_only else self.kind
+
 
 NAMESPACES = Source(
     "namespaces",
     "/api/v1/namespaces",
+    "Namespace",
     parse_namespace,
     metadata_only=True,
     optional=True,
@@ -70,8 +77,8 @@ def resources_of(kind: str, namespace: str = "", labels: str = "") -> Source:
     return Source(
         name=_named(f"{plural}.{GROUP}", namespace),
         path=_collection(f"/apis/{api_version(kind)}", namespace, plural),
-        parse=Resource.parse,
         kind=kind,
+        parse=Resource.parse,
         namespace=namespace,
         labels=labels,
         optional=kind == LEGACY_KIND,
@@ -98,6 +105,7 @@ def objects_named(kind: ReferenceKind, name: str, namespace: str = "") -> Source
     return Source(
         name=_named(f"{plural}/{name or '*'}", namespace),
         path=_collection("/api/v1", namespace, plural),
+        kind=kind,
         parse=parse,
         namespace=namespace,
         metadata_only=kind == "Secret",
@@ -118,6 +126,7 @@ def pods_in(namespace: str = "") -> Source:
     return Source(
         name=_named("pods", namespace),
         path=_collection("/api/v1", namespace, "pods"),
+        kind="Pod",
         parse=WaitingPod.parse,
         namespace=namespace,
         selector="status.phase=Pending",

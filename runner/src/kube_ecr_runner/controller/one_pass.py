@@ -104,7 +104,7 @@ def _settler(entries: Iterable[WatchesEntry], namespaces: Iterable[Namespace], r
 def _list[T](cluster: Cluster, source: Source, kind: type[T]) -> list[T]:
     """Return all objects of a source, none of one that may be missing. Raises CannotListError."""
     try:
-        parsed = [source.parse(item) for page in cluster.list_pages(source) for item in page.get("items") or ()]
+        parsed = [source.parse(item) for page in cluster.list_pages(source) for item in page["items"]]
     except KubernetesError as error:
         if source.optional and error.status in (403, 404):
             return []

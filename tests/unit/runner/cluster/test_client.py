@@ -32,6 +32,15 @@ SECONDS = 30.0
 LOGGER = "kube_ecr_runner.cluster.reflector"
 
 
+# The kinds that are asked for with what they hold, by the last part of their paths.
+KINDS = {
+    "serviceaccounts": "ServiceAccount",
+    "awsecrimagepullsecrets": NAMESPACED_KIND,
+    "clusterawsecrimagepullsecrets": CLUSTER_KIND,
+    "awsecrcredentials": LEGACY_KIND,
+}
+
+
 def partial_object(version: str) -> dict:
     return {
         "kind": "PartialObjectMetadata",
@@ -42,6 +51,9 @@ def partial_object(version: str) -> dict:
 CHANGE = {"type": "MODIFIED", "object": partial_object("6")}
 BOOKMARK = {"type": "BOOKMARK", "object": partial_object("7")}
 FORGOTTEN = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}
+
+
+SUCCESS = {"kind": "Status", "status": "Success"}
 
 
 def sighted(version: str) -> Referenced:
@@ -80,15 +92,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.put((parts.path, query, self.headers["Accept"]))
         verb = "watch" if "watch" in query else "list"
         if self.server.unknown:
-            self._answer(404, {"message": "the server could not find the requested resource"})
+            self._refuse(404, "NotFound", "the server could not find the requested resource")
         elif verb in self.server.forbidden:
-            self._answer(403, {"reason": "Forbidden", "message": f"may not {verb} secrets"})
+            self._refuse(403, "Forbidden", f"may not {verb} secrets")
         elif verb == "list":
-            self._answer(200, {"metadata": {"resourceVersion": "5"}, "items": [partial_object("1")]})
+            item = self._object(partial_object("1"))
+            self._answer(200, {"kind": f"{item['kind']}List", "metadata": {"resourceVersion": "5"}, "items": [item]})
         else:
             self._begin(200, "Transfer-Encoding", "chunked")
             for each in self.server.lines:
-                line = json.dumps(each) + "\n"
+                line = json.dumps(each | {"object": self._object(each["object"])}) + "\n"
                 self.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
             if self.server.stays:
                 self.server.over.wait(SECONDS)
@@ -98,16 +111,33 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.server.unknown:
-            self._answer(404, {"message": "not found"})
+            self._refuse(404, "NotFound", "not found")
             return
         if self.server.conflict:
-            self._answer(409, {"reason": "Conflict", "message": self.server.conflict})
+            self._refuse(409, "Conflict", self.server.conflict)
             return
-        self.server.written.append((urlsplit(self.path).path, body))
-        self._answer(200, {"metadata": {}})
+        path = urlsplit(self.path).path
+        self.server.written.append((path, body))
+        # A series is of the event that the path names.
+        named = {"kind": "Event", "metadata": {"name": path.rpartition("/")[2], "namespace": "default"}}
+        self._answer(200, SUCCESS if body.get("kind") == "Eviction" else named | body)
 
     def do_POST(self) -> None:
         self.do_PATCH()
+
+    def _object(self, item: dict) -> dict:
+        """Return an object as it is of the kind, and in the namespace, that was asked for."""
+        if "code" in item:
+            return item
+        path = urlsplit(self.path).path
+        kind = KINDS.get(path.rpartition("/")[2], "PartialObjectMetadata")
+        return item | {
+            "kind": kind,
+            "metadata": item["metadata"] | {"namespace": "team-a" if "/team-a/" in path else "a"},
+        }
+
+    def _refuse(self, status: int, reason: str, message: str) -> None:
+        self._answer(status, {"kind": "Status", "reason": reason, "message": message})
 
     def _answer(self, status: int, content: dict) -> None:
         body = json.dumps(content).encode()
@@ -281,8 +311,7 @@ def test_pod_is_evicted_only_as_it_was_seen(api: ApiServer) -> None:
 def test_eviction_that_does_no_good_now_is_no_error(
     api: ApiServer, monkeypatch: pytest.MonkeyPatch, status: int, raises: bool
 ) -> None:
-    answer = {"reason": "X", "message": f"pod {STUCK.name}: no"}
-    monkeypatch.setattr(_Handler, "do_POST", lambda handler: handler._answer(status, answer))
+    monkeypatch.setattr(_Handler, "do_POST", lambda handler: handler._refuse(status, "X", f"pod {STUCK.name}: no"))
     if not raises:
         assert not api.cluster.evict_pod(STUCK)
         return

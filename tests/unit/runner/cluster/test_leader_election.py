@@ -224,7 +224,7 @@ class Calls:
         self.answer = answer
         self.made: list[tuple[str, str, dict]] = []
 
-    def __call__(self, call: str, method: str, path: str, query: dict, **options) -> dict:
+    def __call__(self, call: str, method: str, path: str, query: dict, parse: object, **options) -> dict:
         self.made.append((method, path, options.get("body", {}).get("metadata", {})))
         if isinstance(self.answer, KubernetesError):
             raise self.answer

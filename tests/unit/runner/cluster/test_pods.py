@@ -23,11 +23,13 @@ def pod(uid: str, reason: str = "ContainerCreating") -> dict:
 
 
 def event(kind: str, *item: str) -> bytes:
-    return json.dumps({"type": kind, "object": pod(*item)}).encode() + b"\n"
+    return json.dumps({"type": kind, "object": pod(*item) | {"kind": "Pod"}}).encode() + b"\n"
 
 
 class Api:
     """An API server with a list and a watch; the watch ends with the test."""
+
+    url = "https://api"
 
     def __init__(self, listed: list[dict], lines: list[bytes]) -> None:
         self.listed = listed
