@@ -23,7 +23,7 @@ options:
       - name: K8S_AUTH_CONTEXT
 requirements:
   - python >= 3.9
-  - kubernetes >= 31
+  - kubernetes >= 31, but not 36.0.0 and 36.0.1, which send no token, and not 37.0.2
 notes:
   - Other authentication settings for the cluster (tokens, client certificates, impersonation) are read from the
     variables C(K8S_AUTH_*) that C(kubernetes.core) documents. So no secret has to be in an inventory file.

@@ -22,7 +22,7 @@ author:
 requirements:
   - python >= 3.12
   - boto3 >= 1.35
-  - kubernetes >= 31
+  - kubernetes >= 31, but not 36.0.0 and 36.0.1, which send no token, and not 37.0.2
 options:
   resources:
     description:
