@@ -277,11 +277,12 @@ class Cluster:
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
                 redirect=False,
             )
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - of urllib3, ssl, http.client and what they call
             text = unreachable(error, host, self._connection.authority, self._connection.proxy)
             raise KubernetesError(call, 0, reasons.UNREACHABLE, text) from None
         if answer.status >= 300:
-            raise refusal(call, answer.status, answer.data, is_of_kind=verb == "list")
+            trouble = self._connection.token_trouble() if answer.status == 401 else ""
+            raise refusal(call, answer.status, answer.data, is_of_kind=verb == "list", token_trouble=trouble)
         return answer
 
     def _request_headers(self, accept: str, content: str | None):

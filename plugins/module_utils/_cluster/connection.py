@@ -61,6 +61,7 @@ class Connection:
 
     authority is where the CA stands that counts, for a person, proxy the origin of the proxy on the way, empty if there
     is none. token returns the value of the header Authorization, empty without one; it is asked for each request.
+    token_trouble returns why that is an old one, empty if it is not.
     """
 
     host: str
@@ -69,6 +70,7 @@ class Connection:
     proxy: str
     token: Callable[[], str]
     headers: Mapping[str, Any] = field(default_factory=dict)
+    token_trouble: Callable[[], str] = str
 
 
 def is_of_pod(params: Mapping[str, Any]) -> bool:
@@ -88,10 +90,13 @@ def of_pod() -> Connection:
         pool = _pool(account.ca_file, proxy)
     except ssl.SSLError as error:
         raise no_cluster(f"the CA in the service account of this pod cannot be read ({words_of(error)})") from None
-    except (ImportError, ValueError):
+    except OSError as error:  # it went just now
+        raise no_cluster(f"{account.ca_file}: {error.strerror}; check the service account of this pod") from None
+    except Exception:  # noqa: BLE001 - of urllib3, and of the library for SOCKS
         text = f"the proxy {origin_of(proxy)} cannot be used; check HTTPS_PROXY and NO_PROXY"
         raise no_cluster(text) from None
-    return Connection(account.url, pool, account.ca_file, origin_of(proxy), account.authorization)
+    proxy = origin_of(proxy)
+    return Connection(account.url, pool, account.ca_file, proxy, account.authorization, {}, lambda: account.trouble)
 
 
 def tls_context(

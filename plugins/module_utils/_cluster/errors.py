@@ -8,12 +8,7 @@ from .._contract import reasons
 from .._contract.answers import WrongAnswer
 from .._contract.api_server import describe_refusal, first_line
 from .._contract.errors import ApiError
-from .._contract.tls import describe_tls_failure
-
-try:
-    import urllib3
-except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
-    urllib3 = None  # type: ignore[assignment]
+from .._contract.unanswered import describe_unanswered
 
 
 class KubernetesError(ApiError):
@@ -35,9 +30,16 @@ def no_cluster(text: str) -> KubernetesError:
     return KubernetesError("read the kubeconfig", 0, reasons.NO_CLUSTER, first_line(text))
 
 
-def refusal(call: str, status: int, body: bytes, *, is_of_kind: bool) -> KubernetesError:
-    """Return the error of an answer that is no success; with is_of_kind a list was asked for."""
-    return KubernetesError(call, *describe_refusal(status, body, is_of_kind=is_of_kind))
+def refusal(
+    call: str, status: int, body: bytes, *, is_of_kind: bool = False, token_trouble: str = ""
+) -> KubernetesError:
+    """Return the error of an answer that is no success; with is_of_kind a list was asked for.
+
+    token_trouble is why the token that was sent is an old one.
+    """
+    refused = describe_refusal(status, body, is_of_kind=is_of_kind)
+    text = f"{refused.text}; the token cannot be renewed: {token_trouble}" if token_trouble else refused.text
+    return KubernetesError(call, refused.status, refused.reason, text)
 
 
 def malformed(call: str, host: str, error: WrongAnswer) -> KubernetesError:
@@ -47,25 +49,8 @@ def malformed(call: str, host: str, error: WrongAnswer) -> KubernetesError:
 
 
 def unreachable(error: Exception, host: str, authority: str, proxy: str) -> str:
-    """Return why a request was not answered, with the remedy; the texts of urllib3 quote too much.
+    """Return why a request was not answered, with the remedy.
 
     authority is where the CA stands that counts, proxy the origin of the proxy on the way, empty if there is none.
     """
-    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
-        error = error.reason
-    to_proxy = isinstance(error, urllib3.exceptions.ProxyError)
-    place = f"the proxy {proxy}".rstrip() if to_proxy else host
-    tls = describe_tls_failure(error, f"{authority}, or be a public one" if to_proxy else authority)
-    if tls:
-        return f"the TLS connection to {place} failed: {tls}"
-    if isinstance(error, ValueError):
-        return "the bearer token contains characters that an HTTP header cannot carry"
-    if to_proxy:
-        return f"{place} gives no connection; check HTTPS_PROXY and NO_PROXY, and which hosts the proxy lets through"
-    # A refused connection is a NewConnectionError, which urllib3 derives from a time-out.
-    refused = isinstance(error, urllib3.exceptions.NewConnectionError)
-    if not refused and isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
-        return f"{place} did not answer in time"
-    if isinstance(error, urllib3.exceptions.ProtocolError):
-        return f"no connection to {place}: it was closed without an answer; check what answers, and proxies on the way"
-    return f"no connection to {place}; check kubeconfig, host and network"
+    return describe_unanswered(error, host, "check kubeconfig, host and network", authority=authority, proxy=proxy)

@@ -8,7 +8,8 @@ than it takes to read them.
 
 from __future__ import annotations
 
-import ssl
+import os
+import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -16,20 +17,23 @@ from urllib.request import getproxies
 
 from .._contract.api_server import choose_proxy
 from .._contract.aws_requests import origin_of
-from .._contract.tls import describe_tls_failure, words_of
+from .._contract.kubeconfig import CheckedLogin, describe_fault, withholds_token
+from .._contract.renewed_token import RenewedToken
 from .connection import POOL_SIZE, Connection, retries, tls_context
 from .errors import no_cluster
 
 try:
+    import kubernetes
     import urllib3
-    import yaml
-    from kubernetes.client.exceptions import ApiException
     from kubernetes.client.rest import RESTClientObject
     from kubernetes.config import ConfigException, incluster_config, kube_config
+    from kubernetes.config.kube_config import KubeConfigLoader
 except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
-    RESTClientObject = None  # type: ignore[assignment,misc]
+    KubeConfigLoader = object  # type: ignore[assignment,misc]
 
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
+
+_loading = threading.Lock()
 
 
 def load(params: Mapping[str, Any]) -> Connection:
@@ -41,37 +45,53 @@ def load(params: Mapping[str, Any]) -> Connection:
         )
         configuration.retries = retries()
         configuration.connection_pool_maxsize = POOL_SIZE
+        token = RenewedToken(partial(_token, configuration), describe_fault, _token(configuration))
         return Connection(
             configuration.host,
             _pool_of(configuration),
             _authority(configuration),
             origin_of(configuration.proxy),
-            partial(_token, configuration),
+            token,
             headers,
+            lambda: token.trouble,
         )
-    except ssl.SSLError as error:
-        raise no_cluster(f"a certificate or key cannot be read ({words_of(error)})") from None
-    except OSError as error:  # a certificate or key that cannot be read
-        raise no_cluster(str(error)) from None
+    except Exception as error:  # noqa: BLE001 - the libraries raise whatever they like, and all of it is worded
+        raise no_cluster(f"{describe_fault(error)}; check {_place(params)}") from None
     finally:
         # The library's own cleanup comes at interpreter exit, which a forked worker never sees.
         kube_config._cleanup_temp_files()
 
 
+def _place(params: Mapping[str, Any]) -> str:
+    """Return where it stands how the API server is reached, for a person; kubernetes.core takes variables, too."""
+    given = {name: params.get(name) or os.environ.get(f"K8S_AUTH_{name.upper()}") for name in ("host", "kubeconfig")}
+    if given["kubeconfig"] and not isinstance(given["kubeconfig"], str):
+        return "the option kubeconfig"
+    if given["host"] and not given["kubeconfig"]:
+        return "the options that go with host"
+    return given["kubeconfig"] or os.environ.get("KUBECONFIG") or "~/.kube/config"
+
+
 def _configure(params: Mapping[str, Any]) -> tuple:
     """Return the official client's Configuration, and the headers for impersonation."""
-    try:
-        # kubernetes.core has no public function that stops short of discovery.
-        configuration = core_client._create_configuration(core_client._create_auth_spec(**params))
-        return configuration, core_client._create_headers(**params)
-    except yaml.YAMLError:  # its text quotes the file, which may hold a token
-        raise no_cluster("it is not valid YAML") from None
-    except (urllib3.exceptions.HTTPError, ApiException) as error:
-        # The official client asks the identity provider (auth-provider) for a token, in a way of its own.
-        cause = describe_tls_failure(error, "idp-certificate-authority") or "check idp-issuer-url"
-        raise no_cluster(f"the identity provider gives no token: {cause}") from None
-    except (ConfigException, OSError, ValueError, TypeError) as error:
-        raise no_cluster(str(error)) from None
+    with _loading:
+        # kubernetes.core takes the class from there, and has no option for another.
+        kube_config.KubeConfigLoader = _Loader  # type: ignore[misc]
+        try:
+            # kubernetes.core has no public function that stops short of discovery.
+            configuration = core_client._create_configuration(core_client._create_auth_spec(**params))
+        finally:
+            kube_config.KubeConfigLoader = KubeConfigLoader  # type: ignore[misc]
+    if any(configuration.api_key.values()) and not _token(configuration):
+        raise ConfigException(withholds_token(kubernetes.__version__))
+    return configuration, core_client._create_headers(**params)
+
+
+class _Loader(CheckedLogin, KubeConfigLoader):
+    """The official client's, with logins that are checked."""
+
+    def write(self, text: str) -> str:
+        return kube_config._create_temp_file_with_content(text)
 
 
 def _pool_of(configuration):
@@ -100,10 +120,6 @@ def _authority(configuration) -> str:
 
 def _token(configuration) -> str:
     """Return the value of the header Authorization: the official client renews what an exec plugin gave."""
-    try:
-        token = next((setting["value"] for setting in configuration.auth_settings().values()), "")
-    except (ConfigException, OSError):
-        # The file is just being written: what stood there lives on for a while.
-        token = next(iter(configuration.api_key.values()), "")
+    token = next((setting["value"] for setting in configuration.auth_settings().values()), "")
     # What was read from a file may end in a newline.
     return (token or "").strip()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from .api_server import TOKEN_FILE
@@ -35,14 +34,19 @@ class ServiceAccount:
         _read(self.ca_file)
         self._token = _read(TOKEN_FILE)
         self._is_good_until = time.monotonic() + TOKEN_SECONDS
+        # Why the token is an old one, empty if it is not.
+        self.trouble = ""
 
     def authorization(self) -> str:
         """Return the value of the header Authorization; may be called from any thread."""
         now = time.monotonic()
         if now >= self._is_good_until:
             # While the file is being replaced, what stood there lives on for a while.
-            with suppress(NoServiceAccount):
+            try:
                 self._token, self._is_good_until = _read(TOKEN_FILE), now + TOKEN_SECONDS
+                self.trouble = ""
+            except NoServiceAccount as error:
+                self.trouble = str(error)
         return f"Bearer {self._token}"
 
 

@@ -46,7 +46,7 @@ def describe_tls_failure(error: BaseException, authority: str) -> str:
 
     error is what a library raised, with ssl's own error somewhere within. authority is where the CA that counts stands.
     """
-    for each in _within(error):
+    for each in errors_within(error):
         # Python's own code, as that of urllib3, compares names as well. Its text has what a server says of itself.
         if type(each).__name__ == "CertificateError" or isinstance(each, ssl.CertificateError):
             told = getattr(each, "verify_message", "") or "Hostname mismatch"
@@ -90,7 +90,7 @@ def _handshake(error: ssl.SSLError) -> str:
     return f"{words_of(error)}; check what answers, and proxies on the way"
 
 
-def _within(error: BaseException) -> Iterator[BaseException]:
+def errors_within(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and what it stems from: libraries keep that in arguments and attributes of many names."""
     waiting, seen = [error], set()
     while waiting:

@@ -94,6 +94,7 @@ class Cluster:
         self._access = access
         self._reload = reload
         self._reload_at = 0.0
+        self._reload_trouble = ""
         self._reloading = threading.Lock()
         self._instance = socket.gethostname()
 
@@ -320,11 +321,13 @@ class Cluster:
             if answer.status == 401 and (renewed := self._renewed(access)):
                 answer.drain_conn()
                 answer = request(renewed)
-            if answer.status >= 300:
-                raise refusal(call, answer.status, answer.data, is_of_kind=is_of_kind)
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            refused = answer.data if answer.status >= 300 else b""
+        except Exception as error:  # noqa: BLE001 - of urllib3, ssl, http.client and what they call
             text = unreachable_because(error, self.url, access.authority, access.proxy)
             raise KubernetesError(call, 0, reasons.UNREACHABLE, text) from None
+        if answer.status >= 300:
+            trouble = access.token_trouble() or self._reload_trouble if answer.status == 401 else ""
+            raise refusal(call, answer.status, refused, is_of_kind=is_of_kind, token_trouble=trouble)
         return answer
 
     def _request(
@@ -343,8 +346,11 @@ class Cluster:
             self._reload_at = now + RELOAD_SECONDS
             try:
                 self._access = self._reload()
-            except KubernetesError:
-                return None  # a file is just being written
+            except KubernetesError as error:
+                # A file may just be being written: what stood there lives on.
+                self._reload_trouble = error.text
+                return None
+            self._reload_trouble = ""
             return self._access
 
 

@@ -29,6 +29,7 @@ class Access:
 
     authority is where the CA stands that it trusts, for a person, proxy the origin of the proxy on the way, empty if
     there is none. authorization returns the value of that header, empty if there is none; it is asked each time.
+    token_trouble returns why that is an old one, empty if it is not.
     """
 
     url: str
@@ -36,6 +37,7 @@ class Access:
     authority: str
     proxy: str
     authorization: Callable[[], str]
+    token_trouble: Callable[[], str] = str
 
     def headers(self) -> dict[str, str]:
         """Return those of each request."""
@@ -54,9 +56,12 @@ def of_pod() -> Access:
         raise NoClusterError(str(error)) from None
     except ssl.SSLError as error:
         raise NoClusterError(f"the CA in the service account of this pod cannot be read ({words_of(error)})") from None
-    except (ImportError, ValueError):
+    except OSError as error:  # it went just now
+        raise NoClusterError(f"the CA in the service account of this pod: {error.strerror}; check its files") from None
+    except Exception:  # noqa: BLE001 - of urllib3, and of the library for SOCKS
         raise NoClusterError(f"the proxy {origin_of(proxy)} cannot be used; check HTTPS_PROXY and NO_PROXY") from None
-    return Access(account.url, pool, account.ca_file, origin_of(proxy), account.authorization)
+    proxy = origin_of(proxy)
+    return Access(account.url, pool, account.ca_file, proxy, account.authorization, lambda: account.trouble)
 
 
 def tls_context(ca_file: str | None, *, is_verified: bool = True, has_public: bool = False) -> ssl.SSLContext:

@@ -5,13 +5,11 @@ What always holds: no text quotes an object, nor an answer that is no Status of 
 
 from __future__ import annotations
 
-import urllib3
-
 from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.answers import WrongAnswer
 from kube_ecr_runner.contract.api_server import describe_refusal
 from kube_ecr_runner.contract.errors import ApiError
-from kube_ecr_runner.contract.tls import describe_tls_failure
+from kube_ecr_runner.contract.unanswered import describe_unanswered
 from kube_ecr_runner.model.errors import StartupError
 
 
@@ -37,9 +35,16 @@ class NoClusterError(KubernetesError, StartupError):
         super().__init__("find the cluster", 0, reasons.NO_CLUSTER, text)
 
 
-def refusal(call: str, status: int, body: bytes, *, is_of_kind: bool) -> KubernetesError:
-    """Return the error of an answer that is no success; with is_of_kind a list or watch was asked for."""
-    return KubernetesError(call, *describe_refusal(status, body, is_of_kind=is_of_kind))
+def refusal(
+    call: str, status: int, body: bytes, *, is_of_kind: bool = False, token_trouble: str = ""
+) -> KubernetesError:
+    """Return the error of an answer that is no success; with is_of_kind a list or watch was asked for.
+
+    token_trouble is why the token that was sent is an old one.
+    """
+    refused = describe_refusal(status, body, is_of_kind=is_of_kind)
+    text = f"{refused.text}; the token cannot be renewed: {token_trouble}" if token_trouble else refused.text
+    return KubernetesError(call, refused.status, refused.reason, text)
 
 
 def malformed(call: str, url: str, error: WrongAnswer) -> KubernetesError:
@@ -53,18 +58,5 @@ def unreachable_because(error: Exception, url: str, authority: str, proxy: str) 
 
     authority is where the CA stands that counts, proxy the origin of the proxy on the way, empty if there is none.
     """
-    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
-        error = error.reason
-    to_proxy = isinstance(error, urllib3.exceptions.ProxyError)
-    place = f"the proxy {proxy}".rstrip() if to_proxy else f"the API server {url}"
-    if tls := describe_tls_failure(error, f"{authority}, or be a public one" if to_proxy else authority):
-        return f"the TLS connection to {place} failed: {tls}"
-    if isinstance(error, ValueError):
-        return "the bearer token contains characters that an HTTP header cannot carry"
-    if to_proxy:
-        return f"{place} gives no connection; check HTTPS_PROXY and NO_PROXY, and which hosts the proxy lets through"
-    if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
-        return f"{place} did not answer in time"
-    if isinstance(error, urllib3.exceptions.ProtocolError):
-        return f"no connection to {place}: it was closed without an answer; check what answers, and proxies on the way"
-    return f"no connection to {place}; check that it runs, the kubeconfig and the network"
+    remedy = "check that it runs, the kubeconfig and the network"
+    return describe_unanswered(error, f"the API server {url}", remedy, authority=authority, proxy=proxy)

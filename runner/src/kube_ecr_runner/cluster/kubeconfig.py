@@ -7,43 +7,51 @@ and no error text quotes a kubeconfig.
 from __future__ import annotations
 
 import os
-import ssl
 from functools import partial
 from urllib.request import getproxies
 
+import kubernetes
 import urllib3
-import yaml
-from kubernetes.client import ApiException, Configuration
+from kubernetes.client import Configuration
 from kubernetes.client.rest import RESTClientObject
-from kubernetes.config import ConfigException, kube_config, load_kube_config
+from kubernetes.config import ConfigException, kube_config
 
 from kube_ecr_runner.cluster.connection import POOL_SIZE, Access, tls_context
 from kube_ecr_runner.cluster.errors import NoClusterError
-from kube_ecr_runner.contract.api_server import choose_proxy, first_line
+from kube_ecr_runner.contract.api_server import choose_proxy
 from kube_ecr_runner.contract.aws_requests import origin_of
-from kube_ecr_runner.contract.tls import describe_tls_failure, words_of
+from kube_ecr_runner.contract.kubeconfig import CheckedLogin, describe_fault, withholds_token
+from kube_ecr_runner.contract.renewed_token import RenewedToken
 
 
 def load(kubeconfig: str | None, context: str | None) -> Access:
     """Return the way that a kubeconfig describes; without one, $KUBECONFIG or ~/.kube/config. Raises NoClusterError."""
-    configuration = Configuration()
     try:
-        load_kube_config(kubeconfig, context, configuration, persist_config=False)
+        configuration = _configuration(kubeconfig, context)
         return _access(configuration, f"certificate-authority in {kubeconfig or _default_kubeconfig()}")
-    except yaml.YAMLError:  # its text quotes the file, which may hold a token
-        raise _no_cluster("the kubeconfig is not valid YAML", kubeconfig) from None
-    except (TypeError, KeyError, AttributeError):
-        raise _no_cluster("the kubeconfig has not the form of one", kubeconfig) from None
-    except (urllib3.exceptions.HTTPError, ApiException) as error:
-        # The official client asks the identity provider (auth-provider) for a token, in a way of its own.
-        cause = describe_tls_failure(error, "idp-certificate-authority") or "check idp-issuer-url"
-        raise _no_cluster(f"the identity provider gives no token: {cause}", kubeconfig) from None
-    except ssl.SSLError as error:
-        raise _no_cluster(f"a certificate or key cannot be read ({words_of(error)})", kubeconfig) from None
-    except (ConfigException, OSError, ValueError) as error:
-        raise _no_cluster(first_line(str(error)), kubeconfig) from None
+    except Exception as error:  # noqa: BLE001 - the library raises whatever it likes, and all of it is worded
+        raise _no_cluster(describe_fault(error), kubeconfig) from None
     finally:
         kube_config._cleanup_temp_files()
+
+
+class _Loader(CheckedLogin, kube_config.KubeConfigLoader):
+    """The official client's, with logins that are checked."""
+
+    def write(self, text: str) -> str:
+        path: str = kube_config._create_temp_file_with_content(text)
+        return path
+
+
+def _configuration(kubeconfig: str | None, context: str | None) -> Configuration:
+    configuration = Configuration()
+    merged = kube_config.KubeConfigMerger(kubeconfig or kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config
+    if merged is None:
+        raise ConfigException("Invalid kube-config file. No configuration found.")
+    _Loader(config_dict=merged, active_context=context, config_base_path=None).load_and_set(configuration)
+    if any(configuration.api_key.values()) and not _authorization(configuration):
+        raise ConfigException(withholds_token(kubernetes.__version__))
+    return configuration
 
 
 def _access(configuration: Configuration, authority: str) -> Access:
@@ -66,18 +74,17 @@ def _access(configuration: Configuration, authority: str) -> Access:
         pool.proxy_config = pool.proxy_config._replace(ssl_context=tls(has_public=True))
         settings["_proxy_config"] = pool.proxy_config
     url, proxy = configuration.host.rstrip("/"), origin_of(configuration.proxy)
-    return Access(url, pool, authority, proxy, partial(_authorization, configuration))
+    token = RenewedToken(partial(_authorization, configuration), describe_fault, _authorization(configuration))
+    return Access(url, pool, authority, proxy, token, lambda: token.trouble)
 
 
 def _authorization(configuration: Configuration) -> str:
-    """Return the value of the header Authorization. A token that ends in a newline is no header."""
-    try:
-        # The official client asks an exec plugin for another token when one expires.
-        settings = configuration.auth_settings()
-        token = settings["BearerToken"]["value"] if "BearerToken" in settings else None
-    except (ConfigException, OSError, ValueError):
-        # The file is just being written: what stood there lives on for a while.
-        token = configuration.api_key.get("BearerToken")
+    """Return the value of the header Authorization: the library asks for another token when one expires.
+
+    A token that ends in a newline is no header.
+    """
+    settings = configuration.auth_settings()
+    token = settings["BearerToken"]["value"] if "BearerToken" in settings else None
     return (token or "").strip()
 
 
