@@ -18,6 +18,7 @@ from tests.support.harness.runner import Runner
 Start = Callable[..., Runner]
 # As long as a watch is dead before it is opened anew: by then the fault is seen.
 SILENCE = ("--watch-silence", "1")
+PORTAL = Answer(200, "<html>please log in</html>", {"Content-Type": "text/html"})
 EXPIRED = "too old resource version: 1"
 OVERLOADED = status(429, "TooManyRequests", "the server has received too many requests, please try again later")
 
@@ -46,6 +47,7 @@ FAULTS = (
     Fault("ended-at-once", _answer(200, "", "watch=true"), "ends each watch at once"),
     Fault("overloaded", _answer(429, OVERLOADED, Retry_After="3600"), "too many requests"),
     Fault("broken", _answer(500, "panic", Content_Type="text/plain"), "HTTP status 500"),
+    Fault("portal", lambda proxy: proxy.fault(PORTAL), "answered is a web page"),
     Fault("reset", lambda proxy: proxy.fault(How.RESET), "no connection to the API server"),
     Fault("gone", APIProxy.stop, "no connection to the API server"),
     Fault("black-hole", lambda proxy: proxy.fault(How.SILENCE, "GET", "watch=true")),
@@ -114,9 +116,10 @@ def failing(cluster: Cluster, namespace: str) -> str:
 def test_writes_that_are_not_answered_or_conflict_are_made_good(
     cluster: Cluster, aws: AWSEndpoint, proxy: APIProxy, start: Start
 ) -> None:
-    """Four resources, each with a trouble of its own: a Secret and a status that are written, but nobody says so, and a
-    Secret and a status that somebody else writes all the time."""
-    lost_secret, lost_status, held_secret, held_status = cluster.namespaces("a", "b", "c", "d")
+    """Six resources, each with a trouble of its own: a Secret and a status that are written, but nobody says so, a
+    Secret and a status that somebody else writes all the time, and two of which a portal says 200, and nothing of it is
+    true."""
+    lost_secret, lost_status, held_secret, held_status, taken_secret, taken_status = cluster.namespaces(*"abcdef")
     conflict = Answer(409, status(409, "Conflict", "the object has been modified"))
 
     def secret_in(namespace: str) -> str:
@@ -131,7 +134,10 @@ def test_writes_that_are_not_answered_or_conflict_are_made_good(
     proxy.fault(How.UNANSWERED, "PATCH", status_in(lost_status), times=1)
     proxy.fault(conflict, "PATCH", secret_in(held_secret))
     proxy.fault(conflict, "PATCH", status_in(held_status))
-    callers = {name: aws.principal() for name in (lost_secret, lost_status, held_secret, held_status)}
+    proxy.fault(PORTAL, "PATCH", secret_in(taken_secret))
+    proxy.fault(PORTAL, "PATCH", status_in(taken_status))
+    places = (lost_secret, lost_status, held_secret, held_status, taken_secret, taken_status)
+    callers = {name: aws.principal() for name in places}
     for name, caller in callers.items():
         cluster.create(pull_secret("app", caller, namespace=name))
 
@@ -139,7 +145,11 @@ def test_writes_that_are_not_answered_or_conflict_are_made_good(
     cluster.wait(lambda: proxy.count("PATCH", status_in(lost_status)) > 1, "the status is written again")
     cluster.wait(lambda: failing(cluster, held_secret) == "Conflict", "the conflict is told")
     cluster.wait(lambda: "has been modified" in runner.log, "and so is that of a status, in the log")
+    cluster.wait(lambda: failing(cluster, taken_secret) == "MalformedAnswer", "that nothing was written is told")
+    cluster.wait(lambda: "answered is a web page" in runner.log, "of a status, too")
     assert cluster.secret(held_secret) is None
+    assert cluster.secret(taken_secret) is None
+    assert not cluster.resource(NAMESPACED, "app", taken_status).get("status")
     assert cluster.secret(held_status)
     assert proxy.count("PATCH", secret_in(held_secret)) <= 8, "four attempts a run"
     assert is_healthy(runner)

@@ -8,7 +8,7 @@ much.
 
 from __future__ import annotations
 
-from .tls import describe_tls_failure, errors_within
+from .tls import SERVICE_ACCOUNT_CA, describe_tls_failure, errors_within
 
 _NO_URL = frozenset({"LocationValueError", "URLRequired"})
 _PROXY = frozenset({"ProxyError", "ProxySchemeUnknown", "ProxySchemeUnsupported"})
@@ -44,6 +44,8 @@ def describe_unanswered(error: BaseException, server: str, remedy: str, *, autho
         return f"no connection to {place}: it was closed without an answer; check what answers, and proxies on the way"
     if isinstance(error, ValueError):
         return "the bearer token contains characters that an HTTP header cannot carry; check where it comes from"
+    if authority == SERVICE_ACCOUNT_CA:  # in a pod there is no kubeconfig to check
+        remedy = "check that it runs, and the NetworkPolicies of this pod"
     return f"no connection to {place}{_system_cause(error)}; {remedy}"
 
 

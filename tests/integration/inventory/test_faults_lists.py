@@ -31,6 +31,9 @@ GATEWAY = Answer(504, "<html>canary</html>", {"Content-Type": "text/html"})
 EXPIRED = Answer(410, status(410, "Expired", "the provided continue parameter is too old"))
 NO_STATUS = Answer(500, '{"message": null, "reason": 5}')
 NO_LIST = Answer(200, "[]")
+OTHER_LIST = Answer(200, '{"kind": "SecretList", "metadata": {}, "items": []}')
+EMPTY = Answer(200, "")
+NOWHERE = Answer(404, "<html>canary</html>", {"Content-Type": "text/html"})
 
 Lists = Callable[[], list[dict]]
 
@@ -86,14 +89,17 @@ def test_a_fault_that_passes_costs_no_object(
     [
         (TOO_MANY, "TooManyRequests", "try again later"),
         (GATEWAY, "HTTP504", "answered with HTTP status 504"),
-        (NO_STATUS, "5", "None"),
+        (NO_STATUS, "HTTP500", "answered with HTTP status 500"),
+        (NOWHERE, "HTTP404", "answered with HTTP status 404"),
+        (OTHER_LIST, "MalformedAnswer", "answered is a SecretList, and no AWSECRImagePullSecretList"),
+        (EMPTY, "MalformedAnswer", "answered is empty"),
         (How.RESET, "Unreachable", "no connection"),
         (How.HANG, "Unreachable", "did not answer in time"),
         (How.SILENCE, "Unreachable", "did not answer in time"),
         (EXPIRED, "Expired", "too old"),
         (NO_LIST, "MalformedAnswer", "answer"),
     ],
-    ids=["429", "504", "500", "reset", "hang", "silence", "410", "no list"],
+    ids=["429", "504", "500", "404", "other list", "empty", "reset", "hang", "silence", "410", "no list"],
 )
 def test_a_fault_that_stays_is_an_error(
     proxy: APIProxy, lists: Lists, fault: Answer | How, reason: str, words: str

@@ -345,9 +345,8 @@ def test_an_identity_provider_that_the_official_client_refuses_is_told(tmp_path:
         config["users"][0]["user"] = {"auth-provider": {"name": "oidc", "config": provider}}
         path.write_text(json.dumps(config))
         text = told(list_resources, path, front.url)
-    assert text.startswith(
-        "the identity provider gives no token: Missing Authority Key Identifier; Python 3.13 and newer check that here"
-    )
+    told_of = "the auth-provider oidc (user.auth-provider of the kubeconfig) gives no token: "
+    assert text.startswith(f"{told_of}Missing Authority Key Identifier; Python 3.13 and newer check that here")
 
 
 @pytest.mark.parametrize("is_oldest", [False, True], ids=["newest", "oldest"])
