@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from kube_ecr_runner import PROGRAM
-from kube_ecr_runner.contract.grammar import is_namespace_name
+from kube_ecr_runner.contract.grammar import is_namespace_name, is_object_name
 from kube_ecr_runner.model.address import Address
 from kube_ecr_runner.model.pod import Pod
 
@@ -94,7 +94,7 @@ def lease_of(text: str) -> tuple[str, str] | None:
     if not text:
         return None
     namespace, _, name = text.partition("/")
-    if not namespace or not name or "/" in name:
+    if not is_namespace_name(namespace) or not is_object_name(name):
         raise ValueError(f"{text!r} is not of the form NAMESPACE/NAME, such as kube-ecr/{PROGRAM}")
     return namespace, name
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def load_settings(arguments: Sequence[str] | None = None) -> Settings:
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         with _command.make_context(PROGRAM, given) as context:
-            settings = Settings(**context.params)
+            settings = _with_own_lease(Settings(**context.params), context)
             _check_lease(settings, context)
             _check_recovery(settings, context)
     except click.exceptions.Exit as done:
@@ -102,7 +102,7 @@ def load_settings(arguments: Sequence[str] | None = None) -> Settings:
 
 def _check_lease(settings: Settings, context: click.Context) -> None:
     if settings.leader_elect and not settings.lease:
-        message = "needs --lease NAMESPACE/NAME (or KUBE_ECR_LEASE) where the runner is in no pod"
+        message = "needs --lease NAMESPACE/NAME (or KUBE_ECR_LEASE) where the runner does not know its pod"
         raise click.BadParameter(message, context, _parameter("leader_elect"))
 
 
@@ -140,12 +140,26 @@ def _variable(parameter: click.Parameter) -> str:
     return f"{_PREFIX}_{parameter.name.upper()}"
 
 
-def _own_lease() -> tuple[str, str] | None:
-    """Return the default of --lease; outside a pod no namespace is known, so there is none."""
+def _with_own_lease(settings: Settings, context: click.Context) -> Settings:
+    """Return the settings with the default of --lease, where it is not given: it is where the pod is.
+
+    Which pod that is says --pod, or its service account if the API server is reached with that: by a kubeconfig it may
+    be that of another cluster. Otherwise no namespace is known, and there is no default.
+    """
+    if not settings.leader_elect or context.get_parameter_source("lease") is not ParameterSource.DEFAULT:
+        return settings
+    if settings.pod:
+        namespace = settings.pod.namespace
+    else:
+        namespace = "" if settings.kubeconfig or settings.context else _namespace_of_service_account()
+    return replace(settings, lease=(namespace, PROGRAM)) if namespace else settings
+
+
+def _namespace_of_service_account() -> str:
     try:
-        return Path(NAMESPACE_FILE).read_text().strip(), PROGRAM
+        return Path(NAMESPACE_FILE).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
-        return None
+        return ""
 
 
 _option = partial(click.option, show_envvar=True, show_default=True)
@@ -290,7 +304,6 @@ _option = partial(click.option, show_envvar=True, show_default=True)
 @_option(
     "--lease",
     type=Parsed(lease_of),
-    default=_own_lease,
     show_default=f"{PROGRAM} in the namespace of the pod",
     metavar="NAMESPACE/NAME",
     help="the Lease of --leader-elect",

@@ -64,6 +64,8 @@ REFUSED = [
     ("--forks", "many", "'many' is not a whole number that is 1 or more"),
     ("--lease", "runner", "'runner' is not of the form NAMESPACE/NAME, such as kube-ecr/kube-ecr-runner"),
     ("--lease", "a/b/c", "'a/b/c' is not of the form NAMESPACE/NAME"),
+    ("--lease", "$(POD_NAMESPACE)/b", "'$(POD_NAMESPACE)/b' is not of the form NAMESPACE/NAME"),
+    ("--lease", "a/B", "'a/B' is not of the form NAMESPACE/NAME"),
     ("--pod", "ns/pod", "'ns/pod' is not of the form NAMESPACE/NAME/UID; the downward API has name and UID"),
     ("--listen-address", "8080", "'8080' is not an address to listen on; give :8080"),
     ("--log-level", "loud", "'loud' is not one of 'debug', 'info', 'warning', 'error'"),
@@ -212,11 +214,35 @@ def test_lease_that_is_missing_is_named_with_who_needs_it(monkeypatch: pytest.Mo
         load_settings(REQUIRED)
 
 
-def test_in_a_pod_the_lease_is_in_its_namespace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "namespace").write_text("kube-ecr\n")
-    monkeypatch.setattr(module, "NAMESPACE_FILE", str(tmp_path / "namespace"))
-    lease = ("kube-ecr", "kube-ecr-runner")
-    assert load_settings([*REQUIRED, "--leader-elect"]) == Settings(WATCHES, leader_elect=True, lease=lease)
+POD = ["--pod", "of-pod/name/uid"]
+
+
+@pytest.mark.parametrize(
+    ("options", "in_file", "namespace"),
+    [
+        pytest.param([], "of-account\n", "of-account", id="that of its service account"),
+        pytest.param(POD, "of-account", "of-pod", id="that which it is told"),
+        pytest.param(POD, None, "of-pod", id="that which it is told, with no service account"),
+        pytest.param(["--kubeconfig", "/k"], "of-account", None, id="none: a kubeconfig may lead to another cluster"),
+        pytest.param(["--context", "c"], "of-account", None, id="none: so may a context"),
+        pytest.param(["--kubeconfig", "/k", *POD], "of-account", "of-pod", id="that which it is told, by kubeconfig"),
+        pytest.param([], " \n", None, id="none: the file is empty"),
+        pytest.param([], None, None, id="none: there is no file"),
+    ],
+)
+def test_lease_is_where_the_pod_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str], in_file: str | None, namespace: str | None
+) -> None:
+    file = tmp_path / "namespace"
+    if in_file is not None:
+        file.write_text(in_file)
+    monkeypatch.setattr(module, "NAMESPACE_FILE", str(file))
+    if namespace:
+        assert load_settings([*REQUIRED, "--leader-elect", *options]).lease == (namespace, "kube-ecr-runner")
+    else:
+        with pytest.raises(SettingsError, match=r"^--leader-elect: needs --lease NAMESPACE/NAME"):
+            load_settings([*REQUIRED, "--leader-elect", *options])
+    assert load_settings([*REQUIRED, "--leader-elect", *options, "--lease", "a/b"]).lease == ("a", "b")
 
 
 def test_help_names_each_option_with_its_variable(capsys: pytest.CaptureFixture[str]) -> None:
