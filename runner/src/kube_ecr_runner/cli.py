@@ -24,6 +24,7 @@ from queue import Empty, SimpleQueue
 
 from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.cluster.client import Cluster
+from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.leader_election import Identity, Leadership
 from kube_ecr_runner.cluster.reflector import Reflector, WatchErrorLog
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, pods_in, resources_of
@@ -37,6 +38,7 @@ from kube_ecr_runner.controller.one_pass import serve_once
 from kube_ecr_runner.controller.parts import Parts
 from kube_ecr_runner.log import configure, fields
 from kube_ecr_runner.model.errors import StartupError
+from kube_ecr_runner.model.observer import Part
 from kube_ecr_runner.runs.environment import check_environment
 from kube_ecr_runner.runs.run import Run, RunSettings, run_batch
 from kube_ecr_runner.runs.run_directory import check_tmpdir, remove_abandoned
@@ -135,6 +137,8 @@ def _pod_sources(settings: Settings) -> list[Source]:
 
 def _pass(cluster: Cluster, watched: list[WatchesEntry], settings: Settings) -> bool:
     run_settings = _run_settings(settings)
+    if settings.dry_run and settings.leader_elect and not _may_read_lease(cluster, settings):
+        return False
     cancelled = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cancelled.set())
@@ -148,6 +152,17 @@ def _pass(cluster: Cluster, watched: list[WatchesEntry], settings: Settings) -> 
         batch_size=settings.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)
     )
+
+
+def _may_read_lease(cluster: Cluster, settings: Settings) -> bool:
+    """Return whether a runner with these settings could have the Lease, as far as a look tells; log why not."""
+    assert settings.lease, "load_settings() refuses an election without a Lease"
+    try:
+        cluster.lease(*settings.lease, settings.pod).read()
+    except KubernetesError as error:
+        _log.error("cannot read the Lease", extra=fields(cause=error))
+        return False
+    return True
 
 
 def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, monitor: Monitor) -> int:
@@ -164,10 +179,15 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
         cluster,
         StandBy(
             lambda playbook: Run(
-                playbook, run_settings, monitor.aws_called, playbook.rounds if settings.stand_by else 1
+                playbook,
+                run_settings,
+                monitor.aws_called,
+                playbook.rounds if settings.stand_by else 1,
+                on_begin=partial(monitor.part_works, Part.PLAYBOOK, ""),
             ),
             is_on=settings.stand_by,
             files=lambda: files_in_use(os.environ, settings.kubeconfig),
+            tell=partial(monitor.part_works, Part.PLAYBOOK),
         ),
         inbox.put,
         lambda source: Reflector(cluster, source, inbox.put, minor_errors, monitor),
@@ -178,6 +198,9 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
         pods=pods,
         may_recover=settings.recover_pods,
     )
+    if settings.stand_by:
+        # Until one waits: whether it starts at all is known before there is something to do.
+        monitor.part_works(Part.PLAYBOOK, "ansible-playbook is starting")
     controller = Controller(parts, inbox, monitor)
     watchers = [Reflector(cluster, source, inbox.put, errors, monitor) for source in (*sources, NAMESPACES)]
     # What works without this watch goes on without it, whatever keeps it from working.
@@ -189,7 +212,7 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
     lease = cluster.lease(*settings.lease, settings.pod)
     leadership = Leadership(lease, Identity.of_this_process(settings.pod), partial(_lost, controller))
     monitor.leads(False)
-    if leadership.acquire(partial(_pause, inbox)):
+    if leadership.acquire(partial(_pause, inbox), partial(monitor.part_works, Part.LEASE)):
         monitor.leads(True)
         try:
             controller.run(watchers)

@@ -30,6 +30,9 @@ from kube_ecr_runner.contract.timestamps import format_micro_time
 from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.pod import Pod
 
+# Who holds a Lease and lives renews it every few seconds, whatever its duration: any other runner, and client-go.
+ABANDONED_SECONDS = 60.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -152,6 +155,16 @@ class Candidate:
         left = self._left(now)
         return min(self.terms.look, left) if left > 0 else self.terms.look
 
+    def doubt(self, now: float) -> str:
+        """Return why it is in vain to wait for the Lease, as it seems, empty if its holder works."""
+        age = now - self.seen_at
+        if self.holds or not self.seen.holder or age < ABANDONED_SECONDS:
+            return ""
+        return (
+            f"{self.seen.holder} holds the Lease for {self.seen.duration:g} s, but has not renewed it for {age:.0f} s; "
+            "delete the Lease if nobody works"
+        )
+
     def claim(self, moment: str) -> Record:
         """Return the record by which this runner takes or renews the Lease at that time of day."""
         if self.holds:
@@ -203,10 +216,11 @@ class Leadership:
         self._trouble = ""
         self._is_lost = False
 
-    def acquire(self, pause: Callable[[float], bool]) -> bool:
+    def acquire(self, pause: Callable[[float], bool], waits: Callable[[str], None] = lambda _: None) -> bool:
         """Return True when the Lease is held, from when on it is renewed, or False if it is not waited for any more.
 
-        pause waits for that many seconds and says whether to go on; it may be shorter.
+        pause waits for that many seconds and says whether to go on; it may be shorter. waits is told after each attempt
+        why the Lease is not to be had, an empty text if another holds and renews it.
         """
         told = ""
         while True:
@@ -214,6 +228,7 @@ class Leadership:
                 _log.info("became leader", extra=fields(identity=str(self._candidate.identity)))
                 self._thread.start()
                 return True
+            waits(self._trouble or self._candidate.doubt(self._clock()))
             holder = self._candidate.seen.holder
             if holder and holder != told:
                 told = holder
@@ -263,6 +278,7 @@ class Leadership:
             if not self._candidate.holds:
                 self._look()
             if not self._candidate.may_take(self._clock()):
+                self._trouble = ""
                 return False
             self._write(self._candidate.claim(_now()))
         except KubernetesError as error:
@@ -281,9 +297,9 @@ class Leadership:
                 self._look()
             except KubernetesError as other:
                 error = other
-        if error.status != 409 and error.text != self._trouble:
+        if error.status != 409 and str(error) != self._trouble:
             _log.warning("cannot acquire or renew the Lease", extra=fields(cause=error))
-        self._trouble = error.text
+        self._trouble = str(error)
 
     def _look(self) -> None:
         self._candidate.see(Record.parse(self._lock.read()), self._clock())

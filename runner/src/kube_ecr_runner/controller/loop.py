@@ -20,7 +20,7 @@ from kube_ecr_runner.controller.messages import Inbox, Message, Stop
 from kube_ecr_runner.controller.parts import Parts, utc_now
 from kube_ecr_runner.controller.run_supervisor import RunEnded
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.model.observer import Observer
+from kube_ecr_runner.model.observer import Observer, Part
 from kube_ecr_runner.model.resource import Namespace, Referenced, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.waiting_pod import WaitingPod
@@ -58,7 +58,7 @@ class Controller:
                 self._check([*watchers, *self._parts.watches.watchers()])
                 self._do_what_is_due()
                 self._start_run()
-                self._report_queue()
+                self._report()
             _log.info("stopping", extra=fields(signal=self._stop.signal))
         finally:
             self._parts.supervisor.cancel()
@@ -119,7 +119,7 @@ class Controller:
             case ChangeEvent(_, WaitingPod() as pod, is_gone):
                 self._parts.pods.changed(pod, now, is_gone=is_gone)
             case Result():
-                self._parts.supervisor.count(message)
+                self._parts.supervisor.take(message)
                 self._parts.results.arrived(message, self._parts.supervisor.name, now)
             case RunEnded():
                 self._run_ended(message)
@@ -151,7 +151,8 @@ class Controller:
 
     def _run_ended(self, ended: RunEnded) -> None:
         unanswered = self._parts.results.unanswered(ended.summary.missing)
-        for result in self._parts.supervisor.end(ended, unanswered, is_stopping=self._stop is not None):
+        known, is_stopping = len(self._parts.store), self._stop is not None
+        for result in self._parts.supervisor.end(ended, unanswered, known=known, is_stopping=is_stopping):
             self._parts.supervisor.count(result)
             self._parts.results.arrived(result, ended.run, self._clock(), has_timed_out=ended.has_timed_out)
 
@@ -188,7 +189,8 @@ class Controller:
         if batch := self._parts.batcher.next_batch(self._clock(), lambda key: resources[key].resource.suspended):
             self._parts.supervisor.start(batch)
 
-    def _report_queue(self) -> None:
+    def _report(self) -> None:
+        self._observer.part_works(Part.STATUSES, self._parts.writer.trouble(len(self._parts.store)))
         self._observer.queue_changed(self._parts.batcher.count_due(self._clock()), self._parts.batcher.next_due())
 
     def _drain(self) -> None:

@@ -8,18 +8,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
 from kube_ecr_runner.controller.batching import Batch
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.model.observer import Observer
+from kube_ecr_runner.model.observer import Observer, Part
 from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import TIMEOUT, RunSummary
+
+# So many in a row that brought no result are no accident.
+FRUITLESS_RUNS = 2
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +55,31 @@ class RunEnded:
         return self.summary.status == TIMEOUT
 
 
+class Fruitless:
+    """Which resources had no result in the runs since one that brought any. Pure.
+
+    One that stops the run that works on it, time and again, says nothing of the others: no tenant has the runner taken
+    for one that cannot serve.
+    """
+
+    def __init__(self) -> None:
+        self._runs = 0
+        self._keys: set[Key] = set()
+
+    def end(self) -> None:
+        """Take it that a run brought a result."""
+        self._runs, self._keys = 0, set()
+
+    def run_ended(self, unanswered: Iterable[Key]) -> None:
+        """Take what a run that is over left without a result."""
+        self._keys.update(unanswered)
+        self._runs += bool(self._keys)
+
+    def is_all(self, known: int) -> bool:
+        """Return whether runs bring nothing, where so many resources are known."""
+        return self._runs >= FRUITLESS_RUNS and len(self._keys) >= min(known, FRUITLESS_RUNS)
+
+
 class RunSupervisor:
     """Starts runs, and knows the one that works. kill() may be called from any thread."""
 
@@ -67,6 +95,7 @@ class RunSupervisor:
         self._cancelled = threading.Event()
         # How many results of the run changed something, or failed.
         self._counts: Counter[str] = Counter()
+        self._fruitless = Fruitless()
         self.is_running = False
 
     @property
@@ -93,21 +122,33 @@ class RunSupervisor:
 
         threading.Thread(target=work, name=f"run {name}", daemon=True).start()
 
+    def take(self, result: Result) -> None:
+        """Note a result that a run brought."""
+        self._fruitless.end()
+        self._observer.part_works(Part.RUNS, "")
+        self.count(result)
+
     def count(self, result: Result) -> None:
         """Note what a result says."""
         self._counts.update(changed=int(result.has_acted), failed=int(not result.succeeded))
         self._observer.result_arrived(result)
 
-    def end(self, ended: RunEnded, unanswered: Collection[Resource], *, is_stopping: bool) -> list[Result]:
+    def end(
+        self, ended: RunEnded, unanswered: Collection[Resource], *, known: int = 0, is_stopping: bool
+    ) -> list[Result]:
         """Note that the run is over, and return the results of the resources that it left unanswered.
 
-        With is_stopping there are none: the run was cancelled, and the next process does what it did not come to.
+        known is how many resources the runner has. With is_stopping there are no results: the run was cancelled, and
+        the next process does what it did not come to.
         """
         self.is_running = False
         self._observer.run_ended(ended.summary.status, ended.summary.seconds, ended.resources)
         self._log_end(ended, len(unanswered), is_stopping=is_stopping)
         if is_stopping:
             return []
+        self._fruitless.run_ended(resource.key for resource in unanswered)
+        if self._fruitless.is_all(known):
+            self._observer.part_works(Part.RUNS, f"the last runs brought no result: {ended.summary.error}")
         return [Result.of_failed_run(resource, ended.summary.error) for resource in unanswered]
 
     def cancel(self) -> None:

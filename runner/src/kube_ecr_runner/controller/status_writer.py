@@ -91,6 +91,7 @@ class StatusWriter:
         self._outage = Outage(1, _is_server_trouble)
         self._had_outage = False
         self._last_trouble = ""
+        self._last_error = ""
         self._unwritten: set[Key] = set()
         self._halted = threading.Event()
         self.retry_at: datetime | None = None
@@ -103,6 +104,10 @@ class StatusWriter:
     def halt(self) -> None:
         """Write nothing more from now on. May be called from any thread."""
         self._halted.set()
+
+    def trouble(self, known: int) -> str:
+        """Return why not one status can be written, where so many resources are known; empty if one is as it should."""
+        return self._last_error if 0 < known <= len(self._unwritten) else ""
 
     def carry_out(self, resource: Resource, settlement: Settlement, run: str, now: datetime) -> None:
         """Write and log what a settlement says of a resource, which is as it was before; run is the name of the run."""
@@ -172,6 +177,7 @@ class StatusWriter:
             self._outage.attempt(write)
         except KubernetesError as error:
             self._note(error)
+            self._last_error = str(error)
             return False
         if self._had_outage:  # the next outage is another one, though its cause be the same
             self._had_outage, self._last_trouble = False, ""

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from kube_ecr_runner.model.aws_calls import AwsCallCount
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
+
+
+class Part(StrEnum):
+    """What has to work for a runner to do what it is there for, beside its watches."""
+
+    LEASE = "Lease"
+    PLAYBOOK = "ansible-playbook"
+    RUNS = "runs"
+    STATUSES = "statuses"
 
 
 class Observer:
@@ -19,6 +29,9 @@ class Observer:
 
     def leads(self, is_leader: bool) -> None:
         """This process is the leader and does the work, or waits until it is; at first it is taken for the leader."""
+
+    def part_works(self, part: Part, trouble: str) -> None:
+        """A part of the runner works, or does not: then trouble says why, for a person; else it is empty."""
 
     def loop_moved(self) -> None:
         """The work loop made progress."""
@@ -56,11 +69,17 @@ class Observer:
     def watch_started(self, name: str) -> None:
         """A watch begins."""
 
-    def watch_heard(self, name: str) -> None:
-        """The API server answered a watch, or sent it something."""
+    def watch_moved(self, name: str) -> None:
+        """What a watch is of was listed: that tells nothing of the watch itself."""
 
-    def watch_failed(self, name: str, trouble: str) -> None:
-        """A watch does not work for now, and is tried again; trouble says why, for a person."""
+    def watch_heard(self, name: str) -> None:
+        """A watch brought something, or there was nothing that it could have brought."""
+
+    def watch_failed(self, name: str, trouble: str, is_needed: bool = True) -> None:
+        """A watch does not work for now, and is tried again; trouble says why, for a person.
+
+        is_needed is False where a right is missing without which all is served, if later.
+        """
 
     def watch_ended(self, name: str) -> None:
         """A watch was ended."""

@@ -94,12 +94,14 @@ class Run:
         settings: RunSettings,
         on_calls: Callable[[list[AwsCallCount]], None],
         rounds: int = 1,
+        on_begin: Callable[[], None] = lambda: None,
     ) -> None:
-        """on_calls gets what AWS was asked, in another thread."""
+        """on_calls gets what AWS was asked; on_begin is called when it plays. Both are called in another thread."""
         self.playbook = playbook
         self._rounds = rounds
         self._settings = settings
         self._on_calls = on_calls
+        self._on_begin = on_begin
         self._progress = self._waiting()
         self._thread = threading.Thread(target=self._follow, name="ansible-playbook", daemon=True)
         self._ready = threading.Event()
@@ -170,7 +172,9 @@ class Run:
             if self._has_begun:
                 self._worked, self._progress = self._progress, self._waiting()
                 self._state.notify_all()
-            self._has_begun = True
+            has_begun, self._has_begun = self._has_begun, True
+        if not has_begun:
+            self._on_begin()
         return False
 
     def kill(self) -> None:

@@ -79,11 +79,14 @@ class StandBy:
         *,
         is_on: bool,
         files: Callable[[], object],
+        tell: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """tell is given the cause when one ended before it was of use."""
         self._start = start
         self._is_on = is_on
         self._files = files
+        self._tell = tell
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: _Started | None = None
@@ -200,7 +203,9 @@ class StandBy:
         self._waiting = None
         self._not_before = now + min(first * 2**self._failures, last)
         self._failures = min(self._failures + 1, 16)
-        _log.warning("stand-by run ended unexpectedly", extra=fields(cause=run.failure_cause()))
+        cause = run.failure_cause()
+        _log.warning("stand-by run ended unexpectedly", extra=fields(cause=cause))
+        self._tell(f"ansible-playbook ended before there was something to do: {cause}")
 
 
 def files_in_use(environment: Mapping[str, str], kubeconfig: str | None) -> object:

@@ -1,23 +1,26 @@
 """Whether the runner lives, and whether it serves, judged by the signs of life that its parts give. No I/O.
 
 A restart mends what hangs, and nothing else: an API server or AWS that is down, or a right that is missing, makes no
-runner unhealthy. Only silence that should have ended does: of the work loop, of a watch, of a run.
+runner unhealthy. Only silence that should have ended does: of the work loop, of a watch, of a run. But a runner that
+cannot do what it is there for, whatever keeps it from that, is not ready: so nothing that cannot work looks well.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import override
 
-from kube_ecr_runner.model.observer import Observer
+from kube_ecr_runner.model.observer import Observer, Part
 
 # The work loop sleeps for 30 s at most, and a single write to the API server ends after 30 s.
 LOOP_SECONDS = 120.0
-# Longer than any watch is open (300 s), and its time-outs.
+# Longer than any watch is open (170 s), and its time-outs.
 WATCH_SECONDS = 360.0
+# Two bookmarks are overdue, and the watch was opened anew meanwhile.
+QUIET_SECONDS = 180.0
 # What it takes to end all processes of a run that was stopped at its deadline.
 RUN_GRACE_SECONDS = 30.0
 _RESTART = "restart the runner (a liveness probe does this), and report it with the log if it happens again"
@@ -25,12 +28,16 @@ _RESTART = "restart the runner (a liveness probe does this), and report it with 
 
 @dataclass(frozen=True)
 class WatchHealth:
-    """One watch: when its thread last made progress, be it by an error; when the API server was last heard from; and
-    what keeps it from working, empty if nothing. In seconds of a monotonic clock."""
+    """One watch: when its thread last made progress, be it by an error; when the watch last brought something; and what
+    keeps it from working, empty if nothing. In seconds of a monotonic clock.
+
+    is_needed is False where it lacks a right without which all is served, if later.
+    """
 
     moved_at: float
     heard_at: float
     trouble: str = ""
+    is_needed: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,8 @@ class HealthState:
     """The signs of life at one moment; run_overdue_at is when the present run should be over, None without one.
 
     leads is False for a replica that waits until it is its turn: it has no watches, and its loop may stand still.
-    unlisted are the watches whose initial list is missing; None means that nothing is served yet.
+    unlisted are the watches whose initial list is missing; None means that nothing is served yet. troubles are what
+    keeps each part of the runner from working, empty texts for those that work.
     """
 
     loop_at: float
@@ -47,6 +55,7 @@ class HealthState:
     run_overdue_at: float | None = None
     leads: bool = True
     unlisted: frozenset[str] | None = None
+    troubles: Mapping[Part, str] = field(default_factory=dict)
 
 
 def unhealthy_causes(state: HealthState, now: float) -> list[str]:
@@ -65,13 +74,29 @@ def unhealthy_causes(state: HealthState, now: float) -> list[str]:
     return causes
 
 
-def unready_causes(state: HealthState) -> list[str]:
-    """Return why this process does not serve yet, a line for each; none when it does, or waits for its turn."""
-    if not state.leads or state.unlisted == frozenset():
-        return []
+def unready_causes(state: HealthState, now: float) -> list[str]:
+    """Return why this process does not serve, a line for each; none when it does, or waits for a leader that does."""
+    if not state.leads:
+        trouble = state.troubles.get(Part.LEASE, "waiting for the first look at the Lease")
+        return [trouble] if trouble else []
     if state.unlisted is None:
         return ["the runner is starting"]
-    return [_unlisted_cause(name, state.watches.get(name)) for name in sorted(state.unlisted)]
+    unlisted = [_unlisted_cause(name, state.watches.get(name)) for name in sorted(state.unlisted)]
+    listed = {name: watch for name, watch in state.watches.items() if name not in state.unlisted}
+    quiet = [_quiet_cause(name, watch, now) for name, watch in sorted(listed.items()) if _is_quiet(watch, now)]
+    return [*unlisted, *quiet, *(state.troubles[part] for part in sorted(state.troubles) if state.troubles[part])]
+
+
+def _is_quiet(watch: WatchHealth, now: float) -> bool:
+    return watch.is_needed and now - watch.heard_at > QUIET_SECONDS
+
+
+def _quiet_cause(name: str, watch: WatchHealth, now: float) -> str:
+    trouble = watch.trouble or (
+        "not even a bookmark; check what is between the runner and the API server (a proxy that holds back or drops "
+        "what it passes on)"
+    )
+    return f"the watch of {name} has brought nothing for {now - watch.heard_at:.0f} s: {trouble}"
 
 
 def _unlisted_cause(name: str, watch: WatchHealth | None) -> str:
@@ -99,17 +124,26 @@ class Health(Observer):
 
     def unready_causes(self) -> list[str]:
         """Return what unready_causes() finds now."""
-        return unready_causes(self.state())
+        return unready_causes(self.state(), self._clock())
 
     def watch_ages(self) -> dict[str, float]:
-        """Return for each watch how many seconds ago the API server was last heard from."""
+        """Return for each watch that may be expected to work how many seconds ago it last brought something."""
         now = self._clock()
-        return {name: max(0.0, now - watch.heard_at) for name, watch in self.state().watches.items()}
+        watches = self.state().watches
+        return {name: max(0.0, now - watch.heard_at) for name, watch in watches.items() if watch.is_needed}
 
     @override
     def leads(self, is_leader: bool) -> None:
         with self._lock:
-            self._state = replace(self._state, leads=is_leader, loop_at=self._clock())
+            troubles = dict(self._state.troubles)
+            troubles.pop(Part.LEASE, None)
+            self._state = replace(self._state, leads=is_leader, loop_at=self._clock(), troubles=troubles)
+
+    @override
+    def part_works(self, part: Part, trouble: str) -> None:
+        with self._lock:
+            if self._state.troubles.get(part) != trouble:
+                self._state = replace(self._state, troubles={**self._state.troubles, part: trouble})
 
     @override
     def loop_moved(self) -> None:
@@ -137,17 +171,25 @@ class Health(Observer):
         self.watch_heard(name)
 
     @override
+    def watch_moved(self, name: str) -> None:
+        now = self._clock()
+        with self._lock:
+            watch = self._state.watches.get(name) or WatchHealth(now, now)
+            watch = replace(watch, moved_at=now, trouble="")
+            self._state = replace(self._state, watches={**self._state.watches, name: watch})
+
+    @override
     def watch_heard(self, name: str) -> None:
         now = self._clock()
         with self._lock:
             self._state = replace(self._state, watches={**self._state.watches, name: WatchHealth(now, now)})
 
     @override
-    def watch_failed(self, name: str, trouble: str) -> None:
+    def watch_failed(self, name: str, trouble: str, is_needed: bool = True) -> None:
         now = self._clock()
         with self._lock:
-            watch = self._state.watches.get(name) or WatchHealth(0.0, now)
-            watch = replace(watch, moved_at=now, trouble=trouble)
+            watch = self._state.watches.get(name) or WatchHealth(now, now)
+            watch = replace(watch, moved_at=now, trouble=trouble, is_needed=is_needed)
             self._state = replace(self._state, watches={**self._state.watches, name: watch})
 
     @override

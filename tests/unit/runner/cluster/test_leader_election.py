@@ -203,6 +203,43 @@ def test_a_renewal_without_an_answer_that_was_written_is_none_that_is_lost() -> 
     assert lock.record["spec"]["holderIdentity"] == ""
 
 
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        pytest.param(None, "", id="another holds it and works"),
+        pytest.param(KubernetesError("read the Lease", 403, "Forbidden", "no"), "read the Lease: no"),
+        pytest.param(KubernetesError("read", 0, "Unreachable", "no connection"), "read: no connection"),
+    ],
+)
+def test_who_waits_tells_whether_the_lease_is_to_be_had(
+    monkeypatch: pytest.MonkeyPatch, read: KubernetesError | None, told: str
+) -> None:
+    """After a trouble that is over, it waits as before."""
+    lock = Lock({"metadata": {"resourceVersion": "0"}, "spec": OTHERS.spec()})
+    said: list[str] = []
+
+    def refuse() -> Mapping | None:
+        if read and len(said) == 1:
+            raise read
+        return lock.record
+
+    monkeypatch.setattr(lock, "read", refuse)
+    leadership = Leadership(lock, ME, lambda _: None, TERMS)
+    assert not leadership.acquire(lambda _: len(said) < 3, said.append)
+    assert said == ["", told, ""]
+
+
+@pytest.mark.parametrize(
+    ("holder", "now", "told"), [("other", 59, False), ("other", 60, True), ("", 60, False), (MINE, 60, False)]
+)
+def test_lease_that_nobody_renews_for_long_is_told_of(holder: str, now: float, told: bool) -> None:
+    """Whatever time somebody gave it: till that is over, nothing is served."""
+    found = candidate(replace(OTHERS, holder=holder, duration=86400))
+    text = found.doubt(now)
+    assert bool(text) is told
+    assert not told or text.startswith("other holds the Lease for 86400 s, but has not renewed it for 60 s; delete")
+
+
 def test_who_waits_can_be_told_to_stop() -> None:
     lock = Lock({"metadata": {"resourceVersion": "0"}, "spec": OTHERS.spec()})
     asked: list[float] = []

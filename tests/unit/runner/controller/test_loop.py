@@ -380,6 +380,19 @@ def test_loop_wakes_to_write_a_status_that_could_not_be_written() -> None:
     assert (len(lab.runs), len(lab.api.statuses), lab.slept[0]) == (1, 1, 10.0)
 
 
+def test_loop_tells_that_runs_bring_nothing_or_that_no_status_is_taken() -> None:
+    lab = Lab(answer=lambda key: None)
+    seen: list[list[str]] = []
+
+    def look() -> timedelta:
+        seen.append(lab.monitor.health.unready_causes())
+        lab.answer, lab.api.error = None, DOWN
+        return timedelta(seconds=30)
+
+    lab.serve(make_resource(), steps=[lambda: timedelta(seconds=7), look, look])
+    assert seen == [["the last runs brought no result: no reason"], [str(DOWN)]]
+
+
 def test_loop_wakes_to_check_what_looked_wrong_during_a_run() -> None:
     lab = Lab()
     lab.during_run = lambda: lab.put(ListEvent(LOGINS, (login("ns1"),))) if len(lab.runs) == 1 else None

@@ -100,6 +100,32 @@ def test_run_delivers_its_results_and_then_that_it_is_over(caplog: pytest.LogCap
     assert record.fields == {"run": name, "resources": 2, "names": "K/ns/a K/ns/b"}  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("runs", "known", "told"),
+    [
+        pytest.param([[A, B]], 2, False, id="one run may be an accident"),
+        pytest.param([[A, B], [A]], 2, True, id="two in a row"),
+        pytest.param([[A], [A]], 1, True, id="two in a row, and it is the only resource"),
+        pytest.param([[A], [A], [A]], 9, False, id="one resource stops each run that works on it"),
+        pytest.param([[A, B], UNCHANGED, [A, B]], 2, False, id="one in between brought a result"),
+        pytest.param([[A, B], [A, B], UNCHANGED], 2, False, id="it is over"),
+        pytest.param([[], [], []], 0, False, id="there was nothing to bring"),
+    ],
+)
+def test_runs_that_bring_nothing_are_told_of(runs: list[list[Key] | Result], known: int, told: bool) -> None:
+    lab = Runner()
+    lab.monitor.waits_for([])
+    for each in runs:
+        if isinstance(each, Result):
+            lab.supervisor.take(each)
+            continue
+        lab.supervisor.start(Batch(PLAY, [A, B]))
+        ended = lab.messages()[-1]
+        assert isinstance(ended, RunEnded)
+        lab.supervisor.end(ended, [Resource(key, "u", 1) for key in each], known=known, is_stopping=False)
+    assert lab.monitor.health.unready_causes() == ["the last runs brought no result: no reason"] * told
+
+
 def test_one_run_is_running_until_its_end_is_noted() -> None:
     lab = Runner()
     assert lab.supervisor.is_running is False

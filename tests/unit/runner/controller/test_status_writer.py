@@ -147,6 +147,18 @@ def test_status_that_could_not_be_written_is_written_later_as_it_is_then() -> No
     assert len(api.written) == 2
 
 
+def test_that_not_one_status_can_be_written_is_told_of_with_the_cause() -> None:
+    api = Api(error=FORBIDDEN)
+    assert api.writer.trouble(0) == ""
+    api.publish(A)
+    assert (api.writer.trouble(1), api.writer.trouble(2)) == (str(FORBIDDEN), "")
+    api.publish(B)
+    assert api.writer.trouble(2) == str(FORBIDDEN)
+    api.error = None
+    api.retry(A, B, seconds=10)
+    assert api.writer.trouble(2) == ""
+
+
 def test_status_that_could_not_be_written_is_written_even_if_it_is_the_same_again() -> None:
     api = Api(error=FORBIDDEN)
     api.publish(A)

@@ -34,7 +34,8 @@ class Played(Run):
     """A run whose job events a test makes up; None is the end of ansible-playbook."""
 
     def __init__(self, settings: RunSettings) -> None:
-        super().__init__(PlaybookSpec(), settings, lambda _: None, 100)
+        self.begun = 0
+        super().__init__(PlaybookSpec(), settings, lambda _: None, 100, self._count)
         self.events: SimpleQueue[dict | None] = SimpleQueue()
         self.reader, self._writer = os.pipe()
 
@@ -51,6 +52,9 @@ class Played(Run):
                 return "failed", 1
             self._handle(event)
         return (TIMEOUT if self._is_late() else "canceled"), None
+
+    def _count(self) -> None:
+        self.begun += 1
 
     def told(self) -> list[str]:
         """Return what it is to work for, when it has been told."""
@@ -92,6 +96,7 @@ def test_each_round_gets_its_own_results_and_a_summary(run: Played) -> None:
         summary = work.summary()
         assert (summary.status, summary.missing, work.delivered) == ("successful", [], [key]), f"round {number}"
         assert run.is_alive()
+    assert run.begun == 1, "that it plays is told once"
 
 
 def test_what_a_round_came_to_without_a_result_is_missing_and_the_next_one_is_told_nothing_of_it(run: Played) -> None:

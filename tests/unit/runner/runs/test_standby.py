@@ -66,7 +66,10 @@ class Lab:
         self.now = 0.0
         self.files: object = "first"
         self.made: list[Made] = []
-        self.stand_by = StandBy(self._make, is_on=is_on, files=lambda: self.files, clock=lambda: self.now)
+        self.causes: list[str] = []
+        self.stand_by = StandBy(
+            self._make, is_on=is_on, files=lambda: self.files, tell=self.causes.append, clock=lambda: self.now
+        )
 
     def _make(self, playbook: PlaybookSpec) -> Made:
         self.made.append(Made(playbook))
@@ -118,6 +121,7 @@ def test_one_that_dies_each_time_is_tried_with_growing_pauses() -> None:
             starts.append(second)
             lab.made[-1].alive = False
     assert starts == [0, 6, 17, 38, 79]
+    assert set(lab.causes) == {"ansible-playbook ended before there was something to do: no collection"}
 
 
 def test_a_run_is_taken_again_for_the_next_round() -> None:

@@ -10,8 +10,10 @@ from kube_ecr_runner.controller.store import NamespaceChange, Store
 from kube_ecr_runner.controller.triggers.namespaces import (
     allows_other_identities,
     targets_changed,
+    targets_differ_from_status,
     uses_identity_of_runner_in,
 )
+from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Namespace
 
 
@@ -26,10 +28,21 @@ class NamespaceHandler:
         """Take all namespaces: what is not among them is gone."""
         for change in self._store.list_namespaces(namespaces):
             self._handle(change, now)
+        if self._store.is_complete:
+            self._compare(now)
 
     def changed(self, namespace: Namespace, now: datetime, *, is_gone: bool) -> None:
         """Take a namespace that was added or modified, or is gone."""
         self._handle(self._store.see_namespace(namespace, is_gone=is_gone), now)
+
+    def _compare(self, now: datetime) -> None:
+        """Have those resources served whose status counts others; one that fails is tried again all the same."""
+        for resource in self._store.resources():
+            is_failing = condition_of(resource.status, "RefreshFailing").get("status") != "False"
+            if is_failing or resource.deleting or self._batcher.is_working(resource.key):
+                continue
+            if targets_differ_from_status(resource, self._store.namespaces):
+                self._batcher.enqueue_now(resource.key, now)
 
     def _handle(self, change: NamespaceChange, now: datetime) -> None:
         # Before everything is known there is nothing to compare with; then the statuses say what is due.

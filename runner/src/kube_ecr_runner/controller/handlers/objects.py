@@ -12,14 +12,14 @@ from kube_ecr_runner.controller.batching import Batcher
 from kube_ecr_runner.controller.recheck import Rechecks
 from kube_ecr_runner.controller.store import Store
 from kube_ecr_runner.controller.triggers.objects import (
-    drifted_in_initial_list,
+    drifted_in_list,
     may_predate_any,
     needs_reconcile,
     needs_reconcile_after_run,
     refers_to,
 )
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.model.initial_list import InitialList
+from kube_ecr_runner.model.object_list import ObjectList
 from kube_ecr_runner.model.resource import Reference, Referenced, Resource
 
 _log = logging.getLogger(__name__)
@@ -41,14 +41,18 @@ class ObjectHandler:
 
     def listed(self, source: Source, objects: Iterable[Referenced], now: datetime) -> None:
         """Take all objects of a source: what is not among them is gone."""
-        seen = self._watches.listed(source, objects)
-        if not isinstance(seen, InitialList):
-            self._handle(seen, now)
+        listing = self._watches.listed(source, objects)
+        if listing is None:
             return
-        self._renew(now, lambda resource: self._may_predate(resource, seen))
+        found, changes = listing
+        if changes is None:
+            self._renew(now, lambda resource: self._may_predate(resource, found))
+        else:
+            self._handle(changes, now)
+        # What came and went between two lists, written by a run say, is in neither of them.
         for resource in self._store.resources():
             if source.namespace in ("", resource.key.namespace):
-                drifted = drifted_in_initial_list(resource, seen, self._store.namespaces)
+                drifted = drifted_in_list(resource, found, self._store.namespaces, is_first=changes is None)
                 self._reconcile(resource, drifted, now)
 
     def changed(self, source: Source, item: Referenced, now: datetime, *, is_gone: bool) -> None:
@@ -84,7 +88,7 @@ class ObjectHandler:
                 tracked.failures = 0
                 self._batcher.enqueue_now(tracked.resource.key, now)
 
-    def _may_predate(self, resource: Resource, seen: InitialList) -> bool:
+    def _may_predate(self, resource: Resource, seen: ObjectList) -> bool:
         """Return whether the way in of a resource may have changed since it was served, or while it is."""
         is_working = self._batcher.is_working(resource.key)
         return refers_to(resource, seen.found) and (is_working or may_predate_any(resource, seen.found))

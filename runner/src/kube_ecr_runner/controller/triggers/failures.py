@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kube_ecr_runner.contract import reasons
-from kube_ecr_runner.contract.reading import mappings_in
+from kube_ecr_runner.contract.reading import mappings_in, number_in
+from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import MAX_FAILURES, Resource
 
 
@@ -24,6 +25,18 @@ def failure_in(resource: Resource, namespace: str) -> object:
 def has_failure_in(resource: Resource, namespace: str) -> bool:
     """Return whether the status of a resource names a failure in a namespace."""
     return failure_in(resource, namespace) is not None
+
+
+def says_served(status: Mapping[str, Any], namespace: str) -> bool:
+    """Return whether a status says that all was done that was to be done in a namespace.
+
+    Where the list of failures is full, one of the namespace may not have fitted in.
+    """
+    failures = failures_of(status)
+    if len(failures) >= MAX_FAILURES or any(failure.get("namespace") == namespace for failure in failures):
+        return False
+    is_failing = condition_of(status, "RefreshFailing").get("status") != "False"
+    return not is_failing or number_in(status, "namespacesReady") > 0
 
 
 def awaited_namespaces(status: Mapping[str, Any]) -> set[object]:

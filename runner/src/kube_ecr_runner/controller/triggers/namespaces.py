@@ -38,20 +38,30 @@ def targets_changed_since_status(resource: Resource, namespaces: Mapping[str, Na
     alone, and what that does not show (a namespace on its way out, or one that left while another came) it takes for
     unchanged; so it does with all of them where the runner may not list any.
     """
+    if targets_differ_from_status(resource, namespaces):
+        return True
+    existing = (namespaces[name] for name in resource.targets.among(namespaces) if name in namespaces)
+    has_room = len(failures_of(resource.status)) < MAX_FAILURES
+    return has_room and any(_is_newer(namespace, resource) for namespace in existing if not namespace.terminating)
+
+
+def targets_differ_from_status(resource: Resource, namespaces: Mapping[str, Namespace]) -> bool:
+    """Return whether the status of a resource counts other namespaces than are there.
+
+    So a namespace that a run saw, and that was gone before a watch or a list told of it, is not forgotten.
+    """
     if not namespaces:
         return False
     status, targets = resource.status, resource.targets.among(namespaces)
     total, failures = status.get("namespacesTotal"), failures_of(status)
     if isinstance(total, int) and total != len(targets):
         return True
-    existing = [namespaces[name] for name in targets if name in namespaces]
+    alive = [name for name in targets if name in namespaces and not namespaces[name].terminating]
     if len(failures) >= MAX_FAILURES:
         # The list is full, so some failures are not in it: more namespaces may be there than are ready.
-        return sum(not namespace.terminating for namespace in existing) > number_in(status, "namespacesReady")
+        return len(alive) > number_in(status, "namespacesReady")
     awaited = awaited_namespaces(status)
-    gone = set(targets) - namespaces.keys() - awaited
-    alive = [namespace for namespace in existing if not namespace.terminating]
-    return bool(gone) or any(namespace.name in awaited or _is_newer(namespace, resource) for namespace in alive)
+    return bool(set(targets) - namespaces.keys() - awaited) or not awaited.isdisjoint(alive)
 
 
 def allows_other_identities(before: Namespace | None, after: Namespace | None) -> bool:

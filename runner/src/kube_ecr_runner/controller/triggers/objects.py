@@ -6,8 +6,8 @@ from collections.abc import Container, Mapping
 
 from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.timestamps import parse_time
-from kube_ecr_runner.controller.triggers.failures import failure_in, has_failure_in
-from kube_ecr_runner.model.initial_list import InitialList
+from kube_ecr_runner.controller.triggers.failures import failure_in, has_failure_in, says_served
+from kube_ecr_runner.model.object_list import ObjectList
 from kube_ecr_runner.model.resource import Namespace, Reference, Referenced, Resource
 
 
@@ -91,13 +91,14 @@ def needs_reconcile_after_run(
     return not is_known and not is_in_sync(resource, reference, item, namespaces)
 
 
-def drifted_in_initial_list(
-    resource: Resource, listed: InitialList, namespaces: Mapping[str, Namespace]
+def drifted_in_list(
+    resource: Resource, listed: ObjectList, namespaces: Mapping[str, Namespace], *, is_first: bool
 ) -> set[Reference]:
-    """Return the objects that a run has something to do about, when they are seen for the first time.
+    """Return the objects that a run has something to do about, going by what the status says of them.
 
-    That is what a runner that was down must find out. Where the status names a failure, it is known already; but
-    what stood in the way then may be gone, or in other hands.
+    That is what a runner must find out that was down, or whose watches brought nothing. Where the status names a
+    failure, it is known already; but what stood in the way then may be gone, or, if the list is the first one that this
+    process sees, in other hands.
     """
     if listed.kind == "ServiceAccount":
         targets = resource.targets.among(namespaces) if resource.accounts else []
@@ -110,9 +111,21 @@ def drifted_in_initial_list(
     return {
         reference
         for reference in candidates
-        if failure_in(resource, reference.namespace) in {None, *reasons.BLOCKING}
+        if _is_news(resource, reference, listed, is_first=is_first)
         and not is_in_sync(resource, reference, listed.found.get(reference), namespaces)
     }
+
+
+def _is_news(resource: Resource, reference: Reference, listed: ObjectList, *, is_first: bool) -> bool:
+    """Return whether the status says nothing of it that an object of a list is not as it should be.
+
+    After a later list, no run comes before its time for what a status does not tell of: that run would be one of many.
+    """
+    if failure_in(resource, reference.namespace) in reasons.BLOCKING:
+        return is_first or reference not in listed.found
+    if is_first:
+        return not has_failure_in(resource, reference.namespace)
+    return says_served(resource.status, reference.namespace)
 
 
 def _find(namespaces: Mapping[str, Namespace], name: str) -> Namespace | None:

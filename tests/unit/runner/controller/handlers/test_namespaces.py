@@ -65,6 +65,17 @@ def test_what_changed_while_the_watch_was_broken_is_noticed_when_it_lists_again(
     assert (parts.start(), set(parts.store.namespaces)) == ([KEY], {"ns2", "ns9"})
 
 
+def test_namespace_that_came_and_went_between_two_lists_is_taken_out_of_the_status() -> None:
+    """A run saw it, and no watch told of it; where the run failed, the next attempt comes by itself."""
+    for result, is_due in ((served(generation=2), True), (refused(generation=2), False)):
+        parts = Parts()
+        parts.list(SELECTING, namespaces=[labelled("ns1")])
+        parts.resources.seen(replace(SELECTING, generation=2), NOW)
+        assert parts.serve(result) == [KEY]
+        parts.namespaces.listed([labelled("ns1")], NOW)
+        assert parts.start() == [KEY] * is_due
+
+
 def test_namespaces_that_are_listed_first_make_nothing_due() -> None:
     """They are compared with the statuses when everything is known, and were never known to be missing."""
     parts = Parts()

@@ -351,6 +351,31 @@ def test_secret_that_was_deleted_while_the_watch_was_broken_is_put_right() -> No
     assert parts.start() == [KEY]
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param([], id="deleted"),
+        pytest.param([login("ns2", intact=False)], id="edited"),
+        pytest.param([foreign("ns2")], id="in other hands"),
+    ],
+)
+def test_what_became_of_a_secret_that_no_watch_and_no_list_had_told_of_is_put_right(found: list[Referenced]) -> None:
+    """The watch was down when the run wrote it."""
+    parts = new([])
+    assert parts.serve(served()) == [KEY]
+    parts.objects.listed(LOGINS, [login("ns1"), *found], NOW)
+    assert parts.serve(served()) == [KEY]
+    parts.objects.listed(LOGINS, WRITES, NOW)
+    assert parts.start() == []
+
+
+def test_list_that_shows_what_a_run_wrote_makes_nothing_due() -> None:
+    parts = new([])
+    assert parts.serve(served()) == [KEY]
+    parts.objects.listed(LOGINS, WRITES, NOW)
+    assert parts.start() == []
+
+
 def test_only_the_resource_whose_secret_it_is_is_due() -> None:
     other = replace(make_resource(uid="v", key=OTHER, status=ready()), targets=Targets.only("ns3"))
     theirs = login("ns3", owner="v")

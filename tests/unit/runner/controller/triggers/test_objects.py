@@ -9,7 +9,7 @@ import pytest
 
 from kube_ecr_runner.contract.targets import Targets
 from kube_ecr_runner.controller.triggers.objects import (
-    drifted_in_initial_list,
+    drifted_in_list,
     is_in_sync,
     may_predate,
     may_predate_any,
@@ -17,7 +17,7 @@ from kube_ecr_runner.controller.triggers.objects import (
     needs_reconcile_after_run,
     refers_to,
 )
-from kube_ecr_runner.model.initial_list import InitialList
+from kube_ecr_runner.model.object_list import ObjectList
 from kube_ecr_runner.model.resource import Key, Reference, Referenced, Resource
 from tests.unit.runner.controller.triggers.builders import (
     AFTER,
@@ -169,12 +169,12 @@ def test_without_the_right_to_list_namespaces_named_ones_count_as_there() -> Non
     assert needs_reconcile(resource, None, other, {})
 
 
-def listed(*objects: Referenced, name: str = "login") -> InitialList:
-    return InitialList("Secret", name, objects)
+def listed(*objects: Referenced, name: str = "login") -> ObjectList:
+    return ObjectList("Secret", name, objects)
 
 
-def accounts_listed(*objects: Referenced) -> InitialList:
-    return InitialList("ServiceAccount", "", objects)
+def accounts_listed(*objects: Referenced) -> ObjectList:
+    return ObjectList("ServiceAccount", "", objects)
 
 
 @pytest.mark.parametrize(
@@ -201,16 +201,52 @@ def accounts_listed(*objects: Referenced) -> InitialList:
         pytest.param(accounts_listed(), [], id="no account"),
     ],
 )
-def test_initial_list_shows_what_a_runner_missed(initial: InitialList, places: list[str]) -> None:
-    assert sorted(each.namespace for each in drifted_in_initial_list(make_resource(TARGETS), initial, ALIVE)) == places
+def test_initial_list_shows_what_a_runner_missed(initial: ObjectList, places: list[str]) -> None:
+    found = drifted_in_list(make_resource(TARGETS), initial, ALIVE, is_first=True)
+    assert sorted(each.namespace for each in found) == places
     known = make_resource(TARGETS, *(failure(name, "X") for name in places))
-    assert drifted_in_initial_list(known, initial, ALIVE) == set()
+    assert drifted_in_list(known, initial, ALIVE, is_first=True) == set()
     blocked = make_resource(TARGETS, *(failure(name, "SecretConflict") for name in places))
-    assert sorted(each.namespace for each in drifted_in_initial_list(blocked, initial, ALIVE)) == places
+    assert sorted(each.namespace for each in drifted_in_list(blocked, initial, ALIVE, is_first=True)) == places
+
+
+SERVED = {"conditions": [{"type": "RefreshFailing", "status": "False"}], "namespacesReady": 2}
+REFUSED = {"conditions": [{"type": "RefreshFailing", "status": "True"}], "namespacesReady": 0}
+PARTLY = REFUSED | {"namespacesReady": 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "failures", "initial", "places"),
+    [
+        pytest.param(SERVED, [], listed(ours("ns1"), ours("ns2")), [], id="all sound"),
+        pytest.param(SERVED, [], listed(ours("ns1")), ["ns2"], id="one is gone"),
+        pytest.param(SERVED, [], listed(ours("ns1"), edited("ns2")), ["ns2"], id="one was edited"),
+        pytest.param(SERVED, [], listed(ours("ns1"), make_secret("ns2")), ["ns2"], id="one is in other hands"),
+        pytest.param(SERVED, [], accounts_listed(make_account("ns1")), ["ns1"], id="an account lost its entry"),
+        pytest.param(PARTLY, [("ns1", "X")], listed(), ["ns2"], id="one failed, the other is gone"),
+        pytest.param(REFUSED, [], listed(), [], id="none was ever there"),
+        pytest.param({}, [], listed(), [], id="it was not served yet"),
+        pytest.param(PARTLY, [("ns1", "SecretConflict")], listed(ours("ns2")), ["ns1"], id="what blocked is gone"),
+        pytest.param(
+            PARTLY, [("ns1", "SecretConflict")], listed(FOREIGN, ours("ns2")), [], id="what blocks is still there"
+        ),
+        pytest.param(
+            PARTLY, [(f"ns{number}", "X") for number in range(10, 30)], listed(), [], id="not all failures are known"
+        ),
+    ],
+)
+def test_later_list_shows_what_the_status_says_of_objects_that_are_not_there(
+    status: dict, failures: list[tuple[str, str]], initial: ObjectList, places: list[str]
+) -> None:
+    """And nothing that the status tells of: a run after each list would be one too many."""
+    resource = make_resource(TARGETS)
+    resource = replace(resource, status=status | {"failures": [failure(*each) for each in failures]})
+    found = drifted_in_list(resource, initial, ALIVE, is_first=False)
+    assert sorted(each.namespace for each in found) == places
 
 
 def test_targets_of_an_initial_list_are_those_that_exist() -> None:
-    found = drifted_in_initial_list(make_resource(SELECTED), listed(ours("ns1"), ours("bare")), ALIVE)
+    found = drifted_in_list(make_resource(SELECTED), listed(ours("ns1"), ours("bare")), ALIVE, is_first=True)
     assert sorted(each.namespace for each in found) == ["bare", "ns2", "ns3"]
 
 
