@@ -50,7 +50,8 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 # Statuses and events are written by the work loop, which has other things to do than to wait.
 WRITE_SECONDS = 8.0
-WATCH_SECONDS = (240, 300)
+# A watch that brings nothing is followed by a list: so each change is seen within three minutes, whatever watches do.
+WATCH_SECONDS = (140, 170)
 # How long a kubeconfig, or a token, that was read anew after a 401 is believed to be the newest.
 RELOAD_SECONDS = 5.0
 MAX_NOTE = 1024

@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import urllib3
@@ -28,8 +28,17 @@ from kube_ecr_runner.model.resource import WatchedObject
 WATCH_LEAST_SECONDS = 1.0
 RELIST_SECONDS = (1.0, 30.0)
 # A right or an optional kind that is missing comes from a person, who may wait: it is asked for again at this pace in
-# the end.
-FORBIDDEN_SECONDS = 180.0
+# the end. Where only the watch is refused, changes are seen no sooner.
+FORBIDDEN_SECONDS = 150.0
+# The API server sends a bookmark after a minute and a few seconds at the latest, so a watch that was open for so long
+# and has brought nothing does not work. Of one that was over sooner nobody knows.
+# https://kubernetes.io/docs/reference/using-api/api-concepts/#watch-bookmarks
+BOOKMARK_SECONDS = 75.0
+
+_DEAF = (
+    "a list shows changes that the watch did not tell; check what is between the runner and the API server (a proxy "
+    "that holds back or drops what it passes on)"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -92,14 +101,58 @@ def _cause(source: Source, error: KubernetesError) -> str:
     return f"{cause}; {source.unseen}" if error.status == 403 and source.unseen else cause
 
 
+@dataclass
+class _Sight:
+    """What a watch has shown: all that happened from one resourceVersion to another, unless it keeps things back.
+
+    The first is that of the last object that came, or where the watch began, the second also that of a bookmark.
+    """
+
+    since: str
+    reached: str = ""
+    opened: float = field(default_factory=time.monotonic)
+    heard_at: float = 0.0
+    has_object: bool = False
+    is_silent: bool = False
+    is_overdue: bool = False
+    # Whether the list after it shows what it had not told, and what a bookmark of it says that it had told.
+    lacks: bool = False
+    denies: bool = False
+
+    def __post_init__(self) -> None:
+        self.reached, self.heard_at = self.since, self.opened
+
+    def hear(self, version: str, *, is_object: bool) -> None:
+        """Take a line that came."""
+        self.reached, self.heard_at = version or self.reached, time.monotonic()
+        if is_object:
+            self.since, self.has_object = self.reached, True
+
+    def end(self) -> None:
+        """Note that it is over: whether a bookmark was overdue then."""
+        self.is_overdue = time.monotonic() - self.heard_at >= BOOKMARK_SECONDS
+
+    def compare(self, item: Mapping[str, Any]) -> None:
+        """Take an object in the list after the watch, of which that one should have told.
+
+        That resourceVersions can be compared is said here:
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+        """
+        version, since, reached = map(_number, (_version_of(item), self.since, self.reached))
+        if 0 < since < version:
+            self.denies = self.denies or version <= reached
+            self.lacks = self.lacks or self.denies or self.is_silent
+
+
 class Reflector:
     """Follows one source in a thread of its own: list, then watch from there, again and again.
 
-    Delivers ListEvent after each list and ChangeEvent after each event, from that thread. Whatever fails leads to a new
-    list, at once when the API server has forgotten where the watch stood (410), else after a growing delay; but for
-    silence, after which the watch is opened anew where it stood. Of an optional kind that the API server does not know
-    there are no objects. Of a source that keeps some objects only, others are dropped as soon as they are read, and one
-    that it keeps no more is delivered as gone.
+    Delivers ListEvent after each list and ChangeEvent after each event, from that thread. A watch that brought objects
+    works, so it is opened anew where it stood; any other one is followed by a list, however it ended: what it did not
+    bring may have been kept back. Whatever fails leads to a new list, too, at once when the API server has forgotten
+    where the watch stood (410), else after a growing delay. Of an optional kind that the API server does not know there
+    are no objects. Of a source that keeps some objects only, others are dropped as soon as they are read, and one that
+    it keeps no more is delivered as gone.
     """
 
     def __init__(
@@ -121,7 +174,13 @@ class Reflector:
         self._attempts = 0
         # That the last watch was over before it brought anything: then it is no success that the next one begins.
         self._is_shaky = False
+        # What the last watch has shown, for the list after it to be compared with, None if there is nothing to compare.
+        self._sight: _Sight | None = None
+        # That bookmarks come, but not what happened: only an object shows that this is over.
+        self._is_deaf = False
         self._hears_bookmarks = False
+        # That silence was told.
+        self._is_silent = False
         self._has_delivered = False
         self._is_absent = False
         # The UIDs of what was handed on, where the source does not keep all.
@@ -156,8 +215,8 @@ class Reflector:
     def _list_and_watch(self) -> None:
         while not self._stopping.is_set():
             try:
-                version = self._list()
-                while not self._stopping.is_set():
+                version: str | None = self._list()
+                while version is not None and not self._stopping.is_set():
                     version = self._watch(version)
             except KubernetesError as error:
                 if self._stopping.is_set():
@@ -179,10 +238,17 @@ class Reflector:
             self._errors.clear(self._source)
             self._observer.watch_heard(self._source.name)
         else:
-            self._errors.report(self._source, error)
-            self._observer.watch_failed(self._source.name, _cause(self._source, error))
+            self._tell(error, is_needed=not self._is_unneeded_right(error))
         if is_absent or (error.status == 403 and self._source.optional and not self._has_delivered):
             self._hand_over(())
+
+    def _tell(self, error: KubernetesError, *, is_needed: bool = True) -> None:
+        self._errors.report(self._source, error)
+        self._observer.watch_failed(self._source.name, _cause(self._source, error), is_needed)
+
+    def _is_unneeded_right(self, error: KubernetesError) -> bool:
+        """Return whether an error says that a right is missing without which all is served, if later."""
+        return error.status == 403 and (bool(self._source.unseen) or self._source.optional)
 
     def _relist_delay(self, error: KubernetesError) -> float:
         first, last = RELIST_SECONDS
@@ -193,63 +259,83 @@ class Reflector:
     def _list(self) -> str:
         objects: list[WatchedObject] = []
         version = ""
+        sight, self._sight = self._sight, None
         self._kept.clear()
         for page in self._cluster.list_pages(self._source):
-            self._observer.watch_heard(self._source.name)
+            self._observer.watch_moved(self._source.name)
+            if sight:
+                for item in page["items"]:
+                    sight.compare(item)
             changes = (self._change(item, is_gone=False) for item in page["items"])
             objects += [change.object for change in changes if change]
             version = page["metadata"].get("resourceVersion", "")
         self._hand_over(tuple(objects))
+        if sight:
+            self._judge(sight)
         return version
+
+    def _judge(self, sight: _Sight) -> None:
+        """Tell whether a watch worked, by the list after it."""
+        self._is_deaf = self._is_deaf or sight.denies
+        if sight.lacks or self._is_deaf:
+            self._tell(KubernetesError(f"watch {self._source.name}", 0, "Deaf", _DEAF))
+        elif not sight.is_overdue:
+            self._observer.watch_heard(self._source.name)
 
     def _hand_over(self, objects: tuple[WatchedObject, ...]) -> None:
         self._deliver(ListEvent(self._source, objects))
         self._has_delivered = True
 
-    def _watch(self, version: str) -> str:
-        """Deliver what happens until the server ends the watch; return the resourceVersion reached."""
+    def _watch(self, version: str) -> str | None:
+        """Deliver what happens until the watch is over; return the resourceVersion reached, None if a list is due."""
         call = f"watch {self._source.name}"
         response = self._response = self._cluster.open_watch(self._source, version)
-        opened = time.monotonic()
-        self._observer.watch_heard(self._source.name)
+        sight = _Sight(version)
         # Only now: who may list may still be refused to watch.
         if not self._is_shaky:
             self._works()
         self._is_shaky = True
         try:
             if self._stopping.is_set():
-                return version  # stop() may have looked for the response before it was there
+                return None  # stop() may have looked for the response before it was there
             for line in _lines(response):
-                version = self._handle(call, line, version)
+                self._handle(call, line, sight)
                 self._works()
-                self._observer.watch_heard(self._source.name)
                 if self._stopping.is_set():
                     break
         except urllib3.exceptions.ReadTimeoutError:
-            self._tell_silence()
+            sight.is_silent = True
         except (urllib3.exceptions.HTTPError, OSError):
             raise KubernetesError(call, 0, "Broken", "the connection to the API server broke") from None
         finally:
             self._response = None
             response.close()
-            if time.monotonic() - opened >= WATCH_LEAST_SECONDS:
+            sight.end()
+            lasted = time.monotonic() - sight.opened >= WATCH_LEAST_SECONDS
+            is_watch = lasted or sight.has_object or sight.is_silent
+            if is_watch:
+                self._sight = sight
+            if is_watch and not sight.is_overdue:
                 self._works()
-        if self._is_shaky:
+        if sight.is_silent:
+            self._tell_silence(sight)
+        elif not is_watch:
             raise KubernetesError(call, 0, "Broken", "the API server, or a proxy before it, ends each watch at once")
-        return version
+        return sight.reached if sight.has_object and not sight.is_silent else None
 
     def _works(self) -> None:
         self._is_shaky = False
         self._attempts = 0
-        self._errors.clear(self._source)
+        if not self._is_deaf:
+            self._errors.clear(self._source)
 
-    def _tell_silence(self) -> None:
-        """Where no bookmarks come at all, there may just be nothing to tell."""
-        if self._hears_bookmarks:
-            self._hears_bookmarks = False
+    def _tell_silence(self, sight: _Sight) -> None:
+        """Say it once, and only where a bookmark was overdue, or the watch is one that brought some."""
+        if self._hears_bookmarks or (sight.is_overdue and not self._is_silent):
             _log.warning("watch received nothing, reopening it", extra=fields(watch=self._source.name))
+        self._hears_bookmarks, self._is_silent = False, sight.is_overdue
 
-    def _handle(self, call: str, line: bytes, version: str) -> str:
+    def _handle(self, call: str, line: bytes, sight: _Sight) -> None:
         try:
             event = parse_event(line, self._source.object_kind, self._source.namespace)
         except WrongAnswer as error:
@@ -257,11 +343,16 @@ class Reflector:
         if event.type == "ERROR":
             status = number_in(event.object, "code")
             raise KubernetesError(call, status, text_in(event.object, "reason"), text_in(event.object, "message"))
-        if event.type == "BOOKMARK":
+        is_object = event.type != "BOOKMARK"
+        if not is_object:
             self._hears_bookmarks = True
         elif change := self._change(event.object, is_gone=event.type == "DELETED"):
             self._deliver(change)
-        return text_in(mapping_in(event.object, "metadata"), "resourceVersion") or version
+        sight.hear(_version_of(event.object), is_object=is_object)
+        self._is_silent = False
+        self._is_deaf = self._is_deaf and not is_object
+        if not self._is_deaf:
+            self._observer.watch_heard(self._source.name)
 
     def _change(self, item: Mapping[str, Any], *, is_gone: bool) -> ChangeEvent | None:
         """Return what there is to tell of an object, None if nobody is to hear of it."""
@@ -280,3 +371,11 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     for chunk in response.stream(amt=None, decode_content=True):
         *lines, buffer = (buffer + chunk).split(b"\n")
         yield from (line for line in lines if line.strip())
+
+
+def _version_of(item: Mapping[str, Any]) -> str:
+    return text_in(mapping_in(item, "metadata"), "resourceVersion")
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdecimal() else 0

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from kube_ecr_runner.cluster.sources import Source, objects_named
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.model.initial_list import InitialList
+from kube_ecr_runner.model.object_list import ObjectList
 from kube_ecr_runner.model.resource import Reference, Referenced, ReferenceKind
 
 # Each is a thread and a connection, and whoever may create a resource can name what there is not.
@@ -37,6 +37,16 @@ class Change(NamedTuple):
 
     before: Referenced | None
     after: Referenced | None
+
+
+class Listing(NamedTuple):
+    """All objects of a source, and what changed since they were last seen, also what came or went.
+
+    changes is None the first time: there is nothing to compare them with.
+    """
+
+    objects: ObjectList
+    changes: list[Change] | None
 
 
 class WatchManager:
@@ -73,21 +83,21 @@ class WatchManager:
             self._watchers[source].start()
         self._tell_if_full(len(new) - room)
 
-    def listed(self, source: Source, objects: Iterable[Referenced]) -> list[Change] | InitialList:
-        """Take all objects of a source; return what changed since they were last seen, also what came or went.
+    def listed(self, source: Source, objects: Iterable[Referenced]) -> Listing | None:
+        """Take all objects of a source.
 
-        Returns an InitialList the first time: there is nothing to compare them with. A source that is not watched any
-        more has nothing new to tell.
+        Returns None for a source that is not watched any more: it has nothing new to tell.
         """
         if source not in self._watchers:
-            return []
+            return None
         before, now = self._seen.get(source), {item.reference: item for item in objects}
         self._seen[source] = now
+        kind, name, _ = self._named[source]
+        found = ObjectList(kind, name, now.values())
         if before is None:
-            kind, name, _ = self._named[source]
-            return InitialList(kind, name, now.values())
+            return Listing(found, None)
         changes = (Change(before.get(reference), now.get(reference)) for reference in before.keys() | now.keys())
-        return [change for change in changes if _version(change.before) != _version(change.after)]
+        return Listing(found, [change for change in changes if _version(change.before) != _version(change.after)])
 
     def changed(self, source: Source, item: Referenced, is_gone: bool) -> list[Change]:
         """Take one object of a source; return the change if it is not as it was last seen. See listed()."""

@@ -1,4 +1,4 @@
-"""The objects in the first list of a source. Pure."""
+"""The objects in a list of a source. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from kube_ecr_runner.model.resource import Reference, Referenced, ReferenceKind
 
 
-class InitialList:
-    """Index of the objects in the initial list of a source: there is nothing yet that they could be compared with."""
+class ObjectList:
+    """Index of the objects in a list of a source, which are compared with what the statuses say."""
 
     def __init__(self, kind: ReferenceKind, name: str, objects: Iterable[Referenced]) -> None:
         """name is what all objects are called, empty if they have any name."""

@@ -217,7 +217,7 @@ class _Watches(Collector):
         """Yield the metric; of several watches the oldest counts."""
         family = GaugeMetricFamily(
             "kube_ecr_watch_age_seconds",
-            "Seconds since a watch last received anything from the API server; the oldest of several watches.",
+            "Seconds since a watch last brought an event or a bookmark; the oldest of several watches.",
             labels=("watch",),
         )
         oldest: dict[str, float] = {}

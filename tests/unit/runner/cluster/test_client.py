@@ -68,6 +68,8 @@ class ApiServer(ThreadingHTTPServer):
         self.asked: Queue[tuple[str, dict[str, list[str]], str]] = Queue()
         self.forbidden: list[str] = []
         self.unknown = False
+        # The resourceVersion of the Secret in lists.
+        self.listed = "1"
         # What a watch sends, and whether it stays open after that.
         self.lines = [CHANGE]
         self.stays = True
@@ -96,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif verb in self.server.forbidden:
             self._refuse(403, "Forbidden", f"may not {verb} secrets")
         elif verb == "list":
-            item = self._object(partial_object("1"))
+            item = self._object(partial_object(self.server.listed))
             self._answer(200, {"kind": f"{item['kind']}List", "metadata": {"resourceVersion": "5"}, "items": [item]})
         else:
             self._begin(200, "Transfer-Encoding", "chunked")
@@ -347,10 +349,13 @@ class Signs:
     def watch_started(self, name: str) -> None:
         self.seen.append("started")
 
+    def watch_moved(self, name: str) -> None:
+        self.seen.append("moved")
+
     def watch_heard(self, name: str) -> None:
         self.seen.append("heard")
 
-    def watch_failed(self, name: str, trouble: str) -> None:
+    def watch_failed(self, name: str, trouble: str, is_needed: bool) -> None:
         self.seen.append(trouble)
 
     def watch_ended(self, name: str) -> None:
@@ -365,7 +370,7 @@ def test_watch_lives_with_each_list_answer_and_line_until_it_ends(api: ApiServer
         pass
     stream.stop()
     stream._thread.join(SECONDS)
-    assert signs.seen == ["started", "heard", "heard", "heard", "ended"]
+    assert signs.seen == ["started", "moved", "heard", "ended"], "a list is no sign of the watch"
 
 
 def test_watch_tells_that_it_lives_and_what_it_lacks(api: ApiServer, follow: Callable[..., Queue]) -> None:
@@ -424,7 +429,7 @@ def test_trouble_of_a_source_that_nobody_reads_any_more_is_forgotten(caplog: pyt
 
 
 @pytest.mark.parametrize(
-    ("source", "status", "longest"), [(KEYS, 403, 180), (KEYS, 0, 30), (KEYS, 500, 30), (LEGACY, 404, 180)]
+    ("source", "status", "longest"), [(KEYS, 403, 150), (KEYS, 0, 30), (KEYS, 500, 30), (LEGACY, 404, 150)]
 )
 def test_what_comes_from_a_person_is_asked_for_less_and_less_often(
     source: Source, status: int, longest: float, api: ApiServer
@@ -442,17 +447,99 @@ def asked(api: ApiServer, count: int) -> list[dict[str, list[str]]]:
     return [api.asked.get(timeout=SECONDS)[1] for _ in range(count)]
 
 
-@pytest.mark.parametrize(("lines", "is_told"), [([BOOKMARK], True), ([], False)])
-def test_silent_watch_goes_on_where_it_stood_and_is_told_where_bookmarks_came(
-    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture, lines: list[dict], is_told: bool
+@pytest.mark.parametrize(
+    ("lines", "stays", "goes_on"),
+    [
+        pytest.param([], True, None, id="silent from the start"),
+        pytest.param([BOOKMARK], True, None, id="silent after a bookmark"),
+        pytest.param([CHANGE], True, None, id="silent after an object"),
+        pytest.param([], False, None, id="ended, and brought nothing"),
+        pytest.param([BOOKMARK], False, None, id="ended, and brought a bookmark only"),
+        pytest.param([CHANGE, BOOKMARK], False, "7", id="ended, and brought an object"),
+    ],
+)
+def test_watch_that_brought_no_object_is_followed_by_a_list(
+    api: ApiServer,
+    follow: Callable[..., Queue],
+    monkeypatch: pytest.MonkeyPatch,
+    lines: list[dict],
+    stays: bool,
+    goes_on: str | None,
 ) -> None:
-    api.silence, api.lines = 1.1, lines
+    """What it did not bring may have been kept back: then a list is the only way to learn of it."""
+    monkeypatch.setattr(streaming, "WATCH_LEAST_SECONDS", 0.0)
+    api.silence, api.lines, api.stays = 0.3, lines, stays
+    follow(WatchErrorLog())
+    _, watched, then = asked(api, 3)
+    assert watched["resourceVersion"] == ["5"]
+    assert then.get("resourceVersion") == (goes_on and [goes_on])
+
+
+def test_silence_is_told_once_where_a_bookmark_was_overdue_or_some_came(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(source: Source) -> list[str]:
+        caplog.clear()
+        follow(WatchErrorLog(), source)
+        asked(api, 6)
+        return [each.message for each in caplog.records if each.fields["watch"] == source.name]  # type: ignore[attr-defined]
+
+    api.silence, api.lines = 0.2, []
     with caplog.at_level(logging.INFO, logger=LOGGER):
-        follow(WatchErrorLog())
-        _, first, second = asked(api, 3)
-    assert first["resourceVersion"] == ["5"]
-    assert second["resourceVersion"] == ["7" if is_told else "5"]
-    assert [each.message for each in caplog.records] == ["watch received nothing, reopening it"] * is_told
+        assert told(objects_named("Secret", "early")) == []
+        monkeypatch.setattr(streaming, "BOOKMARK_SECONDS", 0.1)
+        assert told(objects_named("Secret", "overdue")) == ["watch received nothing, reopening it"]
+
+
+@pytest.mark.parametrize(
+    ("bookmark_seconds", "lines", "listed", "sign"),
+    [
+        pytest.param(75, [], "1", "heard", id="nobody knows: no bookmark was due"),
+        pytest.param(0.1, [], "1", "", id="a bookmark was overdue"),
+        pytest.param(75, [], "6", "a list shows changes", id="silent, and a list shows what it kept back"),
+        pytest.param(75, [BOOKMARK], "1", "heard", id="a bookmark came, and nothing else happened"),
+        pytest.param(75, [BOOKMARK], "6", "a list shows changes", id="a bookmark confirms what it kept back"),
+        pytest.param(75, [CHANGE], "6", "heard", id="what the list shows was told"),
+    ],
+)
+def test_list_after_a_watch_shows_whether_that_one_works(
+    api: ApiServer,
+    follow: Callable[..., Queue],
+    monkeypatch: pytest.MonkeyPatch,
+    bookmark_seconds: float,
+    lines: list[dict],
+    listed: str,
+    sign: str,
+) -> None:
+    """By what is told of the watch after the second list and before the watch that follows it."""
+    monkeypatch.setattr(streaming, "BOOKMARK_SECONDS", bookmark_seconds)
+    api.silence, api.lines, api.listed = 0.3, lines, listed
+    seen = Signs()
+    follow(WatchErrorLog(), KEYS, seen)
+    asked(api, 4)
+    second = [number for number, sign in enumerate(seen.seen) if sign == "moved"][1]
+    told = seen.seen[second + 1 : second + 2]
+    assert [each.startswith(sign) for each in told] == [True] * bool(sign)
+
+
+def test_watch_that_brings_bookmarks_only_is_none_until_an_object_comes(
+    api: ApiServer, follow: Callable[..., Queue], caplog: pytest.LogCaptureFixture
+) -> None:
+    api.silence, api.lines, api.listed = 0.2, [BOOKMARK], "6"
+    seen = Signs()
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        inbox = follow(WatchErrorLog(), KEYS, seen)
+        asked(api, 4)
+        first = len(seen.seen)
+        asked(api, 4)
+        assert "heard" not in seen.seen[first:]
+        api.lines = [CHANGE]
+        while not isinstance(inbox.get(timeout=SECONDS), ChangeEvent):
+            pass
+        asked(api, 2)
+    told = [each.message for each in caplog.records if each.message != "watch received nothing, reopening it"]
+    assert told == ["watch failed, retrying", "watch recovered"]
+    assert "heard" in seen.seen[first:]
 
 
 @pytest.mark.parametrize(("lines", "cause"), [([FORGOTTEN], "too old"), ([], "ends each watch at once")])

@@ -10,7 +10,6 @@ import pytest
 from kube_ecr_runner.cluster import watch_manager
 from kube_ecr_runner.cluster.sources import Source, objects_named
 from kube_ecr_runner.cluster.watch_manager import WatchManager
-from kube_ecr_runner.model.initial_list import InitialList
 from kube_ecr_runner.model.resource import Reference, Referenced
 
 SECRET = ("Secret", "keys", "")
@@ -74,8 +73,10 @@ def test_first_list_is_a_sight() -> None:
     followed = WatchManager(Watches())
     followed.follow([SECRET])
     (item,) = objects(a="1")
-    seen = followed.listed(KEYS, [item])
-    assert isinstance(seen, InitialList)
+    listing = followed.listed(KEYS, [item])
+    assert listing
+    assert listing.changes is None
+    seen = listing.objects
     assert (seen.kind, seen.name, seen.found) == ("Secret", "keys", {item.reference: item})
 
 
@@ -90,8 +91,11 @@ def test_first_list_is_a_sight() -> None:
 )
 def test_second_list_is_compared_with_the_first(now: dict[str, str], changes: list[tuple]) -> None:
     told = followed_keys(a="1", b="1").listed(KEYS, objects(**now))
-    assert isinstance(told, list)
-    assert [(each.before and each.before.version, each.after and each.after.version) for each in told] == changes
+    assert told
+    assert told.changes is not None
+    versions = [(each.before and each.before.version, each.after and each.after.version) for each in told.changes]
+    assert versions == changes
+    assert {each.namespace for each in told.objects.found} == now.keys()
 
 
 def test_change_counts_once() -> None:
@@ -128,9 +132,11 @@ def test_what_is_watched_again_is_seen_for_the_first_time() -> None:
     followed = WatchManager(Watches())
     for _ in range(2):
         followed.follow([SECRET])
-        assert isinstance(followed.listed(KEYS, objects(a="1")), InitialList)
+        listing = followed.listed(KEYS, objects(a="1"))
+        assert listing
+        assert listing.changes is None
         followed.follow([])
-        assert followed.listed(KEYS, objects(a="2")) == []
+        assert followed.listed(KEYS, objects(a="2")) is None
 
 
 def test_watches_are_limited_and_that_is_told_once(
