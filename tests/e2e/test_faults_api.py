@@ -208,3 +208,26 @@ def test_what_happened_while_the_api_server_was_restarted_and_etcd_compacted_is_
     proxy.start()
     cluster.wait(lambda: cluster.secret(own), "it is put back")
     assert is_healthy(runner)
+
+
+def test_what_watches_keep_back_is_seen_in_lists(
+    cluster: Cluster, principal: Principal, proxy: APIProxy, start: Start
+) -> None:
+    """All watches are accepted and then silent, from the start; then those of Secrets are refused."""
+    (own,) = cluster.namespaces("own")
+    proxy.fault(How.SILENCE, "GET", "watch=true")
+    runner = start(*SILENCE, K8S_AUTH_KUBECONFIG=str(proxy.kubeconfig))
+    cluster.wait(runner.is_watching, "it watches")
+    cluster.create(pull_secret("first", principal, namespace=own, secret_name="first"))
+    cluster.wait_ready(NAMESPACED, "first", own)
+    cluster.core.delete_namespaced_secret("first", own)
+    cluster.wait(lambda: cluster.secret(own, "first"), "it is put back")
+    cluster.wait(lambda: "a list shows changes that the watch did not tell" in runner.log, "the cause is told")
+
+    proxy.heal()
+    proxy.fault(Answer(503, status(503, "ServiceUnavailable", "no watch")), "GET", "/secrets.*watch=true")
+    cluster.create(pull_secret("second", principal, namespace=own, secret_name="second"))
+    cluster.wait_ready(NAMESPACED, "second", own)
+    cluster.core.delete_namespaced_secret("second", own)
+    cluster.wait(lambda: cluster.secret(own, "second"), "it is put back, though no watch ever told of it")
+    assert is_healthy(runner)

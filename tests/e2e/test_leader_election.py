@@ -12,8 +12,9 @@ import pytest
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.api_proxy import APIProxy, How
 from tests.support.cluster.objects import NAMESPACED, Cluster, pull_secret
+from tests.support.cluster.placement import grant
 from tests.support.harness.ansible import Ansible
-from tests.support.harness.runner import Runner
+from tests.support.harness.runner import Runner, run_once
 
 Start = Callable[..., Runner]
 
@@ -127,6 +128,30 @@ def test_who_finds_the_lease_in_other_hands_ends(cluster: Cluster, replica: Star
     assert one.process
     assert one.process.wait(60) == 1
     assert lease(cluster, home)["holderIdentity"] == "somebody else"
+
+
+def test_who_may_not_have_the_lease_is_not_ready_and_says_why(
+    cluster: Cluster, replica: Start, home: str, ansible: Ansible
+) -> None:
+    """A pass on trial says so, too. With the Lease, it lacks the right to list the resources."""
+    user = f"lease-{home}"
+    kubeconfig = str(cluster.plane.kubeconfig_for(user))
+    one = replica("one", K8S_AUTH_KUBECONFIG=kubeconfig)
+    cluster.wait(lambda: "cannot acquire or renew the Lease" in one.log, "the cause is told")
+    status, text = one.ask("/readyz")
+    assert (status, text.startswith(f"read the Lease {home}/runner: ")) == (503, True)
+    assert f'"{user}" cannot get resource "leases"' in text
+    options = ("--dry-run", "--leader-elect", "--lease", f"{home}/runner")
+    done = run_once(ansible, *options, K8S_AUTH_KUBECONFIG=kubeconfig)
+    assert (done.returncode, "cannot read the Lease" in done.stderr) == (1, True)
+
+    rights = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+    grant(cluster, user, [rights], home)
+    cluster.wait(lambda: leads(one), "it leads")
+    cluster.wait(lambda: f'"{user}" cannot list' in one.ask("/readyz")[1], "what else it lacks is told")
+    two = replica("two", K8S_AUTH_KUBECONFIG=kubeconfig)
+    cluster.wait(lambda: waits(two), "the second one waits")
+    cluster.wait(lambda: two.ask("/readyz") == (200, "ok\n"), "and that is as it should be")
 
 
 def test_lease_goes_with_the_pod_of_its_holder_and_a_new_process_in_the_pod_takes_it_at_once(

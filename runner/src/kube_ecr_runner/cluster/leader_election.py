@@ -222,13 +222,16 @@ class Leadership:
         pause waits for that many seconds and says whether to go on; it may be shorter. waits is told after each attempt
         why the Lease is not to be had, an empty text if another holds and renews it.
         """
-        told = ""
+        told, doubt = "", ""
         while True:
             if self._attempt():
                 _log.info("became leader", extra=fields(identity=str(self._candidate.identity)))
                 self._thread.start()
                 return True
-            waits(self._trouble or self._candidate.doubt(self._clock()))
+            if (in_vain := self._candidate.doubt(self._clock())) and not doubt:
+                _log.warning("cannot acquire or renew the Lease", extra=fields(cause=in_vain))
+            doubt = in_vain
+            waits(self._trouble or doubt)
             holder = self._candidate.seen.holder
             if holder and holder != told:
                 told = holder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Mapping
@@ -227,6 +228,17 @@ def test_who_waits_tells_whether_the_lease_is_to_be_had(
     leadership = Leadership(lock, ME, lambda _: None, TERMS)
     assert not leadership.acquire(lambda _: len(said) < 3, said.append)
     assert said == ["", told, ""]
+
+
+def test_lease_that_nobody_renews_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    lock = Lock({"metadata": {"resourceVersion": "0"}, "spec": replace(OTHERS, duration=86400).spec()})
+    said: list[str] = []
+    with caplog.at_level(logging.WARNING):
+        leadership = Leadership(lock, ME, lambda _: None, TERMS, lambda: 40.0 * len(said))
+        assert not leadership.acquire(lambda _: len(said) < 4, said.append)
+    assert [bool(each) for each in said] == [False, False, True, True]
+    (record,) = caplog.records
+    assert record.fields["cause"] == said[2]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
