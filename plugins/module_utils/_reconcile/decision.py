@@ -18,7 +18,7 @@ from typing import Optional, Union
 from .._contract import reasons
 from .._contract.login_request import LoginRequest
 from .._contract.result import ErrorResult
-from .._secret import conflicts, merge
+from .._secret import conflicts, docker_config, merge
 from .._secret.logins import Logins
 from .._secret.observed import ObservedSecret
 from .request import AvailableLogins, Request
@@ -206,9 +206,13 @@ def unwritable(case: Case) -> Decision | None:
 
 
 def unmergeable(case: Case) -> Decision | None:
-    """It holds no docker config: to write one would take away what it holds, which others may have put there."""
+    """It holds no docker config: to write one would take away what it holds, which others may have put there.
+
+    Or it holds one that kubelet refuses as a whole: a login in it would log in nobody.
+    """
     secret = case.observed.secret
-    return _blocked(case, conflicts.unmergeable_because(secret)) if secret else None
+    hosts = docker_config.hosts_in(case.best.config) if case.best else ()
+    return _blocked(case, conflicts.unmergeable_because(secret, hosts)) if secret else None
 
 
 def _blocked(case: Case, found: tuple[str, str] | None) -> Fail | None:

@@ -63,7 +63,7 @@ def logins_in(request: Request, secret: Mapping, now: datetime, *, is_shared: bo
 def valid_until(request: Request, secret: Mapping, now: datetime) -> datetime | None:
     """Return until when pods can pull with what the request put into a Secret, None if they cannot.
 
-    A Secret of others does not count, whatever is in it.
+    A Secret of others does not count, whatever is in it; nor does one that kubelet refuses as a whole.
     """
     if is_own(request, secret):
         return usable_until(secret, now)
@@ -71,7 +71,7 @@ def valid_until(request: Request, secret: Mapping, now: datetime) -> datetime | 
     if entry is None or entry.expires_at is None or entry.expires_at <= now:
         return None
     is_usable = docker_config.hosts_in(merge.held_logins(secret, request.key))
-    return entry.expires_at if is_usable else None
+    return entry.expires_at if is_usable and not conflicts.unmergeable_because(secret) else None
 
 
 def is_own(request: Request, secret: Mapping) -> bool:

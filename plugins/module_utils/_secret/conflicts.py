@@ -8,12 +8,13 @@ an owner, our label and no owner of ours. Anything else belongs to somebody, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .._contract import reasons
 from .._contract.item import Owner
 from .._contract.kinds import CLUSTER_KIND, LEGACY_KIND
 from .._contract.ownership import (
+    DATA_KEY,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     OWNER_LABEL,
@@ -25,8 +26,9 @@ from .._contract.ownership import (
     owner_uids,
     place_of,
 )
-from . import docker_config
+from . import docker_config, kubelet
 
+_CORRECT_IT = "Correct it, delete it, or choose another name for the pull secret"
 # A reason in CamelCase (see _contract.reasons), and a message for a person.
 Cause = tuple[str, str]
 
@@ -116,16 +118,25 @@ def unwritable_because(secret: Mapping) -> Cause | None:
     return None
 
 
-def unmergeable_because(secret: Mapping) -> Cause | None:
-    """Return why no login can be added to what a Secret holds, None if one can."""
+def unmergeable_because(secret: Mapping, hosts: Iterable[str] = ()) -> Cause | None:
+    """Return why no login can be added to what a Secret holds, None if one can.
+
+    hosts are those whose logins are to be added: what stands there for them is replaced, so it may be broken.
+    """
     try:
-        docker_config.logins(docker_config.stored(secret.get("data")))
+        text = docker_config.with_logins(docker_config.stored(secret.get("data")), {host: {} for host in hosts})
+        fault = kubelet.refusal(text)
     except docker_config.ContentError as error:
         return reasons.INVALID_SECRET_CONTENT, (
             f"{_name_of(secret['metadata'])} holds nothing that a login could be added to: {error}; it was left as it "
-            "is. Correct it, delete it, or choose another name for the pull secret"
+            f"is. {_CORRECT_IT}"
         )
-    return None
+    if fault is None:
+        return None
+    return reasons.INVALID_SECRET_CONTENT, (
+        f"{_name_of(secret['metadata'])} holds what kubelet cannot read, so no pod can pull with it: {fault} in "
+        f"{DATA_KEY}; it was left as it is. {_CORRECT_IT}"
+    )
 
 
 def describe_owner(metadata: Mapping) -> str:

@@ -19,7 +19,7 @@ from .._contract.ownership import EXPIRY, FINGERPRINT, REGISTRIES, RENEW_AFTER, 
 from .._contract.reading import text_in
 from .._contract.timestamps import parse_time
 from .._contract.token_life import MAX_TOKEN_LIFE, issued_at
-from . import docker_config
+from . import docker_config, kubelet
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,9 @@ def _answering(requests: Collection[LoginRequest], hosts: Iterable[str]) -> list
 def usable_until(secret: Mapping, now: datetime) -> datetime | None:
     """Return when the token in a Secret of ours expires, None if it has expired or there is no usable login in it."""
     expiry = parse_time(annotations_of(secret["metadata"]).get(EXPIRY))
-    usable = expiry is not None and expiry > now and docker_config.hosts_in(docker_config.content(secret))
-    return expiry if usable else None
+    config = docker_config.content(secret)
+    is_usable = docker_config.hosts_in(config) and not kubelet.refusal(config)
+    return expiry if is_usable and expiry is not None and expiry > now else None
 
 
 def registries_in(text: str) -> tuple[LoginRequest, ...]:

@@ -106,6 +106,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "held": ({"controller": True}, "SecretConflict"),
     "list": ({"config": {"auths": []}}, "InvalidSecretContent"),
     "text": ({"config": {"auths": {"ghcr.io": "text"}}}, "InvalidSecretContent"),
+    "refused": ({"config": {"auths": {"ghcr.io": {"auth": "x y"}}}}, "InvalidSecretContent"),
     "twice": ({"config": '{"auths": {"ghcr.io": {}}, "auths": {}}'}, "InvalidSecretContent"),
 }
 

@@ -27,7 +27,7 @@ PUBLIC = "public.ecr.aws"
 UID, OTHER_UID = "uid-1", "uid-2"
 OWNER = Owner(f"{GROUP}/v1alpha2", "ClusterAWSECRImagePullSecret", "", "ecr", UID, 1)
 DESIRED = DesiredSecret("ecr-login", OWNER, "id-1", requests(HOST), {"team": "a"}, {"note": "x"})
-FOREIGN_CONFIG = json.dumps({"auths": {"ghcr.io": {"auth": "Zm9yZWlnbg=="}}})
+FOREIGN_CONFIG = json.dumps({"auths": {"ghcr.io": {"auth": "Zm9yOmVpZ24="}}})
 
 
 def granted(*registries: str, age: float = 0, life: float = 12, request: str = "", password: str = "new") -> Logins:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -95,6 +96,13 @@ def left(request: Request, secret: dict, shortfall: Fail | None = None) -> Leave
     return Leave(part, shortfall)
 
 
+def with_neighbour(secret: dict) -> dict:
+    """Return a Secret with a login of somebody else beside what it holds, which kubelet cannot read."""
+    config = json.loads(docker_config.content(secret))
+    config["auths"]["ghcr.io"] = {"auth": "x y"}
+    return {**secret, "data": foreign_secret(json.dumps(config))["data"]}
+
+
 # What is known of its metadata alone
 
 
@@ -145,6 +153,7 @@ IMMUTABLE, OPAQUE = {"immutable": True}, {"type": "Opaque"}
 CONFLICT, WRONG_TYPE, FIXED = "SecretConflict", "WrongSecretType", "ImmutableSecret"
 MERGED_IN = f"merged into it ({OTHER_UID})"
 ANOTHERS = foreign_secret(ownerReferences=[OTHERS])
+BROKEN = foreign_secret('{"auths":{"ghcr.io":{"auth":"canary x"}}}')
 NO_CONFIG = {**own_secret(OLD), "data": foreign_secret("x")["data"]}
 # Who asks, what is there, for which reason it may not be written, and whether pods can pull with it all the same.
 BLOCKED: dict[str, tuple[Request, dict, str, str, bool]] = {
@@ -168,6 +177,14 @@ BLOCKED: dict[str, tuple[Request, dict, str, str, bool]] = {
     ),
     "merge: no docker config": (MERGING, foreign_secret("x"), "InvalidSecretContent", "not valid JSON", False),
     "merge: ours, no docker config": (MERGING, NO_CONFIG, "InvalidSecretContent", "not valid JSON", False),
+    "merge: a neighbour that kubelet refuses": (MERGING, BROKEN, "InvalidSecretContent", "entry 'ghcr.io' of", False),
+    "merge: ours, beside a neighbour that kubelet refuses": (
+        MERGING,
+        edited_by_others(shared_secret(secret=BROKEN)),
+        "InvalidSecretContent",
+        "entry 'ghcr.io' of",
+        False,
+    ),
     "merge: of another type": (MERGING, {**foreign_secret(), **OPAQUE}, WRONG_TYPE, "has type Opaque", False),
     "merge: immutable": (MERGING, {**shared_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
     "merge: immutable and dead": (MERGING, {**shared_secret(DEAD), **IMMUTABLE}, FIXED, "is immutable", False),
@@ -180,6 +197,7 @@ FREE: dict[str, tuple[Request, dict]] = {
     "ours, though another merged into it": (PLAIN, shared_secret(secret=own_secret(OLD), uid=OTHER_UID)),
     "merge: somebody's": (MERGING, foreign_secret()),
     "merge: shared with another": (MERGING, BOTH_IN),
+    "merge: what kubelet refuses is replaced": (MERGING, foreign_secret(f'{{"auths":{{"{HOST}":{{"auth":"x y"}}}}}}')),
     "merge: ours": (MERGING, own_secret(OLD)),
 }
 
@@ -193,6 +211,7 @@ def test_what_may_not_be_written(asked: Request, secret: dict, reason: str, word
         assert (found.reason, found.valid_until is not None) == (reason, is_valid)
         assert "secrets/ecr-login in namespace team-a" in found.message
         assert words in found.message
+        assert "canary" not in found.message
 
 
 @pytest.mark.parametrize(("asked", "secret"), FREE.values(), ids=FREE)
@@ -324,6 +343,7 @@ def test_what_cannot_be_renewed_is_left_while_pods_can_pull_with_it(asked: Reque
     [
         pytest.param(PLAIN, own_secret(DEAD), id="dead"),
         pytest.param(PLAIN, edited_by_others({**own_secret(AGED), "data": None}), id="emptied"),
+        pytest.param(PLAIN, edited_by_others(with_neighbour(own_secret(AGED))), id="kubelet refuses what it holds"),
         pytest.param(ADOPTING, foreign_secret(), id="somebody's does not count"),
         pytest.param(MERGING, foreign_secret(), id="somebody's does not count, merge"),
         pytest.param(MERGING, shared_secret(DEAD), id="shared and dead"),

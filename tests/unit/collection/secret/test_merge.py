@@ -25,7 +25,7 @@ LABEL, SHARED, MANAGED = "aws.zakariaamine.com/owner", "aws.zakariaamine.com/sha
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 PUBLIC = "public.ecr.aws"
 MARK = SharedEntry((HOST,), NOW + 12 * HOUR, NOW + 6 * HOUR, "id-1", requests("eu-west-1"))
-FOREIGN = {"auths": {"ghcr.io": {"auth": "Zm9yZWlnbg=="}}, "credHelpers": {"gcr.io": "gcloud"}}
+FOREIGN = {"auths": {"ghcr.io": {"auth": "Zm9yOmVpZ24="}}, "credHelpers": {"gcr.io": "gcloud"}}
 
 
 def entry(password: str = "new") -> dict:
