@@ -253,7 +253,8 @@ class InventoryModule(BaseInventoryPlugin):
             for resource, item in zip(resources, items)
         ]
         items = self._warned(cluster, resources, items)
-        observed = observe(cluster, items, datetime.now(timezone.utc), namespaces)
+        served = sources.served(resources)
+        observed = observe(cluster, items, datetime.now(timezone.utc), namespaces, served)
         items = [replace(item, observed=found) for item, found in zip(items, observed)]
         usable = {uid: identity for uid, identity in identities.items() if isinstance(identity, Identity)}
         for host in hosts_of(items, usable):

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whose a Secret is, and whether it is intact: what its metadata alone says of the custom resources that wrote it.
 
-A Secret is a resource's own by owner reference, labels and an annotation that names the place where it was written, so
-that a copy elsewhere is nobody's. A shared object (policy Merge, or a service account) is somebody else's: an
-annotation says what each resource put in, by UID, and where the object is.
+A Secret is a resource's own by the marks that are left on it: owner reference, owner label, the field manager that
+applied its login, and an annotation that names the place where it was written, so that a copy elsewhere is nobody's.
+Any one of them may be gone: a hand, an admission policy, a backup or an orphan deletion took it. A shared object
+(policy Merge, or a service account) is somebody else's: an annotation says what each resource put in, by UID, and where
+the object is.
 
 Each resource applies with a field manager of its own, and whoever changes a field takes it away from that manager. So
 an edit shows in the metadata, and what a Secret holds need not be read.
@@ -16,7 +18,8 @@ Objects may be malformed in any way: what cannot be read counts as absent.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,9 +51,12 @@ IDENTITY = f"{GROUP}/identity"
 REGISTRIES = f"{GROUP}/registries"
 # Where the Secret was written, as NAMESPACE/NAME.
 PLACE = f"{GROUP}/secret"
-ANNOTATIONS = (EXPIRY, RENEW_AFTER, FINGERPRINT, IDENTITY, REGISTRIES, PLACE, RECONCILE_AT)
-# Not on each Secret: a playbook without a resource has no identity to note.
-OPTIONAL_ANNOTATIONS = frozenset({IDENTITY, RECONCILE_AT})
+# What the resource is called that wrote it, as Kind/namespace/name or Kind/name: one that was deleted and made again
+# has another UID.
+RESOURCE = f"{GROUP}/resource"
+ANNOTATIONS = (EXPIRY, RENEW_AFTER, FINGERPRINT, IDENTITY, REGISTRIES, PLACE, RESOURCE, RECONCILE_AT)
+# Not on each Secret: a playbook without a resource has no identity to note, and no name.
+OPTIONAL_ANNOTATIONS = frozenset({IDENTITY, RESOURCE, RECONCILE_AT})
 
 # On a shared object: a JSON object of entries by UID, and _PLACE.
 SHARED_ANNOTATION = f"{GROUP}/shared"
@@ -60,6 +66,12 @@ EDITED = {"edited": True}
 
 # The key of a Secret of type kubernetes.io/dockerconfigjson.
 DATA_KEY = ".dockerconfigjson"
+
+# Where fieldsV1 has what was applied through stringData.
+TEXT_FIELD = "f:stringData"
+
+# Marks that name the resource that wrote a Secret, by its UID.
+BY_REFERENCE, BY_LABEL, BY_MANAGER = "owner reference", "owner label", "field manager"
 
 
 def manager_of(uid: str) -> str:
@@ -77,25 +89,79 @@ def annotations_of(metadata: Metadata) -> Mapping[str, Any]:
     return mapping_in(metadata, "annotations")
 
 
-def owner_uids(metadata: Metadata) -> set[str]:
-    """Return the UIDs in the owner references of an object."""
-    return {text_in(reference, "uid") for reference in mappings_in(metadata, "ownerReferences")}
-
-
 def is_of_group(reference: Mapping[str, Any]) -> bool:
     """Return whether an owner reference is to a custom resource of ours."""
     return text_in(reference, "apiVersion").startswith(f"{GROUP}/")
 
 
+def marks_by_uid(metadata: Metadata) -> dict[str, set[str]]:
+    """Return which marks on a Secret name which resources, by their UIDs, as far as there are any.
+
+    A field manager counts as long as it has the login as it applied it.
+    """
+    marks: dict[str, set[str]] = defaultdict(set)
+    for reference in mappings_in(metadata, "ownerReferences"):
+        if is_of_group(reference):
+            marks[text_in(reference, "uid")].add(BY_REFERENCE)
+    marks[text_in(mapping_in(metadata, "labels"), OWNER_LABEL)].add(BY_LABEL)
+    for manager in login_managers(metadata):
+        marks[manager.partition("/")[2]].add(BY_MANAGER)
+    return {uid: found for uid, found in marks.items() if uid not in ("", SHARED)}
+
+
+def login_managers(metadata: Metadata) -> set[str]:
+    """Return the field managers of ours that have applied the login in a Secret as it stands."""
+    if is_written_as_text(metadata):
+        return set()
+    managers = {text_in(entry, "manager") for entry in mappings_in(metadata, "managedFields")} - {RELEASED_MANAGER}
+    ours = {manager for manager in managers if manager.partition("/")[0] == FIELD_MANAGER}
+    return {manager for manager in ours if f"f:{DATA_KEY}" in mapping_in(applied_fields(metadata, manager), "f:data")}
+
+
+def is_elsewhere(metadata: Metadata) -> bool:
+    """Return whether a Secret says that it was written in another place: it is a copy."""
+    return annotations_of(metadata).get(PLACE) not in (None, place_of(metadata))
+
+
+def is_shared(metadata: Metadata) -> bool:
+    """Return whether others than its owner may have put something into an object.
+
+    Where the label was taken away, the entries tell; those on a Secret that became a resource's own are of no account.
+    """
+    label = mapping_in(metadata, "labels").get(OWNER_LABEL)
+    return label == SHARED or (label is None and bool(entries_of(metadata)))
+
+
+def is_proven(metadata: Metadata, marks: Collection[str], *, is_as_written: bool) -> bool:
+    """Return whether the marks that name a resource prove that a Secret is its own: no single one of them does.
+
+    is_as_written says that the content is known to be what a resource of ours wrote there. The place counts as one
+    mark, and so does the content.
+    """
+    if is_elsewhere(metadata):
+        return False
+    if PLACE not in annotations_of(metadata):
+        return BY_MANAGER in marks and len(marks) > 1
+    return BY_MANAGER in marks or len(marks) > 1 or (is_as_written and bool(marks))
+
+
+def strength(marks: Collection[str]) -> tuple[int, bool]:
+    """Return how much marks that name a resource weigh: their number, then whether the login is among them."""
+    return len(marks), BY_MANAGER in marks
+
+
 def owner_of(metadata: Metadata) -> str:
     """Return the UID of the resource that a Secret belongs to beyond doubt, empty if it belongs to none.
 
-    A copy of the Secret that somebody made elsewhere has all marks but the place.
+    A copy of the Secret that somebody made elsewhere has all marks but the place. Where marks of more than one resource
+    are left, those that weigh more count.
     """
-    labels = mapping_in(metadata, "labels")
-    uid = text_in(labels, OWNER_LABEL)
-    is_marked = labels.get(MANAGED_BY_LABEL) == MANAGED_BY and annotations_of(metadata).get(PLACE) == place_of(metadata)
-    return uid if is_marked and uid in owner_uids(metadata) else ""
+    if is_shared(metadata):
+        return ""
+    ranked = sorted((strength(marks), uid) for uid, marks in marks_by_uid(metadata).items())
+    is_tied = len(ranked) > 1 and ranked[-1][0] == ranked[-2][0]
+    uid = ranked[-1][1] if ranked and not is_tied else ""
+    return uid if uid and is_proven(metadata, marks_by_uid(metadata)[uid], is_as_written=False) else ""
 
 
 def applied_fields(metadata: Metadata, manager: str) -> Mapping[str, Any]:
@@ -113,23 +179,46 @@ def applied_names(fields: Mapping[str, Any], kind: str) -> set[str]:
 
 
 def has_applied_all(
-    metadata: Metadata, manager: str, labels: Iterable[str] = LABELS, *, without: Iterable[str] = (RECONCILE_AT,)
+    metadata: Metadata,
+    manager: str,
+    labels: Iterable[str] = LABELS,
+    *,
+    owner: str = "",
+    without: Iterable[str] = (RECONCILE_AT,),
 ) -> bool:
     """Return whether the login and our labels and annotations are all as a manager applied them.
 
-    without are the annotations that the Secret need not have.
+    So must be the owner reference to the UID of the owner, unless that is empty. without are the annotations that the
+    Secret need not have. An admission policy may change what we write: that shows in the values alone, and is no edit,
+    for to write it again would change nothing.
     """
     fields = applied_fields(metadata, manager)
-    has_login = f"f:{DATA_KEY}" in mapping_in(fields, "f:data")
+    has_login = f"f:{DATA_KEY}" in mapping_in(fields, "f:data") and not is_written_as_text(metadata)
     annotations = set(ANNOTATIONS).difference(without)
     has_annotations = annotations <= applied_names(fields, "annotations")
-    return has_login and set(labels) <= applied_names(fields, "labels") and has_annotations
+    references = mapping_in(mapping_in(fields, "f:metadata"), "f:ownerReferences")
+    has_reference = not owner or f'k:{{"uid":"{owner}"}}' in references
+    return has_login and has_reference and set(labels) <= applied_names(fields, "labels") and has_annotations
+
+
+def is_written_as_text(metadata: Metadata) -> bool:
+    """Return whether somebody has applied a login through stringData since one of ours wrote it.
+
+    To the API server that is another field than data: there is no conflict, and what we applied counts as ours while it
+    is gone. Whoever writes the login again takes this trace away (see _secret.handover).
+    """
+    return any(has_text_login(entry) for entry in mappings_in(metadata, "managedFields"))
+
+
+def has_text_login(entry: Mapping[str, Any]) -> bool:
+    """Return whether an entry of managedFields says that its manager applied the login through stringData."""
+    return f"f:{DATA_KEY}" in mapping_in(mapping_in(entry, "fieldsV1"), TEXT_FIELD)
 
 
 def intact_for(metadata: Metadata) -> frozenset[str]:
     """Return the UIDs of the resources whose logins are in a Secret as they were written."""
     owner = owner_of(metadata)
-    if owner and has_applied_all(metadata, manager_of(owner)):
+    if owner and has_applied_all(metadata, manager_of(owner), owner=owner):
         return frozenset([owner])
     return frozenset(uid for uid in entries_of(metadata) if is_entry_intact(metadata, uid))
 
@@ -153,6 +242,8 @@ def template_of(metadata: Metadata) -> frozenset[tuple[str, str]]:
 class SharedEntry:
     """What one resource put into a shared object: registry hosts (Secret) or names of Secrets (ServiceAccount).
 
+    resource is what the resource is called, empty for a playbook.
+
     For service accounts: taken_from is the field manager of somebody else that had applied the list before, empty if
     none had. The rest is for Secrets: the life of the logins, the identity and login requests that they are for,
     whether this resource created the Secret, and the reconcile request that the logins answer.
@@ -166,6 +257,7 @@ class SharedEntry:
     created: bool = False
     reconcile_request: str = ""
     taken_from: str = ""
+    resource: str = ""
 
     @classmethod
     def from_dict(cls, entry: object) -> SharedEntry:
@@ -180,13 +272,17 @@ class SharedEntry:
             entry.get("created") is True,
             text_in(entry, "reconcileAt"),
             text_in(entry, "takenFrom"),
+            text_in(entry, "resource"),
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the part of the annotation that holds it."""
+        told = {"takenFrom": self.taken_from} if self.taken_from and self.expires_at is None else {}
+        told = {**told, **({"resource": self.resource} if self.resource else {})}
         if self.expires_at is None:
-            return {"names": list(self.names), **({"takenFrom": self.taken_from} if self.taken_from else {})}
+            return {"names": list(self.names), **told}
         return {
+            **told,
             "names": list(self.names),
             "expiry": format_time(self.expires_at),
             "renewAfter": format_time(self.renew_after) if self.renew_after else None,
@@ -240,7 +336,7 @@ def has_written_login(metadata: Metadata) -> bool:
 
     The resource that creates a shared Secret does so with its own field manager.
     """
-    return any(
+    return not is_written_as_text(metadata) and any(
         text_in(entry, "manager").partition("/")[0] == FIELD_MANAGER
         and f"f:{DATA_KEY}" in mapping_in(mapping_in(entry, "fieldsV1"), "f:data")
         for entry in mappings_in(metadata, "managedFields")

@@ -40,6 +40,7 @@ from .._secret import conflicts
 from .._secret.desired import DesiredSecret
 from .._secret.observed import ObservedSecret
 from .._secret.shared_entries import shared_entries
+from .._secret.whose import whose_by_metadata
 from .runtime import Feature
 
 ARGUMENT_SPEC = {
@@ -131,7 +132,11 @@ def _owners(metadata: Mapping) -> list[Owner | None]:
     uid = (metadata.get("labels") or {}).get(OWNER_LABEL)
     known = (SHARED, *(owner.uid for owner in referred))
     labelled = [] if uid is None or uid in known else [_known_by_uid(uid)]
-    return [owner for owner in (*referred, *labelled) or (None,) if conflicts.was_written_for(metadata, owner)]
+    return [owner for owner in (*referred, *labelled) or (None,) if _is_for(metadata, owner)]
+
+
+def _is_for(metadata: Mapping, owner: Owner | None) -> bool:
+    return whose_by_metadata(metadata, owner, is_as_written=False).is_free
 
 
 def _known_by_uid(uid: str) -> Owner:

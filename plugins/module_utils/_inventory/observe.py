@@ -12,19 +12,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from itertools import chain, product
 
 from .._cluster.client import Cluster
 from .._cluster.errors import KubernetesError
-from .._contract.item import ContestedAccount, Item, NamespacedName, Observed
-from .._contract.ownership import OWNER_LABEL, SHARED, entries_of, owner_of
+from .._contract.item import ContestedAccount, Item, NamespacedName, Observed, Owner
+from .._contract.ownership import OWNER_LABEL, RESOURCE, SHARED, annotations_of, marks_by_uid, place_of
 from .._reconcile.request import desired_secret
 from .._secret import image_pull_secrets
 from .._secret.desired import DesiredSecret
+from .._secret.docker_config import SECRET_TYPE
 from .._secret.observed import ObservedSecret
+from .._secret.shared_entries import shared_entries
+from .._secret.whose import whose_by_metadata
 
 # Each UID has 36 characters, and the path of a request has its limits with the API server and proxies.
 UIDS_A_CALL = 50
+_PULL_SECRETS = {"field_selector": f"type={SECRET_TYPE}"}
 
 
 def namespaces_of(cluster: Cluster) -> dict[str, Mapping[str, str]]:
@@ -32,24 +37,45 @@ def namespaces_of(cluster: Cluster) -> dict[str, Mapping[str, str]]:
     return {metadata["name"]: metadata.get("labels") or {} for metadata in cluster.list_metadata("namespaces")}
 
 
-def observe(cluster: Cluster, items: list[Item], now: datetime, namespaces: Collection[str] = ()) -> list[Observed]:
+def observe(
+    cluster: Cluster,
+    items: list[Item],
+    now: datetime,
+    namespaces: Collection[str] = (),
+    served: Mapping[str, int] | None = None,
+) -> list[Observed]:
     """Return what the cluster holds for each item. Raises KubernetesError.
 
     namespaces are those outside which no item has anything, and nothing is looked up; without any, it is the cluster.
+    served says by UID how many Secrets a resource has by its status: a resource that is not in it may have any number.
     """
     places = namespaces or ("",)
-    secrets = _secrets(cluster, items, places) if items else []
-    by_uid = None if secrets is None else _by_uid(secrets)
+    secrets = _secrets(cluster, items, places, served or {}) if items else None
     needy = [item for item in items if item.service_accounts or item.has_finalizer]
     accounts = _unless_forbidden(lambda: chain(*map(cluster.list_service_accounts, places))) if needy else []
-    return [_observed(item, by_uid, accounts, now) for item in items]
+    return [_observed(item, secrets, accounts, now) for item in items]
 
 
-def _observed(
-    item: Item, by_uid: Mapping[str, list[dict]] | None, accounts: list[dict] | None, now: datetime
-) -> Observed:
+class _Secrets:
+    """The metadata of Secrets, by what names the resources that may have a part in them."""
+
+    def __init__(self, found: Iterable[dict]) -> None:
+        self._by_name: dict[str, dict[str, dict]] = defaultdict(dict)
+        for metadata in found:
+            for name in _names_on(metadata):
+                self._by_name[name][place_of(metadata)] = metadata
+
+    def held(self, item: Item) -> list[ObservedSecret]:
+        """Return what an item has in them: what is its own by some mark, or has an entry of it."""
+        desired = desired_secret(item)
+        named = {**self._by_name[item.owner.uid], **self._by_name[str(item.owner)]}
+        parts = (_part(metadata, desired, item.owner) for metadata in named.values())
+        return [part for part in parts if part]
+
+
+def _observed(item: Item, secrets: _Secrets | None, accounts: list[dict] | None, now: datetime) -> Observed:
     desired = desired_secret(item)
-    held = None if by_uid is None else _held(desired, by_uid.get(item.owner.uid, ()))
+    held = None if secrets is None else secrets.held(item)
     source = source_secret(desired, held or (), now)
     is_served = item.namespaces and not (item.is_absent or item.suspended or item.error)
     wrong, contested = _accounts(item, accounts or ())
@@ -62,39 +88,46 @@ def _observed(
     )
 
 
-def _secrets(cluster: Cluster, items: Iterable[Item], places: Collection[str]) -> list[dict] | None:
-    """Return the metadata of the Secrets that have our label; without the right to list all, of those of the names.
+def _secrets(
+    cluster: Cluster, items: list[Item], places: Collection[str], served: Mapping[str, int]
+) -> _Secrets | None:
+    """Return the metadata of the Secrets that the items may have a part in, None without the right to list any.
 
-    places are the namespaces to look into, an empty one for all.
+    places are the namespaces to look into, an empty one for all. Looked for are those with our label. Where a resource
+    has more Secrets by its status, somebody may have taken the label away; of one without a status, an earlier resource
+    of its name may have left some. Then all pull secrets are looked at, whatever mark is left on them.
     """
-    owners = [SHARED, *(item.owner.uid for item in items)]
-    chunks = [owners[start : start + UIDS_A_CALL] for start in range(0, len(owners), UIDS_A_CALL)]
-    found = _unless_forbidden(
-        lambda: (
-            metadata
-            for chunk, place in product(chunks, places)
-            for metadata in cluster.list_metadata("secrets", f"{OWNER_LABEL} in ({','.join(chunk)})", namespace=place)
-        )
-    )
+    listed = partial(_listed, cluster, places)
+    if all(item.owner.uid in served for item in items):
+        owners = [SHARED, *(item.owner.uid for item in items)]
+        chunks = [owners[start : start + UIDS_A_CALL] for start in range(0, len(owners), UIDS_A_CALL)]
+        found = listed([{"label_selector": f"{OWNER_LABEL} in ({','.join(chunk)})"} for chunk in chunks])
+        is_complete = found and not any(len(found.held(item)) < served[item.owner.uid] for item in items)
+        found = found if is_complete or not found else listed([_PULL_SECRETS])
+    else:
+        found = listed([_PULL_SECRETS])
     if found is not None:
         return found
     names = sorted({item.secret_name for item in items if item.secret_name})
-    return _unless_forbidden(
+    return listed([{"field_selector": f"metadata.name={name}"} for name in names])
+
+
+def _listed(cluster: Cluster, places: Collection[str], selections: Iterable[Mapping[str, str]]) -> _Secrets | None:
+    found = _unless_forbidden(
         lambda: (
             metadata
-            for name, place in product(names, places)
-            for metadata in cluster.list_metadata("secrets", field_selector=f"metadata.name={name}", namespace=place)
+            for selection, place in product(selections, places)
+            for metadata in cluster.list_metadata("secrets", **selection, namespace=place)
         )
     )
+    return None if found is None else _Secrets(found)
 
 
-def _by_uid(secrets: Iterable[dict]) -> Mapping[str, list[dict]]:
-    """Return the Secrets by the UIDs of the resources that they belong to, or that have an entry on them."""
-    by_uid: dict[str, list[dict]] = defaultdict(list)
-    for metadata in secrets:
-        for uid in {owner_of(metadata), *entries_of(metadata)} - {""}:
-            by_uid[uid].append(metadata)
-    return by_uid
+def _names_on(metadata: Mapping) -> set[str]:
+    """Return the UIDs and names of the resources that the marks on a Secret, and the entries on it, name."""
+    entries = shared_entries(metadata)
+    names = {annotations_of(metadata).get(RESOURCE), *(entry.resource for entry in entries.values())}
+    return {*marks_by_uid(metadata), *entries, *(name for name in names if isinstance(name, str))} - {""}
 
 
 def _unless_forbidden(listed: Callable[[], Iterable[dict]]) -> list[dict] | None:
@@ -106,19 +139,12 @@ def _unless_forbidden(listed: Callable[[], Iterable[dict]]) -> list[dict] | None
         raise
 
 
-def _held(desired: DesiredSecret, secrets: Iterable[dict]) -> list[ObservedSecret]:
-    uid = desired.owner.uid if desired.owner else ""
-    found = []
-    for metadata in secrets:
-        # A Secret that is its own has what others put in besides, so that counts first.
-        held = (
-            ObservedSecret.of(metadata, desired)
-            if owner_of(metadata) == uid
-            else ObservedSecret.of_shared(metadata, desired, uid)
-        )
-        if held:
-            found.append(held)
-    return found
+def _part(metadata: dict, desired: DesiredSecret, owner: Owner) -> ObservedSecret | None:
+    """Return what an item has in a Secret. Its content is not known: whether it is ours is told when it is read."""
+    # A Secret that is its own has what others put in besides, so that counts first.
+    if whose_by_metadata(metadata, owner, is_as_written=True).is_marked:
+        return ObservedSecret.of(metadata, desired)
+    return ObservedSecret.of_shared(metadata, desired, owner.uid)
 
 
 def source_secret(desired: DesiredSecret, held: Iterable[ObservedSecret], now: datetime) -> ObservedSecret | None:
@@ -140,7 +166,7 @@ def _accounts(item: Item, accounts: Iterable[dict]) -> tuple[list[NamespacedName
     for account in accounts:
         place = NamespacedName(account["metadata"]["namespace"], account["metadata"]["name"])
         is_wanted = place.namespace in targets and item.service_accounts.matches(place.name)
-        if image_pull_secrets.patch(account, uid, item.secret_name if is_wanted else None):
+        if image_pull_secrets.patch(account, uid, item.secret_name if is_wanted else None, str(item.owner)):
             wrong.append(place)
         elif is_wanted and (writer := image_pull_secrets.contender(account, account, uid)):
             contested.append(ContestedAccount(place, writer))

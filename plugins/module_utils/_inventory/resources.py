@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from .._cluster.client import Cluster
 from .._cluster.errors import KubernetesError
 from .._contract.kinds import CLUSTER_KIND, KINDS, LEGACY_KIND, NAMESPACED_KIND
+from .._contract.reading import mapping_in
 from .._contract.resource import has_finalizer, is_deleting, is_selected, reference
 
 
@@ -62,6 +63,12 @@ def selected(resources: list[dict], names: Collection[str], namespaces: Collecti
     """
     picked = (resource for resource in resources if is_selected(resource, names, namespaces))
     return sorted((item for item in picked if not is_deleting(item) or has_finalizer(item)), key=reference)
+
+
+def served(resources: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many Secrets resources have by their statuses, by UID, of those that have such a status."""
+    counts = {uid_of(resource): mapping_in(resource, "status").get("namespacesReady") for resource in resources}
+    return {uid: count for uid, count in counts.items() if isinstance(count, int)}
 
 
 def uid_of(resource: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ MERGED below; the last one always decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional, Union
@@ -143,10 +143,15 @@ def best_logins(request: Request, kept: Logins | None, available: AvailableLogin
     registries = request.desired.registries
     if not registries:  # nobody could say what is wanted: what is there is not to be written again
         return available.granted
-    kept, source = (logins.only(registries) if logins else None for logins in (kept, available.source))
+    kept, source = (_wanted(logins, registries) for logins in (kept, available.source))
     if available.granted is None:
         return source or kept
     return available.granted.completed(kept, registries).completed(source, registries)
+
+
+def _wanted(logins: Logins | None, registries: Collection[LoginRequest]) -> Logins | None:
+    left = logins.only(registries) if logins else None
+    return left if left and left.registries else None
 
 
 def _first(checks: Iterable[Check], case: Case) -> Decision:
@@ -180,15 +185,15 @@ def shared_with_others(case: Case) -> Decision | None:
     secret, request = case.observed.secret, case.request
     if secret is None or is_own(request, secret):
         return None
-    return _blocked(case, conflicts.conflict_with_sharers(secret["metadata"], request.key))
+    return _blocked(case, conflicts.conflict_with_sharers(secret, request.key, request.resource))
 
 
 def held_by_others(case: Case) -> Decision | None:
     """It is somebody's: what is not ours is never touched, but where the policy says so."""
     secret, request = case.observed.secret, case.request
-    if secret is None or merge.is_only_ours(secret, request.key):
+    if secret is None or merge.is_only_ours(secret, request.key, request.resource):
         return None
-    return _blocked(case, conflicts.conflict_with(secret["metadata"], request.desired.owner, request.policy))
+    return _blocked(case, conflicts.conflict_with(secret, request.desired.owner, request.policy))
 
 
 def controlled_by_others(case: Case) -> Decision | None:

@@ -20,7 +20,7 @@ class MergedSecretWriter(OwnSecretWriter):
     def write(self, observed: TargetState, logins: Logins) -> Written | None:
         """Put logins into a Secret, None if all is there. Raises KubernetesError."""
         request, secret = self.request, observed.secret
-        entry = merge.entry_of(logins, request.desired.identity)
+        entry = merge.entry_of(logins, request.desired.identity, request.resource)
         if secret is None:
             return self._create(observed.namespace, logins, entry)
         is_closed = is_own(request, secret)

@@ -147,7 +147,7 @@ class OwnSecretWriter:
         """
         desired, secret, part = self.request.desired, observed.secret, observed.part
         if secret and not self.dry_run:
-            patch = handover.take_over_patch(secret["metadata"], desired.owner, self.request.key)
+            patch = handover.take_over_patch(secret["metadata"], desired.owner, self.request.key, self.request.resource)
             secret = self._patch(observed.namespace, patch) if patch else secret
         version = secret["metadata"]["resourceVersion"] if secret else part.version if part else None
         manifest = desired.manifest(observed.namespace, logins, version)

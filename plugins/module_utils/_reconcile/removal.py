@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from .._contract.item import NamespacedName
-from .._secret import conflicts, handover, merge
+from .._secret import handover, merge
+from .._secret.whose import whose
 from .outcomes import NamespaceOutcome
 from .request import Request
 
@@ -56,16 +57,16 @@ def removal_of(request: Request, secret: Mapping) -> dict | merge.Undo | None:
     None if there is nothing of ours in it, or what is there is wanted.
     """
     metadata, owner = secret["metadata"], request.desired.owner
-    is_own = conflicts.belongs_to(metadata, owner)
+    found = whose(secret, owner)
     is_wanted = request.is_target(metadata["namespace"]) and metadata["name"] == request.desired.name
-    if is_wanted and (is_own or merge.is_only_ours(secret, request.key)):
+    if is_wanted and (found.is_free or merge.is_only_ours(secret, request.key, request.resource)):
         return None  # it was shared, and is or will be the resource's own: what logs in there is wanted
-    if not is_own:
-        patch = merge.unmerge_patch(secret, request.key, keep_logins=request.is_orphaned)
-    elif request.is_orphaned and owner:
+    if not found.is_marked:
+        patch = merge.unmerge_patch(secret, request.key, request.resource, keep_logins=request.is_orphaned)
+    elif not found.is_removable or (request.is_orphaned and owner):
         patch = handover.release_patch(metadata, owner)
     else:
         return merge.Undo.DELETE
     if isinstance(patch, dict):
-        patch["metadata"].update(handover.release_fields_patch(metadata, request.desired.manager))
+        patch["metadata"].update(handover.release_fields_patch(metadata, handover.managers_of(metadata, owner)))
     return patch

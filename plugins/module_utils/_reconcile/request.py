@@ -57,6 +57,11 @@ class Request:
         return self.desired.owner.uid if self.desired.owner else PLAYBOOK
 
     @property
+    def resource(self) -> str:
+        """What the resource is called for which it is made, empty where there is none."""
+        return str(self.desired.owner or "")
+
+    @property
     def account_key(self) -> str:
         """The key of its entry on service accounts, to which playbooks may give more than one pull secret."""
         return self.desired.owner.uid if self.desired.owner else f"{PLAYBOOK}/{self.desired.name}"

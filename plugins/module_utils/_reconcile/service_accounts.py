@@ -13,9 +13,10 @@ from .._cluster.client import Cluster
 from .._cluster.errors import KubernetesError
 from .._contract import reasons
 from .._contract.item import NamespacedName
-from .._contract.ownership import OWNER_LABEL, SHARED, entries_of
+from .._contract.ownership import OWNER_LABEL, SHARED
 from .._contract.result import ADDED, REMOVED, UNCHANGED
 from .._secret import account_writers, image_pull_secrets
+from .._secret.shared_entries import entries_for
 from .outcomes import ObjectOutcome
 from .request import Request
 from .steps import failed_outcome, retry_on_conflict
@@ -41,9 +42,11 @@ class ServiceAccountSync:
             if error.status == 403:
                 return None
             raise
-        key = self.request.account_key
+        key, resource = self.request.account_key, self.request.resource
         return [
-            NamespacedName(metadata["namespace"], metadata["name"]) for metadata in found if key in entries_of(metadata)
+            NamespacedName(metadata["namespace"], metadata["name"])
+            for metadata in found
+            if key in entries_for(metadata, key, resource)
         ]
 
     def accounts_in(self, namespace: str) -> list[NamespacedName] | ObjectOutcome:
@@ -83,7 +86,7 @@ class ServiceAccountSync:
         # Where the Secret cannot be used, an entry for it would be of no use: what is there stays.
         is_left = is_wanted and place.namespace not in self.usable
         wanted = request.desired.name if is_wanted else None
-        patch = None if is_left else image_pull_secrets.patch(account, request.account_key, wanted)
+        patch = None if is_left else image_pull_secrets.patch(account, request.account_key, wanted, request.resource)
         after = self._patched(place, patch) if patch else account
         writer = image_pull_secrets.contender(account, after, request.account_key) if is_wanted else ""
         if not (patch or writer):

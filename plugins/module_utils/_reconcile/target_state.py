@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from .._contract.ownership import SharedEntry
 from .._secret import conflicts, docker_config, merge
 from .._secret.logins import Logins, usable_until
 from .._secret.observed import ObservedSecret
-from .._secret.shared_entries import shared_entries
+from .._secret.shared_entries import entries_for
+from .._secret.whose import whose
 from .request import Request
 
 
@@ -67,16 +69,17 @@ def valid_until(request: Request, secret: Mapping, now: datetime) -> datetime | 
     """
     if is_own(request, secret):
         return usable_until(secret, now)
-    entry = shared_entries(secret["metadata"]).get(request.key) if request.is_merge else None
-    if entry is None or entry.expires_at is None or entry.expires_at <= now:
+    entries = entries_for(secret["metadata"], request.key, request.resource) if request.is_merge else {}
+    entry = SharedEntry.from_dict(entries.get(request.key))
+    if entry.expires_at is None or entry.expires_at <= now:
         return None
-    is_usable = docker_config.hosts_in(merge.held_logins(secret, request.key))
+    is_usable = docker_config.hosts_in(merge.held_logins(secret, request.key, request.resource))
     return entry.expires_at if is_usable and not conflicts.unmergeable_because(secret) else None
 
 
 def is_own(request: Request, secret: Mapping) -> bool:
-    """Return whether a Secret was written for the request as its own one, whatever its policy is now."""
-    return conflicts.was_written_for(secret["metadata"], request.desired.owner)
+    """Return whether a Secret is the request's own one, or was left for it to take over, whatever its policy is now."""
+    return whose(secret, request.desired.owner).is_free
 
 
 def _part(request: Request, secret: Mapping, *, is_shared: bool) -> ObservedSecret | None:

@@ -2,107 +2,112 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whose a Secret is, and why it must not or cannot be written.
 
-Pure. A Secret is ours when it has an owner reference to our owner and the marks that we write, or, for a call without
-an owner, our label and no owner of ours. Anything else belongs to somebody, and is touched only where a policy says so.
+Pure. What is ours is told by the marks that are left on it (see whose). Anything else belongs to somebody, and is
+touched only where a policy says so. The remedy that a message names is one that works, for this Secret and under this
+policy.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from .._contract import reasons
 from .._contract.item import Owner
-from .._contract.kinds import CLUSTER_KIND, LEGACY_KIND
+from .._contract.kinds import POLICIES
 from .._contract.ownership import (
     DATA_KEY,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     OWNER_LABEL,
     PLACE,
+    RESOURCE,
     annotations_of,
-    entries_of,
+    is_elsewhere,
     is_of_group,
-    owner_of,
-    owner_uids,
     place_of,
 )
+from .._contract.reading import mapping_in, mappings_in, text_in
 from . import docker_config, kubelet
+from .shared_entries import entries_for
+from .whose import Whose, former_references, whose
 
 _CORRECT_IT = "Correct it, delete it, or choose another name for the pull secret"
+_FAIL, _ADOPT, _MERGE = POLICIES
+# What a resource can be called; what stands in an annotation may be any text.
+_NAME = re.compile(r"[A-Za-z]{1,40}(?:/[a-z0-9.-]{1,253}){1,2}")
 # A reason in CamelCase (see _contract.reasons), and a message for a person.
 Cause = tuple[str, str]
 
 
-def belongs_to(metadata: Mapping, owner: Owner | None) -> bool:
-    """Return whether a Secret belongs to the owner beyond doubt, or for None was written by a playbook where it is."""
-    if owner:
-        return owner_of(metadata) == owner.uid
-    labels = metadata.get("labels") or {}
-    is_ownerless = labels.get(MANAGED_BY_LABEL) == MANAGED_BY and OWNER_LABEL not in labels
-    return is_ownerless and annotations_of(metadata).get(PLACE) == place_of(metadata)
+def holders_of(metadata: Mapping, owner: Owner | None = None) -> list[Mapping]:
+    """Return the owner references of what would undo changes of a Secret: controllers, and custom resources of ours.
 
-
-def was_written_for(metadata: Mapping, owner: Owner | None) -> bool:
-    """Return whether a Secret in a place of ours was written for the owner, marks or not.
-
-    Somebody may have taken away some of them, and kube-ecr-secrets-operator sets the owner reference only.
+    The owner itself, and an earlier resource of its name, are none.
     """
-    labels, place = metadata.get("labels") or {}, annotations_of(metadata).get(PLACE)
-    if place not in (None, place_of(metadata)):
-        return False
-    if owner:
-        return owner.uid in owner_uids(metadata) or (labels.get(OWNER_LABEL) == owner.uid and place is not None)
-    is_owned = OWNER_LABEL in labels or any(map(is_of_group, metadata.get("ownerReferences") or []))
-    return labels.get(MANAGED_BY_LABEL) == MANAGED_BY and not is_owned
+    own = [owner.uid] if owner else []
+    own += [text_in(reference, "uid") for reference in former_references(metadata, owner)]
+    references = (each for each in mappings_in(metadata, "ownerReferences") if each.get("uid") not in own)
+    return [reference for reference in references if reference.get("controller") or is_of_group(reference)]
 
 
-def predecessor(metadata: Mapping, owner: Owner | None) -> dict | None:
-    """Return the owner reference to the legacy resource whose place the owner takes, if there is one."""
-    for reference in metadata.get("ownerReferences") or []:
-        is_legacy = is_of_group(reference) and reference["kind"] == LEGACY_KIND
-        if is_legacy and owner and owner.kind == CLUSTER_KIND and reference["name"] == owner.name:
-            return reference
-    return None
-
-
-def is_controlled(metadata: Mapping) -> bool:
-    """Return whether something would undo changes of a Secret: a controller, or a custom resource of ours."""
-    references = metadata.get("ownerReferences") or []
-    return any(reference.get("controller") or is_of_group(reference) for reference in references)
-
-
-def conflict_with(metadata: Mapping, owner: Owner | None, policy: str) -> Cause | None:
+def conflict_with(secret: Mapping, owner: Owner | None, policy: str) -> Cause | None:
     """Return why a Secret must not become the owner's own one, None if it may: somebody else's is in the way."""
-    is_free = was_written_for(metadata, owner) or predecessor(metadata, owner)
-    if is_free or (policy != "Fail" and not is_controlled(metadata)):
+    metadata = secret["metadata"]
+    is_free = whose(secret, owner).is_free
+    if is_free or (policy != _FAIL and not holders_of(metadata, owner)):
         return None
-    remedy = "" if policy != "Fail" else ", or set existingSecretPolicy (existing_secret_policy) to Adopt or Merge"
     return reasons.SECRET_CONFLICT, (
-        f"{_name_of(metadata)} exists and {describe_owner(metadata)}; it was left as it is. "
-        f"Delete it, or choose another name for the pull secret{remedy}"
+        f"{_name_of(metadata)} exists and {_described(secret, owner)}; it was left as it is. "
+        f"{_remedy(secret, owner, policy)}"
     )
 
 
-def conflict_with_sharers(metadata: Mapping, uid: str) -> Cause | None:
+def conflict_with_sharers(secret: Mapping, uid: str, resource: str = "") -> Cause | None:
     """Return why a shared Secret must not become the own one of the resource of the UID, None if it may."""
-    others = entries_of(metadata).keys() - {uid}
+    others = entries_for(secret["metadata"], uid, resource).keys() - {uid}
     if not others:
         return None
+    merge = "" if _unchangeable(secret, _MERGE) else "Set existingSecretPolicy (existing_secret_policy) to Merge, or "
+    remedy = f"{merge}choose another name for the pull secret"
     return reasons.SECRET_CONFLICT, (
-        f"{_name_of(metadata)} exists and holds logins that others merged "
-        f"into it ({', '.join(sorted(others))}); it was left as it is. Set existingSecretPolicy "
-        "(existing_secret_policy) to Merge, or choose another name for the pull secret"
+        f"{_name_of(secret['metadata'])} exists and holds logins that others merged "
+        f"into it ({', '.join(sorted(others))}); it was left as it is. {remedy[0].upper()}{remedy[1:]}"
     )
 
 
 def conflict_with_controller(metadata: Mapping) -> Cause | None:
     """Return why nothing can be merged into a Secret that something looks after, None if nothing does."""
-    if not is_controlled(metadata):
+    holders = holders_of(metadata)
+    if not holders:
         return None
     return reasons.SECRET_CONFLICT, (
-        f"{_name_of(metadata)} is managed by {_names_of_owners(metadata)}, which would undo any change; it was "
-        "left as it is. Delete it there, or choose another name for the pull secret"
+        f"{_name_of(metadata)} is managed by {_names_of(holders)}, which would undo any change; it was "
+        f"left as it is. {_remedy_at(holders)}"
     )
+
+
+def _remedy(secret: Mapping, owner: Owner | None, policy: str) -> str:
+    """Return what helps: whatever makes a Secret again has to be told not to, and a policy must be one that works."""
+    holders = holders_of(secret["metadata"], owner)
+    if holders:
+        return _remedy_at(holders)
+    policies = [each for each in (_ADOPT, _MERGE) if policy == _FAIL and not _unchangeable(secret, each)]
+    way = f", or set existingSecretPolicy (existing_secret_policy) to {' or '.join(policies)}" if policies else ""
+    return f"Delete it, or choose another name for the pull secret{way}"
+
+
+def _remedy_at(holders: list[Mapping]) -> str:
+    return (
+        f"Change {_names_of(holders)}, which would make it again if it were deleted, or choose another name for the "
+        "pull secret"
+    )
+
+
+def _unchangeable(secret: Mapping, policy: str) -> bool:
+    """Return whether a policy would fail, too."""
+    is_unmergeable = policy == _MERGE and unmergeable_because(secret)
+    return bool(unwritable_because(secret) or is_unmergeable)
 
 
 def unwritable_because(secret: Mapping) -> Cause | None:
@@ -139,19 +144,40 @@ def unmergeable_because(secret: Mapping, hosts: Iterable[str] = ()) -> Cause | N
     )
 
 
+def _described(secret: Mapping, owner: Owner | None) -> str:
+    """Return whose a Secret is that is in the owner's way, as the rest of a sentence."""
+    metadata = secret["metadata"]
+    if is_elsewhere(metadata):
+        place = annotations_of(metadata).get(PLACE)
+        return f"is a copy of {place}" if _is_place(place) else "is a copy of another one"
+    if owner and whose(secret, owner) is Whose.ABANDONED:
+        return f"was written for an earlier {owner}, and somebody has changed what it holds since"
+    return describe_owner(metadata)
+
+
 def describe_owner(metadata: Mapping) -> str:
     """Return whose a Secret is, as the rest of a sentence."""
-    if metadata.get("ownerReferences"):
-        return f"is owned by {_names_of_owners(metadata)}"
-    labels = metadata.get("labels") or {}
+    references = list(mappings_in(metadata, "ownerReferences"))
+    if references:
+        return f"is owned by {_names_of(references)}"
+    labels, resource = mapping_in(metadata, "labels"), text_in(annotations_of(metadata), RESOURCE)
     manager = labels.get(MANAGED_BY_LABEL)
+    is_here = annotations_of(metadata).get(PLACE) == place_of(metadata)
+    if is_here and _NAME.fullmatch(resource):
+        return f"was written for {resource}, which does not own it any more"
     if manager == MANAGED_BY and OWNER_LABEL not in labels:
         return "was written by a playbook, for no custom resource"
+    if manager == MANAGED_BY:
+        return "was written for another custom resource"
     return f"is managed by {manager}" if manager else "was not made by kube_ecr.secrets"
 
 
-def _names_of_owners(metadata: Mapping) -> str:
-    return ", ".join(f"{reference['kind']}/{reference['name']}" for reference in metadata["ownerReferences"])
+def _is_place(place: object) -> bool:
+    return isinstance(place, str) and _NAME.fullmatch(f"Secret/{place}") is not None
+
+
+def _names_of(references: Iterable[Mapping]) -> str:
+    return ", ".join(f"{reference.get('kind')}/{reference.get('name')}" for reference in references)
 
 
 def _name_of(metadata: Mapping) -> str:

@@ -32,6 +32,7 @@ from .._contract.ownership import (
     PLACE,
     REGISTRIES,
     RENEW_AFTER,
+    RESOURCE,
     annotations_of,
     applied_fields,
     applied_names,
@@ -97,17 +98,22 @@ class DesiredSecret:
             REGISTRIES: json.dumps(list(map(str, logins.registries))),
             PLACE: f"{namespace}/{self.name}",
         }
-        optional = {IDENTITY: self.identity, RECONCILE_AT: logins.reconcile_request}
+        resource = str(self.owner or "")
+        optional = {IDENTITY: self.identity, RESOURCE: resource, RECONCILE_AT: logins.reconcile_request}
         return {**own, **{name: value for name, value in optional.items() if value}}
 
     def matches(self, metadata: Mapping) -> bool:
-        """Return whether a Secret has the labels and annotations that are wanted, and none that we set once besides."""
+        """Return whether a Secret has the labels and annotations that are wanted, and none that we set once besides.
+
+        Our own labels never change. Where another value stands and we still own it, an admission policy puts it there
+        whenever we write, and to write again would change nothing.
+        """
         fields = applied_fields(metadata, self.manager)
         labels, annotations = metadata.get("labels") or {}, annotations_of(metadata)
         return (
             metadata["name"] == self.name
             and applied_names(fields, "labels") == self._labels().keys()
-            and all(labels.get(name) == value for name, value in self._labels().items())
+            and all(labels.get(name) == value for name, value in self.labels.items())
             and applied_names(fields, "annotations") - set(ANNOTATIONS) == self.annotations.keys()
             and all(annotations.get(name) == value for name, value in self.annotations.items())
         )

@@ -14,41 +14,44 @@ from collections.abc import Mapping
 
 from .._contract.ownership import SharedEntry, entries_of
 from .account_writers import list_manager, recorded_manager, writer_of
-from .shared_entries import entries_patch, named_by_others
+from .shared_entries import entries_for, entries_patch, named_by_others
 
 
-def patch(account: Mapping, uid: str, secret_name: str | None) -> dict | None:
-    """Return the patch that brings a service account to what is wanted: our entry, or for None nothing of ours."""
-    return add_patch(account, uid, secret_name) if secret_name else remove_patch(account, uid)
+def patch(account: Mapping, uid: str, secret_name: str | None, resource: str = "") -> dict | None:
+    """Return the patch that brings a service account to what is wanted: our entry, or for None nothing of ours.
+
+    resource is what the resource of the UID is called.
+    """
+    return add_patch(account, uid, secret_name, resource) if secret_name else remove_patch(account, uid, resource)
 
 
-def add_patch(account: Mapping, uid: str, secret_name: str) -> dict | None:
+def add_patch(account: Mapping, uid: str, secret_name: str, resource: str = "") -> dict | None:
     """Return the patch that gives a service account our pull secret, instead of any that we gave it before.
 
     None if that changes nothing, or somebody else gave it.
     """
     metadata, pull_secrets = account["metadata"], _pull_secrets(account)
-    entries, manager = entries_of(metadata), list_manager(metadata)
+    entries, manager = entries_for(metadata, uid, resource), list_manager(metadata)
     mine, others = SharedEntry.from_dict(entries.get(uid)), named_by_others(entries, uid)
     is_there = any(_name(pull_secret) == secret_name for pull_secret in pull_secrets)
     is_ours = not is_there or (not manager and (secret_name in mine.names or secret_name in others))
-    left = _without(pull_secrets, _only_ours(metadata, uid) - {secret_name})
+    left = _without(pull_secrets, _only_ours(metadata, entries, uid) - {secret_name})
     if not is_there:
         left.append({"name": secret_name})
     # While our entry stays where it is, the list is taken from nobody.
     is_kept = is_there and uid in entries
     taken_from = mine.taken_from if is_kept else manager or recorded_manager(metadata)
-    entry = SharedEntry((secret_name,), taken_from=taken_from)
+    entry = SharedEntry((secret_name,), taken_from=taken_from, resource=resource)
     entries = {**entries, uid: entry.as_dict()} if is_ours else _others(entries, uid)
     return _patch(account, entries, left)
 
 
-def remove_patch(account: Mapping, uid: str) -> dict | None:
+def remove_patch(account: Mapping, uid: str, resource: str = "") -> dict | None:
     """Return the patch that takes out what we gave a service account for the UID, None if that is nothing."""
-    entries = entries_of(account["metadata"])
+    entries = entries_for(account["metadata"], uid, resource)
     if uid not in entries:
         return None
-    left = _without(_pull_secrets(account), _only_ours(account["metadata"], uid))
+    left = _without(_pull_secrets(account), _only_ours(account["metadata"], entries, uid))
     return _patch(account, _others(entries, uid), left)
 
 
@@ -61,11 +64,10 @@ def contender(before: Mapping, after: Mapping, uid: str) -> str:
     return writer_of(before["metadata"]) if uid in entries_of(after["metadata"]) else ""
 
 
-def _only_ours(metadata: Mapping, uid: str) -> set[str]:
+def _only_ours(metadata: Mapping, entries: Mapping[str, object], uid: str) -> set[str]:
     """Return the names that the entry of a UID has put into the list, and that nobody else names."""
     if list_manager(metadata):
         return set()
-    entries = entries_of(metadata)
     return set(SharedEntry.from_dict(entries.get(uid)).names) - named_by_others(entries, uid)
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from .._aws.authorizations import Authorization
 from .._contract.kinds import RECONCILE_AT
-from .._contract.login_request import LoginRequest
+from .._contract.login_request import LoginRequest, is_of_aws
 from .._contract.ownership import EXPIRY, FINGERPRINT, REGISTRIES, RENEW_AFTER, annotations_of
 from .._contract.reading import text_in
 from .._contract.timestamps import parse_time
@@ -57,11 +57,22 @@ class Logins:
         return cls(config, registries, expires_at, renew_after, text_in(annotations, RECONCILE_AT))
 
     def only(self, registries: Collection[LoginRequest]) -> Logins:
-        """Return the same without the logins of other registries."""
-        if set(self.registries) <= set(registries):
-            return self
-        hosts = _answering(registries, docker_config.hosts_in(self.config))
+        """Return the same without logins that answer none of the registries, whatever is noted of what it holds.
+
+        Whoever may write one Secret can forge it, with a login that nobody asked for beside those that are. A stand-in
+        for AWS may name any host for a region: one is left for each request that no host of ECR answers.
+        """
         left = tuple(request for request in self.registries if request in registries)
+        held = docker_config.hosts_in(self.config)
+        hosts = _answering(left, held)
+        unanswered = [each for each in left if not each.host and not any(map(each.is_answered_by, hosts))]
+        strange = [host for host in held if host not in hosts and not is_of_aws(host)]
+        if strange and len(strange) <= len(unanswered):
+            hosts = [host for host in held if host in hosts or host in strange]
+        else:
+            left = tuple(request for request in left if any(map(request.is_answered_by, hosts)))
+        if (left, hosts) == (self.registries, held):
+            return self
         return replace(self, config=docker_config.selected(self.config, hosts), registries=left)
 
     def completed(self, other: Logins | None, registries: Iterable[LoginRequest]) -> Logins:

@@ -29,8 +29,9 @@ from .._contract.ownership import (
     shared_annotation,
 )
 from . import docker_config
+from .handover import written_fields_patch
 from .logins import Logins
-from .shared_entries import edited_part, entries_patch, named_by_others
+from .shared_entries import edited_part, entries_for, entries_patch, named_by_others
 
 _UNREADABLE = "not a docker config"
 
@@ -41,8 +42,8 @@ class Undo(Enum):
     DELETE = "delete"
 
 
-def entry_of(logins: Logins, identity: str) -> SharedEntry:
-    """Return what is noted of logins of an AWS identity that are merged into a Secret."""
+def entry_of(logins: Logins, identity: str, resource: str = "") -> SharedEntry:
+    """Return what is noted of logins of an AWS identity that are merged into a Secret, for a resource of that name."""
     return SharedEntry(
         names=tuple(docker_config.hosts_in(logins.config)),
         expires_at=logins.expires_at,
@@ -50,6 +51,7 @@ def entry_of(logins: Logins, identity: str) -> SharedEntry:
         identity=identity,
         registries=logins.registries,
         reconcile_request=logins.reconcile_request,
+        resource=resource,
     )
 
 
@@ -89,7 +91,7 @@ def merge_patch(secret: Mapping, uid: str, config_text: str, entry: SharedEntry)
     be added (see conflicts.unmergeable_because).
     """
     metadata, before = secret["metadata"], docker_config.stored(secret.get("data"))
-    entries, ours = entries_of(metadata), docker_config.logins(config_text)
+    entries, ours = entries_for(metadata, uid, entry.resource), docker_config.logins(config_text)
     was = SharedEntry.from_dict(entries.get(uid))
     kept = set(was.names).intersection(entry.names, docker_config.logins(before))
     gone = set(was.names) - kept - ours.keys() - named_by_others(entries, uid)
@@ -99,17 +101,20 @@ def merge_patch(secret: Mapping, uid: str, config_text: str, entry: SharedEntry)
         # The API server counts a field as ours only when we change it, so it gets another text of the same meaning.
         text = before[:-1] if before.endswith("\n") else f"{before}\n"
     entry = replace(entry, names=tuple(sorted(kept.union(ours))), created=was.created)
-    others = _others(secret, uid, is_rewritten=text != before)
-    return _patch(secret, {**others, uid: entry.as_dict()}, before, text)
+    others = _others(secret, entries, uid, is_rewritten=text != before)
+    patch = _patch(secret, {**others, uid: entry.as_dict()}, before, text)
+    if patch and "data" in patch:
+        patch["metadata"].update(written_fields_patch(metadata))
+    return patch
 
 
-def unmerge_patch(secret: Mapping, uid: str, *, keep_logins: bool = False) -> dict | Undo | None:
-    """Return the patch that takes out what the resource of the UID put in, None if it put nothing in.
+def unmerge_patch(secret: Mapping, uid: str, resource: str = "", *, keep_logins: bool = False) -> dict | Undo | None:
+    """Return the patch that takes out what the resource of that UID and name put in, None if that is nothing.
 
     What another one names too stays. A Secret that we made, and that nobody else put anything into, is to be deleted.
     With keep_logins only the entry goes.
     """
-    metadata, entries = secret["metadata"], entries_of(secret["metadata"])
+    metadata, entries = secret["metadata"], entries_for(secret["metadata"], uid, resource)
     if uid not in entries:
         return None
     entry = SharedEntry.from_dict(entries[uid])
@@ -119,7 +124,7 @@ def unmerge_patch(secret: Mapping, uid: str, *, keep_logins: bool = False) -> di
         text = docker_config.without_logins(before, gone)
     except docker_config.ContentError:  # somebody's, and nothing that logs in
         before = text = _UNREADABLE
-    others = _others(secret, uid, is_rewritten=text != before)
+    others = _others(secret, entries, uid, is_rewritten=text != before)
     is_last_maker = entry.created and not others and (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
     if is_last_maker and not keep_logins and _holds_nothing(secret, text):
         return Undo.DELETE
@@ -132,12 +137,12 @@ def unmerge_patch(secret: Mapping, uid: str, *, keep_logins: bool = False) -> di
     return patch
 
 
-def held_logins(secret: Mapping, uid: str) -> str:
+def held_logins(secret: Mapping, uid: str, resource: str = "") -> str:
     """Return a docker config JSON of the complete logins in a Secret that our entry names, possibly none.
 
     They can be written elsewhere only if the Secret is intact: else they may be anybody's.
     """
-    names = SharedEntry.from_dict(entries_of(secret["metadata"]).get(uid)).names
+    names = SharedEntry.from_dict(entries_for(secret["metadata"], uid, resource).get(uid)).names
     return docker_config.selected(docker_config.content(secret), names)
 
 
@@ -150,9 +155,9 @@ def logins_of(secret: Mapping, uid: str, now: datetime) -> Logins | None:
     return Logins(config, entry.registries, entry.expires_at, entry.renew_after, entry.reconcile_request)
 
 
-def is_only_ours(secret: Mapping, uid: str) -> bool:
+def is_only_ours(secret: Mapping, uid: str, resource: str = "") -> bool:
     """Return whether we made a Secret, and nobody else put anything into it."""
-    return unmerge_patch(secret, uid) is Undo.DELETE
+    return unmerge_patch(secret, uid, resource) is Undo.DELETE
 
 
 def _holds_nothing(secret: Mapping, text: str) -> bool:
@@ -160,7 +165,7 @@ def _holds_nothing(secret: Mapping, text: str) -> bool:
     return not is_claimed and set(secret.get("data") or {}) <= {DATA_KEY} and docker_config.is_empty(text)
 
 
-def _others(secret: Mapping, uid: str, *, is_rewritten: bool) -> dict[str, object]:
+def _others(secret: Mapping, entries: Mapping[str, object], uid: str, *, is_rewritten: bool) -> dict[str, object]:
     """Return the entries of others than the UID.
 
     When a Secret that somebody edited is written again, the API server counts it as ours, though what others put in may
@@ -168,7 +173,7 @@ def _others(secret: Mapping, uid: str, *, is_rewritten: bool) -> dict[str, objec
     """
     metadata = secret["metadata"]
     is_edited = metadata.get("managedFields") and not has_written_login(metadata)
-    others = {other: entry for other, entry in entries_of(metadata).items() if other != uid}
+    others = {other: entry for other, entry in entries.items() if other != uid}
     if not (is_rewritten and is_edited):
         return others
     return {other: {**entry, **EDITED} if isinstance(entry, dict) else entry for other, entry in others.items()}

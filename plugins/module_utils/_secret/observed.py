@@ -23,18 +23,19 @@ from .._contract.ownership import (
     OPTIONAL_ANNOTATIONS,
     REGISTRIES,
     RENEW_AFTER,
+    RESOURCE,
     SharedEntry,
     annotations_of,
-    entries_of,
     has_applied_all,
     is_entry_intact,
 )
 from .._contract.reading import text_in
 from .._contract.timestamps import format_time, parse_time
 from .._contract.token_life import CLOCK_TOLERANCE, due_at, issued_at
-from .conflicts import belongs_to
 from .desired import DesiredSecret
 from .logins import registries_in
+from .shared_entries import entries_for
+from .whose import is_own
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class ObservedSecret:
     @classmethod
     def of_shared(cls, metadata: Mapping, desired: DesiredSecret, uid: str) -> ObservedSecret | None:
         """Return what the metadata of a shared Secret tells of the part of the resource of the UID, None if of none."""
-        entries = entries_of(metadata)
+        entries = entries_for(metadata, uid, str(desired.owner or ""))
         if uid not in entries:
             return None
         entry = SharedEntry.from_dict(entries[uid])
@@ -132,5 +133,8 @@ class ObservedSecret:
 
 def _is_intact(metadata: Mapping, desired: DesiredSecret) -> bool:
     labels = LABELS if desired.owner else (MANAGED_BY_LABEL,)
-    without = OPTIONAL_ANNOTATIONS - ({IDENTITY} if desired.identity else set())
-    return belongs_to(metadata, desired.owner) and has_applied_all(metadata, desired.manager, labels, without=without)
+    needed = {*([IDENTITY] if desired.identity else []), *([RESOURCE] if desired.owner else [])}
+    without = OPTIONAL_ANNOTATIONS - needed
+    uid = desired.owner.uid if desired.owner else ""
+    is_as_applied = has_applied_all(metadata, desired.manager, labels, owner=uid, without=without)
+    return is_own(metadata, desired.owner) and is_as_applied

@@ -9,6 +9,7 @@ what is in an entry can be taken out again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from .._contract.ownership import (
     EDITED,
@@ -25,6 +26,26 @@ from .._contract.ownership import (
 def shared_entries(metadata: Mapping) -> dict[str, SharedEntry]:
     """Return the entries of an object by UID, none where the annotation cannot be read."""
     return {uid: SharedEntry.from_dict(entry) for uid, entry in entries_of(metadata).items()}
+
+
+def entries_for(metadata: Mapping, uid: str, resource: str = "") -> dict[str, object]:
+    """Return the entries of an object as they are to the resource of a UID, which is called so.
+
+    What an earlier resource of its name put in counts as its own: two of one name are never there at once, so nobody
+    else would ever take that out.
+    """
+    entries = entries_of(metadata)
+    former = [key for key in entries if key != uid and _resource_in(entries[key]) == resource] if resource else []
+    if not former:
+        return entries
+    found = [SharedEntry.from_dict(entries[key]) for key in (uid, *sorted(former)) if key in entries]
+    names = tuple(sorted({name for entry in found for name in entry.names}))
+    own = replace(found[0], names=names, created=any(entry.created for entry in found))
+    return {**{key: entry for key, entry in entries.items() if key not in former}, uid: own.as_dict()}
+
+
+def _resource_in(entry: object) -> str:
+    return SharedEntry.from_dict(entry).resource
 
 
 def edited_part(entry: object) -> dict:

@@ -51,6 +51,8 @@ def own_secret(
         "f:data": {f"f:{DATA_KEY}": {}},
         "f:metadata": {f"f:{kind}": {f"f:{name}": {} for name in metadata[kind]} for kind in ("labels", "annotations")},
     }
+    if desired.owner:
+        fields["f:metadata"]["f:ownerReferences"] = {f'k:{{"uid":"{desired.owner.uid}"}}': {}}
     metadata["managedFields"] = [{"manager": desired.manager, "operation": "Apply", "fieldsV1": fields}]
     metadata.update(changes)
     return secret
@@ -70,18 +72,21 @@ def shared_secret(
 ) -> dict:
     """Return a Secret (by default somebody's) after the resource of the UID merged these logins into it."""
     logins, before = logins or granted(), secret or foreign_secret()
-    return _written(
-        patched(before, merge.merge_patch(before, uid, logins.config, merge.entry_of(logins, desired.identity)))
-    )
+    entry = merge.entry_of(logins, desired.identity, _name_of(uid, desired))
+    return _written(patched(before, merge.merge_patch(before, uid, logins.config, entry)))
 
 
 def shared_secret_of_ours(logins: Logins | None = None, uid: str = UID, desired: DesiredSecret = DESIRED) -> dict:
     """Return a Secret that the resource of the UID made by merging, where there was none before."""
     logins = logins or granted()
-    entry = merge.entry_of(logins, desired.identity)
+    entry = merge.entry_of(logins, desired.identity, _name_of(uid, desired))
     made = merge.manifest("team-a", desired.name, uid, logins.config, entry, desired.labels, desired.annotations)
     made["metadata"]["resourceVersion"] = "7"
     return _written(made)
+
+
+def _name_of(uid: str, desired: DesiredSecret) -> str:
+    return str(desired.owner) if desired.owner and desired.owner.uid == uid else ""
 
 
 def _written(secret: dict) -> dict:

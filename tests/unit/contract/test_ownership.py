@@ -21,7 +21,10 @@ UID = "11111111-2222-3333-4444-555555555555"
 OTHER = "99999999-2222-3333-4444-555555555555"
 GROUP = "aws.zakariaamine.com"
 LABELS = ["app.kubernetes.io/managed-by", f"{GROUP}/owner"]
-ANNOTATIONS = ["expiry", *(f"{GROUP}/{each}" for each in ("renew-after", "fingerprint", "identity", "registries"))]
+ANNOTATIONS = [
+    "expiry",
+    *(f"{GROUP}/{each}" for each in ("renew-after", "fingerprint", "identity", "registries", "resource")),
+]
 PLACE = f"{GROUP}/secret"
 CONTENT = {"f:data": {".": {}, "f:.dockerconfigjson": {}}, "f:type": {}}
 
@@ -44,7 +47,9 @@ OWNED = {
     "namespace": "a",
     "labels": {"app.kubernetes.io/managed-by": "kube-ecr-secrets", f"{GROUP}/owner": UID},
     "annotations": {PLACE: "a/ecr-login", "expiry": "2026-01-31T12:00:00Z"},
-    "ownerReferences": [{"kind": "ClusterAWSECRImagePullSecret", "name": "shared", "uid": UID}],
+    "ownerReferences": [
+        {"apiVersion": f"{GROUP}/v1alpha2", "kind": "ClusterAWSECRImagePullSecret", "name": "x", "uid": UID}
+    ],
     "managedFields": [
         entry("kubectl-label", {"f:metadata": {"f:labels": {"f:team": {}}}}, "Update"),
         entry(f"kube-ecr-secrets/{UID}", fields(LABELS, [*ANNOTATIONS, PLACE])),
@@ -65,6 +70,12 @@ def changed(*path: object, to: object = None) -> dict:
     return metadata
 
 
+def with_text(metadata: dict) -> dict:
+    """Return metadata after another manager applied the login through stringData, which is no conflict."""
+    text = {"f:stringData": {".": {}, "f:.dockerconfigjson": {}}}
+    return {**metadata, "managedFields": [*metadata["managedFields"], entry("gitops", text)]}
+
+
 def test_secret_as_it_was_written_belongs_to_its_resource_and_is_intact_for_it() -> None:
     assert owner_of(OWNED) == UID
     assert intact_for(OWNED) == {UID}
@@ -75,20 +86,35 @@ def test_secret_as_it_was_written_belongs_to_its_resource_and_is_intact_for_it()
     [
         pytest.param({}, id="nothing"),
         pytest.param({"labels": [], "annotations": "x", "ownerReferences": {}, "managedFields": [1]}, id="malformed"),
-        pytest.param(changed("ownerReferences"), id="no owner reference"),
-        pytest.param(changed("ownerReferences", 0, "uid", to=OTHER), id="another's owner reference"),
-        pytest.param(changed("labels", f"{GROUP}/owner"), id="no label"),
-        pytest.param(changed("labels", f"{GROUP}/owner", to=OTHER), id="another's label"),
-        pytest.param(changed("labels", "app.kubernetes.io/managed-by", to="Helm"), id="managed by another"),
-        pytest.param(changed("labels", "app.kubernetes.io/managed-by"), id="managed by nobody"),
-        pytest.param(changed("annotations", PLACE), id="of the Go operator"),
+        pytest.param({"name": "ecr-login", "ownerReferences": OWNED["ownerReferences"]}, id="of the Go operator"),
+        pytest.param(changed("annotations", PLACE) | {"managedFields": []}, id="no place, and another's content"),
+        pytest.param(changed("labels") | {"managedFields": []}, id="one mark, and another's content"),
+        pytest.param(changed("labels", f"{GROUP}/owner", to="shared"), id="shared"),
         pytest.param(changed("namespace", to="b"), id="a copy in another namespace"),
         pytest.param(changed("name", to="b"), id="a copy of another name"),
     ],
 )
-def test_secret_that_lacks_a_mark_belongs_to_nobody(metadata: dict) -> None:
+def test_too_few_marks_and_those_of_a_copy_make_no_owner(metadata: dict) -> None:
     assert owner_of(metadata) == ""
     assert intact_for(metadata) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pytest.param(changed("ownerReferences"), id="no owner reference"),
+        pytest.param(changed("ownerReferences", 0, "uid", to=OTHER), id="another's owner reference"),
+        pytest.param(changed("labels"), id="no labels"),
+        pytest.param(changed("labels", f"{GROUP}/owner", to=OTHER), id="another's label"),
+        pytest.param(changed("labels", "app.kubernetes.io/managed-by", to="Helm"), id="managed by another"),
+        pytest.param(changed("annotations"), id="no annotations"),
+        pytest.param(changed("labels") | {"ownerReferences": []}, id="the place and the login"),
+    ],
+)
+def test_secret_is_known_by_the_marks_that_are_left(metadata: dict) -> None:
+    """Whether it was edited is told by the managed fields: an admission policy that takes marks away edits nothing."""
+    assert owner_of(metadata) == UID
+    assert intact_for(metadata) == {UID}
 
 
 WRITTEN = ("managedFields", 1, "fieldsV1")
@@ -105,6 +131,8 @@ WRITTEN = ("managedFields", 1, "fieldsV1")
         pytest.param(changed(*WRITTEN, to="x"), id="malformed fields"),
         pytest.param(changed(*WRITTEN, "f:data"), id="data edited"),
         pytest.param(changed(*WRITTEN, "f:data", "f:.dockerconfigjson"), id="login edited"),
+        pytest.param(changed(*WRITTEN, "f:metadata", "f:ownerReferences"), id="owner reference edited"),
+        pytest.param(with_text(OWNED), id="login applied as stringData"),
         *(pytest.param(changed(*WRITTEN, "f:metadata", "f:labels", f"f:{each}"), id=each) for each in LABELS),
         *(
             pytest.param(changed(*WRITTEN, "f:metadata", "f:annotations", f"f:{each}"), id=each)
@@ -146,6 +174,7 @@ def shared(told: object, fields_v1: object, manager: str = "kube-ecr-secrets") -
         (shared({UID: {}, "place": "b/login"}, CONTENT), set()),
         (shared(json.dumps({UID: {}}), CONTENT), set()),
         (shared({UID: {}}, CONTENT, "kubectl-edit"), set()),
+        (with_text(shared({UID: {}}, CONTENT)), set()),
         (shared({UID: {"edited": True}, OTHER: {"edited": 1}}, CONTENT), {OTHER}),
         (shared({UID: {}}, CONTENT) | {"labels": {}}, set()),
         (shared({UID: {}}, CONTENT, "kube-ecr-secrets-other"), set()),
@@ -168,7 +197,7 @@ def test_template_is_what_the_owner_applied_beside_its_marks() -> None:
         to=entry(f"kube-ecr-secrets/{UID}", fields([*LABELS, "tier"], ["expiry", "note", f"{GROUP}/reconcile-at"])),
     )
     assert template_of(metadata) == {("labels", "tier"), ("annotations", "note")}
-    assert template_of(OWNED) == template_of(metadata | {"ownerReferences": []}) == template_of({}) == frozenset()
+    assert template_of(OWNED) == template_of(metadata | {"name": "copy"}) == template_of({}) == frozenset()
 
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -329,7 +329,10 @@ class Accounts(Bare):
 
 
 def service_account(namespace: str, name: str, *, has_entry: bool, release: str = "") -> dict:
-    entries = {"place": f"{namespace}/{name}", "u-1": {"names": ["ecr-login"]}}
+    entries = {
+        "place": f"{namespace}/{name}",
+        "u-1": {"names": ["ecr-login"], "resource": "ClusterAWSECRImagePullSecret/shared"},
+    }
     annotations = {f"{GROUP}/shared": json.dumps(entries)} if has_entry else {}
     annotations |= {"meta.helm.sh/release-name": release} if release else {}
     labels = {f"{GROUP}/owner": "shared"} if has_entry else {}

@@ -18,6 +18,7 @@ from tests.support.cluster.stored_secrets import (
     DESIRED,
     GROUP,
     NOW,
+    OWNER,
     asking,
     foreign_secret,
     granted,
@@ -48,7 +49,7 @@ def run(
 def account(*pull_secrets: str, namespace: str = "team-a", name: str = "default", entry: str = "") -> dict:
     metadata = {"name": name, "namespace": namespace, "resourceVersion": "1"}
     if entry:
-        text = f'{{"place":"{namespace}/{name}","uid-1":{{"names":["{entry}"]}}}}'
+        text = f'{{"place":"{namespace}/{name}","uid-1":{{"names":["{entry}"],"resource":"{OWNER}"}}}}'
         metadata |= {"labels": {f"{GROUP}/owner": "shared"}, "annotations": {f"{GROUP}/shared": text}}
     return {"metadata": metadata, "imagePullSecrets": [{"name": secret} for secret in pull_secrets]}
 

@@ -12,7 +12,6 @@ from tests.support.cluster.stored_secrets import (
     OTHER_UID,
     OWNER,
     UID,
-    Edit,
     annotated,
     edited,
     foreign_secret,
@@ -42,7 +41,12 @@ def foreign(*references: dict, labels: dict | None = None, **changes: object) ->
         pytest.param(edited(put("labels", {})), OWNER, "Fail", None, "", id="labels lost"),
         pytest.param(edited(put("ownerReferences", [])), OWNER, "Fail", None, "", id="owner lost"),
         pytest.param(
-            edited(annotated("secret", "other/ecr-login")), OWNER, "Fail", "SecretConflict", "owned by", id="a copy"
+            edited(annotated("secret", "other/ecr-login")),
+            OWNER,
+            "Fail",
+            "SecretConflict",
+            "is a copy of other/ecr-login",
+            id="a copy",
         ),
         pytest.param(foreign(LEGACY), OWNER, "Fail", None, "", id="of the legacy resource of that name"),
         pytest.param(
@@ -82,43 +86,53 @@ def foreign(*references: dict, labels: dict | None = None, **changes: object) ->
 def test_a_secret_of_somebody_else_is_in_the_way(
     secret: dict, owner: Owner | None, policy: str, reason: str | None, words: str
 ) -> None:
-    found = conflicts.conflict_with(secret["metadata"], owner, policy)
+    found = conflicts.conflict_with(secret, owner, policy)
     assert (found[0] if found else None) == reason
     if found:
         assert "secrets/ecr-login in namespace team-a" in found[1]
         assert words in found[1]
-        assert found[1].endswith("to Adopt or Merge" if policy == "Fail" else "choose another name for the pull secret")
+
+
+BY_NAME, DELETION = "choose another name for the pull secret", "Delete it, or choose another name for the pull secret"
+SET = ", or set existingSecretPolicy (existing_secret_policy) to "
+AT_OTHER = "Change ClusterAWSECRImagePullSecret/other, which would make it again if it were deleted, or " + BY_NAME
 
 
 @pytest.mark.parametrize(
-    ("edit", "is_owned"),
+    ("secret", "policy", "remedy"),
     [
-        pytest.param(lambda secret: None, True, id="ours"),
-        pytest.param(put("ownerReferences", [OTHER_RESOURCE]), False, id="another owner"),
-        pytest.param(put("labels", {"app.kubernetes.io/managed-by": "kube-ecr-secrets"}), False, id="no owner label"),
-        pytest.param(put("labels", {f"{GROUP}/owner": "uid-1"}), False, id="no manager label"),
-        pytest.param(annotated("secret", "team-b/ecr-login"), False, id="a copy"),
-        pytest.param(put("annotations", {}), False, id="no place"),
+        pytest.param(foreign_secret(), "Fail", f"{DELETION}{SET}Adopt or Merge", id="nobody's"),
+        pytest.param(foreign_secret("x"), "Fail", f"{DELETION}{SET}Adopt", id="no docker config"),
+        pytest.param(foreign_secret('{"auths":{"x":{"auth":"!"}}}'), "Fail", f"{DELETION}{SET}Adopt", id="kubelet"),
+        pytest.param({**foreign_secret(), "type": "Opaque"}, "Fail", DELETION, id="of another type"),
+        pytest.param({**foreign_secret(), "immutable": True}, "Fail", DELETION, id="immutable"),
+        pytest.param(foreign_secret(ownerReferences=[OTHER_KIND]), "Fail", f"{DELETION}{SET}Adopt or Merge", id="kept"),
+        pytest.param(foreign_secret(ownerReferences=[OTHER_RESOURCE]), "Fail", AT_OTHER, id="another resource's"),
+        pytest.param(foreign_secret(ownerReferences=[OTHER_RESOURCE]), "Adopt", AT_OTHER, id="another's, to adopt"),
+        pytest.param(
+            foreign_secret(ownerReferences=[CONTROLLER]),
+            "Fail",
+            f"Change Deployment/web, which would make it again if it were deleted, or {BY_NAME}",
+            id="a controller's",
+        ),
     ],
 )
-def test_only_what_is_ours_beyond_doubt_may_be_removed(edit: Edit, is_owned: bool) -> None:
-    assert conflicts.belongs_to(edited(edit)["metadata"], OWNER) is is_owned
+def test_the_remedy_is_one_that_works_for_this_secret(secret: dict, policy: str, remedy: str) -> None:
+    found = conflicts.conflict_with(secret, OWNER, policy)
+    assert found is not None
+    assert found[1].endswith(f" it was left as it is. {remedy}")
 
 
-@pytest.mark.parametrize(
-    ("edit", "is_written"),
-    [
-        pytest.param(lambda secret: None, True, id="by a playbook"),
-        pytest.param(put("labels", {"app.kubernetes.io/managed-by": "Helm"}), False, id="managed by another"),
-        pytest.param(put("labels", own_secret()["metadata"]["labels"]), False, id="for a resource"),
-        pytest.param(put("labels", {}), False, id="no label"),
-        pytest.param(annotated("secret", "team-b/ecr-login"), False, id="a copy"),
-    ],
-)
-def test_a_playbook_removes_only_what_a_playbook_wrote_there(edit: Edit, is_written: bool) -> None:
-    secret = own_secret(desired=DesiredSecret("ecr-login", None))
-    edit(secret)
-    assert conflicts.belongs_to(secret["metadata"], None) is is_written
+def test_who_wrote_it_before_is_named_only_if_it_can_be_a_name() -> None:
+    """What stands in an annotation is anybody's text."""
+    for resource, words in (
+        ("ClusterAWSECRImagePullSecret/gone", "was written for ClusterAWSECRImagePullSecret/gone, which does not own"),
+        ("canary: <script>", "was not made by kube_ecr.secrets"),
+    ):
+        marks = {f"{GROUP}/resource": resource, f"{GROUP}/secret": "team-a/ecr-login"}
+        found = conflicts.conflict_with(foreign_secret(annotations=marks), OWNER, "Fail")
+        assert found is not None
+        assert words in found[1]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +149,7 @@ def test_a_playbook_removes_only_what_a_playbook_wrote_there(edit: Edit, is_writ
     ],
 )
 def test_what_others_merged_in_is_in_the_way(secret: dict, others: str | None) -> None:
-    found = conflicts.conflict_with_sharers(secret["metadata"], UID)
+    found = conflicts.conflict_with_sharers(secret, UID)
     assert (found is None) is (others is None)
     if found:
         assert found[0] == "SecretConflict"
@@ -150,7 +164,7 @@ def test_what_others_merged_in_is_in_the_way(secret: dict, others: str | None) -
     [
         ([], None),
         ([OTHER_KIND], None),
-        ([OTHER_KIND, {**CONTROLLER, "name": "x"}], "managed by Deployment/web, Deployment/x, which"),
+        ([OTHER_KIND, {**CONTROLLER, "name": "x"}], "managed by Deployment/x, which would undo any change"),
         ([OTHER_RESOURCE], "managed by ClusterAWSECRImagePullSecret/other, which would undo any change"),
     ],
 )

@@ -30,6 +30,7 @@ def test_what_is_written() -> None:
             f"{GROUP}/registries": json.dumps([HOST]),
             f"{GROUP}/secret": "team-a/ecr-login",
             f"{GROUP}/identity": "id-1",
+            f"{GROUP}/resource": "ClusterAWSECRImagePullSecret/ecr",
         },
         "ownerReferences": [{"apiVersion": OWNER.api_version, "kind": OWNER.kind, "name": "ecr", "uid": "uid-1"}],
     }

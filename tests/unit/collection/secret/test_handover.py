@@ -38,13 +38,13 @@ def test_what_is_disowned_is_told_to_be_written_by_nobody_of_ours() -> None:
     mine, theirs = (
         {"manager": manager, "operation": "Apply", "fieldsV1": {}} for manager in ("kube-ecr-secrets/u", "theirs")
     )
-    (first, second) = handover.release_fields_patch({"managedFields": [mine, theirs]}, "kube-ecr-secrets/u")[
+    (first, second) = handover.release_fields_patch({"managedFields": [mine, theirs]}, {"kube-ecr-secrets/u"})[
         "managedFields"
     ]
     assert first == {"manager": "kube-ecr-secrets/released", "operation": "Update", "fieldsV1": {}}
     assert second == theirs
-    assert handover.release_fields_patch({"managedFields": [theirs]}, "kube-ecr-secrets/u") == {}
-    assert handover.release_fields_patch({}, "kube-ecr-secrets/u") == {}
+    assert handover.release_fields_patch({"managedFields": [theirs]}, {"kube-ecr-secrets/u"}) == {}
+    assert handover.release_fields_patch({}, {"kube-ecr-secrets/u"}) == {}
 
 
 @pytest.mark.parametrize(

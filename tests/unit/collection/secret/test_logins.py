@@ -101,6 +101,27 @@ def test_a_host_that_does_not_tell_its_region_stays_where_all_is_wanted(wanted: 
 
 
 @pytest.mark.parametrize(
+    ("noted", "forged"),
+    [
+        pytest.param(HOST, "ghcr.io", id="another registry"),
+        pytest.param(HOST, HOST.replace("eu-west-1", "us-east-1"), id="another region"),
+        pytest.param("eu-west-1", "ghcr.io", id="beside the registry of a region"),
+        pytest.param("eu-west-1", PUBLIC, id="ECR Public"),
+    ],
+)
+def test_a_login_that_nobody_asked_for_is_not_copied(noted: str, forged: str) -> None:
+    """Who may write one target's Secret may forge what it holds, and what is noted of it."""
+    held = replace(granted(HOST, forged), registries=requests(noted))
+    assert docker_config.hosts_in(held.only(requests(noted)).config) == [HOST]
+
+
+def test_of_two_strange_hosts_none_is_copied_for_one_region() -> None:
+    held = replace(granted("localhost:4510", "ghcr.io"), registries=requests("eu-west-1"))
+    left = held.only(requests("eu-west-1"))
+    assert (docker_config.hosts_in(left.config), left.registries) == ([], ())
+
+
+@pytest.mark.parametrize(
     ("secret", "held"),
     [
         (own_secret(), granted()),

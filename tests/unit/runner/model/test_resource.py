@@ -302,7 +302,7 @@ def test_secret_says_whose_it_is() -> None:
             "aws.zakariaamine.com/secret": "a/login",
             "aws.zakariaamine.com/shared": '{"place": "a/login", "v": {"names": []}}',
         },
-        "ownerReferences": [{"uid": "u"}],
+        "ownerReferences": [{"apiVersion": "aws.zakariaamine.com/v1alpha2", "uid": "u"}],
         "managedFields": [
             {"manager": "kube-ecr-secrets", "fieldsV1": {"f:data": {"f:.dockerconfigjson": {}}}},
             {
