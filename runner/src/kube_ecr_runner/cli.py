@@ -6,6 +6,7 @@ anything else: the Lease was lost, say. With --once, 0 only if all resources are
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import platform
@@ -39,8 +40,8 @@ from kube_ecr_runner.controller.parts import Parts
 from kube_ecr_runner.log import configure, fields
 from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.model.observer import Part
-from kube_ecr_runner.runs.environment import check_environment
-from kube_ecr_runner.runs.run import Run, RunSettings, run_batch
+from kube_ecr_runner.runs.environment import check_environment, settings_not_passed_on
+from kube_ecr_runner.runs.run import Run, RunSettings, absolute_path, run_batch
 from kube_ecr_runner.runs.run_directory import check_tmpdir, remove_abandoned
 from kube_ecr_runner.runs.standby import StandBy, files_in_use
 from kube_ecr_runner.telemetry.health import Health
@@ -59,10 +60,20 @@ _log = logging.getLogger("kube_ecr_runner.cli")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the custom resources of a cluster until SIGTERM or SIGINT; return the exit code."""
+    # What runs write is for their own user, who has to be able to read it, whatever this process inherited.
+    os.umask(0o077)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A locale may lack characters of what AWS or the API server says.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         settings = load_settings(arguments)
         check_tmpdir()
-        check_environment(os.environ, OWN_ENVIRONMENT, is_there=OWN_ENVIRONMENT.exists())
+        check_environment(
+            os.environ,
+            OWN_ENVIRONMENT,
+            is_there=OWN_ENVIRONMENT.exists(),
+            can_read=lambda path: os.access(absolute_path(path), os.R_OK),
+        )
         watched = _picked(watches.load(settings.watches), settings)
         cluster = Cluster.connect(settings.kubeconfig, settings.context, silence=settings.watch_silence)
         monitor = Monitor(Health(settings.run_timeout), Metrics())
@@ -98,6 +109,8 @@ def _log_start(settings: Settings, watched: list[WatchesEntry], cluster: Cluster
         listening=listener.address if listener else "nowhere",
     )
     _log.info("started", extra=values)
+    if names := settings_not_passed_on(os.environ):
+        _log.info("runs do not use these variables", extra=fields(names=",".join(names)))
 
 
 def _run_settings(settings: Settings) -> RunSettings:

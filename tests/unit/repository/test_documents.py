@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kube_ecr_runner.runs.environment import PASSED_ON
 from tests.conftest import ROOT
 
 FOLDERS = [ROOT / "docs", ROOT / "roles", ROOT / ".github"]
@@ -57,3 +58,9 @@ def test_a_decision_has_the_form_of_one(path: Path) -> None:
     assert re.search(r"^- Date: \d{4}-\d\d-\d\d\n- Status: (proposed|accepted|replaced by \d{4})$", text, re.MULTILINE)
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
     assert 15 <= len(text.splitlines()) <= 40
+
+
+def test_settings_that_are_passed_on_to_a_run_are_listed() -> None:
+    page = (ROOT / "docs" / "watches.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*) \| as in the runner", page, re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall("`(.*?)`", row)) == sorted(PASSED_ON)

@@ -20,6 +20,7 @@ from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import TIMEOUT, RunSummary
+from kube_ecr_runner.runs.causes import cause_of_error, failure_cause
 
 # So many in a row that brought no result are no accident.
 FRUITLESS_RUNS = 2
@@ -120,7 +121,12 @@ class RunSupervisor:
             summary = self._runner.run(keys, batch.playbook, self._deliver, self._cancelled)
             self._deliver(RunEnded(name, len(keys), summary))
 
-        threading.Thread(target=work, name=f"run {name}", daemon=True).start()
+        try:
+            threading.Thread(target=work, name=f"run {name}", daemon=True).start()
+        except RuntimeError as error:
+            # There may be no more threads for a while.
+            cause = failure_cause("error", None, 0, [cause_of_error(error)])
+            self._deliver(RunEnded(name, len(keys), RunSummary("error", None, 0.0, cause, list(keys))))
 
     def take(self, result: Result) -> None:
         """Note a result that a run brought."""

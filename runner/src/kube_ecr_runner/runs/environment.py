@@ -3,6 +3,9 @@
 What always holds: no key and no token of the environment is in that of a run. ansible-runner writes the environment of
 a run into a file, and all processes of a run inherit it. boto3 finds the runner's own identity all the same: a config
 file names a program that gives it, see credential_process.py.
+
+And no setting changes how a run works that was meant for something else: of the variables of Ansible, ansible-runner,
+Python and the locale a run has those in PASSED_ON, and those that the runner sets. docs/watches.md lists both.
 """
 
 from __future__ import annotations
@@ -14,12 +17,47 @@ from pathlib import Path
 
 from kube_ecr_runner.model.errors import StartupError
 
+VAULT_PASSWORD_FILE = "ANSIBLE_VAULT_PASSWORD_FILE"  # noqa: S105 (a name)
 KEY_ID, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 CONTAINER_TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 (a name)
 
 # The runner decides which cluster and which resources it serves, and the resources say with which keys.
 _WITHHELD = frozenset({KEY_ID, SECRET_KEY, "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", CONTAINER_TOKEN})
 _WITHHELD_PREFIXES = ("AWS_BEARER_TOKEN_", "K8S_AUTH_", "KUBE_ECR_")
+# What Ansible and Python find parts of a user's playbook by, the libraries of this process among them.
+PASSED_ON = frozenset(
+    {
+        "ANSIBLE_COLLECTIONS_PATH",
+        "ANSIBLE_HOME",
+        "ANSIBLE_ROLES_PATH",
+        VAULT_PASSWORD_FILE,
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONHOME",
+        "PYTHONNOUSERSITE",
+        "PYTHONPATH",
+        "PYTHONPLATLIBDIR",
+        "PYTHONPYCACHEPREFIX",
+        "PYTHONUSERBASE",
+    }
+)
+# Settings of Ansible (`ansible-config list --type all`), of ansible-runner and of what calls that, of Python, of the C
+# library's locale. Colors would hide what a line is.
+_SETTINGS_PREFIXES = ("ANSIBLE_", "_ANSIBLE_", "AWX_", "JUNIT_", "LC_", "PYTHON")
+_SETTINGS = frozenset(
+    {
+        "AD_HOC_COMMAND_ID",
+        "FORCE_COLOR",
+        "JOB_ID",
+        "LANG",
+        "LANGUAGE",
+        "MAX_EVENT_RES",
+        "NO_COLOR",
+        "ORIGINAL_STDOUT_CALLBACK",
+        "PROJECT_UPDATE_ID",
+        "RUNNER_OMIT_EVENTS",
+        "RUNNER_ONLY_FAILED_EVENTS",
+    }
+)
 # What boto3 would look at before it asks the program, see botocore.credentials.create_credential_resolver.
 _REPLACED = frozenset(
     {
@@ -32,7 +70,7 @@ _REPLACED = frozenset(
     }
 )
 _REPLACED_PREFIX = "AWS_CONTAINER_CREDENTIALS_"
-_PATH_LISTS = ("KUBECONFIG", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_ROLES_PATH", "ANSIBLE_CONFIG")
+_PATH_LISTS = ("KUBECONFIG", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_ROLES_PATH", "PYTHONPATH")
 # AWS' variables that name a file: https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html
 AWS_FILE_VARIABLES = (
     "AWS_CA_BUNDLE",
@@ -41,18 +79,27 @@ AWS_FILE_VARIABLES = (
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
+_FILE_VARIABLES = (*AWS_FILE_VARIABLES, "ANSIBLE_HOME", VAULT_PASSWORD_FILE)
 
 
 class EnvironmentVariableError(StartupError):
     """The runner cannot work with its environment; the text names the variable and says what to do."""
 
 
-def check_environment(environment: Mapping[str, str], own_environment: Path, *, is_there: bool) -> None:
-    """Raise EnvironmentVariableError if the runner's own AWS identity cannot be used as environment gives it.
+def check_environment(
+    environment: Mapping[str, str], own_environment: Path, *, is_there: bool, can_read: Callable[[str], bool]
+) -> None:
+    """Raise EnvironmentVariableError if runs could not use the runner's own AWS identity, or not begin at all.
 
     own_environment is the file in which the system shows the environment of this process, see proc_pid_environ(5), and
-    is_there whether it does.
+    is_there whether it does; can_read tells whether there is a file that this process may read.
     """
+    password_file = environment.get(VAULT_PASSWORD_FILE)
+    if password_file and not can_read(password_file):
+        raise EnvironmentVariableError(
+            f"{VAULT_PASSWORD_FILE} is set, but {password_file} cannot be read, so that ansible-playbook would not "
+            "begin; correct the path or its rights, or unset it"
+        )
     for name, other in ((KEY_ID, SECRET_KEY), (SECRET_KEY, KEY_ID)):
         if environment.get(name) and not environment.get(other):
             raise EnvironmentVariableError(f"{name} is set, but {other} is not; set both, or none of them")
@@ -88,19 +135,22 @@ def child_environment(
     config: Path | None,
     absolute: Callable[[str], str],
 ) -> dict[str, str]:
-    """Return the environment of a run, but for the settings of Ansible.
+    """Return the environment of a run, but for the settings that the runner gives Ansible.
 
-    inherited is that of this process with ansible-runner's additions, tmpdir where the run may put temporary files,
-    programs the folder of the ansible-playbook that belongs to this Python, config the file with
-    own_identity_config() if there is one, absolute what makes a path count from the working directory of this process,
-    for a run has another one.
+    inherited is that of this process, tmpdir where the run may put temporary files, programs the folder of the programs
+    that belong to this Python, config the file with own_identity_config() if there is one, absolute what makes a path
+    count from the working directory of this process, for a run has another one.
     """
-    environment = {name: value for name, value in inherited.items() if not _is_withheld(name, config is not None)}
+    environment = {
+        name: value
+        for name, value in inherited.items()
+        if _is_utf8(name + value) and not _is_withheld(name, config is not None) and (value or name not in PASSED_ON)
+    }
     for name in _PATH_LISTS:
         if environment.get(name):
             parts = environment[name].split(os.pathsep)
             environment[name] = os.pathsep.join(absolute(part) for part in parts if part)
-    for name in AWS_FILE_VARIABLES:
+    for name in _FILE_VARIABLES:
         if environment.get(name):
             environment[name] = absolute(environment[name])
     if config:
@@ -108,7 +158,24 @@ def child_environment(
     return environment | {
         "PATH": os.pathsep.join(filter(None, (str(programs), environment.get("PATH")))),
         "TMPDIR": str(tmpdir),
+        # ansible-core demands UTF-8, and this one needs no package of languages. Messages are in English.
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
     }
+
+
+def settings_not_passed_on(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables for Ansible which environment has, but no run."""
+    return sorted(name for name in environment if name.startswith("ANSIBLE_") and name not in PASSED_ON)
+
+
+def _is_utf8(text: str) -> bool:
+    """Return whether ansible-runner can hand on a text of the environment, which may hold any bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _decisive(environment: Mapping[str, str]) -> str:
@@ -119,4 +186,5 @@ def _decisive(environment: Mapping[str, str]) -> str:
 def _is_withheld(name: str, has_config: bool) -> bool:
     if has_config and (name in _REPLACED or name.startswith(_REPLACED_PREFIX)):
         return True
-    return name in _WITHHELD or name.startswith(_WITHHELD_PREFIXES)
+    is_setting = (name in _SETTINGS or name.startswith(_SETTINGS_PREFIXES)) and name not in PASSED_ON
+    return is_setting or name in _WITHHELD or name.startswith(_WITHHELD_PREFIXES)

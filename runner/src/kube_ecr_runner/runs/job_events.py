@@ -15,6 +15,7 @@ from kube_ecr_runner.model.aws_calls import AwsCallCount
 from kube_ecr_runner.model.playbook import WAIT
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import TASK, Origin, Problem, Result, owner_key
+from kube_ecr_runner.runs.causes import error_in, is_error, parse_error_in
 
 _MAX_TEXT = 500
 # What ansible-runner says of a run that came to its end, whatever tasks made of it.
@@ -37,7 +38,7 @@ class _Failure:
 
 @dataclass
 class Progress:
-    """What was seen of a run so far; errors are Ansible's own, up to its first task."""
+    """What was seen of a run so far; errors are Ansible's own, up to its first task but that which waits."""
 
     deliver: Callable[[Result], None]
     missing: dict[Key, None]
@@ -46,6 +47,9 @@ class Progress:
     errors: list[str] = field(default_factory=list)
     has_begun: bool = False
     _last_error: str = ""
+    # What a program says that Ansible's start did not foresee: the last line of a traceback, say.
+    _last_line: str = ""
+    _parse_error: str = ""
     _held: dict[Key, tuple[str, Result]] = field(default_factory=dict)
     # By host and task, the failed items of a loop that is not over, and the resource in each.
     _items: dict[tuple[str, str], dict[Key | None, str]] = field(default_factory=dict)
@@ -57,7 +61,7 @@ class Progress:
         """Take a job event; False keeps ansible-runner from writing it to a file."""
         data = event.get("event_data") or {}
         match event.get("event"):
-            case "playbook_on_task_start":
+            case "playbook_on_task_start" if data.get("task") != WAIT:
                 self.has_begun = True
             case "error" | "verbose" as kind:
                 self._printed(kind, str(event.get("stdout") or "").strip())
@@ -77,9 +81,14 @@ class Progress:
                 self._take(result, str(data.get("host")))
         return False
 
-    def causes(self) -> list[str]:
-        """Return why resources may be without a result: Ansible's own errors, and tasks that failed."""
-        return [*self.errors, *(failure.text for failure in self._lasting())] or list(filter(None, [self._last_error]))
+    def causes(self, status: str) -> list[str]:
+        """Return why resources may be without a result: Ansible's own errors, and tasks that failed.
+
+        Of a run that failed before its first task, with ansible-runner's status, at least the last line is told.
+        """
+        found = [*self.errors, *(failure.text for failure in self._lasting())]
+        last = self._last_line if status == "failed" and not self.has_begun else ""
+        return found or list(filter(None, [self._last_error or last]))
 
     def end(self, status: str, error: str) -> None:
         """Deliver what was held back, if anything was, when the run has ended with ansible-runner's status.
@@ -106,14 +115,23 @@ class Progress:
             self.deliver(result)
 
     def _printed(self, kind: str, text: str) -> None:
-        # The error that ends ansible-playbook comes as a plain line.
-        if kind == "error" or text.startswith(("[ERROR]", "ERROR!")):
-            self._last_error = " ".join(text.split()).removeprefix("[ERROR]: ")[:_MAX_TEXT]
-            if not self.has_begun and not (self.errors and _NO_CAUSE in text):
-                self.errors.append(text)
+        # The error that ends ansible-playbook comes as a plain line, whatever comes before its own output begins.
+        if kind == "error" or is_error(text):
+            self._last_error = error_in(text)[:_MAX_TEXT]
+            if not self.has_begun:
+                self._ended_early(error_in(text))
         elif text.startswith("Origin: ") and self.errors and not self.has_begun:
             # Where in a file the error is comes as a line of its own.
             self.errors[-1] += f" ({text})"
+        elif text and not self.has_begun:
+            self._parse_error = parse_error_in(text) or self._parse_error
+            self._last_line = text[:_MAX_TEXT]
+
+    def _ended_early(self, error: str) -> None:
+        if _NO_CAUSE not in error:
+            self.errors.append(error)
+        elif not self.errors:
+            self.errors.append(self._parse_error or error)
 
     def _task_failed(self, data: Mapping) -> None:
         items, is_own = self._items.pop(_task_of(data), {}), data.get("task") == TASK

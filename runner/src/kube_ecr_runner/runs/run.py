@@ -7,7 +7,7 @@ it started with serves many rounds.
 
 What always holds, however a run ends: its private directory is gone, and so is every process that it started. No key is
 in there: the inventory names resources, and the playbook fetches what it needs itself. What a run inherits is up to
-environment.py.
+environment.py, what it is told beside that to _settings_of() below.
 
 ansible-runner starts ansible-playbook in a session of its own and kills that with SIGKILL when it is told to.
 ansible-core's workers are in sessions of their own again; the inventory plugin sees to it that the kernel kills them
@@ -25,23 +25,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pexpect
-from ansible_runner.exceptions import AnsibleRunnerException
 from ansible_runner.interface import init_runner
+from ansible_runner.utils import get_callback_dir
 
 from kube_ecr_runner.model.aws_calls import AwsCallCount
 from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import TIMEOUT, RunSummary
+from kube_ecr_runner.runs.causes import cause_of_error, failure_cause
 from kube_ecr_runner.runs.environment import child_environment, own_identity_config
 from kube_ecr_runner.runs.job_events import Progress, is_wait
 from kube_ecr_runner.runs.processes import end_all, kill_in, resident_in
-from kube_ecr_runner.runs.run_directory import disk_remedy, run_directory, tmpdir_of
+from kube_ecr_runner.runs.run_directory import run_directory, tmpdir_of
 
 # How often ansible-runner looks whether it has to stop.
 POLL_SECONDS = 0.25
-MAX_ERROR = 500
 # What a round came to that ended while its ansible-playbook lives on, in ansible-runner's words.
 _ROUND_ENDED = "successful"
 _INVENTORY_PLUGIN = "kube_ecr.secrets.pull_secrets"
@@ -120,7 +119,12 @@ class Run:
 
     def start(self) -> None:
         """Start ansible-playbook, and return at once."""
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            # There may be no more threads: as good as a run that ended at once.
+            self._progress.errors.append(cause_of_error(error))
+            self._end()
 
     def is_alive(self) -> bool:
         """Return whether ansible-playbook waits or works."""
@@ -128,7 +132,7 @@ class Run:
 
     def failure_cause(self) -> str:
         """Return, in a line, why there may be no results."""
-        return _failure_cause(self._status, self._rc, self._settings, self._progress.causes())
+        return failure_cause(self._status, self._rc, self._settings.timeout, self._progress.causes(self._status))
 
     def execute(self, keys: Iterable[Key], deliver: Callable[[Result], None], cancelled: threading.Event) -> RunSummary:
         """Let it work for these resources, and return when the round is over and nothing of it is left.
@@ -147,12 +151,12 @@ class Run:
         self._must_end, self._deadline = lambda: False, None
         if worked is None:
             # Nothing of it is left when its thread is over.
-            self._thread.join()
+            self.wait()
             return self._summary(self._progress, self._status, time.monotonic() - started)
         return self._summary(worked, _ROUND_ENDED, time.monotonic() - started)
 
     def _summary(self, progress: Progress, status: str, seconds: float) -> RunSummary:
-        error = _failure_cause(status, self._rc, self._settings, progress.causes())
+        error = failure_cause(status, self._rc, self._settings.timeout, progress.causes(status))
         progress.end(status, error)
         return RunSummary(status, self._rc, seconds, error, list(progress.missing))
 
@@ -185,7 +189,8 @@ class Run:
 
     def wait(self) -> None:
         """Return when it is over and nothing of it is left."""
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _release(self) -> None:
         """Tell it what to work for, or end it if that cannot be; does nothing when it is over."""
@@ -207,13 +212,16 @@ class Run:
                     self._status, self._rc = self._run_playbook(directory)
                 finally:
                     end_all(tmpdir_of(directory))
-        except (AnsibleRunnerException, pexpect.exceptions.ExceptionPexpect, OSError) as error:
-            self._progress.errors.append(f"the run could not be started or followed: {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 (whatever it is, resources wait for a result)
+            self._progress.errors.append(cause_of_error(error))
         finally:
-            self._ready.set()
-            with self._state:
-                self._has_ended = True
-                self._state.notify_all()
+            self._end()
+
+    def _end(self) -> None:
+        self._ready.set()
+        with self._state:
+            self._has_ended = True
+            self._state.notify_all()
 
     def _run_playbook(self, directory: Path) -> tuple[str, int | None]:
         runner = self._prepare(directory)
@@ -252,10 +260,12 @@ class Run:
             event_handler=self._handle,
             cancel_callback=self._is_over,
         )
+        # The ansible-core of this Python, whatever programs there are.
+        runner.config.command[:1] = [sys.executable, "-P", "-m", "ansible", "playbook"]
         config = _write_config(directory / "aws-config", self._settings.aws_endpoint_url)
         tmpdir = tmpdir_of(directory)
-        inherited = child_environment(runner.config.env, tmpdir, Path(sys.executable).parent, config, absolute_path)
-        runner.config.env = inherited | _ansible_settings(tmpdir)
+        inherited = child_environment(os.environ, tmpdir, Path(sys.executable).parent, config, absolute_path)
+        runner.config.env = inherited | _settings_of(directory, Path(runner.config.artifact_dir))
         return runner
 
     def _is_over(self) -> bool:
@@ -300,38 +310,29 @@ def _write_config(path: Path, aws_endpoint_url: str | None) -> Path | None:
     return path
 
 
-def _ansible_settings(tmpdir: Path) -> dict[str, str]:
+def _settings_of(directory: Path, artifacts: Path) -> dict[str, str]:
+    """Return what a run is told by variables: there is no other setting, see environment.py.
+
+    artifacts is the folder in which ansible-runner looks for job events.
+    """
+    # Without one, Ansible would look in the home of the user and in /etc/ansible.
+    configuration = directory / "ansible.cfg"
+    configuration.touch()
     return {
-        "ANSIBLE_LOCAL_TEMP": str(tmpdir),
+        # What ansible-runner (2.4) itself sets.
+        "ANSIBLE_HOST_KEY_CHECKING": "0",
+        "ANSIBLE_CALLBACK_PLUGINS": get_callback_dir(),
+        "ANSIBLE_STDOUT_CALLBACK": "awx_display",
+        "AWX_ISOLATED_DATA_DIR": str(artifacts),
+        "MAX_EVENT_RES": str(_MAX_RESULT),
+        "ANSIBLE_CONFIG": str(configuration),
+        "ANSIBLE_LOCAL_TEMP": str(tmpdir_of(directory)),
         "ANSIBLE_INVENTORY_ENABLED": _INVENTORY_PLUGIN,
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
-        # A user's ansible.cfg may ask for these two: they would put module arguments into files and events.
-        "ANSIBLE_KEEP_REMOTE_FILES": "0",
-        "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "0",
-        "ANSIBLE_NOCOLOR": "1",
         # The inventory is empty until the first round.
         "ANSIBLE_LOCALHOST_WARNING": "0",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
         # Seconds. Ansible looks 1,000 times a second whether a worker has ended, which costs more than it gains here.
         "ANSIBLE_INTERNAL_POLL_INTERVAL": "0.01",
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
-        "MAX_EVENT_RES": str(_MAX_RESULT),
     }
-
-
-def _failure_cause(status: str, rc: int | None, settings: RunSettings, errors: list[str]) -> str:
-    """Return, in a line, why resources may be without a result."""
-    if status == TIMEOUT:
-        return f"the run was stopped at its deadline of {settings.timeout} s (--run-timeout)"
-    text = " ".join(" ".join(errors).split()).removeprefix("[ERROR]: ")
-    if status == "canceled" and not text:
-        return "the run was cancelled"
-    if text:
-        if hint := disk_remedy(text):
-            return f"{text[: MAX_ERROR - len(hint)]}{hint}"
-        if "could not be found" in text:
-            text += " (is the collection installed where ANSIBLE_COLLECTIONS_PATH points to?)"
-        return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 3]}..."
-    if status == "failed" and rc is None:
-        return "ansible-playbook was killed; is there enough memory?"
-    return f"ansible-playbook ended ({status}, return code {rc}) without a result for this resource"

@@ -6,7 +6,6 @@ in whatever way), so one without a lock was left behind by a runner that was kil
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -36,6 +35,11 @@ def check_tmpdir() -> None:
             f"{os.environ.get('TMPDIR') or '/tmp'} is full or cannot be written to; set TMPDIR to a directory "  # noqa: S108
             "with room for some megabytes (in a pod: an emptyDir)"
         ) from None
+    if os.fsencode(path) != path.encode(errors="replace"):
+        raise TemporaryDirectoryError(
+            f"the path of the directory for temporary files, {path!a}, is no UTF-8, which ansible-runner demands; set "
+            "TMPDIR to another one, such as /tmp"
+        )
     if len(os.fsencode(path)) > MAX_TMPDIR:
         raise TemporaryDirectoryError(
             f"the path of the directory for temporary files, {path}, is too long for the Unix sockets of ansible-core; "
@@ -46,13 +50,6 @@ def check_tmpdir() -> None:
 def tmpdir_of(directory: Path) -> Path:
     """Return the TMPDIR of a run by its private directory: no other process has it."""
     return directory / "t"
-
-
-def disk_remedy(text: str) -> str:
-    """Return what to do about an error of the system, empty if it is none of the disk; text is what a run says."""
-    if not any(os.strerror(number) in text for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
-        return ""
-    return f" (runs need a few megabytes in {tempfile.gettempdir()}: make room there, or set TMPDIR)"
 
 
 @contextmanager

@@ -86,6 +86,19 @@ def line(caplog: pytest.LogCaptureFixture) -> tuple[str, dict[str, object]]:
     return record.levelname, record.fields  # type: ignore[attr-defined]
 
 
+def test_run_for_which_there_is_no_thread_has_ended_with_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    runner = Runner()
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    runner.supervisor.start(Batch(PLAY, [A, B]))
+    (ended,) = runner.messages(1)
+    assert isinstance(ended, RunEnded)
+    assert ended.summary.missing == [A, B]
+    assert "can't start new thread (the limit of processes is reached; raise it" in ended.summary.error
+
+
 def test_run_delivers_its_results_and_then_that_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
     lab = Runner()
     with caplog.at_level(logging.DEBUG, logger="kube_ecr_runner"):

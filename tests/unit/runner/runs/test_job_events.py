@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kube_ecr_runner.model.aws_calls import AwsCallCount
+from kube_ecr_runner.model.playbook import WAIT
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import TASK, Result
 from kube_ecr_runner.runs.job_events import Progress, is_wait
@@ -166,25 +167,49 @@ def test_cause_of_missing_results_is_what_ansible_said_before_its_first_task_or_
     broken_loop = event("runner_on_failed", "h1", TASK, {"msg": "no loop"}, ignore_errors=True)
     for each in [before, origin, BEGUN, {**before, "stdout": "[ERROR]: later"}, origin, failed("h1", "x"), broken_loop]:
         progress.handle(each)
-    assert progress.causes() == [
-        "[ERROR]: no such role (Origin: site.yml:3:1)",
+    assert progress.causes("failed") == [
+        "no such role (Origin: site.yml:3:1)",
         f"task '{TASK}' failed: no loop",
         "task 'Extra' failed: x",
     ]
 
 
+WAITS = {"event": "playbook_on_task_start", "event_data": {"task": WAIT}}
+PARSE_WARNING = "[WARNING]: Failed to parse inventory with 'ansible_collections.kube_ecr' plugin: /tmp/i/ecr.yml: why"
+NO_CAUSE = "[ERROR]: Completely failed to parse inventory source y"
+
+
 @pytest.mark.parametrize(
-    ("lines", "causes"),
+    ("lines", "cause"),
     [
-        (["[ERROR]: cannot read: x", "[ERROR]: Completely failed to parse inventory source y"], ["cannot read: x"]),
-        (["[ERROR]: Completely failed to parse inventory source y"], ["Completely failed to parse inventory source y"]),
-        ([None, "[ERROR]: a worker was killed"], ["a worker was killed"]),
-        ([None, "some output"], []),
+        (["[ERROR]: cannot read: x", NO_CAUSE], "cannot read: x"),
+        ([WAITS, "[ERROR]: cannot read: x", PARSE_WARNING, NO_CAUSE], "cannot read: x"),
+        ([PARSE_WARNING, NO_CAUSE], "why"),
+        ([NO_CAUSE], "Completely failed to parse inventory source y"),
+        ([BEGUN, "[ERROR]: a worker was killed"], "a worker was killed"),
+        ([BEGUN, "some output"], ""),
+        (["ERROR: Ansible requires the locale encoding to be UTF-8; Detected None."],
+         "Ansible requires the locale encoding to be UTF-8; Detected None."),
+        (["ERROR! the field 'hosts' is required"], "the field 'hosts' is required"),
+        (["[WARNING]: x", "[ERROR]: Unexpected Exception: no\nTraceback (most recent call last):\n  File 'x'\nE: no"],
+         "Unexpected Exception: no"),
+        (["Traceback (most recent call last):", "  File 'x', line 1", "ModuleNotFoundError: No module named 'x'", ""],
+         "ModuleNotFoundError: No module named 'x'"),
+        (["usage: ansible-playbook [-h]", "ansible-playbook: error: unrecognized arguments: --x", "", " some hint"],
+         "unrecognized arguments: --x"),
+        (["Fatal Python error: init_import_site: no module", "Python runtime state: initialized"],
+         "init_import_site: no module"),
+        (["/x/python: No module named ansible"], "/x/python: No module named ansible"),
     ],
-)
-def test_the_error_of_ansible_that_names_the_cause_is_told(lines: list[str | None], causes: list[str]) -> None:
-    """None stands for the first task."""
+)  # fmt: skip
+def test_whatever_ends_ansible_playbook_early_is_told(lines: list[str | dict], cause: str) -> None:
     progress = Progress(lambda _: None, {})
     for line in lines:
-        progress.handle({"event": "verbose", "stdout": line} if line else BEGUN)
-    assert [each.removeprefix("[ERROR]: ") for each in progress.causes()] == causes
+        progress.handle({"event": "verbose", "stdout": line} if isinstance(line, str) else line)
+    assert progress.causes("failed") == list(filter(None, [cause]))
+
+
+def test_what_a_run_that_came_to_its_end_printed_is_no_cause() -> None:
+    progress = Progress(lambda _: None, {})
+    progress.handle({"event": "verbose", "stdout": "[WARNING]: x is deprecated"})
+    assert progress.causes("successful") == []

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from kube_ecr_runner.runs.processes import end_all, resident_in
-from kube_ecr_runner.runs.run import MAX_ERROR, RunSettings, _failure_cause
+from kube_ecr_runner.runs.run import RunSettings
 from kube_ecr_runner.runs.run_directory import remove_abandoned, run_directory, tmpdir_of
 
 NAMES, FIFO = Path("/run/x/names.json"), Path("/run/x/release")
@@ -113,25 +111,6 @@ def test_processes_in_a_directory_that_was_left_behind_are_ended(
     with subprocess.Popen(["sleep", "60"], env={**os.environ, "TMPDIR": str(tmpdir_of(left))}) as orphan:
         assert remove_abandoned() == [left]
         assert orphan.wait(5) == -signal.SIGKILL
-
-
-@pytest.mark.parametrize(
-    ("status", "rc", "errors", "told"),
-    [
-        ("canceled", 254, [], "the run was cancelled"),
-        ("canceled", 254, ["x: [Errno 28] No space left on device"], f"in {tempfile.gettempdir()}: make room there"),
-        ("failed", 4, ["[ERROR]: [Errno 30] Read-only file system: 'y'"], "'y' (runs need a few megabytes in "),
-        ("failed", 1, ["[ERROR]: " + "x" * 600 + os.strerror(errno.ENOSPC)], "make room there, or set TMPDIR)"),
-        ("failed", None, [], "ansible-playbook was killed; is there enough memory?"),
-        ("failed", 1, [], "return code 1) without a result"),
-    ],
-)
-def test_why_a_run_gave_no_result_is_told_with_what_to_do(
-    status: str, rc: int | None, errors: list[str], told: str
-) -> None:
-    text = _failure_cause(status, rc, RunSettings(), errors)
-    assert told in text
-    assert len(text) <= MAX_ERROR
 
 
 def test_directory_of_a_runner_that_was_killed_is_removed_and_that_of_one_that_lives_is_not(
