@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 import signal
+import sys
 from types import FrameType
 
 # As wait status has it: 128 and the number of the signal.
@@ -16,6 +19,11 @@ def main() -> int:
     SIGTERM is handled already: else a pod that is stopped in its first second would stay for all of its grace.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    # Whatever this process inherited: what runs write is for their own user, who has to be able to read it, and a
+    # locale may lack characters of what AWS or the API server says.
+    os.umask(0o077)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     from kube_ecr_runner.cli import main as command
 
     return command()

@@ -6,7 +6,6 @@ anything else: the Lease was lost, say. With --once, 0 only if all resources are
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import platform
@@ -60,11 +59,6 @@ _log = logging.getLogger("kube_ecr_runner.cli")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the custom resources of a cluster until SIGTERM or SIGINT; return the exit code."""
-    # What runs write is for their own user, who has to be able to read it, whatever this process inherited.
-    os.umask(0o077)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A locale may lack characters of what AWS or the API server says.
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         settings = load_settings(arguments)
         check_tmpdir()

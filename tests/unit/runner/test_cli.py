@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -78,6 +79,11 @@ def test_whatever_keeps_it_from_beginning_is_one_line_and_exit_code_2(
     assert told("--forks", "0") == "--forks: '0' is not a whole number that is 1 or more"
     assert told() == f"{watches[1]}: cannot be read: No such file or directory"
     Path(watches[1]).write_text(ENTRY)
+    with monkeypatch.context() as patched:
+        patched.setenv("ANSIBLE_VAULT_PASSWORD_FILE", "~/nonexistent")
+        assert told().startswith("ANSIBLE_VAULT_PASSWORD_FILE is set, but ~/nonexistent cannot be read")
+        patched.setattr(tempfile, "tempdir", os.fsdecode(b"/tmp/caf\xe9"))
+        assert told().startswith("the path of the directory for temporary files, '/tmp/caf\\udce9', is no UTF-8")
     assert told("--kubeconfig", "/nonexistent").startswith("find the cluster: Invalid kube-config file. ")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -20,15 +21,17 @@ class Imported(ModuleType):
 
 
 @pytest.fixture
-def _handlers() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
+def _process() -> Iterator[None]:
+    before, umask = signal.getsignal(signal.SIGTERM), os.umask(0o777)
     yield
     signal.signal(signal.SIGTERM, before)
+    os.umask(umask)
 
 
-@pytest.mark.usefixtures("_handlers")
+@pytest.mark.usefixtures("_process")
 def test_a_process_that_is_told_to_end_while_it_still_loads_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """As process 1 of a container it would stay: the kernel drops a signal that it does not handle."""
     monkeypatch.setitem(sys.modules, "kube_ecr_runner.cli", Imported("kube_ecr_runner.cli"))
     with pytest.raises(SystemExit, match="143"):
         main()
+    assert os.umask(0) == 0o077, "what it writes can be read by its own user, whatever it inherited"

@@ -1,4 +1,4 @@
-"""Why a run has no result for a resource: in a line, with what to do. Pure.
+"""Why a run has no result for a resource: in a line, with what to do.
 
 What always holds: whatever ended ansible-playbook is told. Its texts and those of the system hold no secret, for a run
 has none; an error of another kind is told by its type and place, since its text could hold anything.
@@ -17,6 +17,7 @@ import pexpect
 from ansible_runner.exceptions import AnsibleRunnerException
 
 from kube_ecr_runner.model.run import TIMEOUT
+from kube_ecr_runner.runs.run_directory import PREFIX
 
 MAX_ERROR = 500
 # How the lines begin with which ansible-core says what ends it: the second before it can tell it in its own form, the
@@ -77,59 +78,59 @@ def failure_cause(status: str, rc: int | None, timeout: int, causes: list[str]) 
 
 def _remedy(text: str) -> str:
     """Return what to do about what ended a run, empty if its text says that, or nothing is known."""
-    for found, remedy in _REMEDIES:
-        if any(each in text for each in found):
+    for pattern, remedy in _REMEDIES:
+        if re.search(pattern, text):
             return f" ({remedy.format(tmp=tempfile.gettempdir(), python=sys.executable, user=os.geteuid())})"
     return ""
 
 
-def _errors(*numbers: int) -> tuple[str, ...]:
-    return tuple(map(os.strerror, numbers))
+def _errors(*numbers: int) -> str:
+    """Return a pattern for the text of an error of the system."""
+    return "|".join(re.escape(os.strerror(number)) for number in numbers)
+
+
+def _of_the_run(pattern: str) -> str:
+    """Return the pattern for what the run itself met: in a task of a user it means something else."""
+    return rf"the run could not .*({pattern})"
 
 
 # What is in a text, and what to do about it; the first that fits counts.
-_REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
+_REMEDIES = (
     (
         _errors(errno.ENOSPC, errno.EDQUOT, errno.EROFS),
         "runs need a few megabytes in {tmp}: make room there, or set TMPDIR",
     ),
     (
-        (
-            "No inventory plugins available",
-            "No module named 'ansible_collections",
-            "could not be found",
-            "Could not find or access",
-            "couldn't resolve",
-        ),
+        rf"No inventory plugins|'ansible_collections|could not be found|access '\S*/{PREFIX}|couldn't resolve",
         "are kube_ecr.secrets, kubernetes.core and your own collections where ANSIBLE_COLLECTIONS_PATH points to?",
     ),
     (
-        ("No module named", "was not found or was not executable"),
+        r"^\S+: No module named|was not found or was not executable",
         "install kube-ecr-runner anew, and so what it needs, for {python}",
     ),
     (
-        (*_errors(errno.EAGAIN), "can't start new thread"),
+        _errors(errno.EAGAIN) + "|can't start new thread",
         "the limit of processes is reached; raise it: ulimit -u, or in a pod podPidsLimit of kubelet",
     ),
-    (
-        (*_errors(errno.ENOMEM), "MemoryError"),
-        "give it more memory; in a pod: resources.limits.memory",
-    ),
+    (_errors(errno.ENOMEM) + "|MemoryError", "give it more memory; in a pod: resources.limits.memory"),
     (_errors(errno.EMFILE, errno.ENFILE), "raise the limit of open files: ulimit -n"),
-    (("out of pty devices", "/dev/ptmx", "/dev/pts"), "a run needs a pseudo-terminal: mount devpts on /dev/pts"),
-    (("locale",), "runs use the locale C.UTF-8: install it"),
+    ("locale encoding|preferred locale", "runs use the locale C.UTF-8: install it"),
     (
-        _errors(errno.ENOENT, errno.ENXIO, errno.EBADF),
+        _of_the_run("out of pty devices|/dev/ptmx|/dev/pts"),
+        "a run needs a pseudo-terminal: mount devpts on /dev/pts",
+    ),
+    (
+        _of_the_run(_errors(errno.ENOENT, errno.ENXIO, errno.EBADF)),
         "is something removed while it is in use, by a program that cleans up {tmp}? If so, set TMPDIR",
     ),
-    (_errors(errno.EACCES, errno.EPERM), "give the user with the ID {user} the right to it"),
+    (_of_the_run(_errors(errno.EACCES, errno.EPERM)), "give the user with the ID {user} the right to it"),
     (
-        ("TIMEOUT: Timeout exceeded",),
+        _of_the_run("Timeout exceeded"),
         "a process that one of your tasks started lives on and holds the output open: redirect its output",
     ),
-    (("[Errno ",), "runs need a file system with FIFOs and sockets in {tmp}: set TMPDIR to one"),
+    (_of_the_run(r"\[Errno "), "runs need a file system with FIFOs and sockets in {tmp}: set TMPDIR to one"),
     (
-        (_STOPPED,),
+        _of_the_run(""),
         "are ansible-core and ansible-runner of versions that kube-ecr-runner is made for? If so, please report it",
     ),
 )

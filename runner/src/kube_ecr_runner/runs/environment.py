@@ -72,14 +72,15 @@ _REPLACED = frozenset(
 _REPLACED_PREFIX = "AWS_CONTAINER_CREDENTIALS_"
 _PATH_LISTS = ("KUBECONFIG", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_ROLES_PATH", "PYTHONPATH")
 # AWS' variables that name a file: https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html
-AWS_FILE_VARIABLES = (
+_AWS_FILES = (
     "AWS_CA_BUNDLE",
     "AWS_CONFIG_FILE",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
-_FILE_VARIABLES = (*AWS_FILE_VARIABLES, "ANSIBLE_HOME", VAULT_PASSWORD_FILE)
+# Those whose path counts from the working directory of this process, and which a run reads at its start.
+FILE_VARIABLES = (*_AWS_FILES, "ANSIBLE_HOME", VAULT_PASSWORD_FILE)
 
 
 class EnvironmentVariableError(StartupError):
@@ -150,7 +151,7 @@ def child_environment(
         if environment.get(name):
             parts = environment[name].split(os.pathsep)
             environment[name] = os.pathsep.join(absolute(part) for part in parts if part)
-    for name in _FILE_VARIABLES:
+    for name in FILE_VARIABLES:
         if environment.get(name):
             environment[name] = absolute(environment[name])
     if config:

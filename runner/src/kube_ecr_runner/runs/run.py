@@ -326,6 +326,8 @@ def _settings_of(directory: Path, artifacts: Path) -> dict[str, str]:
         "AWX_ISOLATED_DATA_DIR": str(artifacts),
         "MAX_EVENT_RES": str(_MAX_RESULT),
         "ANSIBLE_CONFIG": str(configuration),
+        # These and callbacks run without being named, also those in the home of the user.
+        "ANSIBLE_VARS_PLUGINS": str(tmpdir_of(directory)),
         "ANSIBLE_LOCAL_TEMP": str(tmpdir_of(directory)),
         "ANSIBLE_INVENTORY_ENABLED": _INVENTORY_PLUGIN,
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",

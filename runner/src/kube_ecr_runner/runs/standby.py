@@ -22,7 +22,7 @@ from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import RunSummary
-from kube_ecr_runner.runs.environment import AWS_FILE_VARIABLES
+from kube_ecr_runner.runs.environment import FILE_VARIABLES
 from kube_ecr_runner.runs.processes import Reaper
 
 MAX_AGE_SECONDS = 1800.0
@@ -210,7 +210,7 @@ class StandBy:
 
 def files_in_use(environment: Mapping[str, str], kubeconfig: str | None) -> object:
     """Return something that is another when a file was written that a run reads and that a variable or option names."""
-    named = [environment[name] for name in ("ANSIBLE_CONFIG", *AWS_FILE_VARIABLES) if environment.get(name)]
+    named = [environment[name] for name in FILE_VARIABLES if environment.get(name)]
     home = Path(environment.get("HOME") or "/")
     paths = [*map(Path, named), home / ".aws" / "config", home / ".aws" / "credentials", Path(TOKEN_FILE)]
     configs = (kubeconfig or environment.get("KUBECONFIG") or str(home / ".kube" / "config")).split(os.pathsep)

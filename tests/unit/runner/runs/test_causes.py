@@ -44,7 +44,7 @@ CLEANED, RIGHT = "by a program that cleans up", f"give the user with the ID {os.
         ("failed", 127, ["The command was not found or was not executable: /x/python."], PYTHON),
         ("failed", 1, ["Ansible could not initialize the preferred locale: unsupported"], "C.UTF-8: install it"),
         ("failed", 1, ["[Errno 11] Resource temporarily unavailable"], PROCESSES),
-        ("failed", 1, ["an error that says what to do"], "an error that says what to do"),
+        ("failed", 1, ["Could not find or access '/tmp/kube-ecr-12345678/a.b.c'"], COLLECTION),
     ],
 )
 def test_why_a_run_gave_no_result_is_told_with_what_to_do(
@@ -53,6 +53,19 @@ def test_why_a_run_gave_no_result_is_told_with_what_to_do(
     text = failure_cause(status, rc, 300, causes)
     assert told in text
     assert len(text) <= MAX_ERROR
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "an error that says what to do",
+        "task 'Log in' failed: Permission denied (publickey)",
+        "task 'Copy' failed: Could not find or access 'x': [Errno 2] No such file or directory",
+        "task 'Call' failed: No module named 'requests'",
+    ],
+)
+def test_nothing_is_advised_that_would_not_help(text: str) -> None:
+    assert failure_cause("failed", 1, 300, [text]) == text
 
 
 def raising(error: Exception) -> Callable[..., object]:
