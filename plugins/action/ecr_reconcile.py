@@ -23,9 +23,11 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_rec
     result,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import missing_libraries
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.hosts import GROUP
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._serving.serving import Mode, Serving
 from ansible_collections.kube_ecr.secrets.plugins.plugin_utils import _standby
 from ansible_collections.kube_ecr.secrets.plugins.plugin_utils._action import InvalidOptions, validated
+from ansible_collections.kube_ecr.secrets.plugins.plugin_utils._sources import why_none_was_read
 
 # Seconds until the results that are there are told, while others are waited for.
 PATIENCE = 2.0
@@ -45,12 +47,15 @@ class ActionModule(ActionBase):
         missing = missing_libraries(LIBRARIES)
         if missing:
             return _failure(missing)
+        variables = task_vars or {}
+        if unread := variables.get("inventory_error") or self._why_unread(variables):
+            return _failure(unread)
         try:
-            serving = self._serving(task_vars or {})
+            serving = self._serving(variables)
             progress = serving.wait(PATIENCE)
             if not progress.unfinished:
                 del _begun[self._key]
-            self._show(new_in(progress), (task_vars or {}).get("inventory_hostname", ""))
+            self._show(new_in(progress), variables.get("inventory_hostname", ""))
             told = result(progress, serving.calls)
             if told["failed"] and "diff" in told:
                 # Ansible shows none of a task that failed, and most of its resources may not have.
@@ -64,6 +69,12 @@ class ActionModule(ActionBase):
     @property
     def _key(self) -> tuple[int, str]:
         return os.getpid(), self._task._uuid
+
+    def _why_unread(self, variables: Mapping[str, Any]) -> str:
+        """Return why there is nothing to serve where no inventory of ours was read, an empty text elsewhere."""
+        if "resources" in self._task.args or "pull_secrets" in variables or GROUP in variables.get("groups", ()):
+            return ""
+        return why_none_was_read(variables.get("ansible_inventory_sources") or (), constants.INVENTORY_ENABLED)
 
     def _serving(self, variables: Mapping[str, Any]) -> Serving:
         """Return what this task has begun; begin it if it has not."""

@@ -25,6 +25,12 @@ description:
     M(kube_ecr.secrets.ecr_reconcile) resolves that when it is needed.
   - Resources that cannot be served as they are written are on a host C(invalid), each with its C(error). Resources that
     are being deleted and need a cleanup are on a host C(absent).
+  - Several inventory files in one run, of several clusters, say, have hosts of their own. Names that an earlier file
+    took get a higher number, or one at the end, such as C(invalid-2).
+  - An inventory file that cannot be read, or has a filter that picks nothing, makes a host C(inventory-error), for
+    which M(kube_ecr.secrets.ecr_reconcile) fails with the cause. Ansible itself would only print a warning.
+  - To read the inventory, use C(ansible-inventory --graph) and C(--host). Never use the output of C(ansible-inventory),
+    C(--list --yaml), say, as an inventory. It may have lost the marks that keep text of resources from being templates.
   - Resources with C(spec.suspend) are left out; C(-v) shows their names. For the playbook C(kube_ecr.secrets.cleanup)
     they are in the group C(suspended_pull_secrets), for which M(kube_ecr.secrets.ecr_reconcile) writes nothing.
   - The playbook C(kube_ecr.secrets.reconcile) is made for this inventory.
@@ -40,7 +46,8 @@ options:
   names:
     description:
       - Only resources with these names, each as V(name), V(namespace/name), V(AWSECRImagePullSecret/namespace/name) or
-        V(ClusterAWSECRImagePullSecret/name).
+        V(ClusterAWSECRImagePullSecret/name). An empty list counts as not set.
+      - If a name is that of no resource, the run fails, after the others are served.
     type: list
     elements: str
     default: []
@@ -61,14 +68,17 @@ options:
   namespaces:
     description:
       - Only namespaced resources in these namespaces, and no cluster resources.
-      - If set, nothing outside these namespaces is read. So a C(Role) in each of them is enough.
+      - If set, nothing outside these namespaces is read. So a C(Role) in each of them is enough. An empty list counts
+        as not set.
+      - If one of them holds no resource, the run fails, after the others are served.
     type: list
     elements: str
     default: []
     env:
       - name: KUBE_ECR_NAMESPACES
   label_selector:
-    description: Only resources with these labels, in the syntax of C(kubectl -l).
+    description:
+      - Only resources with these labels, in the syntax of C(kubectl -l). If it picks none, the run fails.
     type: str
     env:
       - name: KUBE_ECR_SELECTOR
@@ -122,28 +132,34 @@ label_selector: tier=production
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NoReturn, TypeVar
 
-from ansible.errors import AnsibleParserError
+from ansible import constants, context
+from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.utils.path import unfrackpath
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.identity import CredentialsError, Identity
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.client import Cluster, connect, load_ahead
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import reasons
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import filters, reasons
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.api_server import NAMESPACE_FILE
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.errors import unforeseen
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resource import namespace_in
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.resource import namespace_in, reference
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import missing_libraries
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory import resources as sources
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.hosts import (
     GROUP,
     SUSPENDED_GROUP,
+    UNREAD,
     Host,
+    free_name,
     hosts_of,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.identities import Settings, resolve_all
@@ -158,24 +174,74 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.item i
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.observe import namespaces_of, observe
 from ansible_collections.kube_ecr.secrets.plugins.plugin_utils import _standby
+from ansible_collections.kube_ecr.secrets.plugins.plugin_utils._sources import PLUGIN, SUFFIXES, trouble_of
 
 # Of so few resources each is read for itself: a list of all in a large cluster would take longer.
 MAX_READS = 10
+
+T = TypeVar("T")
 
 
 class InventoryModule(BaseInventoryPlugin):
     """See DOCUMENTATION."""
 
-    NAME = "kube_ecr.secrets.pull_secrets"
+    NAME = PLUGIN
 
     def verify_file(self, path):
         """Take any YAML file: its C(plugin) key, not its name, says that it is ours."""
-        return super().verify_file(path) and path.endswith((".yml", ".yaml"))
+        return super().verify_file(path) and path.endswith(SUFFIXES)
 
     def parse(self, inventory, loader, path, cache=True):
-        """Fill the inventory; AnsibleParserError when the cluster cannot be read."""
+        """Fill the inventory; AnsibleParserError when the cluster cannot be read.
+
+        Ansible makes a warning of the error, and plays find no host, which is no failure to it. So there is a host in
+        its place, for which ecr_reconcile fails with the cause.
+        """
         super().parse(inventory, loader, path, cache)
-        self._refuse_unknown_options(self._read_config_data(path))
+        self._path = path
+        self._errors: list[str] = []
+        try:
+            config = self._read_config_data(path)
+            self._add_groups()
+            self._read(config)
+            self._look_at_others()
+        except AnsibleError as error:
+            self._fail(error.message)
+        except Exception as error:  # noqa: BLE001 - Ansible makes a warning of it, and it could quote a secret
+            self._fail(unforeseen(error))
+
+    def _add_groups(self) -> None:
+        for group in (GROUP, SUSPENDED_GROUP):
+            self.inventory.add_group(group)
+            # Ansible itself does so only when an inventory was read.
+            self.inventory.add_child("all", group)
+
+    def _fail(self, cause: str) -> NoReturn:
+        cause = cause if self._path in cause else f"{self._path}: {cause}"
+        # The runner looks for the error itself.
+        if self._is_ours() and not _standby.has_begun():
+            self._add_groups()
+            self._add_error(cause)
+        raise AnsibleParserError(cause) from None
+
+    def _look_at_others(self) -> None:
+        """See to it that an inventory file beside this one is missed if Ansible does not come to ask this plugin."""
+        others = (unfrackpath(source, follow=False) for source in context.CLIARGS.get("inventory") or ())
+        for other in others:
+            trouble = other != self._path and trouble_of(other, constants.INVENTORY_ENABLED)
+            if trouble:
+                self._add_error(f"{other}: {trouble}")
+
+    def _is_ours(self) -> bool:
+        """Return whether the file is for this plugin: where a user enabled it by name, it is asked about any file."""
+        try:
+            config = self.loader.load_from_file(self._path, cache="none")
+        except AnsibleError:
+            return False
+        return isinstance(config, dict) and config.get("plugin") == self.NAME
+
+    def _read(self, config: dict) -> None:
+        self._refuse_unknown_options(config)
         missing = missing_libraries(("kubernetes",))
         if missing:
             raise AnsibleParserError(missing)
@@ -193,7 +259,7 @@ class InventoryModule(BaseInventoryPlugin):
                 # ansible-core makes a warning of what is raised here, and an error that names no cause; the runner
                 # tells the first error.
                 self.display.error(cause)
-            raise AnsibleParserError(f"{path}: {cause}") from None
+            raise AnsibleParserError(cause) from None
 
     def _refuse_unknown_options(self, config: dict) -> None:
         """With C(name) for C(names), a file would otherwise pick every resource of the cluster."""
@@ -210,10 +276,18 @@ class InventoryModule(BaseInventoryPlugin):
         except OSError as error:
             raise AnsibleParserError(f"{fifo}: cannot be read: {error.strerror}") from None
 
-    def _names(self) -> list[str]:
+    def _filter(self, option: str, parse: Callable[[str], T]) -> T:
+        """Return what an option, or its variable, says; AnsibleParserError naming it if it can pick nothing."""
+        value = self.get_option(option) or ""
+        try:
+            return parse(value if isinstance(value, str) else ",".join(value))
+        except ValueError as error:
+            raise AnsibleParserError(f"{option}: {error}") from None
+
+    def _names_to_serve(self) -> list[str]:
         path = self.get_option("names_file")
         if not path:
-            return self.get_option("names")
+            return list(self._filter("names", filters.names_of))
         try:
             names = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -229,20 +303,21 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _namespaces(self, names: list[str]) -> list[str]:
         """Return the namespaces to look into, none for all: of a shard, those that a run is for."""
-        namespaces = set(self.get_option("namespaces"))
+        namespaces = set(self._filter("namespaces", filters.namespaces_of))
         if namespaces and self.get_option("names_file"):
             namespaces &= {namespace_in(name) for name in names}
         return sorted(namespaces)
 
     def _populate(self, cluster: Cluster) -> None:
-        for group in (GROUP, SUSPENDED_GROUP):
-            self.inventory.add_group(group)
-        names = self._names()
+        names = self._names_to_serve()
         namespaces = self._namespaces(names)
+        selector = self._filter("label_selector", filters.selector_of)
         if self.get_option("names_file") and len(names) <= MAX_READS:
             listed = list(sources.named(cluster, names))
         else:
-            listed = sources.listed(cluster, namespaces, self.get_option("label_selector"))
+            listed = sources.listed(cluster, namespaces, selector)
+        if not self.get_option("names_file"):
+            self._tell_what_is_missing(listed, names, namespaces, selector)
         resources = sources.selected(listed, names, namespaces)
         items = self._items(cluster, resources)
         identities = self._identities(cluster, resources, items)
@@ -258,7 +333,14 @@ class InventoryModule(BaseInventoryPlugin):
         items = [replace(item, observed=found) for item, found in zip(items, observed)]
         usable = {uid: identity for uid, identity in identities.items() if isinstance(identity, Identity)}
         for host in hosts_of(items, usable):
-            self._add_host(host)
+            self._add_host(host, self._variables(host))
+
+    def _tell_what_is_missing(self, listed: list[dict], names: list[str], namespaces: list[str], selector: str) -> None:
+        missing = filters.unpicked(map(reference, listed), names, namespaces, selector)
+        if missing:
+            self._add_error(f"{self._path}: {missing}")
+        elif not listed:
+            self.display.warning(f"{self._path}: there are no custom resources in the cluster")
 
     def _items(self, cluster: Cluster, resources: list[dict]) -> list[Item]:
         """A list of names needs no right to list namespaces."""
@@ -300,10 +382,13 @@ class InventoryModule(BaseInventoryPlugin):
         self, cluster: Cluster, resources: list[dict], items: list[Item]
     ) -> dict[str, Identity | Exception]:
         """Return the identities of resources, or why there is none, by UID: what is suspended needs none."""
-        settings = Settings(tuple(self.get_option("allowed_aws_identities")), self.get_option("aws_endpoint_url"))
+        settings = Settings(self._allowed(), self.get_option("aws_endpoint_url"))
         served = [(resource, item) for resource, item in zip(resources, items) if item.region and not item.suspended]
         resolved = resolve_all(cluster, [(resource, item.region) for resource, item in served], settings)
         return {item.owner.uid: identity for (_resource, item), identity in zip(served, resolved)}
+
+    def _allowed(self) -> tuple[str, ...]:
+        return self._filter("allowed_aws_identities", filters.identities_of)
 
     def _show_suspended(self, items: list[Item]) -> None:
         names = [item.reference for item in items if item.suspended]
@@ -316,18 +401,30 @@ class InventoryModule(BaseInventoryPlugin):
             Path(NAMESPACE_FILE).read_text(encoding="ascii").strip() if Path(NAMESPACE_FILE).exists() else ""
         )
 
-    def _add_host(self, host: Host) -> None:
-        self.inventory.add_host(host.name, group=host.group)
-        variables = {
-            "ansible_connection": "local",
+    def _add_error(self, cause: str) -> None:
+        self._errors.append(cause)
+        self.display.warning(cause)
+        self._add_host(Host(UNREAD, ()), {"inventory_error": wrap_var("; ".join(self._errors))})
+
+    def _variables(self, host: Host) -> dict[str, object]:
+        return {
             "kubernetes_connection": self._connection(),
             "pull_secrets": wrap_var([item.as_dict() for item in host.items]),
             "aws_logins": wrap_var([order.as_dict() for order in host.logins]),
             "aws_endpoint_url": self.get_option("aws_endpoint_url"),
-            "allowed_aws_identities": self.get_option("allowed_aws_identities"),
+            "allowed_aws_identities": list(self._allowed()),
         }
-        for name, value in variables.items():
-            self.inventory.set_variable(host.name, name, value)
+
+    def _add_host(self, host: Host, variables: Mapping[str, object]) -> None:
+        name = self.inventory.add_host(free_name(host.name, self._is_taken), group=host.group)
+        # For plays of a user that go through what a host serves, there is always a list.
+        for variable, value in {"ansible_connection": "local", "pull_secrets": [], **variables}.items():
+            self.inventory.set_variable(name, variable, value)
+
+    def _is_taken(self, name: str) -> bool:
+        """Return whether another inventory file has a host of that name; Ansible notes which file a host is of."""
+        host = self.inventory.hosts.get(name)
+        return host is not None and host.vars.get("inventory_file") != self._path
 
 
 def _identified(item: Item, identity: Identity | Exception | None) -> Item:

@@ -7,8 +7,9 @@ Pure. Items that no identity serves are on hosts of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 
 from .._aws.identity import Identity
 from .._contract.item import Item
@@ -18,6 +19,8 @@ GROUP = "aws_identities"
 SUSPENDED_GROUP = "suspended_pull_secrets"
 # Hosts of items that need no identity: with an error, of a resource that is being deleted, suspended.
 INVALID, ABSENT, SUSPENDED = "invalid", "absent", "suspended"
+# The host of an inventory file that could not be read, or not as it was meant.
+UNREAD = "inventory-error"
 # A host costs Ansible a process, an identity costs that process a thread.
 IDENTITIES_PER_HOST = 25
 
@@ -45,12 +48,23 @@ def hosts_of(items: Iterable[Item], identities: Mapping[str, Identity]) -> list[
             unserved.setdefault(name, []).append(item)
         else:
             served.setdefault(identities[item.owner.uid], []).append(item)
-    count = -(-len(served) // IDENTITIES_PER_HOST)
-    shares = [list(served.values())[start::count] for start in range(count)]
+    number_of_hosts = -(-len(served) // IDENTITIES_PER_HOST)
+    shares = [list(served.values())[start::number_of_hosts] for start in range(number_of_hosts)]
     return [
         *(_host(f"aws-identities-{number}", share) for number, share in enumerate(shares, 1)),
         *(Host(name, tuple(found)) for name, found in unserved.items()),
     ]
+
+
+def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
+    """Return a name for a host, with a number behind it, or a higher one, where another inventory file has that name.
+
+    Hosts of one name are one host to Ansible: it would have the variables of the last file only.
+    """
+    stem, _, number = name.rpartition("-")
+    stem, first = (stem, int(number)) if number.isdigit() else (name, 1)
+    names = chain([name], (f"{stem}-{following}" for following in count(first + 1)))
+    return next(each for each in names if not is_taken(each))
 
 
 def _host(name: str, share: list[list[Item]]) -> Host:

@@ -1,7 +1,7 @@
 """The command kube-ecr-runner: what it puts together, signals, and exit codes.
 
 0 after SIGTERM or SIGINT, 2 when it cannot begin (options, environment, watches.yaml, no cluster named), 1 for
-anything else: the Lease was lost, say. With --once, 0 only if all resources are served.
+anything else: the Lease was lost, say. With --once, 0 only if all resources are served and each filter picks one.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from kube_ecr_runner.cluster.sources import NAMESPACES, Source, pods_in, resourc
 from kube_ecr_runner.config import selectors, watches
 from kube_ecr_runner.config.settings import Settings, load_settings
 from kube_ecr_runner.config.watches import WatchesEntry, WatchesError
+from kube_ecr_runner.contract.filters import unpicked
 from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
 from kube_ecr_runner.controller.loop import Controller
 from kube_ecr_runner.controller.messages import Inbox, Stop
@@ -99,7 +100,7 @@ def _log_start(settings: Settings, watched: list[WatchesEntry], cluster: Cluster
         cluster=cluster.url,
         playbooks=",".join(sorted({str(entry.playbook) for entry in watched})),
         namespaces=",".join(settings.namespaces) or None,
-        selector=settings.selector,
+        selector=settings.selector or None,
         listening=listener.address if listener else "nowhere",
     )
     _log.info("started", extra=values)
@@ -131,7 +132,7 @@ def _picked(watched: list[WatchesEntry], settings: Settings) -> list[WatchesEntr
 def _sources(watched: list[WatchesEntry], settings: Settings) -> list[Source]:
     """Return what to list and watch: a source for each kind, and for each namespace if there are any."""
     return [
-        resources_of(entry.kind, namespace, selectors.joined(entry.selector, settings.selector or ""))
+        resources_of(entry.kind, namespace, selectors.joined(entry.selector, settings.selector))
         for entry in watched
         for namespace in settings.namespaces or ("",)
     ]
@@ -155,6 +156,7 @@ def _pass(cluster: Cluster, watched: list[WatchesEntry], settings: Settings) -> 
         _sources(watched, settings),
         lambda keys, playbook, deliver, stop: run_batch(keys, playbook, run_settings, deliver, stop),
         cancelled,
+        lambda found: unpicked(found, (), settings.namespaces, settings.selector),
         is_dry=settings.dry_run,
         batch_size=settings.batch_size,
         random=random.Random(),  # noqa: S311 (a spread of due times, no secret)

@@ -51,18 +51,6 @@ def file_of(text: str) -> Path:
     return Path(text)
 
 
-def namespaces_of(text: str) -> tuple[str, ...]:
-    """Return the names of namespaces in a list. Raises ValueError.
-
-    An empty list is refused: it may come of a shell variable that is not set, and would mean all namespaces.
-    """
-    names = _words(text)
-    for name in names or (text,):
-        if not is_namespace_name(name):
-            raise ValueError(f"{name!r} is not the name of a namespace; give names, separated by commas")
-    return names
-
-
 def endpoint_of(text: str) -> str | None:
     """Return a URL, None of an empty text. Raises ValueError."""
     parts = urlsplit(text)
@@ -71,22 +59,6 @@ def endpoint_of(text: str) -> str | None:
             f"{text!r} is not a URL; give one such as https://vpce-0123.api.ecr.eu-west-1.vpce.amazonaws.com"
         )
     return text or None
-
-
-def identities_of(text: str) -> tuple[str, ...]:
-    """Return the patterns of AWS identities in a list. Raises ValueError.
-
-    A pattern that matches no role is refused: the name of a role without its ARN, say, would allow nothing.
-    """
-    patterns = _words(text)
-    for pattern in patterns:
-        is_arn = pattern.startswith(("arn:", "*")) and pattern.isprintable() and " " not in pattern
-        if not is_arn and pattern != "runner":
-            raise ValueError(
-                f"{pattern!r} matches no AWS identity: give 'runner' or a pattern for ARNs of roles, such as "
-                "arn:aws:iam::111122223333:role/ecr-pull-*, separated by commas"
-            )
-    return patterns
 
 
 def lease_of(text: str) -> tuple[str, str] | None:
@@ -123,8 +95,3 @@ def at_least(kind: Callable[[str], float], least: int) -> Parsed:
         return value
 
     return Parsed(number)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    """Return the words of a list that is separated by commas, each once."""
-    return tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))

@@ -1,7 +1,8 @@
 """The settings of kube-ecr-runner: its command line options, and the environment variables that stand in for them.
 
 What always holds: each option has a variable, KUBE_ECR_ and its name; an option goes before its variable, and an empty
-variable counts as not set. A value that makes no sense is refused with the option or the variable that it came from.
+variable, or an empty filter, counts as not set. A value that makes no sense is refused with the option or the variable
+that it came from.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import click
 from click.core import ParameterSource
 
 from kube_ecr_runner import PROGRAM
-from kube_ecr_runner.config import selectors
 from kube_ecr_runner.config.option_types import (
     Flag,
     Parsed,
@@ -24,12 +24,11 @@ from kube_ecr_runner.config.option_types import (
     at_least,
     endpoint_of,
     file_of,
-    identities_of,
     lease_of,
-    namespaces_of,
     pod_of,
 )
 from kube_ecr_runner.contract.api_server import NAMESPACE_FILE
+from kube_ecr_runner.contract.filters import identities_of, namespaces_of, selector_of
 from kube_ecr_runner.log import FORMATS, LEVELS
 from kube_ecr_runner.model.address import Address
 from kube_ecr_runner.model.errors import StartupError
@@ -54,7 +53,7 @@ class Settings:
     once: bool = False
     dry_run: bool = False
     namespaces: tuple[str, ...] = ()
-    selector: str | None = None
+    selector: str = ""
     kubeconfig: str | None = None
     context: str | None = None
     aws_endpoint_url: str | None = None
@@ -186,7 +185,10 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     "--once",
     is_flag=True,
     type=Flag(),
-    help="make one pass over all resources, due or not, and exit: with 0 if all of them are served, else with 1",
+    help=(
+        "make one pass over all resources, due or not, and exit: with 0 if all of them are served, else with 1; also "
+        "with 1 if a namespace of --namespaces holds none, or --selector picks none"
+    ),
 )
 @_option(
     "--dry-run",
@@ -203,7 +205,8 @@ _option = partial(click.option, show_envvar=True, show_default=True)
 )
 @_option(
     "--selector",
-    type=Parsed(selectors.check),
+    type=Parsed(selector_of),
+    default=Settings.selector,
     metavar="LABELS",
     help="serve only resources that match this label selector, in the syntax of kubectl -l",
 )

@@ -35,6 +35,8 @@ MAX_UNANSWERED = 3
 RunBatch = Callable[[list[Key], PlaybookSpec, Callable[[Result], None], threading.Event], RunSummary]
 # Returns what a result means for its resource, see settlement.settle.
 Settle = Callable[[Resource, Result], Settlement]
+# Takes the resources that were listed, and returns what of the filter picks none, see contract.filters.unpicked.
+Unpicked = Callable[[Iterable[str]], str]
 # Takes what became of a resource, see PassReporter.report.
 Report = Callable[[Resource, Settlement], str | None]
 
@@ -51,14 +53,16 @@ def serve_once(
     sources: Iterable[Source],
     run_batch: RunBatch,
     cancelled: threading.Event,
+    unpicked: Unpicked,
     *,
     is_dry: bool,
     batch_size: int,
     random: Random,
 ) -> bool:
-    """Serve the resources of sources, in runs of at most batch_size; return whether all are served.
+    """Serve the resources of sources, in runs of at most batch_size; return whether all are served that were meant.
 
-    With is_dry, run_batch changes nothing, nothing is written to the cluster, and what would be done is printed.
+    A filter that picks nothing was meant to pick something. With is_dry, run_batch changes nothing, nothing is written
+    to the cluster, and what would be done is printed.
     """
     entries = list(watched)
     try:
@@ -67,6 +71,9 @@ def serve_once(
     except CannotListError as error:
         _log.error("cannot list", extra=fields(cause=error))
         return False
+    missing = unpicked(str(resource.key) for resource in found)
+    if missing:
+        _log.error("a filter picks nothing", extra=fields(cause=missing))
     # One that is being deleted is as good as gone, unless there is something to clean up.
     found = [resource for resource in found if not resource.deleting or resource.cleanup]
     resources = {resource.key: resource for resource in found if not resource.suspended}
@@ -79,7 +86,7 @@ def serve_once(
     if is_dry:
         print(*preview.lines_of(resources, one_pass.results, not_served), sep="\n", flush=True)
     _log_end(not_served, len(resources), len(found) - len(resources), is_dry=is_dry)
-    return not not_served
+    return not (not_served or missing)
 
 
 def _log_end(not_served: Mapping[Key, str], resources: int, suspended: int, *, is_dry: bool) -> None:

@@ -13,6 +13,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.hosts import (
     IDENTITIES_PER_HOST,
     Host,
+    free_name,
     hosts_of,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.login_order import LoginOrder
@@ -115,3 +116,17 @@ def test_an_order_comes_back_as_it_was_and_holds_no_more_than_names() -> None:
 def test_what_is_no_order_is_refused(changes: dict) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         LoginOrder.from_dict(ORDER.as_dict() | changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "free"),
+    [
+        ("invalid", [], "invalid"),
+        ("invalid", ["invalid", "invalid-2"], "invalid-3"),
+        ("inventory-error", ["inventory-error"], "inventory-error-2"),
+        ("aws-identities-1", ["aws-identities-2"], "aws-identities-1"),
+        ("aws-identities-1", ["aws-identities-1", "aws-identities-2"], "aws-identities-3"),
+    ],
+)
+def test_host_of_another_inventory_file_has_another_name(name: str, taken: list[str], free: str) -> None:
+    assert free_name(name, taken.__contains__) == free

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kube_ecr_runner.config import selectors
+from kube_ecr_runner.contract.filters import selector_of
 from tests.support.oracle import properties  # noqa: F401
 from tests.support.oracle.selection import LABELS, SELECTORS, selector_matches, text_matches
 
@@ -17,7 +18,7 @@ MEANINGFUL = SELECTORS.filter(lambda selector: any(selector.values()))
 def test_text_selects_what_the_selector_does(selector: dict, labels: dict[str, str]) -> None:
     text = selectors.text_of(selector)
     assert text_matches(text, labels) == selector_matches(selector, labels)
-    assert selectors.check(text) == text
+    assert selector_of(text) == text
 
 
 @given(MEANINGFUL, MEANINGFUL, LABELS)
@@ -35,6 +36,6 @@ def test_selector_without_a_condition_is_refused(selector: dict) -> None:
 @given(st.text(alphabet="ab1/.-_=!<>(), in\n"))
 def test_any_text_is_a_selector_or_refused(text: str) -> None:
     try:
-        assert selectors.check(text) == text.strip()
-    except selectors.SelectorError as error:
+        assert selector_of(text) == text.strip()
+    except ValueError as error:
         assert "is no condition on a label" in str(error)  # noqa: PT017 (most texts are refused)

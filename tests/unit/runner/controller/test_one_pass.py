@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.sources import Source, resources_of
 from kube_ecr_runner.config.watches import WatchesEntry
+from kube_ecr_runner.contract import filters
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
 from kube_ecr_runner.contract.result import NamespaceResult
 from kube_ecr_runner.controller.one_pass import MAX_UNANSWERED, serve_once
@@ -58,10 +60,12 @@ class Lab:
     events: list[Key] = field(default_factory=list)
     attempts: int = 0
     cancelled: threading.Event = field(default_factory=threading.Event)
+    namespaces: tuple[str, ...] = ()
 
     def serve(self, *, is_dry: bool = False, batch_size: int = 10) -> bool:
         sources = [resources_of(each.kind) for each in self.watches]
-        options = {"is_dry": is_dry, "batch_size": batch_size, "random": Random(1)}
+        unpicked = partial(filters.unpicked, names=(), namespaces=self.namespaces, selector="")
+        options = {"unpicked": unpicked, "is_dry": is_dry, "batch_size": batch_size, "random": Random(1)}
         return serve_once(self, self.watches, sources, self.run, self.cancelled, **options)  # type: ignore[arg-type]
 
     def list_pages(self, source: Source) -> Iterable[dict]:
@@ -199,3 +203,16 @@ def test_a_dry_run_prints_and_writes_nothing(capsys: pytest.CaptureFixture[str])
         "  create Secret ns/ecr-login",
         "2 resources: 1 would be served, 1 would not",
     ]
+
+
+@pytest.mark.parametrize("is_dry", [False, True])
+def test_a_namespace_without_a_resource_fails_a_pass_that_is_for_it_and_the_others_are_served(
+    caplog: pytest.LogCaptureFixture, is_dry: bool
+) -> None:
+    lab = Lab(namespaces=("ns", "typo"))
+    assert not lab.serve(is_dry=is_dry)
+    assert [keys for _, keys in lab.runs] == [[A, B]]
+    (record,) = (each for each in caplog.records if each.message == "a filter picks nothing")
+    assert record.fields == {"cause": "namespace typo holds no custom resource"}  # type: ignore[attr-defined]
+    assert replace(lab, namespaces=("ns",)).serve()
+    assert Lab(keys=()).serve(), "nothing was asked for"
