@@ -132,6 +132,7 @@ label_selector: tier=production
 """
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -175,9 +176,23 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.item i
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.observe import namespaces_of, observe
 from ansible_collections.kube_ecr.secrets.plugins.plugin_utils import _standby
 from ansible_collections.kube_ecr.secrets.plugins.plugin_utils._sources import PLUGIN, SUFFIXES, trouble_of
+from ansible_collections.kube_ecr.secrets.plugins.plugin_utils._texts import check_texts
 
 # Of so few resources each is read for itself: a list of all in a large cluster would take longer.
 MAX_READS = 10
+
+# A host is no machine: what group_vars/all says of how servers are reached is not for it, and may make no sense here.
+# Of variables that mean the same, Ansible looks for ansible_ssh_* first.
+_HERE = {
+    "ansible_connection": "local",
+    "ansible_python_interpreter": sys.executable,
+    "ansible_shell_type": "sh",
+    "ansible_become": False,
+    "ansible_become_method": "sudo",
+    "ansible_ssh_host": None,
+    "ansible_ssh_port": None,
+    "ansible_ssh_user": None,
+}
 
 T = TypeVar("T")
 
@@ -242,6 +257,7 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _read(self, config: dict) -> None:
         self._refuse_unknown_options(config)
+        self._refuse_numbers(config)
         missing = missing_libraries(("kubernetes",))
         if missing:
             raise AnsibleParserError(missing)
@@ -267,6 +283,12 @@ class InventoryModule(BaseInventoryPlugin):
         unknown = sorted(str(name) for name in config if name not in known)
         if unknown:
             raise AnsibleParserError(f"unknown option {unknown[0]!r}; the options are {', '.join(sorted(known))}")
+
+    def _refuse_numbers(self, config: dict) -> None:
+        try:
+            check_texts(self.option_definitions, config)
+        except ValueError as error:
+            raise AnsibleParserError(str(error)) from None
 
     def _wait(self, fifo: str) -> None:
         try:
@@ -418,7 +440,7 @@ class InventoryModule(BaseInventoryPlugin):
     def _add_host(self, host: Host, variables: Mapping[str, object]) -> None:
         name = self.inventory.add_host(free_name(host.name, self._is_taken), group=host.group)
         # For plays of a user that go through what a host serves, there is always a list.
-        for variable, value in {"ansible_connection": "local", "pull_secrets": [], **variables}.items():
+        for variable, value in {**_HERE, "pull_secrets": [], **variables}.items():
             self.inventory.set_variable(name, variable, value)
 
     def _is_taken(self, name: str) -> bool:

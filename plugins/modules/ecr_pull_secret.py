@@ -128,6 +128,11 @@ options:
     type: bool
     default: false
 attributes:
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
+    details:
+      - Ansible ships the module then, also to the controller itself.
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying the target.
     support: full

@@ -44,6 +44,11 @@ options:
         replacement is 3 hours late.
     type: int
 attributes:
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
+    details:
+      - Ansible ships the module then, also to the controller itself.
   check_mode:
     description: Can run in check mode and tell what it would return without changing anything.
     support: full

@@ -71,6 +71,8 @@ attributes:
   async:
     description: Supports being used with the C(async) keyword.
     support: none
+    details:
+      - It runs inside Ansible's own process, and does not keep it waiting for longer than two seconds.
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying the target.
     support: full

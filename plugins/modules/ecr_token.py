@@ -109,6 +109,12 @@ options:
     type: str
     aliases: [aws_endpoint_url]
 attributes:
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
+    details:
+      - Ansible keeps the result of such a task in clear in a file (C(~/.ansible_async)), and this result holds a
+        password.
   check_mode:
     description: Can run in check mode and tell what it would return without changing anything.
     support: full

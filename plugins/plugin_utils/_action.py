@@ -18,7 +18,12 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import Feature, execute
+from ansible_collections.kube_ecr.secrets.plugins.plugin_utils._texts import check_texts
 
+_NO_ASYNC = (
+    "async: is not possible, since Ansible keeps the result of such a task in clear in a file, and this result holds a "
+    "password; leave async out"
+)
 _NO_LOG_ADVICE = "The result of this task holds a password. Set 'no_log: true' on the task, or logs will hold it too."
 
 
@@ -44,10 +49,18 @@ class FastPathAction(ActionBase):
     feature: Feature
     _supports_check_mode = True
     _supports_diff = True
+    _supports_async = True
 
     def run(self, tmp=None, task_vars=None):
         """Return the task's result, from this process or from the shipped module."""
         super().run(tmp, task_vars)
+        if self._task.async_val and self.feature.returns_secret:
+            return _failure(_NO_ASYNC)
+        try:
+            # Of a module that is shipped, too: there, nobody could tell a number from a text any more.
+            check_texts(self.feature.argument_spec, self._task.args)
+        except ValueError as error:
+            return _failure(str(error))
         if self._is_local(task_vars or {}):
             result = self._execute_here()
         else:
@@ -60,7 +73,7 @@ class FastPathAction(ActionBase):
         try:
             params = validated(self.feature.argument_spec, self._task)
         except InvalidOptions as error:
-            return {"failed": True, "changed": False, "msg": str(error)}
+            return _failure(str(error))
         return execute(self.feature, params, self._task.check_mode, self._task.diff)
 
     def _is_local(self, task_vars: dict) -> bool:
@@ -72,3 +85,7 @@ class FastPathAction(ActionBase):
             and not any(self._task.environment or [])
             and (not interpreter or self._templar.template(interpreter) == sys.executable)
         )
+
+
+def _failure(message: str) -> dict:
+    return {"failed": True, "changed": False, "msg": message}
