@@ -162,6 +162,48 @@ def test_marks_that_a_policy_takes_or_overwrites_do_not_make_a_secret_forgotten(
             cluster.kubectl("delete", each["kind"], each["metadata"]["name"])
 
 
+def test_the_remedy_that_a_conflict_names_is_one_that_works(
+    ansible: Ansible, cluster: Cluster, principal: Principal
+) -> None:
+    cases = ("nobodys", "broken", "opaque", "immutable", "held")
+    names = dict(zip(cases, cluster.namespaces(*cases), strict=True))
+    cluster.apply(placed("other", principal, [names["held"]]))
+    ansible.reconcile()
+    foreign(cluster, names["nobodys"], {"auths": {"ghcr.io": {"auth": "bWU6eA=="}}})
+    foreign(cluster, names["broken"], {"auths": {"ghcr.io": {"auth": "x y"}}})
+    foreign(cluster, names["immutable"], "{}", immutable=True)
+    cluster.kubectl("create", "secret", "generic", "ecr-login", "-n", names["opaque"])
+    cluster.apply(*(placed(case, principal, namespace=namespace) for case, namespace in names.items()))
+    refused = ansible.reconcile()
+    remedies = {
+        case: told(refused, case, namespace)["msg"].partition("as it is. ")[2] for case, namespace in names.items()
+    }
+    by_name, set_to = "choose another name for the pull secret", "set existingSecretPolicy (existing_secret_policy) to"
+    assert remedies == {
+        "nobodys": f"Delete it, or {by_name}, or {set_to} Adopt or Merge",
+        "broken": f"Delete it, or {by_name}, or {set_to} Adopt",
+        "opaque": f"Delete it, or {by_name}",
+        "immutable": f"Delete it, or {by_name}",
+        "held": f"Change {KIND}/other, which would make it again if it were deleted, or {by_name}",
+    }
+    cluster.apply(
+        placed("nobodys", principal, namespace=names["nobodys"], **MERGE),
+        placed("broken", principal, namespace=names["broken"], existingSecretPolicy="Adopt"),
+    )
+    for case in ("opaque", "immutable"):
+        cluster.kubectl("delete", "secret", "ecr-login", "-n", names[case])
+    cluster.delete(KIND, "other")
+    cluster.wait(lambda: cluster.secret(names["held"]) is None, "the garbage collector")
+    run = ansible.reconcile()
+    assert {case: states(run, case)[namespace] for case, namespace in names.items()} == {
+        "nobodys": "updated",
+        "broken": "updated",
+        "opaque": "created",
+        "immutable": "created",
+        "held": "created",
+    }
+
+
 def _policy(namespace: str, expression: str, condition: str) -> list[dict]:
     api = "admissionregistration.k8s.io/v1"
     name = {"name": f"marks-{namespace}"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Owner
@@ -45,6 +47,61 @@ def test_what_is_disowned_is_told_to_be_written_by_nobody_of_ours() -> None:
     assert second == theirs
     assert handover.release_fields_patch({"managedFields": [theirs]}, {"kube-ecr-secrets/u"}) == {}
     assert handover.release_fields_patch({}, {"kube-ecr-secrets/u"}) == {}
+
+
+LOGIN = {"f:data": {"f:.dockerconfigjson": {}}}
+TEXT = {"f:stringData": {".": {}, "f:.dockerconfigjson": {}}}
+OTHER_TEXT = {"f:stringData": {".": {}, "f:note": {}}}
+SUCCESSOR = replace(OWNER, uid="uid-new")
+
+
+def applied(manager: str, fields: dict) -> dict:
+    return {"manager": manager, "operation": "Apply", "fieldsV1": fields}
+
+
+@pytest.mark.parametrize(
+    ("owner", "before", "after"),
+    [
+        pytest.param(OWNER, [applied("x", LOGIN)], None, id="nothing to do"),
+        pytest.param(OWNER, [applied("x", TEXT), applied("y", LOGIN)], [applied("y", LOGIN)], id="nothing else"),
+        pytest.param(OWNER, [applied("x", {**TEXT, **LOGIN})], [applied("x", LOGIN)], id="other fields"),
+        pytest.param(
+            None,
+            [applied("x", {"f:stringData": {**TEXT["f:stringData"], "f:note": {}}})],
+            [applied("x", OTHER_TEXT)],
+            id="other texts",
+        ),
+        pytest.param(OWNER, [applied("x", OTHER_TEXT)], None, id="only other texts"),
+        pytest.param(
+            SUCCESSOR,
+            [applied("kube-ecr-secrets/uid-1", LOGIN), applied("x", {})],
+            [applied("kube-ecr-secrets/uid-new", LOGIN), applied("x", {})],
+            id="of an earlier resource",
+        ),
+        pytest.param(
+            SUCCESSOR,
+            [applied("kube-ecr-secrets/uid-new", {}), applied("kube-ecr-secrets/uid-1", LOGIN)],
+            [applied("kube-ecr-secrets/uid-new", {})],
+            id="of both",
+        ),
+        pytest.param(SUCCESSOR, [applied("kube-ecr-secrets/uid-2", LOGIN)], None, id="of another resource"),
+    ],
+)
+def test_who_applied_a_login_as_text_has_it_no_more(owner: Owner | None, before: list, after: list | None) -> None:
+    """Nothing would ever take it from him, and the Secret would look edited for ever."""
+    metadata = {**own_secret()["metadata"], "managedFields": before}
+    if owner and any("uid-2" in each["manager"] for each in before):
+        metadata = {**metadata, "labels": {}, "ownerReferences": [{**OURS, "name": "other", "uid": OTHER_UID}]}
+    patch = handover.written_fields_patch(metadata, owner)
+    assert patch == ({} if after is None else {"managedFields": after})
+
+
+@pytest.mark.parametrize("word", ["kube-ecr-secrets", "platform"])
+def test_a_word_that_a_policy_put_into_our_label_stays(word: str) -> None:
+    secret = edited(put("labels", {"app.kubernetes.io/managed-by": word, f"{GROUP}/owner": UID}))
+    labels = handover.release_patch(secret["metadata"], OWNER)["metadata"]["labels"]
+    assert ("app.kubernetes.io/managed-by" in labels) is (word == "kube-ecr-secrets")
+    assert labels[f"{GROUP}/owner"] is None
 
 
 @pytest.mark.parametrize(
