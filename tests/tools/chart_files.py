@@ -1,4 +1,6 @@
-"""Writes what the chart has from elsewhere: custom resource definitions, its version, and the table of its values.
+"""Writes what the chart has from elsewhere: custom resource definitions, its version, and two forms of its values.
+
+Of values.yaml are made the table in README.md, and what templates read instead: helm shows them any file but that one.
 
 python tests/tools/chart_files.py           writes them anew (make chart-files)
 python tests/tools/chart_files.py --check   says which are not as they would be written (make lint)
@@ -32,8 +34,14 @@ def wanted() -> dict[Path, str | None]:
     readme = CHART / "README.md"
     before, rest = readme.read_text().split(_BEGIN)
     after = rest.split(_END)[1]
-    table = _table((CHART / "values.yaml").read_text())
-    return {**sources, **stale, CHART / "Chart.yaml": _versioned(), readme: f"{before}{_BEGIN}\n{table}{_END}{after}"}
+    values = (CHART / "values.yaml").read_text()
+    return {
+        **sources,
+        **stale,
+        CHART / "Chart.yaml": _versioned(),
+        CHART / "files" / "defaults.json": f"{json.dumps(yaml.safe_load(values), indent=2)}\n",
+        readme: f"{before}{_BEGIN}\n{_table(values)}{_END}{after}",
+    }
 
 
 def _versioned() -> str:

@@ -24,6 +24,13 @@ VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 ALERTS = [each["alert"] for each in yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())["rules"]]
 MONITORING = {"ServiceMonitor": "servicemonitors", "PodMonitor": "podmonitors", "PrometheusRule": "prometheusrules"}
+# Of a part of the image, what is said of texts that it cannot be.
+IMAGE_SLIPS: list[tuple[str, str, list[str]]] = [
+    ("registry", "is not of the form HOST", ["https://r.example.com", "oci://r.example.com", "r.example.com/", " r"]),
+    ("repository", "makes", ["a/b:1.2", f"a/b@{DIGEST}", "https://r.example.com/a", "a/b/", "/a/b", "A/b", "a b"]),
+    ("tag", "can be no tag", [":1.2", DIGEST, "1.2+3", "1.2\n", f"@{DIGEST}"]),
+    ("digest", "is not of the form sha256:", ["sha256:abc", DIGEST.removeprefix("sha256:"), f"@{DIGEST}"]),
+]
 
 
 @pytest.fixture
@@ -201,7 +208,11 @@ def test_a_typo_is_refused_by_name(values: Values, words: str) -> None:
         ({"runner": {"recoverPods": True}, "mode": "cronjob"}, "runner.recoverPods: does nothing with mode=cronjob"),
         ({"rbac": {"keysSecretNames": ["a"]}}, "rbac.keysSecretNames: limits nothing without rbac.secretNames"),
         ({"rbac": {"serviceAccountTokens": {"enabled": False, "names": ["a"]}}}, "serviceAccountTokens.enabled=true"),
-        ({"image": {"digest": "sha256:abc"}}, 'image.digest: "sha256:abc" is not of the form sha256:'),
+        *(
+            ({"image": {part: text}}, f"image.{part}: {re.escape(json.dumps(text))} {words}")
+            for part, words, texts in IMAGE_SLIPS
+            for text in texts
+        ),
         (
             {"podSecurityContext": {"runAsGroup": 65532}},
             "podSecurityContext.runAsGroup: .* set podSecurityContext.runAsUser",
@@ -223,7 +234,17 @@ def test_values_that_do_not_go_together_are_refused_with_what_to_set(values: Val
         ({}, f"ghcr.io/kube-ecr/runner:{VERSION}"),
         ({"registry": "", "repository": "a/b"}, f"a/b:{VERSION}"),
         ({"registry": "r.example.com:5000", "tag": "1.2"}, "r.example.com:5000/kube-ecr/runner:1.2"),
+        ({"registry": "r.example.com/mirror"}, f"r.example.com/mirror/kube-ecr/runner:{VERSION}"),
         ({"tag": "1.2", "digest": DIGEST}, f"ghcr.io/kube-ecr/runner@{DIGEST}"),
+        ({"tag": f"1.2@{DIGEST}"}, f"ghcr.io/kube-ecr/runner:1.2@{DIGEST}"),
+        # The registry in the repository.
+        ({"repository": "r.example.com/a/b", "digest": DIGEST}, f"r.example.com/a/b@{DIGEST}"),
+        ({"repository": "r.example.com:5000/a/b", "tag": "1.2"}, "r.example.com:5000/a/b:1.2"),
+        ({"repository": "localhost/a"}, f"localhost/a:{VERSION}"),
+        ({"repository": "registry:5000/a"}, f"registry:5000/a:{VERSION}"),
+        ({"repository": "ghcr.io/kube-ecr/runner"}, f"ghcr.io/kube-ecr/runner:{VERSION}"),
+        # A cache that has other registries in its paths.
+        ({"registry": "r.example.com", "repository": "ghcr.io/a/b"}, f"r.example.com/ghcr.io/a/b:{VERSION}"),
     ],
 )
 def test_every_part_of_the_image_counts(image: Values, name: str) -> None:
@@ -290,8 +311,11 @@ def test_schema_and_values_name_the_same() -> None:
             node = schema["definitions"][node["$ref"].rsplit("/", 1)[1]]
         if "properties" in node and isinstance(values, dict):
             unread = {"global", "enabled"} if not path else set()
-            partly = path in ("resources", "startupProbe", "livenessProbe", "readinessProbe")
-            assert node["additionalProperties"] is False, path
+            partly = (
+                path in ("resources", "startupProbe", "livenessProbe", "readinessProbe") or "ecurityContext" in path
+            )
+            # Kubernetes knows more of these, and their types are looked at by it.
+            assert node.get("additionalProperties") is (None if "ecurityContext" in path else False), path
             assert set(values) <= set(node["properties"]), path
             assert partly or set(node["properties"]) - unread == set(values), path
             for name, value in values.items():

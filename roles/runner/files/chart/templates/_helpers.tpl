@@ -1,3 +1,23 @@
+{{/* Puts the default in the place of each value that is null, or is not there: helm drops a default that is overridden
+     with null, and does so in some ways through a chart above this one and not in others. Every template begins with it,
+     since helm promises no order of them. */}}
+{{- define "kube-ecr-runner.defaults" -}}
+{{- include "kube-ecr-runner.fill" (list .Values (.Files.Get "files/defaults.json" | fromJson)) }}
+{{- end }}
+
+{{/* Not `merge`, which takes false, 0 and "" for values that are not there. Takes a list: what is given, the defaults. */}}
+{{- define "kube-ecr-runner.fill" -}}
+{{- $given := index . 0 }}
+{{- range $name, $default := index . 1 }}
+{{- $value := index $given $name }}
+{{- if kindIs "invalid" $value }}
+{{- $_ := set $given $name $default }}
+{{- else if and (kindIs "map" $default) (kindIs "map" $value) }}
+{{- include "kube-ecr-runner.fill" (list $value $default) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "kube-ecr-runner.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
@@ -24,9 +44,14 @@
 {{- end }}
 {{- end }}
 
+{{/* Before Kubernetes 1.35 no Service can have a name that begins with a digit. */}}
+{{- define "kube-ecr-runner.serviceName" -}}
+{{- regexReplaceAll "^[0-9]" (include "kube-ecr-runner.fullname" .) "runner-${0}" }}
+{{- end }}
+
 {{- define "kube-ecr-runner.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" | toYaml }}
+app.kubernetes.io/instance: {{ toYaml .Release.Name }}
 app.kubernetes.io/component: runner
 {{- end }}
 
@@ -46,22 +71,31 @@ app.kubernetes.io/part-of: kube-ecr
 {{- $root := index . 0 -}}
 {{- $namespace := $root.Release.Namespace -}}
 {{- if gt (len .) 4 }}{{ $namespace = index . 4 }}{{ end -}}
-name: {{ index . 1 }}
+name: {{ index . 1 | toYaml }}
 {{- with $namespace }}
-namespace: {{ . }}
+namespace: {{ toYaml . }}
 {{- end }}
 {{- $own := merge (include "kube-ecr-runner.selectorLabels" $root | fromYaml) (include "kube-ecr-runner.commonLabels" $root | fromYaml) }}
 labels:
-  {{- merge (dict) (index . 2 | default dict) $own | toYaml | nindent 2 }}
-{{- with merge (dict) (index . 3 | default dict) $root.Values.commonAnnotations }}
+  {{- mergeOverwrite (dict) $own (index . 2 | default dict) | toYaml | nindent 2 }}
+{{- with mergeOverwrite (dict) $root.Values.commonAnnotations (index . 3 | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{- define "kube-ecr-runner.image" -}}
+{{/* Registry and repository. A repository may begin with its registry, which goes before the default of image.registry. */}}
+{{- define "kube-ecr-runner.imageName" -}}
+{{- $default := (.Files.Get "files/defaults.json" | fromJson).image.registry }}
 {{- with .Values.image }}
-{{- with .registry }}{{ . }}/{{ end }}{{ .repository }}
+{{- $isWhole := and (eq .registry $default) (regexMatch "^([^/]*[.:][^/]*|localhost)/" .repository) }}
+{{- if and .registry (not $isWhole) }}{{ .registry }}/{{ end }}{{ .repository }}
+{{- end }}
+{{- end }}
+
+{{- define "kube-ecr-runner.image" -}}
+{{- include "kube-ecr-runner.imageName" . }}
+{{- with .Values.image }}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ default $.Chart.AppVersion .tag }}{{ end }}
 {{- end }}
 {{- end }}
@@ -80,11 +114,11 @@ annotations:
 {{- with .selector }}
 - {{ printf "--selector=%s" . | quote }}
 {{- end }}
-- --batch-window={{ .batchWindow }}
+- --batch-window={{ toYaml .batchWindow }}
 - --batch-size={{ int .batchSize }}
 - --forks={{ int .forks }}
 - --run-timeout={{ int .runTimeout }}
-- --watch-silence={{ .watchSilence }}
+- --watch-silence={{ toYaml .watchSilence }}
 {{- end }}
 {{- end }}
 
@@ -144,7 +178,7 @@ annotations:
 {{- $root := index . 0 -}}
 {{- $values := $root.Values -}}
 name: runner
-image: {{ include "kube-ecr-runner.image" $root }}
+image: {{ include "kube-ecr-runner.image" $root | toYaml }}
 imagePullPolicy: {{ $values.image.pullPolicy }}
 args:
   {{- include "kube-ecr-runner.args" $root | nindent 2 }}
@@ -180,10 +214,8 @@ livenessProbe:
 readinessProbe:
   {{- merge (dict "httpGet" (dict "path" "/readyz" "port" "http")) $values.readinessProbe | toYaml | nindent 2 }}
 {{- end }}
-{{- with $values.resources }}
 resources:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+  {{- include "kube-ecr-runner.resources" $root | nindent 2 }}
 {{- with $values.securityContext }}
 securityContext:
   {{- toYaml . | nindent 2 }}
@@ -201,10 +233,21 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
+{{/* What the container may use, without the amounts that are empty. */}}
+{{- define "kube-ecr-runner.resources" -}}
+{{- $resources := deepCopy .Values.resources }}
+{{- range $amounts := pick $resources "requests" "limits" }}
+{{- range $name, $amount := $amounts }}
+{{- if or (kindIs "invalid" $amount) (eq (toString $amount) "") }}{{ $_ := unset $amounts $name }}{{ end }}
+{{- end }}
+{{- end }}
+{{- toYaml $resources }}
+{{- end }}
+
 {{/* What a pod is beside its containers. */}}
 {{- define "kube-ecr-runner.podSpec" -}}
 {{- $values := .Values -}}
-serviceAccountName: {{ include "kube-ecr-runner.serviceAccountName" . }}
+serviceAccountName: {{ include "kube-ecr-runner.serviceAccountName" . | toYaml }}
 automountServiceAccountToken: true
 enableServiceLinks: false
 {{- range $field := list "imagePullSecrets" "priorityClassName" "nodeSelector" "tolerations" "affinity" "dnsPolicy" "dnsConfig" "hostAliases" }}
@@ -228,11 +271,11 @@ volumes:
   - name: tmp
     emptyDir:
       medium: Memory
-      sizeLimit: {{ $values.tmpSizeLimit }}
+      sizeLimit: {{ toYaml $values.tmpSizeLimit }}
   {{- if $values.watches.entries }}
   - name: watches
     configMap:
-      name: {{ include "kube-ecr-runner.fullname" . }}-watches
+      name: {{ printf "%s-watches" (include "kube-ecr-runner.fullname" .) | toYaml }}
   {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
@@ -241,9 +284,9 @@ volumes:
 
 {{- define "kube-ecr-runner.podMetadata" -}}
 labels:
-  {{- $labels := merge (include "kube-ecr-runner.selectorLabels" . | fromYaml) .Values.podLabels (include "kube-ecr-runner.commonLabels" . | fromYaml) }}
-  {{- toYaml $labels | nindent 2 }}
-{{- $annotations := merge (dict) .Values.podAnnotations .Values.commonAnnotations }}
+  {{- $selector := include "kube-ecr-runner.selectorLabels" . | fromYaml }}
+  {{- mergeOverwrite (include "kube-ecr-runner.commonLabels" . | fromYaml) .Values.podLabels $selector | toYaml | nindent 2 }}
+{{- $annotations := mergeOverwrite (dict) .Values.commonAnnotations .Values.podAnnotations }}
 {{- if .Values.watches.entries }}
 {{- $_ := set $annotations "checksum/watches" (include "kube-ecr-runner.watchesData" . | sha256sum) }}
 {{- end }}
@@ -259,11 +302,10 @@ annotations:
 
 {{/* What picks the metrics of this release; all if neither monitor tells how Prometheus names the job. */}}
 {{- define "kube-ecr-runner.metricsOfRelease" -}}
-{{- $name := include "kube-ecr-runner.fullname" . }}
 {{- if .Values.serviceMonitor.enabled -}}
-{job="{{ $name }}"}
+{job="{{ include "kube-ecr-runner.serviceName" . }}"}
 {{- else if .Values.podMonitor.enabled -}}
-{job="{{ .Release.Namespace }}/{{ $name }}"}
+{job="{{ .Release.Namespace }}/{{ include "kube-ecr-runner.fullname" . }}"}
 {{- else -}}
 {}
 {{- end }}

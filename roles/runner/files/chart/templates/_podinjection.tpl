@@ -140,7 +140,7 @@ kind: MutatingAdmissionPolicyBinding
 metadata:
   {{- include "kube-ecr-runner.metadata" (list $root $name (dict "app.kubernetes.io/component" "pod-injection") nil "") | nindent 2 }}
 spec:
-  policyName: {{ $name }}
+  policyName: {{ toYaml $name }}
   # Each resource in turn; of the namespaced kind, those in the namespace of the pod.
   paramRef:
     selector: {}

@@ -53,8 +53,24 @@
 {{- if and $values.rbac.serviceAccountTokens.names (not $values.rbac.serviceAccountTokens.enabled) }}
 {{- fail "rbac.serviceAccountTokens.names: counts only with rbac.serviceAccountTokens.enabled=true" }}
 {{- end }}
-{{- if and $values.image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" $values.image.digest)) }}
-{{- fail (printf "image.digest: %q is not of the form sha256: and 64 hexadecimal digits" $values.image.digest) }}
+{{- with $values.image }}
+{{- /* The grammar of references: https://github.com/distribution/reference/blob/main/reference.go */}}
+{{- $host := "((localhost|[-a-zA-Z0-9]+([.][-a-zA-Z0-9]+)+|[[][a-fA-F0-9:]+[]])(:[0-9]+)?|[-a-zA-Z0-9]+:[0-9]+)" }}
+{{- $part := "[a-z0-9]+(([.]|_{1,2}|-+)[a-z0-9]+)*" }}
+{{- if not (regexMatch (printf "^((%s|%s)(/%s)*)?$" $host $part $part) .registry) }}
+{{- fail (printf "image.registry: %q is not of the form HOST, HOST:PORT or HOST/PATH; give one such as registry.example.com:5000, with no scheme and no slash at the end" .registry) }}
+{{- end }}
+{{- $name := include "kube-ecr-runner.imageName" $ }}
+{{- if not (regexMatch (printf "^(%s/)?%s(/%s)*$" $host $part $part) $name) }}
+{{- fail (printf "image.repository: %q makes %q, which can be no image; give one such as kube-ecr/runner, in lower case, with no scheme, put a tag into image.tag and a digest into image.digest, and a registry either here or into image.registry" .repository $name) }}
+{{- end }}
+{{- $digest := "sha256:[0-9a-f]{64}" }}
+{{- if not (regexMatch (printf "^([a-zA-Z0-9_][-a-zA-Z0-9_.]{0,127}(@%s)?)?$" $digest) .tag) }}
+{{- fail (printf "image.tag: %q can be no tag; give one such as 0.1.0, and put a digest into image.digest" .tag) }}
+{{- end }}
+{{- if not (regexMatch (printf "^(%s)?$" $digest) .digest) }}
+{{- fail (printf "image.digest: %q is not of the form sha256: and 64 hexadecimal digits" .digest) }}
+{{- end }}
 {{- end }}
 {{- /* kubelet hands these two to the sandbox of the pod as they are, and takes no user from the image there. */}}
 {{- with $values.podSecurityContext }}
