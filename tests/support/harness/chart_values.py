@@ -33,6 +33,7 @@ ENTRY = {
 MATRIX: dict[str, Values] = {
     "defaults": {},
     "names": {"fullnameOverride": "other", "nameOverride": "named", "serviceAccount": {"name": "mine"}},
+    "digits": {"fullnameOverride": "1234", "nameOverride": "12", "commonLabels": {"a": "1"}},
     "metadata": {
         "commonLabels": {"a": "b"},
         "commonAnnotations": {"a": "b"},

@@ -71,12 +71,19 @@ def pod_policies(objects: list[dict]) -> list[dict]:
 
 
 def process_of(container: dict, pod: dict) -> tuple[list[str], dict[str, str]]:
-    """Return arguments and variables of a container's process, as kubelet makes them of it and of its pod."""
-    env = {}
+    """Return arguments and variables of a container's process, as kubelet makes them of it and of its pod.
+
+    A variable may refer to those before it.
+    """
+    env: dict[str, str] = {}
+
+    def expanded(text: str) -> str:
+        return re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), text)
+
     for each in container["env"]:
         field = each.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath", "")
-        env[each["name"]] = pod["metadata"][field.removeprefix("metadata.")] if field else each["value"]
-    return [re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), each) for each in container["args"]], env
+        env[each["name"]] = pod["metadata"][field.removeprefix("metadata.")] if field else expanded(each["value"])
+    return [expanded(each) for each in container["args"]], env
 
 
 @dataclass(frozen=True)

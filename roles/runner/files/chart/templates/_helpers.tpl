@@ -146,11 +146,6 @@ annotations:
   value: {{ .Values.runner.watchPods | quote }}
 - name: KUBE_ECR_RECOVER_PODS
   value: {{ .Values.runner.recoverPods | quote }}
-{{- /* Always: while a Deployment is rolled out, there are two pods. */}}
-- name: KUBE_ECR_LEADER_ELECT
-  value: "true"
-- name: KUBE_ECR_LEASE
-  value: {{ .Release.Namespace }}/{{ include "kube-ecr-runner.fullname" . }}
 {{- end }}
 {{- with .Values.proxy }}
 {{- if or .httpProxy .httpsProxy }}
@@ -189,7 +184,6 @@ args:
   - --pod=$(RUNNER_POD_NAMESPACE)/$(RUNNER_POD_NAME)/$(RUNNER_POD_UID)
   {{- end }}
 env:
-  {{- include "kube-ecr-runner.env" $root | nindent 2 }}
   {{- if index . 2 }}
   {{- range $field := list "namespace" "name" "uid" }}
   - name: RUNNER_POD_{{ upper $field }}
@@ -197,7 +191,14 @@ env:
       fieldRef:
         fieldPath: metadata.{{ $field }}
   {{- end }}
+  {{- /* Always: while a Deployment is rolled out, there are two pods. */}}
+  - name: KUBE_ECR_LEADER_ELECT
+    value: "true"
+  {{- /* Where the pod is, and not where the release is: what is rendered may be moved, as by kustomize. */}}
+  - name: KUBE_ECR_LEASE
+    value: $(RUNNER_POD_NAMESPACE)/{{ include "kube-ecr-runner.fullname" $root }}
   {{- end }}
+  {{- include "kube-ecr-runner.env" $root | nindent 2 }}
 {{- with $values.extraEnvFrom }}
 envFrom:
   {{- toYaml . | nindent 2 }}

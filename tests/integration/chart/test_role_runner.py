@@ -1,0 +1,42 @@
+"""What the role `runner` refuses before it looks at any cluster: by the name of the variable, with what to write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.support.harness.ansible import Ansible
+
+_NO_TEXT = "not a text, but what YAML made of one"
+# As they stand in a file of variables, and what is said of them.
+SLIPS = {
+    "{runner_namespace: 0123, runner_release_name: yes, runner_chart_version: 1.10, runner_context: 12}": (
+        f"runner_namespace, runner_release_name, runner_context, runner_chart_version: {_NO_TEXT}"
+    ),
+    "{runner_image: 1.0, runner_service_account_annotations: {a: 1, b: on}}": (
+        f"runner_image, runner_service_account_annotations.a, runner_service_account_annotations.b: {_NO_TEXT}"
+    ),
+    "{runner_namespace: null, runner_image: null}": "runner_image",
+    "{runner_values: null}": "runner_values",
+    "{runner_namespace: A}": "runner_namespace: A can be no name of a namespace",
+    "{runner_image: 'https://registry.example.com/runner:1'}": "or can be no image",
+    "{runner_image: 'registry.example.com/runner/:1'}": "or can be no image",
+}
+
+
+def test_what_is_no_text_and_what_can_be_no_image_is_refused_by_name(tmp_path: Path) -> None:
+    role = {"ansible.builtin.include_role": {"name": "kube_ecr.secrets.runner"}}
+    refused = {"name": "Refused", "ansible.builtin.debug": {"msg": "{{ ansible_failed_result.msg }}"}}
+    plays = []
+    for number, text in enumerate(SLIPS):
+        file = tmp_path / f"{number}.yml"
+        file.write_text(text)
+        tasks = [{"block": [role], "rescue": [refused]}]
+        plays.append({"hosts": "localhost", "gather_facts": False, "vars_files": [str(file)], "tasks": tasks})
+    (tmp_path / "playbook.yml").write_text(json.dumps(plays))
+    # What is taken by mistake finds no cluster.
+    done = Ansible(tmp_path, {"KUBECONFIG": "/none"}).run("ansible-playbook", str(tmp_path / "playbook.yml"))
+    said = [each["result"]["msg"] for each in done.results if each["task"] == "Refused"]
+    assert done.status == 0, done.output
+    for (text, words), message in zip(SLIPS.items(), said, strict=True):
+        assert words in message, text
