@@ -76,14 +76,15 @@ def _host(name: str, share: list[list[Item]]) -> Host:
 def _login_order(items: list[Item]) -> LoginOrder | None:
     """Return which logins an identity has to get for its items, None where no new token is wanted.
 
-    Any resource of an identity can stand for it: the first is where its credentials are looked up.
+    Any resource of an identity can stand for it: the first that is due says where its credentials are looked up, and
+    in which region STS is asked for them.
     """
     due = [item for item in items if item.observed.is_due]
     if not due:
         return None
     return LoginOrder(
-        owner=items[0].owner,
-        region=items[0].region,
+        owner=due[0].owner,
+        region=due[0].region,
         registries=tuple(sorted({request for item in due for request in item.registries})),
         resources=tuple(item.reference for item in due),
     )

@@ -71,8 +71,8 @@ def test_hosts_have_equal_shares_of_the_identities(identities: int, shares: list
 def test_an_identity_gets_the_logins_of_those_that_are_due_and_each_once() -> None:
     items = [item("a", WEST, due=False), item("b", NORTH, WEST), item("c", WEST)]
     (host,) = hosts(items, dict.fromkeys("abc", "x"))
-    # Any of its resources can stand for it: the first says how to reach AWS.
-    assert host.logins == (LoginOrder(owner("a"), WEST, requests(NORTH, WEST), ("b", "c")),)
+    # The first that is due says how to reach AWS, and in which region STS is asked.
+    assert host.logins == (LoginOrder(owner("b"), WEST, requests(NORTH, WEST), ("b", "c")),)
 
 
 def test_an_identity_of_which_nothing_is_due_is_not_asked_for() -> None:
