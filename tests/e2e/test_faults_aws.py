@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.aws_retries import ATTEMPTS
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.http_proxy import HTTPProxy
 from tests.support.cluster.objects import GROUP, NAMESPACED, Cluster, condition, pull_secret
@@ -45,8 +46,14 @@ def _giving(token: str) -> Callable[[AWSEndpoint, str], None]:
 FAULTS = (
     Fault("expired", _refusing("ExpiredTokenException", 400), "ExpiredTokenException", "get new credentials"),
     Fault("denied", _refusing("AccessDeniedException", 403), "AccessDeniedException", "ecr:GetAuthorizationToken"),
-    Fault("throttled", _refusing("ThrottlingException", 400, 6), "ThrottlingException", "throttled the call", True),
-    Fault("unavailable", _refusing("ServiceUnavailable", 503), "ServerError", "internal error"),
+    Fault(
+        "throttled",
+        _refusing("ThrottlingException", 400, 2 * ATTEMPTS),
+        "ThrottlingException",
+        "throttled the call",
+        True,
+    ),
+    Fault("unavailable", _refusing("ServiceUnavailable", 503), "ServerError", "fault of its own"),
     Fault("no-data", _answering({}), "MalformedAnswer", "without authorizationData"),
     Fault("no-base64", _giving("%canary%"), "MalformedAnswer", "not base64"),
     Fault("no-colon", _giving("Y2FuYXJ5"), "MalformedAnswer", "not of the form user:password"),

@@ -11,10 +11,10 @@ from datetime import datetime, timezone
 from functools import partial
 
 from .._contract import reasons
-from .._contract.aws_requests import service_name
+from .._contract.aws_requests import AwsRequest, service_name
 from .._contract.login_request import LoginRequest
 from .authorizations import Authorization, LoginError, MalformedAnswer, from_answer
-from .errors import AWSError, trust_wanted
+from .errors import WEB_IDENTITY, AWSError, trust_wanted
 from .registries import RegistryError, TokenCall, token_call
 from .session import Calls, Credentials, Session, partitions
 
@@ -41,7 +41,7 @@ def connect(credentials: Credentials, calls: Calls) -> Session:
     name = credentials.role_session_name
     if credentials.web_identity_token is not None:
         role, token = credentials.web_identity_role_arn, credentials.web_identity_token
-        with session.asking("STS AssumeRoleWithWebIdentity", f" of {role}", trust_wanted(role, token)):
+        with session.asking(WEB_IDENTITY, f" of {role}", trust_wanted(role, token)):
             session.assume(
                 session.client("sts", signature_version=botocore.UNSIGNED).assume_role_with_web_identity(
                     RoleArn=role, RoleSessionName=name, WebIdentityToken=token
@@ -61,11 +61,16 @@ def connect(credentials: Credentials, calls: Calls) -> Session:
 
 
 def get_logins(session: Session, requests: Iterable[LoginRequest]) -> tuple[list[Authorization], list[LoginError]]:
-    """Return the logins that AWS grants for what is requested, and why others are missing."""
+    """Return the logins that AWS grants for what is requested, and why others are missing.
+
+    Raises AWSError if boto3's data cannot be read.
+    """
     errors, calls = [], {}
+    with session.asking("ECR"):
+        known = partitions()
     for request in requests:
         try:
-            calls[request] = session.reached(token_call(request, session.region or "", partitions()))
+            calls[request] = session.reached(token_call(request, session.region or "", known))
         except RegistryError as error:
             errors.append(LoginError(request, reasons.INVALID_REGISTRY, f"registries: {error}"))
     answers = get_authorization_tokens(session, dict.fromkeys(calls.values()))
@@ -79,7 +84,8 @@ def get_logins(session: Session, requests: Iterable[LoginRequest]) -> tuple[list
         try:
             granted.append(from_answer(answer, request, now))
         except MalformedAnswer as error:
-            errors.append(LoginError(request, reasons.MALFORMED_ANSWER, str(error)))
+            told = AWSError(str(AwsRequest(_name(call), "", call.region)), reasons.MALFORMED_ANSWER, str(error))
+            errors.append(LoginError(request, told.reason, str(told)))
     return granted, errors
 
 
@@ -87,7 +93,7 @@ def get_authorization_tokens(session: Session, calls: Iterable[TokenCall]) -> di
     """Return what AWS answers to each call, as boto3 gives it, or the error that became of it.
 
     The calls are made side by side, so that a region that does not answer costs the others nothing: all take at
-    most about ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) seconds. The credentials of the runner or controller itself
+    most about PATIENCE + CONNECT_TIMEOUT + READ_TIMEOUT seconds. The credentials of the runner or controller itself
     are found before, once for all; if there are none, that is the error of each call.
     """
     wanted = list(calls)
@@ -124,7 +130,11 @@ def _get_authorization_token(session: Session, call: TokenCall, client) -> dict 
 
 def _asking(session: Session, call: TokenCall) -> AbstractContextManager[None]:
     remedy = f"allow it {_PERMISSIONS[call.service]} on resource *"
-    return session.asking(f"{service_name(call.service)} GetAuthorizationToken", f" in {call.region}", remedy)
+    return session.asking(_name(call), "", remedy, call.region)
+
+
+def _name(call: TokenCall) -> str:
+    return f"{service_name(call.service)} GetAuthorizationToken"
 
 
 def _endpoint(call: TokenCall) -> dict[str, bool]:

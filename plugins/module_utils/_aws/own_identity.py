@@ -10,12 +10,23 @@ one exception is the line of the runner's own program, which begins with OWN_PRO
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from .._contract import reasons
+from .._contract.aws_errors import (
+    CONTAINER_CHECK,
+    REMEDIES,
+    file_remedy,
+    metadata_may_come,
+    metadata_remedy,
+    reason_of,
+)
 from .._contract.aws_requests import CONTAINER, OWN_PROGRAM, AwsRequest, LastRequest, container_origin, origin_of
-from .errors import REMEDIES, AWSError, proxy_remedy, reason_of, translated
+from .._contract.aws_retries import Retries
+from .errors import AWSError, translated
 
 try:
     import botocore.exceptions
@@ -28,44 +39,55 @@ _CREDENTIALS = "credentials"
 _CONTAINER, _INSTANCE, _PROGRAM, _SSO, _LOGIN = "container-role", "iam-role", "custom-process", "sso", "login"
 _SERVERS = {_CONTAINER: CONTAINER, _INSTANCE: "instance metadata (IMDS)"}
 _CHECKS = {
-    _CONTAINER: "check that the agent runs on this node and can be reached, and that a role is associated",
+    _CONTAINER: CONTAINER_CHECK,
     _INSTANCE: "check the role of the instance, and that the hop limit of its metadata is 2 for pods",
-}
-# How those of botocore's errors begin that have no class of their own.
-_CAUSES = {
-    "Unsupported host": "boto3 asks this host over https only",
-    "Auth token value": "the token for it has a line break",
-}
-_WAYS = {
-    reasons.UNREACHABLE: "no connection",
-    reasons.TIMED_OUT: "no answer in time",
-    reasons.CERTIFICATE_NOT_TRUSTED: "its TLS certificate is not trusted",
 }
 _MAX_LINE = 400
 
 
-def find(session, last: LastRequest, environ: Mapping[str, str]):
+def find(session, last: LastRequest, environ: Mapping[str, str], retries: Retries):
     """Return the frozen credentials that boto3 finds by what is set in this session of botocore and in environ.
 
-    last knows the requests of the session. Raises AWSError, which names the service that was asked and its host, the
-    program or the file.
+    last knows the requests of the session; retries says how long an agent is waited for that is away. Raises AWSError,
+    which names the service that was asked and its host, the program or the file.
     """
     with translated(_CREDENTIALS, last=last):
         servers = {_CONTAINER: container_origin(environ), _INSTANCE: _instance_origin(session)}
         providers = session.get_component("credential_provider").providers
     for provider in providers:
-        with translated(_CREDENTIALS, last=last):
-            try:
-                credentials = provider.load()
-                if credentials is not None:
-                    return credentials.get_frozen_credentials()
-            except Exception as error:
-                told = _told(error, provider.METHOD, servers, is_asking=last.request is not None)
-                if told is None:
-                    raise
-                raise told from None
+        credentials = _patiently(partial(_load, provider, last, environ, servers), retries)
+        if credentials is not None:
+            return credentials
     is_off = environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
     raise AWSError(_CREDENTIALS, reasons.NO_CREDENTIALS, _nothing_found("" if is_off else servers[_INSTANCE]))
+
+
+def _patiently(load: Callable[[], Any], retries: Retries):
+    """Wait for the agent of the container, which is away for some seconds while it is updated."""
+    began = time.monotonic()
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            return load()
+        except AWSError as error:
+            wait = retries.after(attempts, time.monotonic() - began) if error.is_away else None
+            if wait is None:
+                raise
+            time.sleep(wait)
+
+
+def _load(provider, last: LastRequest, environ: Mapping[str, str], servers: Mapping[str, str]):
+    """Return what one of botocore's providers of credentials finds, None if it is nothing. Raises AWSError."""
+    with translated(_CREDENTIALS, last=last):
+        try:
+            credentials = provider.load()
+            return None if credentials is None else credentials.get_frozen_credentials()
+        except Exception as error:
+            told = _told(error, provider.METHOD, servers, environ, is_asking=last.request is not None)
+            if told is None:
+                raise
+            raise told from None
 
 
 def _instance_origin(session) -> str:
@@ -81,8 +103,10 @@ def _nothing_found(instance: str) -> str:
     return f"{found}; give access_key and secret_key or profile, or give the pod or instance a role"
 
 
-def _told(error: Exception, method: str, servers: Mapping[str, str], *, is_asking: bool) -> AWSError | None:
-    """Return what to tell of an error where botocore looked for credentials by a method.
+def _told(
+    error: Exception, method: str, servers: Mapping[str, str], environ: Mapping[str, str], *, is_asking: bool
+) -> AWSError | None:
+    """Return what to tell of an error where botocore looked for credentials by a method, in environ.
 
     servers are the origins of those that are no APIs of AWS. Returns None if the error is one of a request to an API,
     which is_asking says, or tells enough by its class.
@@ -94,17 +118,20 @@ def _told(error: Exception, method: str, servers: Mapping[str, str], *, is_askin
     elif isinstance(error, botocore.exceptions.MetadataRetrievalError):
         method = _INSTANCE
     elif isinstance(error, OSError) and not is_known:
-        return _failed(_unusable(error))
+        return _failed(file_remedy(error, environ))
     elif is_asking:
         return None
     if method in servers:
         request = AwsRequest(_SERVERS[method], servers[method])
-        return AWSError(str(request), reasons.METADATA_RETRIEVAL_ERROR, _cause(error, _CHECKS[method]))
+        told = AWSError(str(request), reasons.METADATA_RETRIEVAL_ERROR, metadata_remedy(error, _CHECKS[method]))
+        # An instance has its metadata or is none; without any, everybody would wait for it.
+        told.is_away = method == _CONTAINER and metadata_may_come(error)
+        return told
     if method == _PROGRAM:
         return _failed(_own_line(error) or REMEDIES[reasons.CREDENTIAL_RETRIEVAL_ERROR])
     if method in (_SSO, _LOGIN) and is_known:
         return AWSError(_CREDENTIALS, reason_of(error), "check the profile, and log in anew with the AWS CLI")
-    if is_known or str(error).startswith("Invalid endpoint"):
+    if is_known or reason_of(error) in REMEDIES:
         return None
     return _failed(f"what boto3 finds ({method}) cannot be used; check the environment and the shared files")
 
@@ -113,31 +140,7 @@ def _failed(remedy: str) -> AWSError:
     return AWSError(_CREDENTIALS, reasons.CREDENTIAL_RETRIEVAL_ERROR, remedy)
 
 
-def _unusable(error: OSError) -> str:
-    """The name of a file or program is no secret; its content and arguments may be."""
-    what = f"{error.filename}: {error.strerror}" if error.filename else "a file cannot be read or written"
-    return f"{what}; check the AWS_... variable or the shared file that names it"
-
-
 def _own_line(error: Exception) -> str:
     lines = str(getattr(error, "kwargs", {}).get("error_msg", "")).splitlines()
     own = (line[len(OWN_PROGRAM) :][:_MAX_LINE] for line in lines if line.startswith(OWN_PROGRAM))
     return next(own, "")
-
-
-def _cause(error: Exception, check: str) -> str:
-    """Return why a server that is no API of AWS gave no credentials, and what to check."""
-    exceptions = botocore.exceptions
-    way: BaseException | None = error
-    # botocore says in a text alone why it cannot read metadata, but Python keeps what it was about then.
-    while way is not None and not isinstance(way, (exceptions.ConnectionError, exceptions.HTTPClientError)):
-        way = way.__context__
-    if isinstance(way, exceptions.ProxyConnectionError):
-        return proxy_remedy(way)
-    if isinstance(way, Exception):
-        return f"{_WAYS[reason_of(way)]}; {check}"
-    status = re.search(r"non 200 response (\d{3}) ", str(error))
-    if status:
-        return f"it answered with status {status[1]}; {check}"
-    causes = (cause for text, cause in _CAUSES.items() if str(error).startswith(text))
-    return f"{next(causes, 'it gave no credentials')}; {check}"

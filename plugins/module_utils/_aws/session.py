@@ -20,9 +20,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from .._contract.aws_errors import reason_of, reason_of_answer
 from .._contract.aws_requests import LastRequest, own_sts_endpoint
+from .._contract.aws_retries import Retries
 from . import own_identity
-from .errors import reason_in, reason_of, translated
+from .errors import translated
 from .registries import Partition, TokenCall
 
 try:
@@ -37,7 +39,8 @@ except ImportError:  # reported by _features.runtime.missing_libraries, by name,
 
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 10
-ATTEMPTS = 3
+# No attempt of a call begins later than so many seconds after the first, so that each call ends well within a run.
+PATIENCE = 12
 SESSION_NAME = "kube-ecr-secrets"
 # What is called, and what finds credentials for it (SSO), by the names of botocore's endpoints.json.
 ENDPOINTS = ("api.ecr", "api.ecr-public", "sts", "portal.sso", "oidc")
@@ -80,7 +83,7 @@ class Calls:
         if exception is not None or parsed_response is None:
             code = reason_of(exception)
         else:
-            code = reason_in(parsed_response) if "Error" in parsed_response else "OK"
+            code = reason_of_answer(parsed_response) if "Error" in parsed_response else "OK"
         with self._lock:
             self._counts[operation, code] += 1
 
@@ -99,20 +102,28 @@ class Session:
         self._is_isolated = credentials.access_key is not None or credentials.web_identity_token is not None
         self._endpoint_url = credentials.endpoint_url
         self._last = LastRequest()
-        self._listeners = {"before-send": self._last.note, "response-received": calls.note}
+        self._retries = Retries(PATIENCE)
+        self._listeners = (
+            ("before-call", self._last.note_call),
+            ("before-call", self._retries.begin),
+            ("before-send", self._last.note),
+            ("response-received", calls.note),
+            ("needs-retry", self._retries.wait),
+        )
         self._keys = {
             "aws_access_key_id": credentials.access_key,
             "aws_secret_access_key": credentials.secret_key,
             "aws_session_token": credentials.session_token,
         }
         if self._is_isolated:
-            self._session, self._region = _isolated_session(), credentials.region
+            with translated("session", region=credentials.region or ""):
+                self._session, self._region = _isolated_session(), credentials.region
             return
-        self._botocore = _botocore_session(credentials.endpoint_url, isolated=False)
-        # Also of the clients that it makes by itself, to find credentials.
-        for event, listener in self._listeners.items():
-            self._botocore.register(event, listener)
-        with translated("session"):
+        with translated("session", region=credentials.region or ""):
+            self._botocore = _botocore_session(credentials.endpoint_url, isolated=False)
+            # Also of the clients that it makes by itself, to find credentials.
+            for event, listener in self._listeners:
+                self._botocore.register(event, listener)
             self._session = boto3.session.Session(
                 botocore_session=self._botocore,
                 profile_name=credentials.profile,
@@ -129,9 +140,11 @@ class Session:
         """Return the call that is made for this one: an endpoint that is given is the only one there is."""
         return replace(call, fips=False, dual_stack=False) if self._endpoint_url else call
 
-    def asking(self, call: str, about: str, remedy: str) -> AbstractContextManager[None]:
-        """Turn what botocore raises inside into AWSError, see translated()."""
-        return translated(call, about, remedy, self._last)
+    def asking(
+        self, call: str, about: str = "", remedy: str = "", region: str | None = None
+    ) -> AbstractContextManager[None]:
+        """Turn what boto3 raises inside into AWSError, see translated(); without region, the session's counts."""
+        return translated(call, about, remedy, self._last, region or self.region or "")
 
     def client(self, service: str, region: str | None = None, **settings):
         """Return a client of boto3 for a service, with the credentials of this session."""
@@ -146,7 +159,7 @@ class Session:
                 config=config,
                 **self._keys,
             )
-        for event, listener in self._listeners.items():
+        for event, listener in self._listeners:
             client.meta.events.register(event, listener)
         return client
 
@@ -159,7 +172,7 @@ class Session:
             return
         if self.region is None and region:
             self._botocore.set_config_variable("region", region)
-        self._use(*own_identity.find(self._botocore, self._last, os.environ)[:3])
+        self._use(*own_identity.find(self._botocore, self._last, os.environ, self._retries)[:3])
 
     def assume(self, answer: dict) -> None:
         """Go on with the temporary credentials in an answer of STS."""
@@ -222,7 +235,8 @@ class _LimitedSession(_BotocoreSession):
         ours = botocore.config.Config(
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            # What is sent again, and when, is said by Retries.
+            retries={"mode": "standard", "total_max_attempts": 1},
             ignore_configured_endpoint_urls=self.is_isolated or None,
             proxies={} if _is_direct(endpoint_url, getproxies().get("no", "")) else None,
         )

@@ -62,13 +62,18 @@ def container_origin(environ: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class AwsRequest:
-    """A request to an API of AWS: name is such as C(STS AssumeRole), origin is where it went."""
+    """A request to an API of AWS: name is such as C(STS AssumeRole), origin is where it went.
+
+    region is the one that it is for, which an endpoint need not have in its name; empty where there is none.
+    """
 
     name: str
     origin: str
+    region: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name} at {self.origin}" if self.origin else self.name
+        region = f" in {self.region}" if self.region else ""
+        return f"{self.name}{region}" + (f" at {self.origin}" if self.origin else "")
 
 
 class LastRequest:
@@ -88,7 +93,12 @@ class LastRequest:
 
     def forget(self) -> None:
         """Begin anew in this thread."""
-        self._local.request = None
+        self._local.request, self._local.region = None, ""
+
+    def note_call(self, context: Mapping[str, Any], **_kwargs: object) -> None:
+        """Take botocore's event C(before-call.SERVICE.OPERATION), which knows the region of the client."""
+        region = context.get("client_region")
+        self._local.region = region if isinstance(region, str) else ""
 
     def note(self, request: Any, event_name: str, **_kwargs: object) -> None:
         """Take botocore's event C(before-send.SERVICE.OPERATION).
@@ -96,4 +106,5 @@ class LastRequest:
         Its URL is the one that is called: that of the client is another one for FIPS endpoints.
         """
         _, service, operation = event_name.split(".", 2)
-        self._local.request = AwsRequest(f"{service_name(service)} {operation}", origin_of(request.url))
+        region = getattr(self._local, "region", "")
+        self._local.request = AwsRequest(f"{service_name(service)} {operation}", origin_of(request.url), region)

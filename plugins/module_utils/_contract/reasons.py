@@ -77,6 +77,8 @@ TIMED_OUT = "TimedOut"
 UNREACHABLE = "Unreachable"
 # A server answered something that cannot be understood.
 MALFORMED_ANSWER = "MalformedAnswer"
+# The operating system refused something: a file, memory, a thread.
+SYSTEM_ERROR = "SystemError"
 # No cluster: the kubeconfig or service account cannot be used.
 NO_CLUSTER = "NoCluster"
 # The object that was to be read or written is gone, or its definition is not installed.

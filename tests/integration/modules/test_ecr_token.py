@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import session
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import aws_retries
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.aws_retries import ATTEMPTS
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_token import FEATURE
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
@@ -279,7 +281,7 @@ def test_throttling_is_retried_and_an_outage_ends(ansible: Ansible, aws: AWSEndp
     aws.fail("InternalFailure", "<html>", status=500)
     result = told(ask(ansible, options))
     assert result["errors"][0]["reason"] == "ServerError"
-    assert result["calls"] == [call | {"code": "ServerError", "count": 3}]
+    assert result["calls"] == [call | {"code": "ServerError", "count": ATTEMPTS}]
 
 
 TYPO = {"regin": REGION}
@@ -314,29 +316,64 @@ def test_a_malformed_answer_is_an_error(aws: AWSEndpoint, principal: Principal, 
     assert result["authorizations"] == []
 
 
-@pytest.mark.parametrize("body", ["[]", "null", "<html>", ""])
+PAGE = "<html>canary</html>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "words"),
+    [
+        ((200, "[]"), "MalformedAnswer", "check"),
+        ((200, "null"), "MalformedAnswer", "check"),
+        ((200, PAGE), "MalformedAnswer", "check"),
+        ((200, ""), "MalformedAnswer", "check"),
+        ((200, '{"authorizationData": [{"authori'), "MalformedAnswer", "check"),
+        ((302, PAGE), "MalformedAnswer", "status 302 and is a redirect"),
+        ((403, PAGE), "MalformedAnswer", "status 403 and is no error of AWS: what answers is none of AWS'"),
+        ((404, ""), "MalformedAnswer", "status 404"),
+        ((407, PAGE), "MalformedAnswer", "status 407"),
+        ((429, PAGE), "ThrottlingException", "tried again"),
+        ((502, PAGE), "ServerError", "tried again"),
+        ((503, ""), "ServerError", "tried again"),
+    ],
+)
 @pytest.mark.parametrize("service", ["ecr", "ecr-public", "sts"])
-def test_what_is_no_answer_of_aws_is_an_error(aws: AWSEndpoint, principal: Principal, service: str, body: str) -> None:
-    aws.answer(body, service=service)
+def test_what_is_no_answer_of_aws_is_told_of_the_service_and_its_region(
+    aws: AWSEndpoint,
+    principal: Principal,
+    service: str,
+    answer: tuple[int, str],
+    reason: str,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(aws_retries, "FIRST_WAIT", 0)
+    status, body = answer
+    aws.answer(body, service=service, status=status)
     options = dict.fromkeys(FEATURE.argument_spec) | keys(principal, endpoint_url=aws.url)
     options |= {"role_session_name": "test"}
+    named = f"AWS ECR GetAuthorizationToken in {REGION}"
     if service == "sts":
         options["role_arn"] = ROLE
+        named = f"AWS STS AssumeRole of {ROLE} in {REGION}"
     if service == "ecr-public":
         options["registries"] = ["public.ecr.aws"]
+        named = "AWS ECR Public GetAuthorizationToken in us-east-1"
     (error,) = FEATURE.run(options, False, False)["errors"]
-    assert error["reason"] == "MalformedAnswer"
+    assert (error["reason"], error["msg"].startswith(named)) == (reason, True), error["msg"]
+    assert words in error["msg"]
+    assert "canary" not in error["msg"]
 
 
 def test_a_call_that_is_never_answered_ends(
     aws: AWSEndpoint, principal: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(aws_retries, "FIRST_WAIT", 0.01)
     aws.hang()
     options = dict.fromkeys(FEATURE.argument_spec) | keys(principal, endpoint_url=aws.url)
     result = FEATURE.run(options | {"role_session_name": "test"}, False, False)
     assert result["errors"][0]["reason"] == "TimedOut"
-    assert aws.count("GetAuthorizationToken") == session.ATTEMPTS
+    assert aws.count("GetAuthorizationToken") == ATTEMPTS
 
 
 @pytest.mark.parametrize(

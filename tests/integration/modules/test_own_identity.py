@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import session
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract import aws_retries
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_token import FEATURE
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.aws.json_web_token import ISSUER, SUBJECT, json_web_token, public_half
@@ -34,6 +35,7 @@ def pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setattr(aws_retries, "FIRST_WAIT", 0.01)
     return monkeypatch
 
 
@@ -139,7 +141,9 @@ def test_an_sts_that_cannot_be_reached_is_named_though_ecr_can(
     pod.setenv("AWS_ENDPOINT_URL_STS", f"{closed}/?{CANARY}")
     options = {"profile": "role"} if kind == "profile" else {}
     told = message(endpoint_url=aws.url, **options)
-    assert told.startswith(f"AWS {WEB if kind == 'web_identity' else PROFILE} at {closed}: Unreachable: no connection;")
+    assert told.startswith(
+        f"AWS {WEB if kind == 'web_identity' else PROFILE} in {REGION} at {closed}: Unreachable: no connection;"
+    )
     assert aws.calls == []
 
 
@@ -149,22 +153,22 @@ def test_an_sts_that_does_not_answer_is_given_up_once_for_all_regions(
     monkeypatch.setattr(session, "READ_TIMEOUT", 0.1)
     aws.hang(service="sts")
     told = message(endpoint_url=aws.url)
-    assert told.startswith(f"AWS {WEB} at {aws.url}: TimedOut: ")
+    assert told.startswith(f"AWS {WEB} in {REGION} at {aws.url}: TimedOut: ")
     assert web_identity not in told
-    assert aws.count("AssumeRoleWithWebIdentity") == session.ATTEMPTS
+    assert aws.count("AssumeRoleWithWebIdentity") == aws_retries.ATTEMPTS
 
 
 @pytest.mark.usefixtures("web_identity")
 @pytest.mark.parametrize("body", ["<html>canary</html>", "[]", ""])
 def test_what_is_no_answer_of_sts_is_told_of_sts(aws: AWSEndpoint, body: str) -> None:
     aws.answer(body, service="sts")
-    assert message(endpoint_url=aws.url).startswith(f"AWS {WEB} at {aws.url}: MalformedAnswer: ")
+    assert message(endpoint_url=aws.url).startswith(f"AWS {WEB} in {REGION} at {aws.url}: MalformedAnswer: ")
 
 
 def test_an_sts_that_refuses_is_named(aws: AWSEndpoint, web_identity: str) -> None:
     aws.forget_trust()
     told = message(endpoint_url=aws.url)
-    assert told.startswith(f"AWS {WEB} at {aws.url}: InvalidIdentityToken: ")
+    assert told.startswith(f"AWS {WEB} in {REGION} at {aws.url}: InvalidIdentityToken: ")
     assert web_identity not in told
 
 
@@ -222,7 +226,9 @@ def test_a_proxy_that_gives_no_connection_is_named_without_its_password(
         request.getfixturevalue("web_identity")
     keys = {} if is_web else {"access_key": principal.access_key, "secret_key": principal.secret_key}
     told = ask(registries=[REGION], **keys)["msg"]
-    place = f"{WEB} at https://sts" if is_web else f"ECR GetAuthorizationToken in {REGION} at https://api.ecr"
+    place = (
+        f"{WEB} in {REGION} at https://sts" if is_web else f"ECR GetAuthorizationToken in {REGION} at https://api.ecr"
+    )
     assert told.startswith(f"AWS {place}.{REGION}.amazonaws.com: Unreachable: the proxy {closed} gives no connection;")
     assert CANARY not in told
 
@@ -245,7 +251,9 @@ def test_an_endpoint_of_the_environment_that_is_no_url_is_told_of(pod: pytest.Mo
 def test_without_a_region_of_its_own_sts_is_asked_where_ecr_is(pod: pytest.MonkeyPatch, closed: str) -> None:
     pod.setenv("HTTPS_PROXY", closed)
     told = ask(region=None, registries=["eu-central-1"])["msg"]
-    assert told.startswith(f"AWS {WEB} at https://sts.eu-central-1.amazonaws.com: Unreachable: the proxy")
+    assert told.startswith(
+        f"AWS {WEB} in eu-central-1 at https://sts.eu-central-1.amazonaws.com: Unreachable: the proxy"
+    )
 
 
 def test_the_host_is_the_one_that_was_called(pod: pytest.MonkeyPatch, principal: Principal, closed: str) -> None:

@@ -216,9 +216,15 @@ class AWSEndpoint(Service):
         """Accept requests and never answer; `heal()` and `stop()` drop those that wait. Limits are as for `fail`."""
         self._traffic.add_fault(Fault(Target(service, region, operation, access_key), None))
 
-    def answer(self, content: dict[str, Any] | str, service: str | None = None, access_key: str | None = None) -> None:
-        """Answer this, with status 200, until `heal()`; a text as it is. Limits are as for `fail`."""
-        answer = Response(content, 200) if isinstance(content, str) else _json(content)
+    def answer(
+        self,
+        content: dict[str, Any] | str,
+        service: str | None = None,
+        access_key: str | None = None,
+        status: int = 200,
+    ) -> None:
+        """Answer this, with that status, until `heal()`; a text as it is. Limits are as for `fail`."""
+        answer = Response(content, status) if isinstance(content, str) else _json(content, status)
         self._traffic.add_fault(Fault(Target(service, None, None, access_key), answer))
 
     def answer_expiry(self, value: object) -> None:

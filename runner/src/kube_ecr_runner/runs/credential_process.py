@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -24,6 +23,17 @@ import botocore.config
 import botocore.exceptions
 import botocore.session
 
+from kube_ecr_runner.contract import reasons
+from kube_ecr_runner.contract.aws_errors import (
+    CONTAINER_CHECK,
+    file_remedy,
+    metadata_remedy,
+    proxy_remedy,
+    reason_of,
+    reason_of_answer,
+    remedy_of,
+    remedy_of_answer,
+)
 from kube_ecr_runner.contract.aws_requests import (
     CONTAINER,
     OWN_PROGRAM,
@@ -32,14 +42,17 @@ from kube_ecr_runner.contract.aws_requests import (
     container_origin,
     own_sts_endpoint,
 )
+from kube_ecr_runner.contract.aws_retries import Retries
 from kube_ecr_runner.contract.tls import AWS_AUTHORITY, describe_tls_failure
 
 DEADLINE_SECONDS = 20.0
-# Of a call to STS; with the pauses between them two attempts fit into the time.
+# Of a call to STS: the last attempt, which begins after so many seconds at the latest, fits into the time.
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 5.0
-ATTEMPTS = 2
+PATIENCE_SECONDS = 10.0
 _PREFIX = "AWS_"
+_CHECK = f"check the variables {_PREFIX}* of the environment of the runner"
+_NONE = "the AWS credentials that the environment of the runner names cannot be had"
 _last = LastRequest()
 
 
@@ -104,34 +117,34 @@ def find(sts_endpoint: str | None = None) -> dict[str, object]:
     try:
         session = _Session()
         session.sts_endpoint = sts_endpoint
+        # As in the collection: what older versions call by default is the STS of another region.
+        session.set_config_variable("sts_regional_endpoints", "regional")
+        if os.environ.get("AWS_REGION"):
+            # botocore (1.44) reads AWS_DEFAULT_REGION alone, and without a region it asks sts.amazonaws.com.
+            session.set_config_variable("region", os.environ["AWS_REGION"])
+        retries = Retries(PATIENCE_SECONDS)
+        session.register("before-call", _last.note_call)
+        session.register("before-call", retries.begin)
         session.register("before-send", _last.note)
+        session.register("needs-retry", retries.wait)
         session.set_default_client_config(
             botocore.config.Config(
                 connect_timeout=CONNECT_SECONDS,
                 read_timeout=READ_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                # What is sent again, and when, is said by Retries.
+                retries={"mode": "standard", "total_max_attempts": 1},
             )
         )
         credentials = session.get_credentials()
         keys = credentials and credentials.get_frozen_credentials()
     except botocore.exceptions.ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        what = code if re.fullmatch("[A-Za-z][A-Za-z0-9]*", code) else "an error"
         raise OwnIdentityError(
-            f"AWS {_last.request} answers with {what}; check the role that the environment of the runner names"
+            f"AWS {_last.request}: {reason_of_answer(error.response)}: {remedy_of_answer(error.response)}; {_CHECK}"
         ) from None
     except Exception as error:  # noqa: BLE001 (files and servers of all kinds, and their texts may quote a token)
-        is_tls = isinstance(error, botocore.exceptions.SSLError)
-        cause = is_tls and describe_tls_failure(error, AWS_AUTHORITY)
-        raise OwnIdentityError(
-            f"the AWS credentials that the environment of the runner names cannot be had{_source(error)} "
-            f"({cause or type(error).__name__}); check its variables {_PREFIX}*, "
-            "and the network if they name an endpoint"
-        ) from None
+        raise OwnIdentityError(f"{_NONE}{_told(error)}; {_CHECK}") from None
     if not keys:
-        raise OwnIdentityError(
-            f"the environment of the runner leads to no AWS credentials; check its variables {_PREFIX}*"
-        )
+        raise OwnIdentityError(f"the environment of the runner leads to no AWS credentials; {_CHECK}")
     told = {
         "Version": 1,
         "AccessKeyId": keys.access_key,
@@ -142,12 +155,20 @@ def find(sts_endpoint: str | None = None) -> dict[str, object]:
     return {name: value for name, value in told.items() if value}
 
 
-def _source(error: Exception) -> str:
-    """Return who did not give them, if that is known."""
-    request = _last.request
+def _told(error: Exception) -> str:
+    """Return who did not give them, if that is known, why, and what to do."""
+    request, reason = _last.request, reason_of(error)
+    if isinstance(error, OSError) and not isinstance(error, botocore.exceptions.BotoCoreError):
+        return f": {file_remedy(error, os.environ)}"
     if isinstance(error, botocore.exceptions.CredentialRetrievalError) and error.kwargs["provider"] == "container-role":
-        request = AwsRequest(CONTAINER, container_origin(os.environ))
-    return f" from {request}" if request else ""
+        agent = AwsRequest(CONTAINER, container_origin(os.environ))
+        return f" from {agent}: {reasons.METADATA_RETRIEVAL_ERROR}: {metadata_remedy(error, CONTAINER_CHECK)}"
+    remedy = remedy_of(error)
+    if isinstance(error, botocore.exceptions.ProxyConnectionError):
+        remedy = proxy_remedy(error)
+    if isinstance(error, botocore.exceptions.SSLError):
+        remedy = describe_tls_failure(error, AWS_AUTHORITY) or remedy
+    return f"{f' from {request}' if request else ''}: {reason}: {remedy}"
 
 
 def _expiration(credentials: object) -> str | None:

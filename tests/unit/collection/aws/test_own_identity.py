@@ -11,13 +11,16 @@ from botocore import exceptions as botocore_exceptions
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import own_identity
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.errors import AWSError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.aws_requests import OWN_PROGRAM, LastRequest
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.aws_retries import Retries
 
 CANARY = "canary"
 AGENT = "http://169.254.170.23"
 AGENT_URL = f"{AGENT}/v1/{CANARY}?{CANARY}"
+TOKEN_FILE = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
 CONTAINER = f"AWS container credentials (EKS Pod Identity, ECS) at {AGENT}: MetadataRetrievalError: "
 INSTANCE = "AWS instance metadata (IMDS) at http://169.254.169.254: MetadataRetrievalError: "
 FAILED = "AWS credentials: CredentialRetrievalError: "
+AT_ONCE = Retries(patience=0)
 KEYS = SimpleNamespace(get_frozen_credentials=lambda: ("key", "secret", None))
 
 
@@ -47,9 +50,9 @@ def provider(method: str, error: BaseException | None = None, last: LastRequest 
 
 
 def told(session: Session, last: LastRequest | None = None, **environ: str) -> str:
-    environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": AGENT_URL, **environ}
+    environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": AGENT_URL, "AWS_WEB_IDENTITY_TOKEN_FILE": TOKEN_FILE, **environ}
     with pytest.raises(AWSError) as caught:
-        own_identity.find(session, last or LastRequest(), environ)
+        own_identity.find(session, last or LastRequest(), environ, AT_ONCE)
     assert CANARY not in str(caught.value)
     assert f": {caught.value.reason}: " in str(caught.value)
     return str(caught.value)
@@ -133,14 +136,19 @@ def no_way(kind: str, **more: str) -> Exception:
         (
             "custom-process",
             FileNotFoundError(2, "No such file", "/bin/helper"),
-            f"{FAILED}/bin/helper: No such file; check",
+            f"{FAILED}/bin/helper: No such file or directory; check",
         ),
         (
             "assume-role-with-web-identity",
             PermissionError(13, "Permission denied", "/var/run/token"),
             f"{FAILED}/var/run/token: Permission denied; check the AWS_... variable or the shared file that names it",
         ),
-        ("sso", OSError(CANARY), f"{FAILED}a file cannot be read or written; check"),
+        (
+            "assume-role-with-web-identity",
+            FileNotFoundError(2, "No such file", TOKEN_FILE),
+            f"{FAILED}{TOKEN_FILE}: No such file or directory; AWS_WEB_IDENTITY_TOKEN_FILE names it: IRSA",
+        ),
+        ("sso", OSError(CANARY), f"{FAILED}a file cannot be read or written (OSError); check"),
         (
             "sso",
             botocore_exceptions.UnauthorizedSSOTokenError(),
@@ -160,13 +168,13 @@ def no_way(kind: str, **more: str) -> Exception:
         ),
         (
             "env",
-            botocore_exceptions.PartialCredentialsError(provider="env", cred_var=CANARY),
-            "AWS credentials: PartialCredentials: ",
+            botocore_exceptions.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+            "AWS credentials: PartialCredentials: AWS_SECRET_ACCESS_KEY: ",
         ),
         (
             "assume-role",
             botocore_exceptions.InvalidConfigError(error_msg=CANARY),
-            "AWS credentials: InvalidConfigError: boto3 found no usable credentials or settings; check",
+            "AWS credentials: InvalidConfigError: the environment or a profile has one setting without another",
         ),
     ],
 )
@@ -202,7 +210,38 @@ def test_what_fails_when_the_credentials_are_fetched_belongs_to_who_gives_them()
 
 def test_the_first_that_gives_credentials_is_the_last_that_is_asked() -> None:
     session = Session(provider("env"), provider("sso", credentials=KEYS), provider("iam-role", AssertionError()))
-    assert own_identity.find(session, LastRequest(), {}) == ("key", "secret", None)
+    assert own_identity.find(session, LastRequest(), {}, AT_ONCE) == ("key", "secret", None)
+
+
+@pytest.mark.parametrize(
+    ("failures", "method", "waits"),
+    [
+        (2, "container-role", [0.5, 1.5]),
+        # An instance has its metadata or is none, and a program is run by hand.
+        (2, "iam-role", []),
+        (2, "custom-process", []),
+        (9, "container-role", [0.5, 1.5, 4.5]),
+    ],
+)
+def test_an_agent_that_is_away_for_some_seconds_is_waited_for(
+    failures: int, method: str, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(own_identity.time, "sleep", slept.append)
+    left = iter(range(failures))
+
+    def load() -> object:
+        if next(left, None) is None:
+            return KEYS
+        raise retrieval(method, CANARY, metadata(CANARY, no_way("EndpointConnectionError")))
+
+    session = Session(SimpleNamespace(METHOD=method, load=load))
+    retries = Retries(12, lambda: 0.0, lambda *_: 1.0)
+    try:
+        found = own_identity.find(session, LastRequest(), {}, retries)
+    except AWSError:
+        found = None
+    assert (slept, found is not None) == (waits, len(waits) == failures)
 
 
 @pytest.mark.parametrize(
