@@ -102,6 +102,14 @@ options:
     default: []
     env:
       - name: KUBE_ECR_ALLOWED_AWS_IDENTITIES
+  renew_early:
+    description:
+      - Whether a token is renewed after a quarter of its life, and not after half of it. A run does not know when the
+        next one comes. What it leaves has three quarters of its life, nine hours, to come. So with runs that are four
+        hours apart or less, a token outlives one that fails.
+      - The runner that keeps running knows when each token is due, and sets this to false.
+    type: bool
+    default: true
   own_namespace:
     description:
       - The namespace of the runner. A namespaced resource there is refused if it would need a finalizer. Otherwise the
@@ -375,7 +383,7 @@ class InventoryModule(BaseInventoryPlugin):
                 unlisted = error
         items = []
         for resource in resources:
-            item = item_of(resource, existing)
+            item = replace(item_of(resource, existing), is_pass=self.get_option("renew_early"))
             trouble = finalizer_error(item, self._own_namespace())
             if trouble:
                 item = with_error(replace(item, namespaces=None), reasons.INVALID_RESOURCE, str(trouble))

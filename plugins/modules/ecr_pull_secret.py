@@ -13,8 +13,8 @@ description:
     in C(imagePullSecrets) of pods and service accounts.
   - Each namespace is served on its own, in parallel with others. A failure in one namespace stops no other. The result
     has an entry for each namespace.
-  - A Secret stays as it is if nobody changed it since this module wrote it, and less than half of its token's life is
-    over.
+  - A Secret stays as it is if nobody changed it since this module wrote it, and less than a quarter of its token's life
+    is over. So with runs every 3 hours, and at most 4 hours apart, a token of 12 hours outlives one that fails.
   - A Secret that this collection did not write is left alone and reported as a conflict, unless
     O(existing_secret_policy) says otherwise.
   - A namespace that does not exist yet, or is being deleted, is reported as V(pending). That is not a failure.
@@ -123,8 +123,8 @@ options:
     default: Fail
   force:
     description:
-      - Write the given token even if less than half of the present token's life is over. Use it when the IAM principal
-        of the token has changed.
+      - Write the given token even if less than a quarter of the present token's life is over. Use it when the IAM
+        principal of the token has changed.
     type: bool
     default: false
 attributes:
@@ -285,8 +285,8 @@ expires_at:
   sample: "2026-01-31T12:00:00Z"
 renew_after:
   description: >-
-    When to run again. That is when half of the life of the first token in the namespaces is over, or when that token
-    is as old as the C(refreshInterval) of a custom resource says. C(null) if no namespace holds a token.
+    When to run again at the latest. That is when half of the life of the first token in the namespaces is over, or when
+    that token is as old as the C(refreshInterval) of a custom resource says. C(null) if no namespace holds a token.
   returned: always
   type: str
   sample: "2026-01-31T06:00:00Z"

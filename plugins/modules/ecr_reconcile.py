@@ -142,7 +142,9 @@ resources:
           description: Why it cannot be served as it is written, with C(reason) and C(msg); C(null) if it can.
           type: dict
         warning:
-          description: What of it has no effect, although it is served, in the same form; C(null) if all has.
+          description: >-
+            What is to be known of it although it is served, in the same form, such as that its tokens live short;
+            C(null) if there is nothing.
           type: dict
     changed:
       description: Whether anything was changed for it.

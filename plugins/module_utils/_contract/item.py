@@ -123,7 +123,8 @@ class Item:
     namespaces are its targets, None where it cannot be told which they are. identity tells AWS identities apart and is
     salted with the UID, empty where there is none. region is that of the caller of AWS, empty where it cannot be read.
     registries are the logins that the Secrets are to hold. labels and annotations are those of spec.secretTemplate.
-    refresh_interval is None where the life of the token decides. error says why the resource cannot be served, warning
+    refresh_interval is None where the life of the token decides. is_pass says that the run does not know when the next
+    one comes, so that it renews early (see token_life). error says why the resource cannot be served, warning
     what of it has no effect although it is served.
     """
 
@@ -144,6 +145,7 @@ class Item:
     existing_secret_policy: str = "Fail"
     deletion_policy: str = "Delete"
     refresh_interval: timedelta | None = None
+    is_pass: bool = False
     error: ErrorResult | None = None
     warning: ErrorResult | None = None
     observed: Observed = Observed()
@@ -173,6 +175,7 @@ class Item:
             "existing_secret_policy": self.existing_secret_policy,
             "deletion_policy": self.deletion_policy,
             "refresh_interval": None if self.refresh_interval is None else int(self.refresh_interval.total_seconds()),
+            "is_pass": self.is_pass,
             "error": self.error.as_dict() if self.error else None,
             "warning": self.warning.as_dict() if self.warning else None,
             **self.observed.as_dict(),
@@ -212,6 +215,7 @@ class Item:
             existing_secret_policy=item["existing_secret_policy"],
             deletion_policy=item["deletion_policy"],
             refresh_interval=None if seconds is None else timedelta(seconds=seconds),
+            is_pass=item["is_pass"],
             error=ErrorResult.from_dict(item["error"]),
             warning=ErrorResult.from_dict(item["warning"]),
             observed=Observed.from_dict(item),

@@ -128,10 +128,12 @@ SUSPENDED = "Suspended"
 
 REFRESH_SUCCEEDED = "RefreshSucceeded"
 
-# Of what has no effect, while the Secrets are written all the same
+# Of what is to be known of a resource, while its Secrets are written all the same
 
 # spec.podInjection is set, and no MutatingAdmissionPolicy for the kind is installed; also a reason of an event.
 POD_INJECTION_MISSING = "PodInjectionMissing"
+# Tokens of the resource live so short that passes on a usual schedule let them expire; also a reason of an event.
+SHORT_TOKEN_LIFE = "ShortTokenLife"
 
 # Of the condition PodsWaiting
 

@@ -14,6 +14,13 @@ from datetime import datetime, timedelta
 MAX_TOKEN_LIFE = timedelta(hours=12)
 # No token is left to become older than this part of its life: the rest is for retries.
 MAX_AGE = 5 / 6
+# A pass, which is a run of a playbook or of the runner with --once, does not know when the next one comes, or if it
+# fails. So it renews a token that is older than this part of its life: the rest outlives two intervals of a schedule,
+# see docs/decisions/0020-passes-renew-early.md.
+PASS_AGE = 1 / 4
+# Tokens of temporary credentials live a little shorter. This much has been seen, and schedules are made for it; one
+# that lives shorter ends with the session of its AWS identity.
+USUAL_TOKEN_LIFE = timedelta(hours=11, minutes=36)
 # The clocks of machines that write Secrets differ; by more than this, one of them was wrong.
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
@@ -31,9 +38,22 @@ def issued_at(expires_at: datetime, renew_after: datetime) -> datetime:
         return renew_after
 
 
-def due_at(expires_at: datetime, renew_after: datetime, interval: timedelta | None) -> datetime:
-    """Return when that token is to be renewed: when it is as old as the interval says, else after half of its life."""
-    if interval is None:
-        return renew_after
-    age = min(interval, 2 * half_life(expires_at, renew_after) * MAX_AGE)
-    return issued_at(expires_at, renew_after) + age
+def due_at(
+    expires_at: datetime, renew_after: datetime, interval: timedelta | None, *, is_pass: bool = False
+) -> datetime:
+    """Return when that token is to be renewed: when it is as old as the interval says, else after half of its life.
+
+    A pass renews it after a quarter of its life, if that comes first.
+    """
+    issued, life = issued_at(expires_at, renew_after), 2 * half_life(expires_at, renew_after)
+    due = renew_after if interval is None else issued + min(interval, life * MAX_AGE)
+    return min(due, issued + life * PASS_AGE) if is_pass else due
+
+
+def longest_interval(life: timedelta) -> timedelta:
+    """Return how far apart passes may be so that tokens of that life outlive one pass that fails, in whole seconds.
+
+    A token that a pass leaves has three quarters of its life to come. Two intervals have to be shorter than that; a
+    tenth of it is for passes that are late or slow.
+    """
+    return timedelta(seconds=life.total_seconds() * (1 - PASS_AGE) * 0.9 // 2)

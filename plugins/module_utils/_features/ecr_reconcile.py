@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from .._aws.session import Calls
 from .._cluster.client import connect
+from .._contract import reasons
 from .._contract.item import ABSENT, PRESENT, Item
 from .._inventory.identities import Settings
 from .._inventory.login_order import LoginOrder
@@ -17,6 +18,8 @@ from .._serving.serving import Mode, Progress, Serving
 
 # How many of the resources that failed a message names: the result lists all.
 FAILURES_SHOWN = 5
+# How many of the resources that there is something to know of Ansible warns of.
+WARNINGS_SHOWN = 5
 LIBRARIES = ("boto3", "kubernetes")
 
 T = TypeVar("T")
@@ -71,6 +74,7 @@ def result(progress: Progress, calls: Calls) -> dict:
     shown = new_in(progress) if progress.unfinished else progress.results
     failed = [served for served in shown if served["failed"]]
     diffs = [diff for served in shown for diff in served.get("diff", ())]
+    warnings = _warnings(shown)
     return {
         "changed": any(served["changed"] for served in shown),
         "failed": bool(failed),
@@ -79,6 +83,7 @@ def result(progress: Progress, calls: Calls) -> dict:
         "unfinished": progress.unfinished,
         "calls": calls.as_list(),
         **({"diff": diffs} if diffs else {}),
+        **({"warnings": warnings} if warnings else {}),
     }
 
 
@@ -96,6 +101,14 @@ def _parsed(option: str, entries: Sequence[Mapping], parse: Callable[[Mapping], 
             f"{option}: is not the variable {VARIABLES[option]} of a host, as the inventory plugin "
             f"kube_ecr.secrets.pull_secrets makes it ({type(error).__name__}: {error})"
         ) from None
+
+
+def _warnings(shown: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what Ansible is to warn of; of what the inventory found, the inventory has warned."""
+    told = ((served["resource"]["reference"], served["resource"].get("warning")) for served in shown)
+    texts = [f"{name}: {found['msg']}" for name, found in told if found and found["reason"] == reasons.SHORT_TOKEN_LIFE]
+    more = [f"and {len(texts) - WARNINGS_SHOWN} more resources"] if len(texts) > WARNINGS_SHOWN else []
+    return texts[:WARNINGS_SHOWN] + more
 
 
 def _message(shown: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]) -> str:

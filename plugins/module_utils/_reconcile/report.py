@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .._contract import reasons
-from .._contract.result import FAILED, UNCHANGED, ItemResult
+from .._contract.result import FAILED, UNCHANGED, ErrorResult, ItemResult
+from .._contract.timestamps import format_time
+from .._contract.token_life import USUAL_TOKEN_LIFE, longest_interval
 from .._secret import docker_config
 from .outcomes import NamespaceOutcome, ObjectOutcome
 from .reconciler import ReconcileResult
@@ -41,6 +43,29 @@ def task_result(name: str, done: ReconcileResult, *, diff_mode: bool) -> dict:
     if diff_mode:
         result["diff"] = _diffs(name, done)
     return result
+
+
+def short_life(done: ReconcileResult) -> ErrorResult | None:
+    """Return a warning if a token lives so short that the next pass on a usual schedule may find it dead."""
+    lives = [
+        (outcome.expires_at - outcome.issued_at, outcome.expires_at)
+        for outcome in done.namespaces
+        if outcome.expires_at and outcome.issued_at
+    ]
+    life, expires_at = min(lives, default=(USUAL_TOKEN_LIFE, None))
+    if expires_at is None or life >= USUAL_TOKEN_LIFE:
+        return None
+    return ErrorResult(
+        reasons.SHORT_TOKEN_LIFE,
+        f"the token lives {_in_words(life)}, until {format_time(expires_at)}, since the session of its AWS identity "
+        f"is so short; start passes at most {_in_words(longest_interval(life))} apart, use an identity whose session "
+        "lasts 12 hours, or let kube-ecr-runner keep running",
+    )
+
+
+def _in_words(time: timedelta) -> str:
+    minutes, seconds = divmod(int(time.total_seconds()), 60)
+    return f"{minutes} minutes" if minutes > 1 else f"{60 * minutes + seconds} seconds"
 
 
 def _earliest(times: Iterable[datetime | None]) -> datetime | None:

@@ -105,6 +105,7 @@ class Request:
             registries=tuple(sorted(granted | refused)),
             labels=check_template(params["labels"], "labels", "labels"),
             annotations=check_template(params["annotations"], "annotations", "annotations"),
+            is_pass=True,
         )
         return cls(
             desired,
@@ -149,6 +150,7 @@ def desired_secret(item: Item) -> DesiredSecret:
         labels=item.labels,
         annotations=item.annotations,
         refresh_interval=item.refresh_interval,
+        is_pass=item.is_pass,
         reconcile_request=item.reconcile_request,
     )
 

@@ -49,6 +49,7 @@ class DesiredSecret:
 
     identity tells the AWS identity apart that its tokens come from, empty where nobody said. registries are the logins
     that it should hold. refresh_interval is how old a token may be when it is renewed, None for half of its life.
+    is_pass says that the run does not know when the next one comes, so that it renews early (see token_life).
     reconcile_request is what the resource is annotated with to have its token renewed at once.
     """
 
@@ -59,6 +60,7 @@ class DesiredSecret:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     refresh_interval: timedelta | None = None
+    is_pass: bool = False
     reconcile_request: str = ""
 
     @property

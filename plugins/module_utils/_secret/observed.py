@@ -101,7 +101,8 @@ class ObservedSecret:
         """Return whether its logins live, and are young enough, so that nobody need ask for new ones."""
         if not (self.is_valid(now) and self.expires_at and self.renew_after) or self.is_from_future(now):
             return False
-        is_young = due_at(self.expires_at, self.renew_after, desired.refresh_interval) > now
+        times = (self.expires_at, self.renew_after)
+        is_young = due_at(*times, desired.refresh_interval, is_pass=desired.is_pass) > now
         return is_young and self.answers(desired.reconcile_request)
 
     def answers(self, reconcile_request: str) -> bool:

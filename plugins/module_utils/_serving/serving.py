@@ -8,7 +8,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from .._aws.session import Calls
@@ -21,7 +21,7 @@ from .._contract.result import ErrorResult
 from .._inventory.identities import Settings
 from .._inventory.login_order import LoginOrder
 from .._reconcile.reconciler import ReconcileResult, reconcile
-from .._reconcile.report import task_result
+from .._reconcile.report import short_life, task_result
 from .._reconcile.request import AvailableLogins, Request
 from .logins import Answer, carry_out
 
@@ -96,16 +96,19 @@ class Serving:
         return carry_out(order, self._cluster, self._settings, self.calls) if order else Answer()
 
     def _serve(self, item: Item, answer: Answer) -> None:
-        result = {"resource": item.summary(), **self._result(item, answer)}
+        result = self._result(item, answer)
         with self._news:
             self._results.append(result)
             self._news.notify_all()
 
     def _result(self, item: Item, answer: Answer) -> dict:
         try:
-            return task_result(item.secret_name, self._reconcile(item, answer), diff_mode=self._mode.is_diff)
+            done = self._reconcile(item, answer)
+            warning = item.warning or (short_life(done) if item.is_pass else None)
+            result = task_result(item.secret_name, done, diff_mode=self._mode.is_diff)
+            return {"resource": replace(item, warning=warning).summary(), **result}
         except Exception as error:  # noqa: BLE001 - the other resources of this process go on
-            return {"changed": False, "failed": True, "msg": unforeseen(error)}
+            return {"resource": item.summary(), "changed": False, "failed": True, "msg": unforeseen(error)}
 
     def _reconcile(self, item: Item, answer: Answer) -> ReconcileResult:
         now, request = datetime.now(timezone.utc), Request.of_item(item)

@@ -116,6 +116,7 @@ def _run_settings(settings: Settings) -> RunSettings:
         allowed_aws_identities=settings.allowed_aws_identities,
         namespaces=settings.namespaces,
         is_dry=settings.dry_run,
+        is_pass=settings.is_pass,
         timeout=settings.run_timeout,
         forks=settings.forks,
     )

@@ -38,6 +38,7 @@ FULL = Item(
     existing_secret_policy="Merge",
     deletion_policy="Orphan",
     refresh_interval=timedelta(hours=2),
+    is_pass=True,
     error=ErrorResult("InvalidResource", "spec.x"),
     warning=ErrorResult("PodInjectionMissing", "spec.podInjection"),
     observed=Observed(
@@ -82,6 +83,7 @@ def test_item_has_the_fields_that_playbooks_of_users_read() -> None:
         "existing_secret_policy": "Merge",
         "deletion_policy": "Orphan",
         "refresh_interval": 7200,
+        "is_pass": True,
         "error": {"reason": "InvalidResource", "msg": "spec.x"},
         "warning": {"reason": "PodInjectionMissing", "msg": "spec.podInjection"},
         "secrets": [{"namespace": "team-a", "name": "ecr-login"}],

@@ -53,7 +53,8 @@ class RunSettings:
     """What all runs have in common; timeout is in seconds.
 
     allowed_aws_identities are the patterns of AWS identities of the runner that namespaced resources may use. Outside
-    namespaces nothing is to be read, if there are any; is_dry says that nothing is to be changed.
+    namespaces nothing is to be read, if there are any; is_dry says that nothing is to be changed, is_pass that nobody
+    knows when the next run comes.
     """
 
     kubeconfig: str | None = None
@@ -62,6 +63,7 @@ class RunSettings:
     allowed_aws_identities: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     is_dry: bool = False
+    is_pass: bool = False
     timeout: int = 300
     forks: int = 5
 
@@ -76,6 +78,7 @@ class RunSettings:
             "context": self.context,
             "allowed_aws_identities": list(self.allowed_aws_identities) or None,
             "namespaces": list(self.namespaces) or None,
+            "renew_early": self.is_pass,
         }
         return {name: value for name, value in options.items() if value is not None}
 

@@ -73,6 +73,15 @@ def test_diffs_are_of_the_task_as_ansible_shows_them() -> None:
     assert "diff" not in told(served("a", diff=[]))
 
 
+def test_ansible_warns_of_tokens_that_live_short_and_not_again_of_what_the_inventory_warned_of() -> None:
+    def warned(name: str, reason: str) -> dict[str, Any]:
+        return served(name) | {"resource": {"reference": name, "warning": {"reason": reason, "msg": "so short"}}}
+
+    assert "warnings" not in told(served("a"), warned("b", "PodInjectionMissing"))
+    some = told(*(warned(f"n{number}", "ShortTokenLife") for number in range(7)))
+    assert some["warnings"] == [*(f"n{number}: so short" for number in range(5)), "and 2 more resources"]
+
+
 def test_calls_to_aws_so_far_are_told_each_time() -> None:
     calls = Calls()
     calls.note({}, None, "response-received.sts.AssumeRole")

@@ -83,6 +83,7 @@ def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
         "existing_secret_policy": "Fail",
         "deletion_policy": "Delete",
         "refresh_interval": None,
+        "is_pass": False,
         "reconcile_request": "",
         "suspended": False,
         "has_finalizer": False,

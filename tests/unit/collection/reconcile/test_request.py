@@ -40,7 +40,7 @@ OPTIONS = defaults(ARGUMENT_SPEC) | {
     "secret_name": "ecr-login",
     "namespaces": ["team-a"],
 }
-PLAIN = Request(DesiredSecret("ecr-login", None, registries=requests(HOST)), ("team-a",))
+PLAIN = Request(DesiredSecret("ecr-login", None, registries=requests(HOST), is_pass=True), ("team-a",))
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,11 @@ def test_half_a_life_is_enough(age: int, verdict: str) -> None:
     assert judged(own_secret(), now=NOW + age * HOUR) == verdict
 
 
+@pytest.mark.parametrize(("age", "verdict"), [(2.9, SERVED), (3, AGED), (11, AGED), (12, DEAD)])
+def test_a_quarter_of_a_life_is_enough_for_a_pass(age: float, verdict: str) -> None:
+    assert judged(own_secret(), replace(DESIRED, is_pass=True), NOW + age * HOUR) == verdict
+
+
 @pytest.mark.parametrize(
     ("age", "verdict"), [(1, SERVED), (2, AGED), (-0.05, SERVED), (-1, AGED)], ids=["young", "old", "skew", "set back"]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws.authorizations import Authorization, LoginError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item, Observed
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.identities import Settings
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.login_order import LoginOrder
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._serving import serving
@@ -168,6 +170,29 @@ def test_one_resource_alone_is_served_without_a_thread(asked: dict[str, Callable
     assert (len(progress.results), progress.new, progress.unfinished) == (1, 1, 0)
     assert progress.results[0]["resource"] == only.summary()
     assert not progress.results[0]["failed"]
+
+
+@pytest.mark.parametrize(
+    ("is_pass", "hours", "reason"),
+    [(True, 0.25, "ShortTokenLife"), (True, 11.5, "ShortTokenLife"), (True, 11.7, None), (False, 0.25, None)],
+)
+def test_a_pass_warns_of_a_token_that_may_be_dead_before_the_next_one(
+    asked: dict[str, Callable[[], Answer]], is_pass: bool, hours: float, reason: str | None
+) -> None:
+    expires_at = datetime.now(UTC) + timedelta(hours=hours)
+    asked["only"] = lambda: Answer([Authorization(HOST, "AWS", "canary", expires_at, REQUEST)])
+    only = replace(item("only"), is_pass=is_pass)
+    warning = results(begun([only], order(only)))["only"]["resource"]["warning"]
+    assert (warning and warning["reason"]) == reason
+    if hours < 1 and warning:
+        assert f"{expires_at:%Y-%m-%dT%H:%M:%SZ}" in warning["msg"]
+        assert re.search("lives 1[45] minutes.* at most [45] minutes apart", warning["msg"])
+
+
+def test_what_was_wrong_to_begin_with_is_told_before_a_short_life(asked: dict[str, Callable[[], Answer]]) -> None:
+    asked["only"] = lambda: Answer([Authorization(HOST, "AWS", "x", datetime.now(UTC) + timedelta(hours=1), REQUEST)])
+    only = replace(item("only"), is_pass=True, warning=ErrorResult("PodInjectionMissing", "no effect"))
+    assert results(begun([only], order(only)))["only"]["resource"]["warning"]["reason"] == "PodInjectionMissing"
 
 
 def test_nothing_to_serve_is_done_at_once() -> None:

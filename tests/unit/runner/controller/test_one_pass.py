@@ -17,7 +17,7 @@ from kube_ecr_runner.cluster.sources import Source, resources_of
 from kube_ecr_runner.config.watches import WatchesEntry
 from kube_ecr_runner.contract import filters
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
-from kube_ecr_runner.contract.result import NamespaceResult
+from kube_ecr_runner.contract.result import ErrorResult, NamespaceResult
 from kube_ecr_runner.controller.one_pass import MAX_UNANSWERED, serve_once
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.playbook import PlaybookSpec
@@ -132,6 +132,15 @@ def test_pass_has_succeeded_only_if_each_resource_is_served_and_told_so(
     assert all(found[str(key)].startswith(cause) for key, cause in causes.items())
     (summary,) = (each.fields for each in caplog.records if each.message == "pass ended")  # type: ignore[attr-defined]
     assert summary == {"served": len(list(lab.keys)) - len(causes), "not_served": len(causes)}
+
+
+def test_what_is_to_be_known_of_a_resource_that_is_served_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    warning = ErrorResult("ShortTokenLife", "the token lives 15 minutes")
+    lab = Lab(answer=lambda key: replace(served(key), warning=warning if key == B else None))
+    with caplog.at_level(logging.INFO, logger="kube_ecr_runner"):
+        assert lab.serve()
+    found = [each.fields for each in caplog.records if each.message == "to be known"]  # type: ignore[attr-defined]
+    assert found == [{"resource": B, "warning": "the token lives 15 minutes"}]
 
 
 def test_each_play_has_runs_of_its_own_of_no_more_than_a_batch() -> None:

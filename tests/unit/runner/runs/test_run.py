@@ -19,7 +19,9 @@ NAMES, FIFO = Path("/run/x/names.json"), Path("/run/x/release")
 
 def test_inventory_waits_and_holds_nothing_that_was_not_given() -> None:
     expected = {"plugin": "kube_ecr.secrets.pull_secrets", "names_file": str(NAMES), "wait_for": str(FIFO)}
-    assert RunSettings().inventory(NAMES, FIFO) == expected
+    for is_pass in (False, True):
+        options = RunSettings(is_pass=is_pass).inventory(NAMES, FIFO)
+        assert options == {**expected, "renew_early": is_pass}, "only who keeps running knows when a token is due"
 
 
 def test_inventory_says_which_cluster_and_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 {{- define "kube-ecr-runner.validate" -}}
 {{- $values := .Values }}
 {{- if eq $values.mode "cronjob" }}
+{{- include "kube-ecr-runner.validateSchedule" $values.cronJob }}
 {{- if gt (int $values.replicas) 1 }}
 {{- fail "replicas: has to be 1 with mode=cronjob, where passes follow one another; set mode=deployment for several" }}
 {{- end }}
