@@ -18,8 +18,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .._contract.ecr_hosts import PUBLIC_HOSTS, meant
 from .._contract.errors import SpecError
-from .._contract.login_request import PUBLIC_HOSTS, EcrHost, LoginRequest, is_of_aws
+from .._contract.login_request import EcrHost, LoginRequest, is_of_aws
 
 # https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html: the API is in this region only.
 PUBLIC_REGION = "us-east-1"
@@ -70,20 +71,20 @@ def token_call(request: LoginRequest, region: str, partitions: Iterable[Partitio
     if found:
         return _private_call(host, found, partitions)
     if is_of_aws(host):
-        raise RegistryError(
-            f"{host} is not a host of ECR; write it like 111122223333.dkr.ecr.eu-west-1.amazonaws.com, the account "
-            "with twelve digits"
-        )
+        raise RegistryError(f"{host} is not a host of ECR; write {meant(host)}, the account with twelve digits")
     if not (request.region or region):
         raise RegistryError(f"{host}: is no host of AWS, so a region has to say where its token comes from")
     return TokenCall("ecr", request.region or region)
 
 
 def _private_call(host: str, found: EcrHost, partitions: Iterable[Partition]) -> TokenCall:
+    if found.is_local:
+        return TokenCall("ecr", found.region)
     partition = _partition_of(found.region, partitions)
     suffix = re.sub("^api[.]", "on.", partition.dual_stack_suffix) if found.is_dual_stack else partition.dns_suffix
     if found.suffix != suffix:
-        raise RegistryError(f"{host}: hosts of ECR in region {found.region} end in {suffix}")
+        written = f"{host[: -len(found.suffix)]}{suffix}"
+        raise RegistryError(f"{host}: hosts of ECR in region {found.region} end in {suffix}; write {written}")
     return TokenCall("ecr", found.region, fips=found.is_fips, dual_stack=found.is_dual_stack)
 
 

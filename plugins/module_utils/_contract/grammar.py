@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from .ecr_hosts import is_almost_ecr, meant
 from .errors import ResourceError
 
 MAX_NAMESPACE = 63
@@ -122,9 +123,23 @@ def check_registries(hosts: object, path: str) -> list[str]:
             raise ResourceError(
                 path,
                 f"{host!r} is not a registry host as it stands in image references, such as "
-                "111122223333.dkr.ecr.eu-west-1.amazonaws.com or public.ecr.aws (lower case, no scheme, path or tag)",
+                "111122223333.dkr.ecr.eu-west-1.amazonaws.com or public.ecr.aws (lower case, no scheme, path or tag)"
+                f"{_hint(host)}",
+            )
+        if is_almost_ecr(host):
+            raise ResourceError(
+                path,
+                f"{host!r} is almost a host of ECR, but none: write {meant(host)} (an account has twelve digits; no "
+                "port)",
             )
     return list(dict.fromkeys(hosts))
+
+
+def _hint(host: object) -> str:
+    """Return what was probably meant, if that is a host."""
+    probable = meant(host) if isinstance(host, str) else ""
+    is_host = probable != host and _is_of(_IS_HOST, probable, _MAX_HOST) and re.search("[.:]", probable)
+    return f"; write {probable}" if is_host else ""
 
 
 def _is_of(form: re.Pattern[str], value: object, longest: int) -> bool:

@@ -15,11 +15,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .ecr_hosts import LOCALSTACK, PUBLIC_HOSTS
 from .errors import ResourceError
 from .grammar import check_region, check_registries
-
-# https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html
-PUBLIC_HOSTS = ("public.ecr.aws", "ecr-public.aws.com")
 
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html
 _ECR_HOST = re.compile(r"[0-9]{12}\.dkr(?P<separator>[.-])ecr(?P<fips>-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<suffix>.+)")
@@ -34,6 +32,11 @@ class EcrHost:
     suffix: str
     is_fips: bool
     is_dual_stack: bool
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is one of LocalStack's, which has the form of ECR's, and a domain of its own."""
+        return re.fullmatch(LOCALSTACK, self.suffix) is not None
 
     @classmethod
     def parse(cls, host: str) -> EcrHost | None:

@@ -16,8 +16,9 @@ from .._aws.client import connect, get_logins
 from .._aws.errors import AWSError
 from .._aws.session import SESSION_NAME, Calls, Credentials
 from .._contract import reasons
+from .._contract.ecr_hosts import PUBLIC_HOSTS
 from .._contract.grammar import check_region
-from .._contract.login_request import PUBLIC_HOSTS, LoginRequest
+from .._contract.login_request import LoginRequest
 from .runtime import Feature
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {

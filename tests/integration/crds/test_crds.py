@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 from tests.support.aws.endpoint import Principal
 from tests.support.cluster.control_plane import KubectlError
 from tests.support.cluster.objects import CLUSTER, NAMESPACED, Cluster, RefusalError, pull_secret
+from tests.support.registry_hosts import ACCEPTED, ALMOST
 
 EXAMPLE = Principal(access_key="AKIAIOSFODNN7EXAMPLE", secret_key="/ab+c/==", account="111122223333")
 INLINE = {"accessKeyId": EXAMPLE.access_key, "secretAccessKey": EXAMPLE.secret_key}
@@ -290,6 +291,16 @@ def test_what_is_no_registry_host(cluster: Cluster, kind: str, host: str) -> Non
         cluster.offer(edited(kind, "spec.registries", ["public.ecr.aws", host]))
     assert "spec.registries[1]: " in str(refusal.value)
     assert f"as it stands in an image reference, for example {REGISTRY} or public.ecr.aws" in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])
+def test_the_definitions_and_the_code_agree_on_hosts_that_are_almost_those_of_ecr(cluster: Cluster, kind: str) -> None:
+    cluster.offer(edited(kind, "spec.registries", list(ACCEPTED)))
+    with pytest.raises(RefusalError) as refusal:
+        cluster.offer(edited(kind, "spec.registries", list(ALMOST)))
+    told = str(refusal.value)
+    assert [number for number in range(len(ALMOST)) if f"spec.registries[{number}]: " not in told] == []
+    assert "is almost a host of ECR: write 111122223333.dkr.ecr.eu-west-1.amazonaws.com (an account of" in told
 
 
 @pytest.mark.parametrize("kind", [NAMESPACED, CLUSTER])

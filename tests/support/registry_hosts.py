@@ -1,0 +1,81 @@
+"""Hosts for spec.registries and the option registries: the definitions and the code have to agree on each of them."""
+
+from __future__ import annotations
+
+HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+ACCEPTED = (
+    HOST,
+    "111122223333.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
+    "111122223333.dkr-ecr.eu-west-1.on.aws",
+    "111122223333.dkr-ecr-fips.us-east-1.on.aws",
+    "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn",
+    "111122223333.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn",
+    "111122223333.dkr.ecr.eusc-de-east-1.amazonaws.eu",
+    "111122223333.dkr.ecr.us-iso-east-1.c2s.ic.gov",
+    "public.ecr.aws",
+    "ecr-public.aws.com",
+    # In front of ECR.
+    "images.example.com",
+    "images.example.com:8443",
+    "ecr.example.com",
+    "dkr.ecr.example.com",
+    "111122223333.ecr.example.com",
+    "public.ecr.example.com",
+    "localhost:5000",
+    "10.0.0.1",
+    "vpce-0123456789abcdef0-abcdefgh.dkr.ecr.eu-west-1.vpce.amazonaws.com",
+    "internal-ecr-proxy-123456789.eu-west-1.elb.amazonaws.com",
+    "ec2-192-0-2-1.eu-west-1.compute.amazonaws.com:5000",
+    "a1b2c3.execute-api.eu-west-1.amazonaws.com",
+    # LocalStack's.
+    "000000000000.dkr.ecr.us-east-1.localhost.localstack.cloud:4566",
+    "localhost.localstack.cloud:4510",
+)
+# What was written, and what was meant.
+ALMOST = {
+    "111122223333.ecr.eu-west-1.amazonaws.com": HOST,
+    "111122223333.dkr.eu-west-1.amazonaws.com": HOST,
+    "111122223333.eu-west-1.amazonaws.com": HOST,
+    "111122223333.dkr.ecr.amazonaws.com": "111122223333.dkr.ecr.REGION.amazonaws.com",
+    "111122223333.dkr.ecr.eu-west.amazonaws.com": "111122223333.dkr.ecr.REGION.amazonaws.com",
+    "111122223333.dkr.ecr.eu-west-1a.amazonaws.com": "111122223333.dkr.ecr.REGION.amazonaws.com",
+    "11112222333.dkr.ecr.eu-west-1.amazonaws.com": "ACCOUNT.dkr.ecr.eu-west-1.amazonaws.com",
+    "1111222233334.dkr.ecr.eu-west-1.amazonaws.com": "ACCOUNT.dkr.ecr.eu-west-1.amazonaws.com",
+    "1111-2222-3333.dkr.ecr.eu-west-1.amazonaws.com": HOST,
+    "dkr.ecr.eu-west-1.amazonaws.com": "ACCOUNT.dkr.ecr.eu-west-1.amazonaws.com",
+    "ecr.eu-west-1.amazonaws.com": "ACCOUNT.dkr.ecr.eu-west-1.amazonaws.com",
+    "api.ecr.eu-west-1.amazonaws.com": "ACCOUNT.dkr.ecr.eu-west-1.amazonaws.com",
+    "ecr-fips.us-east-1.amazonaws.com": "ACCOUNT.dkr.ecr-fips.us-east-1.amazonaws.com",
+    "ecr.eu-west-1.api.aws": "ACCOUNT.dkr.ecr.eu-west-1.amazonaws.com",
+    "111122223333.ecr.eu-west-1.on.aws": "111122223333.dkr-ecr.eu-west-1.on.aws",
+    "111122223333.ecr.cn-north-1.amazonaws.com.cn": "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn",
+    "111122223333.ecr.eu-west-1.amazonws.com": HOST,
+    "111122223333.dkr.ecr": "111122223333.dkr.ecr.REGION.amazonaws.com",
+    f"{HOST}:443": HOST,
+    f"{HOST}:5000": HOST,
+    "public.ecr.aws:443": "public.ecr.aws",
+    "ecr.aws": "public.ecr.aws",
+    "gallery.ecr.aws": "public.ecr.aws",
+    "public.ecr.us-east-1.amazonaws.com": "public.ecr.aws",
+    "api.ecr-public.us-east-1.amazonaws.com": "public.ecr.aws",
+}
+# What is no host at all.
+NO_HOSTS = {
+    f"https://{HOST}": HOST,
+    f"http://{HOST}/": HOST,
+    f"{HOST}/": HOST,
+    f"{HOST}/app": HOST,
+    f"{HOST}/app:1.0": HOST,
+    f"{HOST}:latest": HOST,
+    f"{HOST}:": HOST,
+    f"AWS@{HOST}": HOST,
+    f"https://AWS@{HOST}:443/v2/": HOST,
+    HOST.upper(): HOST,
+    f" {HOST}": HOST,
+    f"{HOST}\n": HOST,
+    f".{HOST}": HOST,
+    f"{HOST}.": HOST,
+    "public.ecr.aws/alias": "public.ecr.aws",
+    "http://111122223333.ecr.eu-west-1.amazonaws.com/app": HOST,
+    "Images.Example.com:8443/team": "images.example.com:8443",
+}
