@@ -6,6 +6,9 @@ then on nobody who changes something is to wait for long: what has changed since
 without the others, and the runs for what is due by the clock are smaller. They take turns, so that nothing is left out
 however much changes. Resources that got no result before the deadline of a run go into smaller and smaller runs, each
 time without those that did, until one that hangs is alone.
+
+Resources whose next attempt is one at AWS are taken together if they are of one identity, whenever each is due: one
+call serves them all, and after throttling each call counts.
 """
 
 from __future__ import annotations
@@ -45,24 +48,28 @@ class Batcher:
         self._queues = {playbook: WorkQueue() for playbook in playbooks.values()}
         # How often in a row each key was in a run that was stopped at its deadline, and had no result.
         self._timeouts: dict[Key, int] = {}
+        # The AWS identity of each resource that waits for another attempt to get a token.
+        self._retries: dict[Key, int] = {}
         # Of each queue that has had a run: whether that was for what had changed, while others waited.
         self._owes_others: dict[WorkQueue, bool] = {}
         self._last_change = datetime.min.replace(tzinfo=UTC)
 
-    def enqueue(self, key: Key, due: datetime) -> None:
-        """Make a resource due at that time, unless it is due earlier already."""
+    def enqueue(self, key: Key, due: datetime, *, retry_of: int | None = None) -> None:
+        """Make a resource due at that time, unless it is due earlier already; retry_of is as for finish()."""
         self._queue_of(key).enqueue(key, due)
+        self._note_retry(key, retry_of)
 
     def enqueue_now(self, key: Key, now: datetime) -> None:
         """Make a resource due at once, before those that are due by the clock."""
         self._last_change = now
         self._queue_of(key).enqueue(key, now, Priority.CHANGED)
 
-    def finish(self, key: Key, due: datetime, *, has_timed_out: bool = False) -> bool:
+    def finish(self, key: Key, due: datetime, *, has_timed_out: bool = False, retry_of: int | None = None) -> bool:
         """End the work on a resource, which is due again at that time or when it was enqueued for meanwhile.
 
-        has_timed_out says that it had no result when the deadline of its run came. Returns False, and does nothing, if
-        it was not worked on: it was forgotten meanwhile.
+        retry_of is its AWS identity, if it has to be asked again for a token. has_timed_out says that it had no result
+        when the deadline of its run came. Returns False, and does nothing, if it was not worked on: it was forgotten
+        meanwhile.
         """
         if not self._queue_of(key).finish(key, due):
             return False
@@ -70,12 +77,14 @@ class Batcher:
             self._timeouts[key] = self._timeouts.get(key, 0) + 1
         else:
             self._timeouts.pop(key, None)
+        self._note_retry(key, retry_of)
         return True
 
     def forget(self, key: Key) -> None:
         """Drop a resource, waiting or worked on; an unknown one is no error."""
         self._queue_of(key).forget(key)
         self._timeouts.pop(key, None)
+        self._retries.pop(key, None)
 
     def is_working(self, key: Key) -> bool:
         """Return whether a run works on a resource."""
@@ -124,12 +133,31 @@ class Batcher:
         # Something is due: no run begins earlier.
         first = self._timeouts.get(turns[0].key, 0)
         alike = [turn.key for turn in turns if self._timeouts.get(turn.key, 0) == first]
-        keys = alike[: max(min(limit, self._size >> (_TIMEOUT_SHIFT * first)), 1)]
+        most = max(self._size >> (_TIMEOUT_SHIFT * first), 1)
+        keys = alike[: min(limit, most)]
+        keys += [key for key in self._others_of(keys, queue) if self._timeouts.get(key, 0) == first][: most - len(keys)]
         queue.start(keys)
+        for key in keys:
+            self._retries.pop(key, None)
         suspended = {key for key in keys if is_suspended(key)}
         for key in suspended:
             self.forget(key)
         return [key for key in keys if key not in suspended]
+
+    def _others_of(self, keys: list[Key], queue: WorkQueue) -> list[Key]:
+        """Return what waits for an attempt at AWS as one of the identities of these, beside them."""
+        identities, taken = {self._retries[key] for key in keys if key in self._retries}, set(keys)
+        return sorted(
+            key
+            for key, identity in self._retries.items()
+            if identity in identities and key not in taken and self._queue_of(key) is queue and queue.is_waiting(key)
+        )
+
+    def _note_retry(self, key: Key, identity: int | None) -> None:
+        if identity is None:
+            self._retries.pop(key, None)
+        else:
+            self._retries[key] = identity
 
     def _next_turns(self, queue: WorkQueue, now: datetime) -> tuple[int, list[Turn]]:
         """Return how many resources the next run takes at most, and whose turn it is, in order.

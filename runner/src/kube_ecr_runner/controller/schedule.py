@@ -16,7 +16,7 @@ from kube_ecr_runner.contract.timestamps import next_second, parse_time
 from kube_ecr_runner.contract.token_life import MAX_AGE, MAX_TOKEN_LIFE
 from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Resource
-from kube_ecr_runner.model.result import Result
+from kube_ecr_runner.model.result import Origin, Result
 
 # No interval is longer, whatever a result says.
 _MAX_AGE = MAX_TOKEN_LIFE * MAX_AGE
@@ -55,7 +55,7 @@ def first_due(resource: Resource, spread: timedelta, now: datetime, random: Rand
     is_current = resource.status.get("observedGeneration") == resource.generation
     if planned is None or not is_current:
         return None
-    return min(planned, now + spread * random.random()) if _is_failing(resource) else planned
+    return min(planned, now + spread * random.random()) if is_failing(resource) else planned
 
 
 def restart_spread(resources: Iterable[Resource]) -> timedelta:
@@ -63,7 +63,7 @@ def restart_spread(resources: Iterable[Resource]) -> timedelta:
 
     It is zero for a few. Many have failed when AWS refuses or throttles them all, and may be refused again.
     """
-    failing = sum(map(_is_failing, resources))
+    failing = sum(map(is_failing, resources))
     return min(FAILED_SPACING * max(failing - FAILED_AT_ONCE, 0), FAILED_SPREAD)
 
 
@@ -79,6 +79,11 @@ def has_failed(result: Result) -> bool:
     if result.succeeded:
         return result.renew_after is None and any(namespace.state != PENDING for namespace in result.namespaces)
     return not result.is_blocked
+
+
+def waits_for_aws(result: Result) -> bool:
+    """Return whether the next attempt after a result is one to get a token."""
+    return has_failed(result) and result.problem is not None and result.problem.origin is Origin.AWS
 
 
 def next_due(
@@ -104,7 +109,8 @@ def next_due(
     return due
 
 
-def _is_failing(resource: Resource) -> bool:
+def is_failing(resource: Resource) -> bool:
+    """Return whether the last attempt at a resource failed, by its status."""
     return condition_of(resource.status, "RefreshFailing").get("status") == "True"
 
 

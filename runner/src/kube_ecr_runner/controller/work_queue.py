@@ -49,6 +49,9 @@ class DueTimes:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: Key) -> bool:
+        return key in self._entries
+
     def add(self, key: Key, due: datetime) -> None:
         """Make a key due at that time, unless it is due earlier already."""
         known = self._entries.get(key)
@@ -144,6 +147,10 @@ class WorkQueue:
         self._waiting.discard(key)
         self._priorities.pop(key, None)
         self._working.pop(key, None)
+
+    def is_waiting(self, key: Key) -> bool:
+        """Return whether a key waits, due or not."""
+        return key in self._waiting
 
     def is_working(self, key: Key) -> bool:
         """Return whether a key is being worked on."""

@@ -8,6 +8,7 @@ read is simply absent here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -108,9 +109,10 @@ class Resource:
     accounts are the service accounts of the targets that get the Secret, template the labels and annotations that it
     gets, by kind and name. registries are the hosts that it asks for. deleting says that it is being deleted, cleanup
     that it stays until a run has removed what it wrote. suspended says that nothing is to be done for it.
-    uses_own_identity says that the way into AWS is the identity of the runner. recovers_pods says that pods that wait
-    for an image are to be evicted when the Secret that they name was written. reconcile_request is what it is annotated
-    with to have its token renewed at once.
+    uses_own_identity says that the way into AWS is the identity of the runner. identity is a number that is the same in
+    this process for resources whose way into AWS reads the same, so that AWS is asked once for them. recovers_pods says
+    that pods that wait for an image are to be evicted when the Secret that they name was written. reconcile_request is
+    what it is annotated with to have its token renewed at once.
     """
 
     key: Key
@@ -125,6 +127,7 @@ class Resource:
     suspended: bool = False
     references: frozenset[Reference] = frozenset()
     uses_own_identity: bool = False
+    identity: int = field(default=0, repr=False)
     registries: tuple[str, ...] = ()
     recovers_pods: bool = False
     reconcile_request: str = ""
@@ -150,6 +153,7 @@ class Resource:
             suspended=spec.get("suspend") is True and not deleting,
             references=frozenset(_references(access, key.namespace)),
             uses_own_identity=not access.keys() & _OTHER_WAYS_IN,
+            identity=_identity(access, key.namespace),
             registries=tuple(host for host in list_in(spec, "registries") if isinstance(host, str)),
             # Whatever a later version adds, what is not known is not done.
             recovers_pods=spec.get("recoverPods") == "Delete",
@@ -219,6 +223,17 @@ def _pull_secrets(account: Mapping[str, Any]) -> Iterator[str]:
     for entry in mappings_in(account, "imagePullSecrets"):
         if isinstance(entry.get("name"), str):
             yield entry["name"]
+
+
+def _identity(access: Mapping[str, Any], own_namespace: str) -> int:
+    """Return a number of this process for a way into AWS: Python's hash, which says nothing of the keys elsewhere.
+
+    The region is part of it only where STS is called, and the namespace only where a reference counts from it.
+    """
+    uses_sts = bool(access.get("roleArn") or access.get("serviceAccountRef"))
+    way = {name: value for name, value in access.items() if name != "region" or uses_sts}
+    namespace = own_namespace if access.keys() & _REFERENCES.keys() else ""
+    return hash((namespace, json.dumps(way, sort_keys=True)))
 
 
 def _references(access: Mapping[str, Any], own_namespace: str) -> Iterator[Reference]:

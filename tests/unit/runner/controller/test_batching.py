@@ -105,6 +105,43 @@ def test_change_waits_for_one_small_run_and_others_for_every_other(scheduled: st
     assert taken(batches, 100) == []
 
 
+@pytest.mark.parametrize(
+    ("names", "identities", "at", "expected"),
+    [
+        pytest.param("abcd", {"a": 1, "b": 1, "c": 1, "d": 1}, 4, "abcd", id="all, more than by the clock"),
+        pytest.param("abcd", {"a": 1, "b": 2, "c": 1, "d": 2}, 4, "ac", id="none of another identity"),
+        pytest.param("abcd", {"b": 1, "c": 1}, 4, "a", id="none beside what needs no token"),
+        pytest.param("abcdefghij", dict.fromkeys("abcdefghij", 1), 4, "abcdefgh", id="no more than a batch"),
+    ],
+)
+def test_attempts_at_aws_of_one_identity_are_taken_together(
+    names: str, identities: dict[str, int], at: int, expected: str
+) -> None:
+    """After throttling each of them comes back at a time of its own, and each run would ask AWS."""
+    batches = begun(size=8)
+    found = [Key("K", "ns", name) for name in names]
+    for key in found:
+        batches.enqueue(key, NOW)
+    while taken(batches):
+        pass
+    for number, key in enumerate(found):
+        batches.finish(key, after(at + number), retry_of=identities.get(key.name))
+    assert "".join(key.name for key in taken(batches, at)) == expected
+
+
+def test_an_attempt_that_succeeded_is_none_any_more() -> None:
+    batches = begun(size=8)
+    for key in (A, B):
+        batches.enqueue(key, NOW, retry_of=1)
+    assert taken(batches) == [A, B]
+    batches.finish(A, after(100))
+    batches.finish(B, after(10), retry_of=1)
+    assert taken(batches, 10) == [B]
+    batches.finish(B, after(50), retry_of=1)
+    batches.forget(B)
+    assert taken(batches, 100) == [A]
+
+
 def test_turns_of_one_playbook_are_no_matter_to_another() -> None:
     batches = begun()
     batches.enqueue(OTHER, NOW)

@@ -209,6 +209,31 @@ def test_references_of_a_resource(namespace: str, access: dict, references: list
     assert with_access(namespace, **access).references == {Reference(*each) for each in references}
 
 
+KEYS, NO_ROLE = {"accessKeyId": CANARY, "secretAccessKey": CANARY}, {"roleArn": None}
+SECRET, ACCOUNT = {"credentialsSecretRef": {"name": "keys"}}, {"serviceAccountRef": {"name": "puller"}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_same"),
+    [
+        (("a", {}), ("b", {}), True),
+        # STS is called, in that region, unless there are keys and no role.
+        (("a", {"region": "eu-west-1"}), ("b", {"region": "us-east-1"}), False),
+        (("a", KEYS | NO_ROLE | {"region": "eu-west-1"}), ("b", KEYS | NO_ROLE | {"region": "us-east-1"}), True),
+        (("a", KEYS), ("b", KEYS), True),
+        (("a", KEYS), ("a", KEYS | {"secretAccessKey": "other"}), False),
+        (("a", SECRET), ("a", SECRET), True),
+        (("a", SECRET), ("b", SECRET), False),
+        (("a", ACCOUNT | {"region": "eu-west-1"}), ("a", ACCOUNT | {"region": "us-east-1"}), False),
+        (("a", {}), ("a", {"roleArn": "arn:aws:iam::111122223333:role/x"}), False),
+    ],
+)
+def test_resources_of_one_way_into_aws_are_of_one_identity(one: tuple, other: tuple, are_same: bool) -> None:
+    found = [with_access(namespace, **access) for namespace, access in (one, other)]
+    assert (found[0].identity == found[1].identity) is are_same
+    assert str(found[0].identity) not in repr(found[0])
+
+
 @pytest.mark.parametrize(
     ("access", "own"),
     [

@@ -101,7 +101,8 @@ class ResourceHandler:
             self._batcher.enqueue_now(resource.key, now)
         else:
             due = schedule.within(due, self._periods[resource.key.kind], now, self._random)
-            self._batcher.enqueue(resource.key, due)
+            retry_of = resource.identity if schedule.is_failing(resource) else None
+            self._batcher.enqueue(resource.key, due, retry_of=retry_of)
 
     def _gone(self, change: ResourceChange) -> None:
         if change.before:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from kube_ecr_runner.contract.timestamps import parse_time
+from kube_ecr_runner.controller import schedule
 from kube_ecr_runner.controller.batching import Batcher
 from kube_ecr_runner.controller.handlers.pods import PodHandler
 from kube_ecr_runner.controller.recheck import Rechecks
@@ -61,7 +62,8 @@ class ResultHandler:
             self._finish_outdated(result.key, settlement, now)
             return
         tracked.served_generation, tracked.failures = result.generation, settlement.failures
-        if not self._batcher.finish(result.key, settlement.due, has_timed_out=has_timed_out):
+        retry_of = tracked.resource.identity if schedule.waits_for_aws(result) else None
+        if not self._batcher.finish(result.key, settlement.due, has_timed_out=has_timed_out, retry_of=retry_of):
             return
         self._rechecks.run_ended(result.key, now)
         before = tracked.resource
