@@ -158,10 +158,11 @@ def owner_of(metadata: Metadata) -> str:
     """
     if is_shared(metadata):
         return ""
-    ranked = sorted((strength(marks), uid) for uid, marks in marks_by_uid(metadata).items())
+    by_uid = marks_by_uid(metadata)
+    ranked = sorted((strength(marks), uid) for uid, marks in by_uid.items())
     is_tied = len(ranked) > 1 and ranked[-1][0] == ranked[-2][0]
     uid = ranked[-1][1] if ranked and not is_tied else ""
-    return uid if uid and is_proven(metadata, marks_by_uid(metadata)[uid], is_as_written=False) else ""
+    return uid if uid and is_proven(metadata, by_uid[uid], is_as_written=False) else ""
 
 
 def applied_fields(metadata: Metadata, manager: str) -> Mapping[str, Any]:

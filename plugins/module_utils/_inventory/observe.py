@@ -60,6 +60,7 @@ class _Secrets:
     """The metadata of Secrets, by what names the resources that may have a part in them."""
 
     def __init__(self, found: Iterable[dict]) -> None:
+        self._held: dict[str, list[ObservedSecret]] = {}
         self._by_name: dict[str, dict[str, dict]] = defaultdict(dict)
         for metadata in found:
             for name in _names_on(metadata):
@@ -67,10 +68,12 @@ class _Secrets:
 
     def held(self, item: Item) -> list[ObservedSecret]:
         """Return what an item has in them: what is its own by some mark, or has an entry of it."""
-        desired = desired_secret(item)
-        named = {**self._by_name[item.owner.uid], **self._by_name[str(item.owner)]}
-        parts = (_part(metadata, desired, item.owner) for metadata in named.values())
-        return [part for part in parts if part]
+        if item.owner.uid not in self._held:
+            desired = desired_secret(item)
+            named = {**self._by_name[item.owner.uid], **self._by_name[str(item.owner)]}
+            parts = (_part(metadata, desired, item.owner) for metadata in named.values())
+            self._held[item.owner.uid] = [part for part in parts if part]
+        return self._held[item.owner.uid]
 
 
 def _observed(item: Item, secrets: _Secrets | None, accounts: list[dict] | None, now: datetime) -> Observed:
