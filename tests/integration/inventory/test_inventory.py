@@ -85,14 +85,18 @@ def test_an_option_or_a_variable_picks_resources(ansible: Ansible, resources: li
     assert served(listing(ansible, KUBE_ECR_NAMESPACES=team_a)) == [app_a]
     assert served(listing(ansible, {"label_selector": "tier=production"})) == [shared]
     assert served(listing(ansible, KUBE_ECR_SELECTOR="tier=production")) == [shared]
-    assert served(listing(ansible, {"names": ["nothing"]})) == []
+    hosts = listing(ansible, {"names": ["app", "nothing"]})
+    assert served(hosts) == [app_a, app_b]
+    assert hosts["inventory-error"]["inventory_error"].endswith("no custom resource is called nothing")
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"kubeconfig": "/nonexistent"}, "cannot read the custom resources: read the kubeconfig: NoCluster"),
-        ({"label_selector": "a b c"}, "BadRequest"),
+        ({"label_selector": "a b c"}, "label_selector: 'a b c' is no condition on a label"),
+        ({"namespaces": ["team-a;team-b"]}, "namespaces: 'team-a;team-b' is not the name of a namespace"),
+        ({"namespaces": [83]}, "namespaces[0]: 83 is a number to YAML"),
         ({"name": ["app"]}, "unknown option 'name'; the options are "),
     ],
 )

@@ -238,6 +238,25 @@ def test_the_shipped_module_gives_the_result_of_the_fast_path(ansible: Ansible, 
     assert CANARY not in run.output
 
 
+def test_async_works_and_keeps_no_token(ansible: Ansible, cluster: Cluster) -> None:
+    """But for ecr_token, whose result Ansible would keep."""
+    (team,) = cluster.namespaces("team")
+    waits = {"async": 60, "poll": 1}
+    token = {"name": "Ask", "kube_ecr.secrets.ecr_token": {"region": "eu-west-1"}, "ignore_errors": True, **waits}
+    info = {"name": "Look", "kube_ecr.secrets.ecr_pull_secret_info": {"namespaces": [team]}, **waits}
+    jobs = ansible.home / "jobs"
+    begin = {**task(options([team]), "Begin"), "async": 60, "poll": 0, "register": "job"}
+    status = {"ansible.builtin.async_status": {"jid": "{{ job.ansible_job_id }}"}, "register": "found"}
+    wait = {"name": "Wait", **status, "until": "found is finished", "retries": 60, "delay": 1}
+    run = ansible.play(begin, wait, info, token, ANSIBLE_ASYNC_DIR=str(jobs))
+    assert states(run, "Wait") == ["created"]
+    assert [each["name"] for each in run.result("Look")["pull_secrets"]] == ["ecr-login"]
+    assert "Ansible keeps the result of such a task in clear in a file" in run.result("Ask")["msg"]
+    kept = [path for path in ansible.home.rglob("*") if path.is_file() and path.name != "playbook.yml"]
+    assert [path for path in kept if jobs in path.parents], "Ansible keeps what a job that nobody waited for came to"
+    assert not [path for path in kept if CANARY in path.read_text(errors="replace")]
+
+
 def _comparable(result: dict[str, Any], namespace: str) -> str:
     kept = {name: value for name, value in result.items() if not name.startswith("_ansible") and name != "exception"}
     # The two have seen the token at different times.
