@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
                 del _begun[self._key]
             self._show(new_in(progress), variables.get("inventory_hostname", ""))
             told = result(progress, serving.calls)
-            if told["failed"] and "diff" in told:
+            if told["failed"] and "diff" in told and not self._task.no_log:
                 # Ansible shows none of a task that failed, and most of its resources may not have.
                 self._display.display(CallbackBase()._get_diff(deepcopy(told["diff"])))
             return told
@@ -85,7 +85,7 @@ class ActionModule(ActionBase):
 
     def _show(self, new: Iterable[Mapping[str, Any]], host: str) -> None:
         """Tell a person of each resource, as Ansible does of the items of a loop. The runner reads the result."""
-        if _standby.has_begun():
+        if _standby.has_begun() or self._task.no_log:
             return
         for served in new:
             word, color = "ok", constants.COLOR_OK

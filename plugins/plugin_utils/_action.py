@@ -24,6 +24,12 @@ _NO_ASYNC = (
     "async: is not possible, since Ansible keeps the result of such a task in clear in a file, and this result holds a "
     "password; leave async out"
 )
+# What Ansible itself puts in the place of such values.
+_HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+# Options of these types may hold anything, such as a kubeconfig with a token.
+_OF_UNKNOWN_CONTENT = frozenset(["dict", "raw", "json", "jsonarg"])
+# Where the object of a task keeps its options while others are shown.
+_GIVEN = "_kube_ecr_given"
 _NO_LOG_ADVICE = "The result of this task holds a password. Set 'no_log: true' on the task, or logs will hold it too."
 
 
@@ -43,6 +49,18 @@ def validated(argument_spec: dict, task) -> dict:
     return validation.validated_parameters
 
 
+def for_display(argument_spec: dict, given: dict) -> dict:
+    """Return the options that were given to a task, with all hidden that may hold a secret."""
+    options = {name: option for main, option in argument_spec.items() for name in (main, *option.get("aliases", ()))}
+    return {
+        name: value if name in options and _is_harmless(options[name]) else _HIDDEN for name, value in given.items()
+    }
+
+
+def _is_harmless(option: dict) -> bool:
+    return not option.get("no_log") and "options" not in option and option.get("type") not in _OF_UNKNOWN_CONTENT
+
+
 class FastPathAction(ActionBase):
     """Base of the action plugins; a subclass names its feature."""
 
@@ -52,7 +70,19 @@ class FastPathAction(ActionBase):
     _supports_async = True
 
     def run(self, tmp=None, task_vars=None):
-        """Return the task's result, from this process or from the shipped module."""
+        """Return the task's result, from this process or from the shipped module.
+
+        With the result, callbacks get the task. With display_args_to_stdout, the default one shows its options then if
+        the strategy or another setting keeps it from showing the task earlier.
+        """
+        # Ansible makes this object anew for a retry, but not that of the task.
+        given = self._task.args = vars(self._task).setdefault(_GIVEN, self._task.args)
+        try:
+            return self._run(tmp, task_vars)
+        finally:
+            self._task.args = for_display(self.feature.argument_spec, given)
+
+    def _run(self, tmp, task_vars) -> dict:
         super().run(tmp, task_vars)
         if self._task.async_val and self.feature.returns_secret:
             return _failure(_NO_ASYNC)

@@ -22,6 +22,9 @@ AMBIENT = {
 }
 
 
+SHOW_ALL = {"ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "1", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0"}
+
+
 def state(run: Run, name: str) -> dict[str, str]:
     return {each["namespace"]: each["state"] for each in run.items(WRITE)[name]["namespaces"]}
 
@@ -221,6 +224,28 @@ def test_how_servers_are_reached_is_no_matter_here(
     assert state(run, "app") == {own: "created"}
 
 
+def test_settings_left_over_leave_nothing_out(
+    ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
+) -> None:
+    """Of another playbook in the same job, say; with another account that fails at the same time."""
+    own, other = cluster.namespaces("own", "other")
+    refused = aws.principal(allowed=False)
+    cluster.apply(pull_secret("app", principal, namespace=own), pull_secret("refused", refused, namespace=other))
+    run = ansible.reconcile(
+        ANSIBLE_RUN_TAGS="deploy",
+        ANSIBLE_STRATEGY="free",
+        ANSIBLE_ANY_ERRORS_FATAL="1",
+        ANSIBLE_NO_LOG="1",
+        ANSIBLE_GATHERING="smart",
+        ANSIBLE_HASH_BEHAVIOUR="merge",
+        ANSIBLE_HOST_PATTERN_MISMATCH="error",
+        ANSIBLE_STDOUT_CALLBACK="minimal",
+    )
+    assert run.status == 2, run.output
+    assert cluster.secret(own)
+    assert own not in run.stdout, "no_log holds for each line of a task"
+
+
 def test_the_oldest_supported_versions_serve_both_kinds(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -258,7 +283,7 @@ def test_no_key_and_no_token_leaves_memory(
     temporary = ansible.home / "tmp"
     temporary.mkdir()
     with watch_processes(ansible.home) as seen:
-        run = ansible.reconcile("-vvvv", "--diff", TMPDIR=str(temporary), ANSIBLE_LOG_PATH=str(ansible.home / "log"))
+        run = ansible.reconcile("-vvvv", "--diff", TMPDIR=str(temporary), ANSIBLE_LOG_PATH="log", **SHOW_ALL)
     assert run.status == 2
     assert len(run.items(WRITE)) == 2
     left = [path.read_bytes() for path in ansible.home.rglob("*") if path.is_file()]

@@ -243,7 +243,11 @@ def test_cleanup_undoes_all_and_leaves_no_finalizer(
         placed("app", principal, namespace=one, serviceAccounts=["*"], suspend=True),
     )
     aws.stop()
-    run = ansible.run("ansible-playbook", "-i", ansible.inventory(), "kube_ecr.secrets.cleanup")
+    cleanup = ("-i", ansible.inventory(), "kube_ecr.secrets.cleanup")
+    refused = ansible.run("ansible-playbook", *cleanup, "--tags", "other")
+    assert (refused.status, "nothing is undone" in refused.output) == (2, True)
+    assert entries(cluster, one) == ["z", "ecr-login", "merged"]
+    run = ansible.run("ansible-playbook", *cleanup)
     assert run.status == 0, run.output
     assert [entries(cluster, each) for each in (one, two)] == [["z"], ["z"]]
     left = {(each, name) for each in (one, two) for name in ("ecr-login", "merged", "orphan", "plain")}
