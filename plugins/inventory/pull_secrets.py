@@ -353,9 +353,9 @@ class InventoryModule(BaseInventoryPlugin):
         identities = self._identities(cluster, resources, items)
         items = [_identified(item, identities.get(item.owner.uid)) for item in items]
         self._show_suspended(items)
+        # Of one that has a successor nothing has to be corrected any more.
         items = [
-            item if item.error else replace(item, error=superseded(resource, listed))
-            for resource, item in zip(resources, items)
+            replace(item, error=superseded(resource, listed) or item.error) for resource, item in zip(resources, items)
         ]
         items = self._warned(cluster, resources, items)
         served = sources.served(resources)

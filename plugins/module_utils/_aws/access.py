@@ -90,6 +90,7 @@ def parse(resource: Mapping[str, Any]) -> Access:
     access = spec_of(resource).get("awsAccess")
     if not isinstance(access, dict):
         raise ResourceError("spec.awsAccess", "is missing; it says how to reach AWS")
+    refuse_first_generation(resource)
     source = _source(access, resource)
     role_arn = _optional(access, "roleArn", check_role_arn)
     external_id = _optional(access, "externalId", check_external_id)
@@ -98,6 +99,26 @@ def parse(resource: Mapping[str, Any]) -> Access:
     namespace = resource["metadata"].get("namespace")
     is_guarded = source is None and not is_cluster_scoped(resource)
     return Access(source, role_arn, external_id, KubernetesObject("Namespace", "", namespace) if is_guarded else None)
+
+
+def refuse_first_generation(resource: Mapping[str, Any]) -> None:
+    """Raise ResourceError if a resource is of the first releases of kube-ecr-secrets-operator, saying what to write.
+
+    They had the keys and the region in a Secret that awsAccess names, see chart/crds at 21f8b58 of
+    https://github.com/zak905/kube-ecr-secrets-operator. Without this, the runner's own identity would be used.
+    """
+    access = spec_of(resource).get("awsAccess")
+    if not isinstance(access, dict) or "secretName" not in access or {"accessKeyId", "secretAccessKey"} & access.keys():
+        return
+    # It stands in the definition of the deprecated kind only so that the API server keeps it.
+    secret, namespace = access["secretName"], access.get("namespace", "default")
+    raise ResourceError(
+        "spec.awsAccess.secretName",
+        "is of the first releases of kube-ecr-secrets-operator and is not served; make a ClusterAWSECRImagePullSecret "
+        f"named {resource['metadata']['name']} with the same secretName and namespaces, and in awsAccess write region: "
+        f"(the AWS_REGION in that Secret) and credentialsSecretRef: {{name: {secret}, namespace: {namespace}}}; it "
+        "takes over the pull secrets. See docs/migration.md",
+    )
 
 
 def _optional(access: Mapping[str, Any], name: str, check: Callable[[object, str], str]) -> str | None:

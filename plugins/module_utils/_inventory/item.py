@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from .._aws.access import refuse_first_generation
 from .._contract import reasons
 from .._contract.durations import check_interval
 from .._contract.errors import ResourceError
@@ -54,6 +55,7 @@ def item_of(resource: Mapping[str, Any], existing: Namespaces | None) -> Item:
         fields["labels"], fields["annotations"] = _template(spec, "labels"), _template(spec, "annotations")
         fields["refresh_interval"] = _refresh_interval(spec)
         fields["service_accounts"] = Names.of_service_accounts(spec.get("serviceAccounts"))
+        refuse_first_generation(resource)
         fields["region"] = _region(spec)
         fields["registries"] = _login_requests(spec, fields["region"])
         fields["namespaces"] = _targets(resource, existing)

@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.control_plane import KubectlError, kubectl_path
 from tests.support.cluster.objects import CLUSTER, GROUP, NAMESPACED, Cluster, encoded, pull_secret, service_account
-from tests.support.cluster.old_crds import old_crd
+from tests.support.cluster.old_crds import first_generation, old_crd
 from tests.support.harness.ansible import Ansible, Run
 from tests.support.harness.runner import run_once
 
@@ -84,11 +84,8 @@ class GoOperator:
         resource = self._read(manifest)
         access = resource["spec"]["awsAccess"]
         keys = [base64.b64decode(access[key]).decode() for key in ("accessKeyId", "secretAccessKey")]
-        ecr = boto3.client("ecr", access["region"], None, True, None, self.aws.url, *keys)
-        (granted,) = ecr.get_authorization_token()["authorizationData"]
         namespaces = resource["spec"].get("namespaces") or [resource["metadata"]["namespace"]]
-        for namespace in namespaces:
-            self._write(namespace, resource, granted)
+        self._write_all(namespaces, resource, access["region"], *keys)
         condition = {
             "type": "Ready",
             "status": "True",
@@ -98,6 +95,24 @@ class GoOperator:
         }
         self._patch(manifest, {"status": {"conditions": [condition]}}, "--subresource=status")
         return resource
+
+    def serve_first_generation(self, manifest: dict) -> dict:
+        """Do what its first releases did: keys and region are in a Secret, and there is no status."""
+        self.cluster.apply(manifest)
+        resource = self._read(manifest)
+        access = resource["spec"]["awsAccess"]
+        held = self.cluster.secret(access["namespace"], access["secretName"])
+        assert held is not None
+        names = ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        region, *keys = (base64.b64decode(held["data"][name]).decode() for name in names)
+        self._write_all(resource["spec"]["namespaces"], resource, region, *keys)
+        return resource
+
+    def _write_all(self, namespaces: list[str], resource: dict, region: str, *keys: str) -> None:
+        ecr = boto3.client("ecr", region, None, True, None, self.aws.url, *keys)
+        (granted,) = ecr.get_authorization_token()["authorizationData"]
+        for namespace in namespaces:
+            self._write(namespace, resource, granted)
 
     def _write(self, namespace: str, resource: dict, granted: dict) -> None:
         username, password = base64.b64decode(granted["authorizationToken"]).decode().split(":")
@@ -411,6 +426,49 @@ def test_no_successor_takes_from_a_predecessor_of_another_name(
         assert f"is owned by {LEGACY}/old" in run.output
         assert told(run, f"{LEGACY}/old") == {ns1: UNCHANGED}
         assert cluster.secret(ns1) == before
+
+
+@pytest.mark.usefixtures("old_crds")
+def test_one_of_the_first_releases_is_kept_until_its_successor_takes_over(
+    ansible: Ansible, shell: Shell, cluster: Cluster, aws: AWSEndpoint, principal: Principal, go_operator: GoOperator
+) -> None:
+    ns1, ops = cluster.namespaces("ns1", "ops")
+    replace_crd(cluster, first_generation(CRDS[LEGACY]))
+    keys = {"AWS_ACCESS_KEY_ID": principal.access_key, "AWS_SECRET_ACCESS_KEY": principal.secret_key}
+    data = keys | {"AWS_REGION": "eu-west-1"}
+    cluster.core.create_namespaced_secret(ops, {"metadata": {"name": "aws-access"}, "stringData": data})
+    manifest = legacy("old", principal, [ns1])
+    manifest["spec"]["awsAccess"] = {"secretName": "aws-access", "namespace": ops}
+    spec = go_operator.serve_first_generation(manifest)["spec"]
+    before = cluster.secret(ns1)
+    shell.run(commands("1. Apply the custom resource definitions", 0))
+
+    done = run_once(ansible, "--once")
+    assert done.returncode == 1
+    words = f"credentialsSecretRef: {{name: aws-access, namespace: {ops}}}"
+    assert words in done.stderr
+    kept = json.loads(cluster.kubectl("get", *address(manifest), "-o", "json"))
+    ready, _ = kept["status"]["conditions"]
+    assert (ready["reason"], words in ready["message"]) == ("InvalidResource", True)
+    assert (kept["spec"], cluster.secret(ns1)) == (spec, before), "nothing is lost"
+    with pytest.raises(KubectlError, match="secretName and namespace are of the first releases") as refused:
+        cluster.apply({**manifest, "metadata": {"name": "another"}})
+    assert "Required value" not in str(refused.value)
+
+    convert, _, play = commands("6. Convert AWSECRCredential", 2).partition("ansible-playbook")
+    converted = shell.run(convert, {NAME: "old"})
+    assert "created" in converted.stdout
+    assert principal.secret_key not in converted.output
+    shell.run(commands("2. Look ahead"))
+    assert told(shell.attempt(f"ansible-playbook{play}"), f"{CLUSTER}/old") == {ns1: UPDATED}
+    again = ansible.reconcile()
+    assert f"{CLUSTER}/old has taken its place; delete this one" in again.output
+    shell.run(commands("6. Convert AWSECRCredential", 1), {NAME: "old"})
+    after = cluster.secret(ns1)
+    assert before
+    assert after
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert logs_in(aws, after)
 
 
 @pytest.mark.usefixtures("old_crds")

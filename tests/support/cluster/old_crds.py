@@ -33,3 +33,22 @@ def old_crd(crd: dict, *versions: str) -> dict:
     ]
     names = {name: crd["spec"]["names"][name] for name in ("kind", "listKind", "plural", "singular")}
     return {**crd, "spec": {**crd["spec"], "names": names, "versions": named}}
+
+
+def first_generation(crd: dict) -> dict:
+    """Return the definition of the deprecated kind as the first releases have it: chart/crds at 21f8b58 there."""
+    text = {"type": "string", "minLength": 1, "maxLength": 253}
+    access = {"secretName": text, "namespace": {"type": "string", "default": "default"}}
+    spec = {
+        "awsAccess": {"type": "object", "properties": access},
+        "namespaces": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "secretName": text,
+    }
+    properties = {"spec": {"type": "object", "properties": spec}}
+    version = {
+        "name": "v1alpha1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
+    }
+    return {**old_crd(crd), "spec": {**old_crd(crd)["spec"], "versions": [version]}}

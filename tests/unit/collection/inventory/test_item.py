@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._aws import access
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.errors import ResourceError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import (
     ContestedAccount,
     Item,
@@ -290,6 +292,26 @@ def test_a_suspended_successor_is_one_all_the_same() -> None:
     """Else suspending it would hand its Secrets to the resource that it took the place of."""
     legacy = cluster_resource() | {"kind": "AWSECRCredential"}
     assert superseded(legacy, [legacy, cluster_resource(suspend=True)])
+
+
+@pytest.mark.parametrize(
+    ("stored", "reference"),
+    [
+        ({"secretName": "aws-access", "namespace": "ops"}, "{name: aws-access, namespace: ops}"),
+        ({"secretName": "aws-access"}, "{name: aws-access, namespace: default}"),
+        # Without its keys, it would be taken for one that uses the identity of the runner.
+        ({"secretName": "aws-access", "region": "eu-west-1"}, "{name: aws-access, namespace: default}"),
+    ],
+)
+def test_one_of_the_first_generation_is_told_what_to_write(stored: dict, reference: str) -> None:
+    legacy = cluster_resource(awsAccess=stored) | {"kind": "AWSECRCredential"}
+    told = item(legacy)
+    assert (told.namespaces, told.region) == (None, ""), "nothing is written or removed"
+    assert told.error
+    assert told.error.message.startswith("spec.awsAccess.secretName: is of the first releases of")
+    assert f"credentialsSecretRef: {reference}" in told.error.message
+    with pytest.raises(ResourceError, match="first releases"):
+        access.parse(legacy)
 
 
 class Bare:
