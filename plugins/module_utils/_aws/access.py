@@ -24,6 +24,8 @@ _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,1024}"
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+# Of an access key ID: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html
+MIN_KEY_ID = 16
 UNPRINTABLE = "holds white space or a character outside ASCII"
 
 
@@ -175,7 +177,9 @@ def _secret_keys(reference: object, resource: Mapping[str, Any]) -> SecretKeys:
     names = {name: reference.get(name, default) for name, default in defaults.items()}
     for name, value in names.items():
         if not (isinstance(value, str) and _DATA_KEY.fullmatch(value)):
-            raise ResourceError(f"{path}.{name}", f"{value!r} cannot be a key of a Secret (letters, digits, '-_.')")
+            # Somebody may have put the AWS key itself here. None is so short.
+            shown = repr(value) if len(str(value)) < MIN_KEY_ID else "the value (not shown)"
+            raise ResourceError(f"{path}.{name}", f"{shown} cannot be a key of a Secret (letters, digits, '-_.')")
     return SecretKeys(
         secret,
         access_key=names["accessKeyIdKey"],

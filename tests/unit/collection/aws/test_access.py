@@ -105,6 +105,11 @@ def test_each_way_in(given: dict, source: Any) -> None:
             "spec.awsAccess.credentialsSecretRef.accessKeyIdKey",
             "{{ 7 }}",
         ),
+        (
+            resource("team-a", credentialsSecretRef={"name": "x", "secretAccessKeyKey": SECRET}),
+            "spec.awsAccess.credentialsSecretRef.secretAccessKeyKey",
+            "the value (not shown) cannot be",
+        ),
         (resource(roleArn="reader"), "spec.awsAccess.roleArn", "arn:aws"),
         (resource(roleArn=f"{ROLE}\n"), "spec.awsAccess.roleArn", "arn:aws"),
         (resource(externalId="x"), "spec.awsAccess.externalId", "2 to 1224"),
