@@ -33,7 +33,7 @@ def stale() -> set[str]:
     [
         ("crds/awsecrcredentials.yaml", "Cluster", "Namespaced", {"awsecrcredentials.yaml"}),
         ("galaxy.yml", "version: ", "version: 9.", {"Chart.yaml"}),
-        ("roles/runner/files/chart/values.yaml", "replicas: 1", "replicas: 2", {"README.md"}),
+        ("roles/runner/files/chart/values.yaml", "replicas: 1", "replicas: 2", {"README.md", "defaults.json"}),
         ("roles/runner/files/chart/values.yaml", "# Annotations for", "# Notes for", {"README.md"}),
     ],
 )
