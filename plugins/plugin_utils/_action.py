@@ -76,7 +76,7 @@ class FastPathAction(ActionBase):
         the strategy or another setting keeps it from showing the task earlier.
         """
         # Ansible makes this object anew for a retry, but not that of the task.
-        given = self._task.args = vars(self._task).setdefault(_GIVEN, self._task.args)
+        given = self._task.args = self._task.__dict__.setdefault(_GIVEN, self._task.args)
         try:
             return self._run(tmp, task_vars)
         finally:
