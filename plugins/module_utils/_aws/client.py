@@ -84,7 +84,10 @@ def get_logins(session: Session, requests: Iterable[LoginRequest]) -> tuple[list
         try:
             granted.append(from_answer(answer, request, now))
         except MalformedAnswer as error:
-            told = AWSError(str(AwsRequest(_name(call), "", call.region)), reasons.MALFORMED_ANSWER, str(error))
+            named = str(AwsRequest(_name(call), "", call.region))
+            told = AWSError(
+                named, reasons.MALFORMED_ANSWER, f"{error}; check what answers there, and proxies before it"
+            )
             errors.append(LoginError(request, told.reason, str(told)))
     return granted, errors
 

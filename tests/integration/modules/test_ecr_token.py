@@ -329,7 +329,7 @@ PAGE = "<html>canary</html>"
         ((200, '{"authorizationData": [{"authori'), "MalformedAnswer", "check"),
         ((302, PAGE), "MalformedAnswer", "status 302 and is a redirect"),
         ((403, PAGE), "MalformedAnswer", "status 403 and is no error of AWS: what answers is none of AWS'"),
-        ((404, ""), "MalformedAnswer", "status 404"),
+        ((404, ""), "MalformedAnswer", "check"),
         ((407, PAGE), "MalformedAnswer", "status 407"),
         ((429, PAGE), "ThrottlingException", "tried again"),
         ((502, PAGE), "ServerError", "tried again"),
