@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from tests.support.aws.endpoint import AWSEndpoint, Principal
@@ -18,6 +19,7 @@ from tests.support.cluster.placement import (
     told,
 )
 from tests.support.harness.ansible import Ansible, Run
+from tests.support.harness.runner import run_once
 
 HOUR = timedelta(hours=1)
 
@@ -141,10 +143,10 @@ def test_an_interval_counts_from_when_the_token_was_granted(
     ansible.reconcile()
 
     def run_with(interval: str, state: str) -> timedelta:
-        """Return how old the token may become, by the result."""
+        """Return how old the token may become, by the result, for one who knows when the next run comes."""
         before, calls = cluster.secret(own), aws.count("GetAuthorizationToken")
         cluster.apply(placed("app", principal, [own], refreshInterval=interval))
-        run = ansible.reconcile()
+        run = ansible.reconcile(options={"renew_early": False})
         assert states(run, "app") == {own: state}
         assert (cluster.secret(own) == before) is (state == "unchanged")
         assert aws.count("GetAuthorizationToken") - calls == (state != "unchanged")
@@ -157,3 +159,32 @@ def test_an_interval_counts_from_when_the_token_was_granted(
     assert abs(run_with("7h", "updated") - 7 * HOUR) <= timedelta(seconds=1)
     cluster.age_secret(own, by=-24 * HOUR)
     assert abs(run_with("7h", "updated") - 7 * HOUR) <= timedelta(seconds=1)
+
+
+def test_a_pass_renews_early_and_tells_of_a_token_that_lives_short(
+    ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
+) -> None:
+    """A few seconds before half of the life is over: the next pass on a schedule would find the token dead."""
+    (own,) = cluster.namespaces("own")
+    cluster.apply(placed("app", principal, [own], refreshInterval="12h"))
+    ansible.reconcile()
+    cluster.age_secret(own, by=2.9 * HOUR)
+    assert states(ansible.reconcile(), "app") == {own: "unchanged"}
+    cluster.age_secret(own, by=3 * HOUR)
+    assert states(ansible.reconcile(), "app") == {own: "updated"}
+
+    aws.token_life = timedelta(seconds=240)
+    cluster.age_secret(own)
+    run = ansible.reconcile()
+    assert states(run, "app") == {own: "updated"}
+    words = "start passes at most [78][0-9] seconds apart"
+    assert re.search(rf"\[WARNING\]: .*/app: the token lives .*{words}", " ".join(run.output.split()))
+
+    cluster.age_secret(own, by=timedelta(seconds=117))
+    before = cluster.secret(own)
+    done = run_once(ansible, "--once")
+    assert done.returncode == 0, done.stderr
+    assert cluster.secret(own) != before
+    assert re.search(f"to be known .*{words}", done.stderr)
+    (ready, _) = cluster.resource(CLUSTER, "app")["status"]["conditions"]
+    assert re.search(words, ready["message"])
