@@ -74,7 +74,8 @@ class ActionModule(ActionBase):
         """Return why there is nothing to serve where no inventory of ours was read, an empty text elsewhere."""
         if "resources" in self._task.args or "pull_secrets" in variables or GROUP in variables.get("groups", ()):
             return ""
-        return why_none_was_read(variables.get("ansible_inventory_sources") or (), constants.INVENTORY_ENABLED)
+        why = why_none_was_read(variables.get("ansible_inventory_sources") or (), constants.INVENTORY_ENABLED)
+        return f"resources: is missing, and the host has no variable pull_secrets: {why}"
 
     def _serving(self, variables: Mapping[str, Any]) -> Serving:
         """Return what this task has begun; begin it if it has not."""
