@@ -17,6 +17,7 @@ Objects may be malformed in any way: what cannot be read counts as absent.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -42,7 +43,9 @@ RELEASED_MANAGER = f"{FIELD_MANAGER}/released"
 # On a Secret of a resource the UID of the resource, on a shared object SHARED.
 OWNER_LABEL = f"{GROUP}/owner"
 SHARED = "shared"
-LABELS = (MANAGED_BY_LABEL, OWNER_LABEL)
+# On a Secret of a resource what that is called: what an earlier one of the name left is found by it.
+RESOURCE_LABEL = f"{GROUP}/resource-digest"
+LABELS = (MANAGED_BY_LABEL, OWNER_LABEL, RESOURCE_LABEL)
 
 EXPIRY = "expiry"
 RENEW_AFTER = f"{GROUP}/renew-after"
@@ -72,6 +75,11 @@ TEXT_FIELD = "f:stringData"
 
 # Marks that name the resource that wrote a Secret, by its UID.
 BY_REFERENCE, BY_LABEL, BY_MANAGER = "owner reference", "owner label", "field manager"
+
+
+def resource_label(resource: str) -> str:
+    """Return the value of RESOURCE_LABEL for what a resource is called, which may be longer than a label."""
+    return hashlib.sha256(resource.encode()).hexdigest()[:32]
 
 
 def manager_of(uid: str) -> str:

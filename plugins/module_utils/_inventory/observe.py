@@ -18,7 +18,16 @@ from itertools import chain, product
 from .._cluster.client import Cluster
 from .._cluster.errors import KubernetesError
 from .._contract.item import ContestedAccount, Item, NamespacedName, Observed, Owner
-from .._contract.ownership import OWNER_LABEL, RESOURCE, SHARED, annotations_of, marks_by_uid, place_of
+from .._contract.ownership import (
+    OWNER_LABEL,
+    RESOURCE,
+    RESOURCE_LABEL,
+    SHARED,
+    annotations_of,
+    marks_by_uid,
+    place_of,
+    resource_label,
+)
 from .._reconcile.request import desired_secret
 from .._secret import image_pull_secrets
 from .._secret.desired import DesiredSecret
@@ -28,7 +37,7 @@ from .._secret.shared_entries import shared_entries
 from .._secret.whose import whose_by_metadata
 
 # Each UID has 36 characters, and the path of a request has its limits with the API server and proxies.
-UIDS_A_CALL = 50
+VALUES_A_CALL = 50
 _PULL_SECRETS = {"field_selector": f"type={SECRET_TYPE}"}
 
 
@@ -96,23 +105,31 @@ def _secrets(
 ) -> _Secrets | None:
     """Return the metadata of the Secrets that the items may have a part in, None without the right to list any.
 
-    places are the namespaces to look into, an empty one for all. Looked for are those with our label. Where a resource
-    has more Secrets by its status, somebody may have taken the label away; of one without a status, an earlier resource
-    of its name may have left some. Then all pull secrets are looked at, whatever mark is left on them.
+    places are the namespaces to look into, an empty one for all. Looked for are those with our labels; of a resource
+    without a status, an earlier one of its name may have left some. Somebody may have taken labels away: where a
+    resource has more Secrets by its status, or has no status and nobody waits, all pull secrets are looked at, whatever
+    mark is left on them.
     """
     listed = partial(_listed, cluster, places)
-    if all(item.owner.uid in served for item in items):
-        owners = [SHARED, *(item.owner.uid for item in items)]
-        chunks = [owners[start : start + UIDS_A_CALL] for start in range(0, len(owners), UIDS_A_CALL)]
-        found = listed([{"label_selector": f"{OWNER_LABEL} in ({','.join(chunk)})"} for chunk in chunks])
-        is_complete = found and not any(len(found.held(item)) < served[item.owner.uid] for item in items)
-        found = found if is_complete or not found else listed([_PULL_SECRETS])
-    else:
+    new = [item for item in items if item.owner.uid not in served]
+    if any(item.is_pass for item in new):
         found = listed([_PULL_SECRETS])
+    else:
+        labels = _in_chunks(OWNER_LABEL, [SHARED, *(item.owner.uid for item in items)])
+        labels += _in_chunks(RESOURCE_LABEL, [resource_label(str(item.owner)) for item in new])
+        found = listed([{"label_selector": each} for each in labels])
+        if found and any(len(found.held(item)) < served.get(item.owner.uid, 0) for item in items):
+            found = listed([_PULL_SECRETS])
     if found is not None:
         return found
     names = sorted({item.secret_name for item in items if item.secret_name})
     return listed([{"field_selector": f"metadata.name={name}"} for name in names])
+
+
+def _in_chunks(label: str, values: list[str]) -> list[str]:
+    """Return label selectors for these values of a label, of a length that a request can have."""
+    chunks = [values[start : start + VALUES_A_CALL] for start in range(0, len(values), VALUES_A_CALL)]
+    return [f"{label} in ({','.join(chunk)})" for chunk in chunks]
 
 
 def _listed(cluster: Cluster, places: Collection[str], selections: Iterable[Mapping[str, str]]) -> _Secrets | None:

@@ -33,10 +33,12 @@ from .._contract.ownership import (
     REGISTRIES,
     RENEW_AFTER,
     RESOURCE,
+    RESOURCE_LABEL,
     annotations_of,
     applied_fields,
     applied_names,
     manager_of,
+    resource_label,
 )
 from .._contract.timestamps import format_time
 from . import docker_config
@@ -89,8 +91,10 @@ class DesiredSecret:
         }
 
     def _labels(self) -> dict[str, str]:
-        owner = {OWNER_LABEL: self.owner.uid} if self.owner else {}
-        return {**self.labels, MANAGED_BY_LABEL: MANAGED_BY, **owner}
+        labels = {**self.labels, MANAGED_BY_LABEL: MANAGED_BY}
+        if self.owner:
+            labels |= {OWNER_LABEL: self.owner.uid, RESOURCE_LABEL: resource_label(str(self.owner))}
+        return labels
 
     def _own_annotations(self, namespace: str, logins: Logins) -> dict[str, str]:
         own = {

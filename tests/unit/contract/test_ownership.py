@@ -20,7 +20,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownersh
 UID = "11111111-2222-3333-4444-555555555555"
 OTHER = "99999999-2222-3333-4444-555555555555"
 GROUP = "aws.zakariaamine.com"
-LABELS = ["app.kubernetes.io/managed-by", f"{GROUP}/owner"]
+LABELS = ["app.kubernetes.io/managed-by", f"{GROUP}/owner", f"{GROUP}/resource-digest"]
 ANNOTATIONS = [
     "expiry",
     *(f"{GROUP}/{each}" for each in ("renew-after", "fingerprint", "identity", "registries", "resource")),

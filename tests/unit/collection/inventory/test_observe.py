@@ -9,11 +9,13 @@ import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors import KubernetesError
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import Item
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import resource_label
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._inventory.observe import observe
 from tests.support.cluster.stored_secrets import DESIRED, GROUP, NOW, OWNER, own_secret
 
-LABELS, TYPE, NAME = (
+LABELS, RESOURCE, TYPE, NAME = (
     f"{GROUP}/owner in (shared,uid-1)",
+    f"{GROUP}/resource-digest in ({resource_label(str(OWNER))})",
     "type=kubernetes.io/dockerconfigjson",
     "metadata.name=ecr-login",
 )
@@ -40,7 +42,7 @@ class Secrets:
         if self.selected[-1] in self.refused:
             raise KubernetesError("list", 403, "Forbidden", "no")
         found = [secret["metadata"] for secret in self.secrets]
-        return [each for each in found if not label_selector or f"{GROUP}/owner" in each["labels"]]
+        return [each for each in found if not label_selector or label_selector.partition(" ")[0] in each["labels"]]
 
 
 def stripped(namespace: str) -> dict:
@@ -50,23 +52,31 @@ def stripped(namespace: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("cluster", "served", "selected", "held"),
+    ("cluster", "served", "is_pass", "selected", "held"),
     [
-        pytest.param(Secrets(own_secret()), {"uid-1": 1}, [LABELS], 1, id="all that the status counts"),
-        pytest.param(Secrets(own_secret()), {"uid-1": 0}, [LABELS], 1, id="more than that"),
+        pytest.param(Secrets(own_secret()), {"uid-1": 1}, True, [LABELS], 1, id="all that the status counts"),
+        pytest.param(Secrets(own_secret()), {"uid-1": 0}, True, [LABELS], 1, id="more than that"),
         pytest.param(
-            Secrets(own_secret(), stripped("team-b")), {"uid-1": 2}, [LABELS, TYPE], 2, id="one without the label"
+            Secrets(own_secret(), stripped("team-b")),
+            {"uid-1": 2},
+            False,
+            [LABELS, TYPE],
+            2,
+            id="one without the label",
         ),
-        pytest.param(Secrets(own_secret(), stripped("team-b")), {}, [TYPE], 2, id="no status"),
-        pytest.param(Secrets(refused=(LABELS,)), {"uid-1": 1}, [LABELS, NAME], 0, id="no right to list all"),
-        pytest.param(Secrets(own_secret(), refused=(TYPE,)), {}, [TYPE, NAME], 1, id="neither, and no status"),
-        pytest.param(Secrets(refused=(LABELS, TYPE, NAME)), {"uid-1": 1}, [LABELS, NAME], None, id="no right at all"),
+        pytest.param(Secrets(own_secret()), {}, False, [LABELS, RESOURCE], 1, id="no status, while somebody waits"),
+        pytest.param(Secrets(own_secret(), stripped("team-b")), {}, True, [TYPE], 2, id="no status, in a pass"),
+        pytest.param(Secrets(refused=(LABELS,)), {"uid-1": 1}, True, [LABELS, NAME], 0, id="no right to list all"),
+        pytest.param(Secrets(own_secret(), refused=(TYPE,)), {}, True, [TYPE, NAME], 1, id="neither, and no status"),
+        pytest.param(
+            Secrets(refused=(LABELS, TYPE, NAME)), {"uid-1": 1}, True, [LABELS, NAME], None, id="no right at all"
+        ),
     ],
 )
 def test_where_secrets_are_looked_for(
-    cluster: Secrets, served: dict[str, int], selected: list[str], held: int | None
+    cluster: Secrets, served: dict[str, int], is_pass: bool, selected: list[str], held: int | None
 ) -> None:
-    (observed,) = observe(cluster, [ITEM], NOW, served=served)
+    (observed,) = observe(cluster, [replace(ITEM, is_pass=is_pass)], NOW, served=served)
     assert cluster.selected == selected
     assert (None if observed.secrets is None else len(observed.secrets)) == held
 

@@ -21,7 +21,13 @@ def test_what_is_written() -> None:
         "name": "ecr-login",
         "namespace": "team-a",
         "resourceVersion": "42",
-        "labels": {"team": "a", "app.kubernetes.io/managed-by": "kube-ecr-secrets", f"{GROUP}/owner": "uid-1"},
+        "labels": {
+            "team": "a",
+            "app.kubernetes.io/managed-by": "kube-ecr-secrets",
+            f"{GROUP}/owner": "uid-1",
+            # By sha256sum of the name in the annotation.
+            f"{GROUP}/resource-digest": "c261593f1ded8fc18fc8c9c4b008ff73",
+        },
         "annotations": {
             "note": "x",
             "expiry": "2026-02-01T00:00:00Z",

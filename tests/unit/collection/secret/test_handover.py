@@ -24,6 +24,7 @@ from tests.support.cluster.stored_secrets import (
 OTHER_KIND = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "uid-9"}
 LEGACY = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "AWSECRCredential", "name": "ecr", "uid": "uid-3"}
 OURS = OWNER.reference()
+LABELS = ("app.kubernetes.io/managed-by", f"{GROUP}/owner", f"{GROUP}/resource-digest")
 UNSHARED = {"labels": {f"{GROUP}/owner": None}, "annotations": {f"{GROUP}/shared": None}}
 
 
@@ -31,7 +32,7 @@ def test_a_released_secret_is_nobodys_and_keeps_the_rest() -> None:
     secret = edited(put("ownerReferences", [OWNER.reference(), OTHER_KIND]))
     metadata = handover.release_patch(secret["metadata"], OWNER)["metadata"]
     assert (metadata["ownerReferences"], metadata["resourceVersion"]) == ([OTHER_KIND], "7")
-    assert metadata["labels"] == {"app.kubernetes.io/managed-by": None, f"{GROUP}/owner": None}
+    assert metadata["labels"] == dict.fromkeys(LABELS)
     assert set(metadata["annotations"]) == set(secret["metadata"]["annotations"]) - {"note"} | {f"{GROUP}/reconcile-at"}
     assert set(metadata["annotations"].values()) == {None}
 
