@@ -12,6 +12,7 @@ import inspect
 import json
 import socket
 import ssl
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -93,3 +94,19 @@ def instance(kind: type[Exception]) -> Exception:
         return kind(*_ARGUMENTS.get(kind, ()))
     except TypeError as error:
         raise AssertionError(f"add {kind.__module__}.{kind.__name__} to _ARGUMENTS: {error}") from None
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def act(*_args: object, **_options: object) -> Any:
+        raise error
+
+    return act
+
+
+def check_text(text: str, *objects: str) -> None:
+    """It names one of the objects, says what to do, and quotes nothing."""
+    assert any(each in text for each in objects), text
+    assert "; " in text
+    assert "internal" not in text.lower()
+    assert "report it" not in text
+    assert CANARY not in text

@@ -37,15 +37,12 @@ def refusal(
 
     token_trouble is why the token that was sent is an old one.
     """
-    refused = describe_refusal(status, body, is_of_kind=is_of_kind)
-    text = f"{refused.text}; the token cannot be renewed: {token_trouble}" if token_trouble else refused.text
-    return KubernetesError(call, refused.status, refused.reason, text)
+    return KubernetesError(call, *describe_refusal(status, body, is_of_kind=is_of_kind, token_trouble=token_trouble))
 
 
 def malformed(call: str, host: str, error: WrongAnswer) -> KubernetesError:
     """Return the error of an answer that is not what was asked for."""
-    text = f"what {host} answered {error}; check what answers there, and proxies on the way"
-    return KubernetesError(call, 0, reasons.MALFORMED_ANSWER, text)
+    return KubernetesError(call, 0, reasons.MALFORMED_ANSWER, error.told_of(host))
 
 
 def unreachable(error: Exception, host: str, authority: str, proxy: str) -> str:

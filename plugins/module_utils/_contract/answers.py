@@ -26,6 +26,10 @@ _EVENTS = frozenset({"ADDED", "MODIFIED", "DELETED", "BOOKMARK"})
 class WrongAnswer(ValueError):
     """What answered a request did not give what was asked for; the text goes on a sentence that begins with who."""
 
+    def told_of(self, server: str) -> str:
+        """Return it for a person, with what to check; server is how the API server is called."""
+        return f"what {server} answered {self}; check what answers there, and proxies on the way"
+
 
 @dataclass(frozen=True)
 class Expected:

@@ -76,12 +76,21 @@ class Refusal(NamedTuple):
     text: str
 
 
-def describe_refusal(status: int, body: bytes, *, is_of_kind: bool = False) -> Refusal:
+def describe_refusal(status: int, body: bytes, *, is_of_kind: bool = False, token_trouble: str = "") -> Refusal:
     """Return what an answer that is no success says; one that is no Status (a proxy's HTML) is not quoted.
+
+    token_trouble is why the token that was sent is an old one, empty if it is not.
 
     With is_of_kind a list or watch was asked for: the API server answers in plain text where it knows no such kind.
     https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
     """
+    refusal = _refusal_in(status, body, is_of_kind=is_of_kind)
+    if token_trouble:
+        return refusal._replace(text=f"{refusal.text}; the token cannot be renewed: {token_trouble}")
+    return refusal
+
+
+def _refusal_in(status: int, body: bytes, *, is_of_kind: bool) -> Refusal:
     answer = _object_in(body)
     message, reason = answer.get("message"), answer.get("reason")
     if answer.get("kind") == "Status" and isinstance(message, str):

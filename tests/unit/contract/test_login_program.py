@@ -21,6 +21,7 @@ from kube_ecr_runner.cluster.errors import NoClusterError
 from kube_ecr_runner.contract import login_program as of_runner
 from kube_ecr_runner.contract import renewed_token
 from kube_ecr_runner.contract.renewed_token import RenewedToken
+from tests.support.cluster.kubeconfig import kubeconfig_of
 
 CANARY = "hunter2"
 API = "client.authentication.k8s.io/v1"
@@ -43,19 +44,6 @@ def load(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Loa
     monkeypatch.delenv("K8S_AUTH_HOST", raising=False)
     found: Load = request.param
     return found
-
-
-def kubeconfig_of(folder: Path, user: dict) -> Path:
-    """Write a kubeconfig of one user, and return its path."""
-    path = folder / "config"
-    config = {
-        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
-        "users": [{"name": "u", "user": user}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "c",
-    }
-    path.write_text(json.dumps(config))
-    return path
 
 
 def program(folder: Path, script: str, **settings: object) -> Path:

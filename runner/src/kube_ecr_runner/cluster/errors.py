@@ -42,15 +42,12 @@ def refusal(
 
     token_trouble is why the token that was sent is an old one.
     """
-    refused = describe_refusal(status, body, is_of_kind=is_of_kind)
-    text = f"{refused.text}; the token cannot be renewed: {token_trouble}" if token_trouble else refused.text
-    return KubernetesError(call, refused.status, refused.reason, text)
+    return KubernetesError(call, *describe_refusal(status, body, is_of_kind=is_of_kind, token_trouble=token_trouble))
 
 
 def malformed(call: str, url: str, error: WrongAnswer) -> KubernetesError:
     """Return the error of an answer that is not what was asked for."""
-    text = f"what {url} answered {error}; check what answers there, and proxies on the way"
-    return KubernetesError(call, 0, reasons.MALFORMED_ANSWER, text)
+    return KubernetesError(call, 0, reasons.MALFORMED_ANSWER, error.told_of(url))
 
 
 def unreachable_because(error: Exception, url: str, authority: str, proxy: str) -> str:

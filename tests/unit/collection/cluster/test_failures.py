@@ -21,26 +21,10 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.errors i
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features import ecr_pull_secret, ecr_pull_secret_info
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import execute
 from tests.support.cluster.pod import Pod
-from tests.support.library_errors import CANARY, classes, instance
+from tests.support.library_errors import CANARY, check_text, classes, instance, raising
 
 URL = "https://api.example.com"
 CLASSES = pytest.mark.parametrize("kind", classes(), ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
-
-
-def raising(error: BaseException) -> Callable[..., Any]:
-    def act(*_args: object, **_options: object) -> Any:
-        raise error
-
-    return act
-
-
-def check(text: str, *objects: str) -> None:
-    """It names one of the objects, says what to do, and quotes nothing."""
-    assert any(each in text for each in objects), text
-    assert "; " in text
-    assert "internal" not in text.lower()
-    assert "report it" not in text
-    assert CANARY not in text
 
 
 def module(feature: Any, **options: Any) -> Callable[[], str]:
@@ -78,9 +62,9 @@ def test_a_request(kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> No
         cluster.read_object("Secret", "a", "login")
     assert caught.value.status == 0
     for text in (str(caught.value), module(ecr_pull_secret_info.FEATURE)(), inventory()):
-        check(text, URL, "the proxy", "the bearer token")
+        check_text(text, URL, "the proxy", "the bearer token")
     removal = module(ecr_pull_secret.FEATURE, state="absent", authorizations=[])
-    check(removal(), URL, "the proxy", "the bearer token", "the Secret")
+    check_text(removal(), URL, "the proxy", "the bearer token", "the Secret")
 
 
 @CLASSES
@@ -94,7 +78,7 @@ def test_a_kubeconfig(place: str, kind: type[Exception], monkeypatch: pytest.Mon
         given = {"host": URL, "api_key": "token", "kubeconfig": None}
     with pytest.raises(KubernetesError) as caught:
         kubernetes_core.load({name: value for name, value in given.items() if value})
-    check(str(caught.value), "/etc/config", "the options that go with host")
+    check_text(str(caught.value), "/etc/config", "the options that go with host")
 
 
 @CLASSES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,27 +15,12 @@ from kube_ecr_runner.cluster.connection import Access
 from kube_ecr_runner.cluster.errors import KubernetesError, NoClusterError
 from kube_ecr_runner.cluster.leader_election import Identity, Leadership, Terms
 from kube_ecr_runner.cluster.sources import NAMESPACES
+from tests.support.cluster.kubeconfig import kubeconfig_of
 from tests.support.cluster.pod import Pod
-from tests.support.library_errors import CANARY, classes, instance
+from tests.support.library_errors import CANARY, check_text, classes, instance, raising
 
 URL = "https://api.example.com"
 CLASSES = pytest.mark.parametrize("kind", classes(), ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
-
-
-def raising(error: BaseException) -> Callable[..., Any]:
-    def act(*_args: object, **_options: object) -> Any:
-        raise error
-
-    return act
-
-
-def check(text: str, *objects: str) -> None:
-    """It names one of the objects, says what to do, and quotes nothing."""
-    assert any(each in text for each in objects), text
-    assert "; " in text
-    assert "internal" not in text.lower()
-    assert "report it" not in text
-    assert CANARY not in text
 
 
 def unusable(kind: type[Exception]) -> Cluster:
@@ -57,7 +41,7 @@ def test_a_request(kind: type[Exception]) -> None:
         with pytest.raises(KubernetesError) as caught:
             call()
         assert caught.value.status == 0
-        check(str(caught.value), URL, "the proxy", "the bearer token")
+        check_text(str(caught.value), URL, "the proxy", "the bearer token")
 
 
 @CLASSES
@@ -70,7 +54,7 @@ def test_an_election(kind: type[Exception], caplog: pytest.LogCaptureFixture) ->
     assert not leadership.acquire(lambda seconds: not attempts.append(seconds) and len(attempts) < 2)
     assert len(attempts) == 2
     (record,) = caplog.records
-    check(str(record.fields["cause"]), URL, "the proxy", "the bearer token")  # type: ignore[attr-defined]
+    check_text(str(record.fields["cause"]), URL, "the proxy", "the bearer token")  # type: ignore[attr-defined]
 
 
 @CLASSES
@@ -81,7 +65,7 @@ def test_a_kubeconfig(place: str, kind: type[Exception], monkeypatch: pytest.Mon
     monkeypatch.setattr(owner, place, raising(instance(kind)))
     with pytest.raises(NoClusterError) as caught:
         kubeconfig.load(str(path), None)
-    check(str(caught.value), str(path))
+    check_text(str(caught.value), str(path))
 
 
 @CLASSES
@@ -95,16 +79,3 @@ def test_a_pod(kind: type[Exception], monkeypatch: pytest.MonkeyPatch, tmp_path:
         connection.of_pod()
     assert any(each in str(caught.value) for each in ("the CA", "the proxy"))
     assert CANARY not in str(caught.value)
-
-
-def kubeconfig_of(folder: Path, user: dict) -> Path:
-    """Write a kubeconfig of one user, and return its path."""
-    path = folder / "config"
-    config = {
-        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
-        "users": [{"name": "u", "user": user}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "c",
-    }
-    path.write_text(json.dumps(config))
-    return path
