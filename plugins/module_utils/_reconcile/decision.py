@@ -201,7 +201,7 @@ def controlled_by_others(case: Case) -> Decision | None:
     secret = case.observed.secret
     if secret is None or is_own(case.request, secret):
         return None
-    return _blocked(case, conflicts.conflict_with_controller(secret["metadata"]))
+    return _blocked(case, conflicts.conflict_with_controller(secret, case.request.desired.owner))
 
 
 def unwritable(case: Case) -> Decision | None:

@@ -45,20 +45,36 @@ def holders_of(metadata: Mapping, owner: Owner | None = None) -> list[Mapping]:
 
     The owner itself, and an earlier resource of its name, are none.
     """
-    own = [owner.uid] if owner else []
-    own += [text_in(reference, "uid") for reference in former_references(metadata, owner)]
+    own = _own_uids(metadata, owner)
     references = (each for each in mappings_in(metadata, "ownerReferences") if each.get("uid") not in own)
     return [reference for reference in references if reference.get("controller") or is_of_group(reference)]
+
+
+def _own_uids(metadata: Mapping, owner: Owner | None) -> set[str]:
+    """Return the UIDs that owner references to the owner have, and those to an earlier resource of its name."""
+    former = {text_in(reference, "uid") for reference in former_references(metadata, owner)}
+    return former | {owner.uid} if owner else former
+
+
+def _is_held_copy(metadata: Mapping, owner: Owner | None) -> bool:
+    """Return whether a Secret is a copy of one of the owner's, with the owner reference to it.
+
+    To the policies it is as one that another resource has: somebody made it so, and the owner must not undo that.
+    """
+    uids = {text_in(reference, "uid") for reference in mappings_in(metadata, "ownerReferences")}
+    return is_elsewhere(metadata) and not uids.isdisjoint(_own_uids(metadata, owner))
 
 
 def conflict_with(secret: Mapping, owner: Owner | None, policy: str) -> Cause | None:
     """Return why a Secret must not become the owner's own one, None if it may: somebody else's is in the way."""
     metadata = secret["metadata"]
-    is_free = whose(secret, owner).is_free
-    if is_free or (policy != _FAIL and not holders_of(metadata, owner)):
-        return None
+    is_blocked = policy == _FAIL or holders_of(metadata, owner) or _is_held_copy(metadata, owner)
+    return _conflict(secret, owner, policy) if is_blocked and not whose(secret, owner).is_free else None
+
+
+def _conflict(secret: Mapping, owner: Owner | None, policy: str) -> Cause:
     return reasons.SECRET_CONFLICT, (
-        f"{_name_of(metadata)} exists and {_described(secret, owner)}; it was left as it is. "
+        f"{_name_of(secret['metadata'])} exists and {_described(secret, owner)}; it was left as it is. "
         f"{_remedy(secret, owner, policy)}"
     )
 
@@ -76,8 +92,11 @@ def conflict_with_sharers(secret: Mapping, uid: str, resource: str = "") -> Caus
     )
 
 
-def conflict_with_controller(metadata: Mapping) -> Cause | None:
-    """Return why nothing can be merged into a Secret that something looks after, None if nothing does."""
+def conflict_with_controller(secret: Mapping, owner: Owner | None = None) -> Cause | None:
+    """Return why the owner can merge nothing into a Secret that something looks after, None if nothing does."""
+    metadata = secret["metadata"]
+    if _is_held_copy(metadata, owner):
+        return _conflict(secret, owner, _MERGE)
     holders = holders_of(metadata)
     if not holders:
         return None
@@ -92,7 +111,8 @@ def _remedy(secret: Mapping, owner: Owner | None, policy: str) -> str:
     holders = holders_of(secret["metadata"], owner)
     if holders:
         return _remedy_at(holders)
-    policies = [each for each in (_ADOPT, _MERGE) if policy == _FAIL and not _unchangeable(secret, each)]
+    is_open = policy == _FAIL and not _is_held_copy(secret["metadata"], owner)
+    policies = [each for each in (_ADOPT, _MERGE) if is_open and not _unchangeable(secret, each)]
     way = f", or set existingSecretPolicy (existing_secret_policy) to {' or '.join(policies)}" if policies else ""
     return f"Delete it, or choose another name for the pull secret{way}"
 

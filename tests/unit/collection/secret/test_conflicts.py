@@ -33,6 +33,11 @@ def foreign(*references: dict, labels: dict | None = None, **changes: object) ->
     return {"metadata": metadata, "type": "kubernetes.io/dockerconfigjson", **changes}
 
 
+# What a copy in another place took along: all that can be, or all but the owner reference.
+HELD_COPY = edited(annotated("secret", "other/ecr-login"))
+COPY = edited(annotated("secret", "other/ecr-login"), put("ownerReferences", []))
+
+
 @pytest.mark.parametrize(
     ("secret", "owner", "policy", "reason", "words"),
     [
@@ -40,14 +45,9 @@ def foreign(*references: dict, labels: dict | None = None, **changes: object) ->
         pytest.param(foreign(OURS), OWNER, "Fail", None, "", id="as the Go operator leaves it"),
         pytest.param(edited(put("labels", {})), OWNER, "Fail", None, "", id="labels lost"),
         pytest.param(edited(put("ownerReferences", [])), OWNER, "Fail", None, "", id="owner lost"),
-        pytest.param(
-            edited(annotated("secret", "other/ecr-login")),
-            OWNER,
-            "Fail",
-            "SecretConflict",
-            "is a copy of other/ecr-login",
-            id="a copy",
-        ),
+        pytest.param(COPY, OWNER, "Fail", "SecretConflict", "is a copy of other/ecr-login", id="a copy"),
+        pytest.param(HELD_COPY, OWNER, "Adopt", "SecretConflict", "is a copy of other/ecr-login", id="a copy, held"),
+        pytest.param(COPY, OWNER, "Adopt", None, "", id="a copy, adopted"),
         pytest.param(foreign(LEGACY), OWNER, "Fail", None, "", id="of the legacy resource of that name"),
         pytest.param(
             foreign({**LEGACY, "name": "x"}), OWNER, "Fail", "SecretConflict", "AWSECRCredential/x", id="another's"
@@ -107,6 +107,8 @@ AT_OTHER = "Change ClusterAWSECRImagePullSecret/other, which would make it again
         pytest.param({**foreign_secret(), "type": "Opaque"}, "Fail", DELETION, id="of another type"),
         pytest.param({**foreign_secret(), "immutable": True}, "Fail", DELETION, id="immutable"),
         pytest.param(foreign_secret(ownerReferences=[OTHER_KIND]), "Fail", f"{DELETION}{SET}Adopt or Merge", id="kept"),
+        pytest.param(COPY, "Fail", f"{DELETION}{SET}Adopt or Merge", id="a copy"),
+        pytest.param(HELD_COPY, "Fail", DELETION, id="a copy with the owner reference"),
         pytest.param(foreign_secret(ownerReferences=[OTHER_RESOURCE]), "Fail", AT_OTHER, id="another resource's"),
         pytest.param(foreign_secret(ownerReferences=[OTHER_RESOURCE]), "Adopt", AT_OTHER, id="another's, to adopt"),
         pytest.param(
@@ -160,16 +162,18 @@ def test_what_others_merged_in_is_in_the_way(secret: dict, others: str | None) -
 
 
 @pytest.mark.parametrize(
-    ("references", "words"),
+    ("secret", "words"),
     [
-        ([], None),
-        ([OTHER_KIND], None),
-        ([OTHER_KIND, {**CONTROLLER, "name": "x"}], "managed by Deployment/x, which would undo any change"),
-        ([OTHER_RESOURCE], "managed by ClusterAWSECRImagePullSecret/other, which would undo any change"),
+        (foreign(), None),
+        (foreign(OTHER_KIND), None),
+        (foreign(OTHER_KIND, {**CONTROLLER, "name": "x"}), "managed by Deployment/x, which would undo any change"),
+        (foreign(OTHER_RESOURCE), "managed by ClusterAWSECRImagePullSecret/other, which would undo any change"),
+        (COPY, None),
+        (HELD_COPY, f"is a copy of other/ecr-login; it was left as it is. {DELETION}"),
     ],
 )
-def test_what_a_controller_looks_after_is_not_merged_into(references: list[dict], words: str | None) -> None:
-    found = conflicts.conflict_with_controller(foreign(*references)["metadata"])
+def test_what_a_controller_looks_after_is_not_merged_into(secret: dict, words: str | None) -> None:
+    found = conflicts.conflict_with_controller(secret, OWNER)
     assert (found is None) is (words is None)
     if found and words:
         assert found[0] == "SecretConflict"
