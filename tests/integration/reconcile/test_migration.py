@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -247,9 +248,8 @@ def told(run: Run, reference: str) -> dict[str, tuple[str, str]]:
     """Return state and reason of each namespace of a resource."""
     (served,) = (
         served
-        for each in run.results
-        if each["task"] == WRITE
-        for served in each["result"]["resources"]
+        for result in run.results_of(WRITE)
+        for served in result["resources"]
         if served["resource"]["reference"] == reference
     )
     return {each["namespace"]: (each["state"], each["reason"]) for each in served["namespaces"]}
@@ -299,7 +299,9 @@ def test_secrets_are_taken_over_in_place(
             assert after["metadata"]["labels"] == {
                 "app.kubernetes.io/managed-by": "kube-ecr-secrets",
                 f"{GROUP}/owner": resources[reference]["metadata"]["uid"],
+                f"{GROUP}/resource-digest": sha256(reference.encode()).hexdigest()[:32],
             }
+            assert after["metadata"]["annotations"][f"{GROUP}/resource"] == reference
 
     taken = {namespace: cluster.secret(namespace) for namespace in before}
     aws.forget_calls()

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 GROUP = "aws.zakariaamine.com"
 OWNER, MARKS, PLACE, FINALIZER = (f"{GROUP}/{each}" for each in ("owner", "shared", "secret", "cleanup"))
 MANAGED_BY, MANAGER = "app.kubernetes.io/managed-by", "kube-ecr-secrets"
-OWN_LABELS = {MANAGED_BY, OWNER}
-OWN_ANNOTATIONS = {"expiry", PLACE, *(f"{GROUP}/{each}" for each in ("renew-after", "fingerprint", "identity",
-                                                                     "registries"))}  # fmt: skip
+RESOURCE, DIGEST = f"{GROUP}/resource", f"{GROUP}/resource-digest"
+OWN_LABELS = {MANAGED_BY, OWNER, DIGEST}
+OWN_ANNOTATIONS = {"expiry", PLACE, RESOURCE, *(f"{GROUP}/{each}" for each in ("renew-after", "fingerprint",
+                                                                               "identity", "registries"))}  # fmt: skip
 DOCKER_CONFIG = "kubernetes.io/dockerconfigjson"
 SECRET_NAMES = ("ecr-login", "pull")
 
@@ -356,6 +357,8 @@ class _Check:
             yield f"was somebody's, and belongs to {resource} now"
         if [each["uid"] for each in metadata["ownerReferences"]] != [resource.uid]:
             yield f"has the owners {metadata['ownerReferences']}"
+        if metadata["annotations"].get(RESOURCE) != str(resource) or DIGEST not in metadata["labels"]:
+            yield f"does not say that {resource} wrote it"
         template = resource.spec.get("secretTemplate", {})
         kept = {"labels": {}, "annotations": {}} | self.model.decorations.get(metadata["uid"], {})
         for kind, marks in (("labels", OWN_LABELS), ("annotations", OWN_ANNOTATIONS)):
