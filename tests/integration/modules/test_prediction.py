@@ -46,7 +46,7 @@ def predicted(ansible: Ansible, cluster: Cluster, namespaces: list[str]) -> tupl
 
 def diffs(run: Run) -> dict[str, dict]:
     """Return the diff of each object that changed, by its place."""
-    found = [each for task in run.results if task["task"] == WRITE for each in task["result"].get("diff", ())]
+    found = [each for result in run.results_of(WRITE) for each in result.get("diff", ())]
     by_place = {each["before_header"]: each for each in found}
     assert len(by_place) == len(found), "each object changes once"
     return by_place

@@ -33,18 +33,21 @@ class Run:
         """Everything that it printed."""
         return f"{self.stdout}\n{self.stderr}"
 
+    def results_of(self, task: str) -> list[dict]:
+        """Return what a task ended with on each host, without what it told while it was still at work."""
+        return [each["result"] for each in self.results if each["task"] == task and each["status"] != "retry"]
+
     def result(self, task: str) -> dict:
         """Return the last result of the only task of that name."""
-        (found,) = (each["result"] for each in self.results if each["task"] == task and each["status"] != "retry")
+        (found,) = self.results_of(task)
         return found
 
     def items(self, task: str) -> dict[str, dict]:
         """Return what a task on some hosts came to for each custom resource, by the name of the resource."""
         return {
             served["resource"]["owner"]["name"]: served
-            for each in self.results
-            if each["task"] == task
-            for served in each["result"].get("resources", ())
+            for result in self.results_of(task)
+            for served in result.get("resources", ())
         }
 
 
