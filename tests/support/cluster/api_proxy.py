@@ -14,7 +14,7 @@ import struct
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -36,6 +36,7 @@ class How(Enum):
     HANG = "there is no answer; the connection stays open"
     RESET = "the connection is reset"
     SILENCE = "the answer begins, and then nothing more comes; the connection stays open"
+    BOOKMARKS = "a watch says how far it is, and nothing of what happens"
     UNANSWERED = "the API server does it, but there is no answer; the connection stays open"
 
 
@@ -231,8 +232,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self._begin(answer)
                 self._hold()
                 answer.close()
+            case How.BOOKMARKS:
+                answer = self._upstream(body)
+                self._pass_on(answer, map(_bookmark, _lines(_chunks(answer))))
             case None:
-                self._pass_on(self._upstream(body))
+                answer = self._upstream(body)
+                self._pass_on(answer, _chunks(answer))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 (http.server's names)
 
@@ -273,10 +278,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.flush()
 
-    def _pass_on(self, answer: urllib3.BaseHTTPResponse) -> None:
+    def _pass_on(self, answer: urllib3.BaseHTTPResponse, chunks: Iterator[bytes]) -> None:
         self._begin(answer)
         try:
-            for chunk in filter(None, answer.stream(amt=None, decode_content=False)):
+            for chunk in chunks:
                 self._chunk(chunk)
             self._chunk(b"")
         finally:
@@ -285,6 +290,24 @@ class _Handler(BaseHTTPRequestHandler):
     def _chunk(self, content: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
         self.wfile.flush()
+
+
+def _chunks(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    return filter(None, answer.stream(amt=None, decode_content=False))
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+
+
+def _bookmark(line: bytes) -> bytes:
+    """Return the bookmark that tells of an event of a watch no more than its resourceVersion."""
+    item = json.loads(line)["object"]
+    metadata = {"resourceVersion": item["metadata"]["resourceVersion"]}
+    return json.dumps({"type": "BOOKMARK", "object": {**item, "metadata": metadata}}).encode() + b"\n"
 
 
 def status(code: int, reason: str, message: str) -> str:

@@ -30,8 +30,8 @@ RELIST_SECONDS = (1.0, 30.0)
 # A right or an optional kind that is missing comes from a person, who may wait: it is asked for again at this pace in
 # the end. Where only the watch is refused, changes are seen no sooner.
 FORBIDDEN_SECONDS = 150.0
-# The API server sends a bookmark after a minute and a few seconds at the latest, so a watch that was open for so long
-# and has brought nothing does not work. Of one that was over sooner nobody knows.
+# The API server sends a bookmark after a minute and a few seconds at the latest, so a watch that has brought nothing
+# for so long does not work. Of one that was over sooner nobody knows: what a list shows may have happened after it.
 # https://kubernetes.io/docs/reference/using-api/api-concepts/#watch-bookmarks
 BOOKMARK_SECONDS = 75.0
 
@@ -141,7 +141,7 @@ class _Sight:
         version, since, reached = map(_number, (_version_of(item), self.since, self.reached))
         if 0 < since < version:
             self.denies = self.denies or version <= reached
-            self.lacks = self.lacks or self.denies or self.is_silent
+            self.lacks = self.lacks or self.denies or self.is_overdue
 
 
 class Reflector:

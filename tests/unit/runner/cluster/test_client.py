@@ -15,17 +15,18 @@ import pytest
 import urllib3
 
 from kube_ecr_runner.cluster import reflector as streaming
-from kube_ecr_runner.cluster.client import Cluster
+from kube_ecr_runner.cluster.client import WATCH_SECONDS, Cluster
 from kube_ecr_runner.cluster.connection import Access
 from kube_ecr_runner.cluster.errors import KubernetesError
 from kube_ecr_runner.cluster.reflector import ChangeEvent, ListEvent, Reflector, WatchErrorLog
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, objects_named, resources_of
+from kube_ecr_runner.config.settings import Settings
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, LEGACY_KIND, NAMESPACED_KIND
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key, Reference, Referenced, Resource
 from kube_ecr_runner.model.waiting_pod import Owner, WaitingPod
-from kube_ecr_runner.telemetry.health import Health
+from kube_ecr_runner.telemetry.health import QUIET_SECONDS, Health
 
 KEYS = objects_named("Secret", "keys")
 SECONDS = 30.0
@@ -496,7 +497,8 @@ def test_silence_is_told_once_where_a_bookmark_was_overdue_or_some_came(
     [
         pytest.param(75, [], "1", "heard", id="nobody knows: no bookmark was due"),
         pytest.param(0.1, [], "1", "", id="a bookmark was overdue"),
-        pytest.param(75, [], "6", "a list shows changes", id="silent, and a list shows what it kept back"),
+        pytest.param(75, [], "6", "heard", id="what a list shows may have happened after the watch"),
+        pytest.param(0.1, [], "6", "a list shows changes", id="overdue, and a list shows what it kept back"),
         pytest.param(75, [BOOKMARK], "1", "heard", id="a bookmark came, and nothing else happened"),
         pytest.param(75, [BOOKMARK], "6", "a list shows changes", id="a bookmark confirms what it kept back"),
         pytest.param(75, [CHANGE], "6", "heard", id="what the list shows was told"),
@@ -520,6 +522,10 @@ def test_list_after_a_watch_shows_whether_that_one_works(
     second = [number for number, sign in enumerate(seen.seen) if sign == "moved"][1]
     told = seen.seen[second + 1 : second + 2]
     assert [each.startswith(sign) for each in told] == [True] * bool(sign)
+
+
+def test_by_default_a_watch_that_is_silent_is_told_from_a_quiet_one_within_three_minutes() -> None:
+    assert streaming.BOOKMARK_SECONDS < Settings.watch_silence < max(WATCH_SECONDS) < QUIET_SECONDS == 180
 
 
 def test_watch_that_brings_bookmarks_only_is_none_until_an_object_comes(
