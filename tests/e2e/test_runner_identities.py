@@ -209,7 +209,7 @@ def test_the_runners_own_web_identity_needs_no_endpoint_but_the_option(
     ready = condition(cluster.wait_ready(CLUSTER, "shared", status="False" if sts else "True"), "Ready")
     if sts:
         assert ready["reason"] == "Unreachable"
-        assert f"AWS STS AssumeRoleWithWebIdentity at {sts}: Unreachable: " in ready["message"]
+        assert f"AWS STS AssumeRoleWithWebIdentity in eu-west-1 at {sts}: Unreachable: " in ready["message"]
         assert aws.calls == []
     else:
         assert logins(cluster, shared) == [role.registry()]
