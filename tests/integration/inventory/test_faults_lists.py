@@ -24,6 +24,8 @@ from tests.support.cluster.pod import Pod
 
 pytestmark = pytest.mark.usefixtures("own_files")
 NAMES = ["a", "b", "c"]
+# Of each request.
+ATTEMPTS = 4
 LIST = "awsecrimagepullsecrets"
 TOO_MANY = Answer(429, status(429, "TooManyRequests", "try again later"), {"Retry-After": "3600"})
 BROKEN = Answer(500, "panic", {"Content-Type": "text/plain"})
@@ -46,12 +48,10 @@ def lists(
     cluster: Cluster,
     principal: Principal,
 ) -> Lists:
-    """Lists three resources, two a page, with time-outs that a test can wait for."""
+    """Lists three resources, two a page."""
     (own,) = cluster.namespaces("own")
     for name in NAMES:
         cluster.create(pull_secret(name, principal, namespace=own))
-    monkeypatch.setattr(client, "READ_TIMEOUT", 0.3)
-    monkeypatch.setitem(kube.Cluster._send.__kwdefaults__, "timeout", urllib3.Timeout(connect=5, read=0.3))
     for each in (client, kube):
         monkeypatch.setattr(each, "PAGE", 2)
     if request.param == "module":
@@ -59,6 +59,18 @@ def lists(
     source = sources.resources_of(NAMESPACED_KIND)
     pages = kube.Cluster.connect(str(proxy.kubeconfig), None, silence=90).list_pages
     return lambda: [each for page in pages(source) for each in page["items"]]
+
+
+def is_endless(fault: Answer | How, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Return whether a fault ends with a time-out only, and make that one that a test can wait for.
+
+    Then an answer that takes longer, as on a busy machine, is asked for again, too.
+    """
+    if fault not in (How.HANG, How.SILENCE):
+        return False
+    monkeypatch.setattr(client, "READ_TIMEOUT", 0.3)
+    monkeypatch.setitem(kube.Cluster._send.__kwdefaults__, "timeout", urllib3.Timeout(connect=5, read=0.3))
+    return True
 
 
 def names(found: list[dict]) -> list[str]:
@@ -77,10 +89,10 @@ def test_a_fault_that_passes_costs_no_object(
     """And no more time than is reasonable, whatever the API server asks for."""
     pauses: list[float] = []
     monkeypatch.setattr(retry, "time", SimpleNamespace(time=time.time, sleep=pauses.append))
+    most = ATTEMPTS * 2 if is_endless(fault, monkeypatch) else 2 + times
     proxy.fault(fault, "GET", path, times)
     assert names(lists()) == NAMES
-    assert proxy.count("GET", LIST) == 2 + times
-    assert proxy.count("GET", f"{LIST}.*limit=2") == 2 + times
+    assert 2 + times <= proxy.count("GET", f"{LIST}.*limit=2") == proxy.count("GET", LIST) <= most
     assert max(pauses, default=0) <= RETRY_AFTER_LIMIT
 
 
@@ -102,14 +114,15 @@ def test_a_fault_that_passes_costs_no_object(
     ids=["429", "504", "500", "404", "other list", "empty", "reset", "hang", "silence", "410", "no list"],
 )
 def test_a_fault_that_stays_is_an_error(
-    proxy: APIProxy, lists: Lists, fault: Answer | How, reason: str, words: str
+    proxy: APIProxy, lists: Lists, fault: Answer | How, reason: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    is_endless(fault, monkeypatch)
     proxy.fault(fault, "GET", "continue=")
     with pytest.raises((kube.KubernetesError, KubernetesError), match=words) as caught:
         lists()
     assert caught.value.reason == reason
     assert "canary" not in str(caught.value)
-    assert proxy.count("GET", "") <= 8
+    assert proxy.count("GET", "") <= ATTEMPTS * 2
 
 
 @pytest.mark.parametrize("lists", ["module"], indirect=True)
