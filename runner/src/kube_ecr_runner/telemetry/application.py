@@ -1,13 +1,14 @@
 """What is answered on /healthz, /readyz and /metrics: a WSGI application.
 
 What always holds: an answer needs no lock that is held for long and no other machine, so it comes while the work loop
-hangs.
+hangs. While the runner starts, /readyz waits a moment for it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from http import HTTPStatus
@@ -21,6 +22,12 @@ from kube_ecr_runner.telemetry.monitor import Monitor
 
 _Start = Callable[[str, list[tuple[str, str]]], object]
 
+# kubelet makes a Warning event of each probe that fails, and asks for readiness as soon as the runner listens. So an
+# answer waits, no longer than the probe does, while ansible-playbook starts and the first lists come.
+START_SECONDS = 30.0
+PATIENCE_SECONDS = 4.0
+_LOOK_SECONDS = 0.05
+
 _log = logging.getLogger(__name__)
 
 
@@ -28,6 +35,7 @@ class Application:
     """Answers from what health and metrics know at the moment."""
 
     def __init__(self, monitor: Monitor) -> None:
+        self._started = time.monotonic()
         self._health = monitor.health
         self._metrics = make_wsgi_app(monitor.metrics.registry)
         self._lock = threading.Lock()
@@ -53,8 +61,14 @@ class Application:
                 self._log_change(causes)
                 return _judged(start, causes)
             case "/readyz":
-                return _judged(start, self._health.unready_causes())
+                return _judged(start, self._unready_causes())
         return _plain(start, HTTPStatus.NOT_FOUND, ["there are /healthz, /readyz and /metrics"])
+
+    def _unready_causes(self) -> list[str]:
+        until = min(time.monotonic() + PATIENCE_SECONDS, self._started + START_SECONDS)
+        while (causes := self._health.unready_causes()) and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
+        return causes
 
     def _log_change(self, causes: list[str]) -> None:
         """Whoever restarts a container does not say what it was told."""

@@ -16,7 +16,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from kube_ecr_runner.model.address import Address
-from kube_ecr_runner.telemetry import web
+from kube_ecr_runner.model.observer import Part
+from kube_ecr_runner.telemetry import application, web
 from kube_ecr_runner.telemetry.health import LOOP_SECONDS, Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
@@ -59,11 +60,24 @@ class Lab:
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
+def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setattr(application, "PATIENCE_SECONDS", 0.0)
     lab = Lab()
     with Listener(Address("", 0), lab.monitor) as listener:
         lab.port = listener.address.port
         yield lab
+
+
+def test_a_probe_waits_for_a_runner_that_starts(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that fails is a Warning event, and none of these is anybody's concern."""
+    monkeypatch.setattr(application, "PATIENCE_SECONDS", SECONDS)
+    timer = threading.Timer(0.2, lab.monitor.waits_for, [[]])
+    timer.start()
+    assert lab.get("/readyz")[::2] == (200, "ok\n")
+    timer.join()
+    monkeypatch.setattr(application, "START_SECONDS", 0.0)
+    lab.monitor.part_works(Part.RUNS, "no collection")
+    assert lab.get("/readyz")[::2] == (503, "no collection\n"), "later it is told at once"
 
 
 def test_probes_say_what_is_wrong_and_the_log_says_it_once(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
