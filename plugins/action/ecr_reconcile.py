@@ -57,8 +57,8 @@ class ActionModule(ActionBase):
                 del _begun[self._key]
             self._show(new_in(progress), variables.get("inventory_hostname", ""))
             told = result(progress, serving.calls)
-            if told["failed"] and "diff" in told and not self._task.no_log:
-                # Ansible shows none of a task that failed, and most of its resources may not have.
+            if told["failed"] and "diff" in told and not progress.unfinished and not self._task.no_log:
+                # Ansible shows none of a task that failed, and most of its resources may not have. Once, at its end.
                 self._display.display(CallbackBase()._get_diff(deepcopy(told["diff"])))
             return told
         except (InvalidOptions, ValueError, KubernetesError) as error:
