@@ -208,9 +208,6 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
         pods=pods,
         may_recover=settings.recover_pods,
     )
-    if settings.stand_by:
-        # Until one waits: whether it starts at all is known before there is something to do.
-        monitor.part_works(Part.PLAYBOOK, "ansible-playbook is starting")
     controller = Controller(parts, inbox, monitor)
     watchers = [Reflector(cluster, source, inbox.put, errors, monitor) for source in (*sources, NAMESPACES)]
     # What works without this watch goes on without it, whatever keeps it from working.

@@ -23,7 +23,7 @@ from kube_ecr_runner.telemetry.monitor import Monitor
 _Start = Callable[[str, list[tuple[str, str]]], object]
 
 # kubelet makes a Warning event of each probe that fails, and asks for readiness as soon as the runner listens. So an
-# answer waits, no longer than the probe does, while ansible-playbook starts and the first lists come.
+# answer waits, no longer than the probe does, while the first lists come.
 START_SECONDS = 30.0
 PATIENCE_SECONDS = 4.0
 _LOOK_SECONDS = 0.05
