@@ -161,7 +161,7 @@ def test_the_template_is_followed_and_what_others_put_on_the_secret_stays(
     made = cluster.secret(own)
     assert made is not None
     labels, annotations = made["metadata"]["labels"], made["metadata"]["annotations"]
-    assert labels.keys() == {"team", "tier", "app.kubernetes.io/managed-by", OWNER}
+    assert labels.keys() == {"team", "tier", "app.kubernetes.io/managed-by", OWNER, f"{GROUP}/resource-digest"}
     assert {each for each in annotations if not each.startswith(GROUP)} == {"example.com/note", "old", "expiry"}
 
     cluster.kubectl("label", "secret", "ecr-login", "-n", own, "foreign=label")
@@ -172,7 +172,7 @@ def test_the_template_is_followed_and_what_others_put_on_the_secret_stays(
     assert states(ansible.reconcile(), "app") == {own: "updated"}
     changed = cluster.secret(own)
     assert changed is not None
-    assert changed["metadata"]["labels"].keys() == {"team", "foreign", "app.kubernetes.io/managed-by", OWNER}
+    assert changed["metadata"]["labels"].keys() == labels.keys() - {"tier"} | {"foreign"}
     assert changed["metadata"]["labels"]["team"] == "b"
     assert "old" not in changed["metadata"]["annotations"]
     assert changed["metadata"]["annotations"]["example.com/foreign"] == "annotation"
