@@ -20,7 +20,6 @@ from .._contract import reasons
 from .._contract.aws_errors import (
     DEFAULT_REMEDY,
     REMEDIES,
-    proxy_remedy,
     reason_of,
     reason_of_answer,
     remedy_of,
@@ -28,7 +27,6 @@ from .._contract.aws_errors import (
 )
 from .._contract.aws_requests import AwsRequest, LastRequest, origin_of
 from .._contract.errors import ApiError
-from .._contract.tls import AWS_AUTHORITY, describe_tls_failure
 
 try:
     import botocore.exceptions
@@ -111,10 +109,6 @@ def _failure(call: str, wanted: AwsRequest, request: AwsRequest | None, error: E
     if request and (not is_known or reason == reasons.INVALID_ENDPOINT):
         # What Python says of a list where an object should be, of a time that is none, of a year that there is not.
         reason, remedy = reasons.MALFORMED_ANSWER, ""
-    elif isinstance(error, botocore.exceptions.ProxyConnectionError):
-        remedy = proxy_remedy(error)
-    elif reason == reasons.CERTIFICATE_NOT_TRUSTED:
-        remedy = describe_tls_failure(error, AWS_AUTHORITY) or remedy
     origin = origin_of(getattr(error, "kwargs", {}).get("endpoint_url"))
     return AWSError(_named(call, wanted, request, origin), reason, remedy)
 

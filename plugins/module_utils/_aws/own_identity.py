@@ -18,6 +18,7 @@ from typing import Any
 from .._contract import reasons
 from .._contract.aws_errors import (
     CONTAINER_CHECK,
+    LOG_IN,
     REMEDIES,
     file_remedy,
     metadata_may_come,
@@ -130,7 +131,7 @@ def _told(
     if method == _PROGRAM:
         return _failed(_own_line(error) or REMEDIES[reasons.CREDENTIAL_RETRIEVAL_ERROR])
     if method in (_SSO, _LOGIN) and is_known:
-        return AWSError(_CREDENTIALS, reason_of(error), "check the profile, and log in anew with the AWS CLI")
+        return AWSError(_CREDENTIALS, reason_of(error), LOG_IN)
     if is_known or reason_of(error) in REMEDIES:
         return None
     return _failed(f"what boto3 finds ({method}) cannot be used; check the environment and the shared files")

@@ -23,10 +23,11 @@ from typing import Any
 
 from . import reasons
 from .aws_requests import origin_of
+from .tls import AWS_AUTHORITY, describe_tls_failure
 
 _ENDPOINT = "check endpoint_url, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS and the shared files"
 _SETTINGS = "check the variables AWS_* and the shared files"
-_LOG_IN = "check the profile, and log in anew with the AWS CLI"
+LOG_IN = "check the profile, and log in anew with the AWS CLI"
 _REGION = "check the name of the region"
 _ANOTHER = "what answers is none of AWS', or changes what is sent; check proxies and VPC endpoints on the way, and "
 DEFAULT_REMEDY = "AWS refused the call; its API reference explains the code"
@@ -169,7 +170,7 @@ REMEDIES = {
         ("ApiVersionNotFoundError", "DataNotFoundError", "UndefinedModelAttributeError"),
         "boto3's own data is incomplete; install boto3 and botocore anew, and check AWS_DATA_PATH",
     ),
-    **dict.fromkeys(("LoginError", "NoAuthTokenError", "SSOError", "TokenRetrievalError"), _LOG_IN),
+    **dict.fromkeys(("LoginError", "NoAuthTokenError", "SSOError", "TokenRetrievalError"), LOG_IN),
 }
 # Codes that mean the same.
 ALIASES = {
@@ -372,6 +373,10 @@ def remedy_of(error: BaseException) -> str:
     reason, names = reason_of(error), [kind.__name__ for kind in type(error).__mro__]
     if reason == reasons.SYSTEM_ERROR:
         return _system_remedy(error)
+    if "ProxyConnectionError" in names:
+        return _proxy_remedy(error)
+    if reason == reasons.CERTIFICATE_NOT_TRUSTED and (told := describe_tls_failure(error, AWS_AUTHORITY)):
+        return told
     found = next((name for name in (reason, *names) if name in REMEDIES), "")
     remedy = REMEDIES[found] if found else _DEFAULT_FAILURE
     kept = getattr(error, "kwargs", {})
@@ -381,9 +386,7 @@ def remedy_of(error: BaseException) -> str:
 
 def _system_remedy(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
-        limit = (
-            _words_of(error) if error.errno in _LIMITS else f"{_words_of(error)}; check what names it, and its rights"
-        )
+        limit = _words_of(error) + ("" if error.errno in _LIMITS else "; check what names it, and its rights")
         return f"{error.filename}: {limit}" if isinstance(error.filename, str) else limit
     if isinstance(error, MemoryError):
         return _LIMITS[errno.ENOMEM]
@@ -417,12 +420,9 @@ def _words_of(error: OSError) -> str:
 
 def metadata_remedy(error: BaseException, check: str) -> str:
     """Return why a server that is no API of AWS gave no credentials, and then what to check."""
-    way: BaseException | None = error
-    # botocore says in a text alone why it cannot read metadata, but Python keeps what it was about then.
-    while way is not None and not _is_on_the_way(way):
-        way = way.__context__
+    way = _error_on_the_way(error)
     if way is not None and type(way).__name__ == "ProxyConnectionError":
-        return proxy_remedy(way)
+        return _proxy_remedy(way)
     if way is not None:
         return f"{_WAYS.get(reason_of(way), 'no connection')}; {check}"
     status = re.search(r"non 200 response (\d{3}) ", str(error))
@@ -434,10 +434,18 @@ def metadata_remedy(error: BaseException, check: str) -> str:
 
 def metadata_may_come(error: BaseException) -> bool:
     """Return whether such a server may give credentials at another attempt: it was not there, or had a fault."""
+    return _error_on_the_way(error) is not None or re.search(r"non 200 response 5\d\d ", str(error)) is not None
+
+
+def _error_on_the_way(error: BaseException) -> BaseException | None:
+    """Return what kept an answer from coming, None if one came.
+
+    botocore says in a text alone why it cannot read metadata, but Python keeps what it was about then.
+    """
     way: BaseException | None = error
     while way is not None and not _is_on_the_way(way):
         way = way.__context__
-    return way is not None or re.search(r"non 200 response 5\d\d ", str(error)) is not None
+    return way
 
 
 def _is_on_the_way(error: BaseException) -> bool:
@@ -445,7 +453,7 @@ def _is_on_the_way(error: BaseException) -> bool:
     return "BotoCoreError" in names and ("ConnectionError" in names or "HTTPClientError" in names)
 
 
-def proxy_remedy(error: BaseException) -> str:
+def _proxy_remedy(error: BaseException) -> str:
     """Return what to do about botocore's ProxyConnectionError, which a proxy that refuses causes, too.
 
     It holds the URL of the proxy, and not the one that was called.

@@ -28,7 +28,6 @@ from kube_ecr_runner.contract.aws_errors import (
     CONTAINER_CHECK,
     file_remedy,
     metadata_remedy,
-    proxy_remedy,
     reason_of,
     reason_of_answer,
     remedy_of,
@@ -43,7 +42,6 @@ from kube_ecr_runner.contract.aws_requests import (
     own_sts_endpoint,
 )
 from kube_ecr_runner.contract.aws_retries import Retries
-from kube_ecr_runner.contract.tls import AWS_AUTHORITY, describe_tls_failure
 
 DEADLINE_SECONDS = 20.0
 # Of a call to STS: the last attempt, which begins after so many seconds at the latest, fits into the time.
@@ -163,12 +161,7 @@ def _told(error: Exception) -> str:
     if isinstance(error, botocore.exceptions.CredentialRetrievalError) and error.kwargs["provider"] == "container-role":
         agent = AwsRequest(CONTAINER, container_origin(os.environ))
         return f" from {agent}: {reasons.METADATA_RETRIEVAL_ERROR}: {metadata_remedy(error, CONTAINER_CHECK)}"
-    remedy = remedy_of(error)
-    if isinstance(error, botocore.exceptions.ProxyConnectionError):
-        remedy = proxy_remedy(error)
-    if isinstance(error, botocore.exceptions.SSLError):
-        remedy = describe_tls_failure(error, AWS_AUTHORITY) or remedy
-    return f"{f' from {request}' if request else ''}: {reason}: {remedy}"
+    return f"{f' from {request}' if request else ''}: {reason}: {remedy_of(error)}"
 
 
 def _expiration(credentials: object) -> str | None:
