@@ -22,12 +22,13 @@ from urllib.parse import quote, urlencode
 
 from .._contract import reasons
 from .._contract.answers import METADATA_KIND, Expected, WrongAnswer, parse_deletion, parse_object, parse_page
+from .._contract.api_server import describe_refusal
 from .._contract.kinds import GROUP, KINDS
 from .._contract.ownership import FIELD_MANAGER
 from .._contract.reading import mapping_in, text_in
 from .._contract.service_account import NoServiceAccount
 from .connection import Connection, is_of_pod, of_pod
-from .errors import KubernetesError, malformed, no_cluster, refusal, unreachable
+from .errors import KubernetesError, malformed, no_cluster, unreachable
 
 try:
     import urllib3
@@ -282,7 +283,10 @@ class Cluster:
             raise KubernetesError(call, 0, reasons.UNREACHABLE, text) from None
         if answer.status >= 300:
             trouble = self._connection.token_trouble() if answer.status == 401 else ""
-            raise refusal(call, answer.status, answer.data, is_of_kind=verb == "list", token_trouble=trouble)
+            is_of_kind = verb == "list"
+            raise KubernetesError(
+                call, *describe_refusal(answer.status, answer.data, is_of_kind=is_of_kind, token_trouble=trouble)
+            )
         return answer
 
     def _request_headers(self, accept: str, content: str | None):

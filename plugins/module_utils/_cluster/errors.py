@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from .._contract import reasons
 from .._contract.answers import WrongAnswer
-from .._contract.api_server import describe_refusal, first_line
+from .._contract.api_server import first_line
 from .._contract.errors import ApiError
 from .._contract.unanswered import describe_unanswered
 
@@ -28,16 +28,6 @@ class KubernetesError(ApiError):
 def no_cluster(text: str) -> KubernetesError:
     """Return the error of a kubeconfig or service account that cannot be used; text says why."""
     return KubernetesError("read the kubeconfig", 0, reasons.NO_CLUSTER, first_line(text))
-
-
-def refusal(
-    call: str, status: int, body: bytes, *, is_of_kind: bool = False, token_trouble: str = ""
-) -> KubernetesError:
-    """Return the error of an answer that is no success; with is_of_kind a list was asked for.
-
-    token_trouble is why the token that was sent is an old one.
-    """
-    return KubernetesError(call, *describe_refusal(status, body, is_of_kind=is_of_kind, token_trouble=token_trouble))
 
 
 def malformed(call: str, host: str, error: WrongAnswer) -> KubernetesError:

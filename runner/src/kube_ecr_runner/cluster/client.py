@@ -24,7 +24,7 @@ from urllib3.util.retry import Retry
 
 from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.cluster.connection import Access, of_pod
-from kube_ecr_runner.cluster.errors import KubernetesError, malformed, refusal, unreachable_because
+from kube_ecr_runner.cluster.errors import KubernetesError, malformed, unreachable_because
 from kube_ecr_runner.cluster.lease import Lease
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.contract import reasons
@@ -36,7 +36,7 @@ from kube_ecr_runner.contract.answers import (
     parse_page,
     parse_success,
 )
-from kube_ecr_runner.contract.api_server import is_in_pod
+from kube_ecr_runner.contract.api_server import describe_refusal, is_in_pod
 from kube_ecr_runner.contract.kinds import KINDS, api_version
 from kube_ecr_runner.contract.timestamps import format_micro_time
 from kube_ecr_runner.model.event import Event
@@ -328,7 +328,9 @@ class Cluster:
             raise KubernetesError(call, 0, reasons.UNREACHABLE, text) from None
         if answer.status >= 300:
             trouble = access.token_trouble() or self._reload_trouble if answer.status == 401 else ""
-            raise refusal(call, answer.status, refused, is_of_kind=is_of_kind, token_trouble=trouble)
+            raise KubernetesError(
+                call, *describe_refusal(answer.status, refused, is_of_kind=is_of_kind, token_trouble=trouble)
+            )
         return answer
 
     def _request(

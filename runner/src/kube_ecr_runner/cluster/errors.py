@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.answers import WrongAnswer
-from kube_ecr_runner.contract.api_server import describe_refusal
 from kube_ecr_runner.contract.errors import ApiError
 from kube_ecr_runner.contract.unanswered import describe_unanswered
 from kube_ecr_runner.model.errors import StartupError
@@ -33,16 +32,6 @@ class NoClusterError(KubernetesError, StartupError):
 
     def __init__(self, text: str) -> None:
         super().__init__("find the cluster", 0, reasons.NO_CLUSTER, text)
-
-
-def refusal(
-    call: str, status: int, body: bytes, *, is_of_kind: bool = False, token_trouble: str = ""
-) -> KubernetesError:
-    """Return the error of an answer that is no success; with is_of_kind a list or watch was asked for.
-
-    token_trouble is why the token that was sent is an old one.
-    """
-    return KubernetesError(call, *describe_refusal(status, body, is_of_kind=is_of_kind, token_trouble=token_trouble))
 
 
 def malformed(call: str, url: str, error: WrongAnswer) -> KubernetesError:
