@@ -10,6 +10,8 @@ the user asked for something that only a process of its own can give, the module
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
@@ -18,7 +20,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.runtime import Feature, execute
-from ansible_collections.kube_ecr.secrets.plugins.plugin_utils._texts import check_texts
+from ansible_collections.kube_ecr.secrets.plugins.plugin_utils._texts import check_texts, options_by_name
 
 _NO_ASYNC = (
     "async: is not possible, since Ansible keeps the result of such a task in clear in a file, and this result holds a "
@@ -51,13 +53,13 @@ def validated(argument_spec: dict, task) -> dict:
 
 def for_display(argument_spec: dict, given: dict) -> dict:
     """Return the options that were given to a task, with all hidden that may hold a secret."""
-    options = {name: option for main, option in argument_spec.items() for name in (main, *option.get("aliases", ()))}
+    options = options_by_name(argument_spec)
     return {
         name: value if name in options and _is_harmless(options[name]) else _HIDDEN for name, value in given.items()
     }
 
 
-def _is_harmless(option: dict) -> bool:
+def _is_harmless(option: Mapping[str, Any]) -> bool:
     return not option.get("no_log") and "options" not in option and option.get("type") not in _OF_UNKNOWN_CONTENT
 
 

@@ -14,15 +14,20 @@ from typing import Any
 _TEXTS = ("str", "path")
 
 
+def options_by_name(specification: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the options of an argument_spec by every name that they can be given by."""
+    return {name: option for main, option in specification.items() for name in (main, *(option.get("aliases") or ()))}
+
+
 def check_texts(specification: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any], within: str = "") -> None:
     """Raise ValueError, naming the option, if an option that takes text is given something else.
 
     specification has the form of a module's argument_spec; what it does not name is for others to refuse. None stands
     for an option that is not given. No value of a no_log option is in the message.
     """
-    names = {alias: name for name, option in specification.items() for alias in option.get("aliases") or ()}
+    options = options_by_name(specification)
     for given, value in values.items():
-        option = specification.get(names.get(given, given))
+        option = options.get(given)
         if option is not None and value is not None:
             _check(option, value, f"{within}{given}")
 
