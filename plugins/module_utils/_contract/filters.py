@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from .grammar import LABEL_KEY, LABEL_VALUE, is_namespace_name, is_object_name
 from .kinds import KINDS, NAMESPACED_KIND
-from .resource import namespace_in
+from .resource import names_in, namespace_in
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
 _CONDITION = re.compile(
@@ -70,15 +70,10 @@ def unpicked(references: Iterable[str], names: Collection[str], namespaces: Coll
     of_selector = f" that the label selector {selector!r} picks" if selector else ""
     if not found and not names and not namespaces:
         return f"there is no custom resource{of_selector}" if selector else ""
-    held, called = {namespace_in(each) for each in found}, {name for each in found for name in _names(each)}
+    held, called = {namespace_in(each) for each in found}, {name for each in found for name in names_in(each)}
     told = [f"namespace {name} holds no custom resource{of_selector}" for name in namespaces if name not in held]
     missing = [name for name in names if name not in called]
     return "; ".join([*told, *(f"no custom resource{of_selector} is called {name}" for name in missing)])
-
-
-def _names(reference: str) -> tuple[str, str, str]:
-    """Return the names by which is_selected() knows a resource."""
-    return reference, reference.partition("/")[2], reference.rpartition("/")[2]
 
 
 def _entries(text: str, is_right: Callable[[str], bool], remedy: str) -> tuple[str, ...]:

@@ -61,6 +61,11 @@ def namespace_in(reference: str) -> str:
     return reference.split("/")[1] if reference.count("/") == 2 else ""
 
 
+def names_in(reference: str) -> tuple[str, str, str]:
+    """Return the names by which an option may pick the resource of what reference() gave."""
+    return reference, reference.partition("/")[2], reference.rpartition("/")[2]
+
+
 def is_selected(resource: Mapping[str, Any], names: Collection[str], namespaces: Collection[str]) -> bool:
     """Return whether the options names and namespaces of the inventory pick a resource.
 
@@ -69,8 +74,7 @@ def is_selected(resource: Mapping[str, Any], names: Collection[str], namespaces:
     metadata = resource["metadata"]
     if namespaces and metadata.get("namespace") not in namespaces:
         return False
-    full = reference(resource)
-    return not names or bool({metadata["name"], full.partition("/")[2], full}.intersection(names))
+    return not names or not set(names_in(reference(resource))).isdisjoint(names)
 
 
 def check_template(template: object, field: str, path: str) -> dict[str, str]:
