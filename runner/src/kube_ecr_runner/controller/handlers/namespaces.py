@@ -7,13 +7,13 @@ from datetime import datetime
 
 from kube_ecr_runner.controller.batching import Batcher
 from kube_ecr_runner.controller.store import NamespaceChange, Store
+from kube_ecr_runner.controller.triggers.failures import may_be_failing
 from kube_ecr_runner.controller.triggers.namespaces import (
     allows_other_identities,
     targets_changed,
     targets_differ_from_status,
     uses_identity_of_runner_in,
 )
-from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.resource import Namespace
 
 
@@ -38,8 +38,7 @@ class NamespaceHandler:
     def _compare(self, now: datetime) -> None:
         """Have those resources served whose status counts others; one that fails is tried again all the same."""
         for resource in self._store.resources():
-            is_failing = condition_of(resource.status, "RefreshFailing").get("status") != "False"
-            if is_failing or resource.deleting or self._batcher.is_working(resource.key):
+            if may_be_failing(resource.status) or resource.deleting or self._batcher.is_working(resource.key):
                 continue
             if targets_differ_from_status(resource, self._store.namespaces):
                 self._batcher.enqueue_now(resource.key, now)

@@ -27,6 +27,11 @@ def has_failure_in(resource: Resource, namespace: str) -> bool:
     return failure_in(resource, namespace) is not None
 
 
+def may_be_failing(status: Mapping[str, Any]) -> bool:
+    """Return whether a status does not say that the last attempt went well."""
+    return condition_of(status, "RefreshFailing").get("status") != "False"
+
+
 def says_served(status: Mapping[str, Any], namespace: str) -> bool:
     """Return whether a status says that all was done that was to be done in a namespace.
 
@@ -35,8 +40,7 @@ def says_served(status: Mapping[str, Any], namespace: str) -> bool:
     failures = failures_of(status)
     if len(failures) >= MAX_FAILURES or any(failure.get("namespace") == namespace for failure in failures):
         return False
-    is_failing = condition_of(status, "RefreshFailing").get("status") != "False"
-    return not is_failing or number_in(status, "namespacesReady") > 0
+    return not may_be_failing(status) or number_in(status, "namespacesReady") > 0
 
 
 def awaited_namespaces(status: Mapping[str, Any]) -> set[object]:
