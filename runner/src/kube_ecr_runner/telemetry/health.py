@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import override
+from typing import Any, override
 
 from kube_ecr_runner.model.observer import Observer, Part
 
@@ -172,11 +172,7 @@ class Health(Observer):
 
     @override
     def watch_moved(self, name: str) -> None:
-        now = self._clock()
-        with self._lock:
-            watch = self._state.watches.get(name) or WatchHealth(now, now)
-            watch = replace(watch, moved_at=now, trouble="")
-            self._state = replace(self._state, watches={**self._state.watches, name: watch})
+        self._watch_went_on(name, trouble="")
 
     @override
     def watch_heard(self, name: str) -> None:
@@ -186,14 +182,18 @@ class Health(Observer):
 
     @override
     def watch_failed(self, name: str, trouble: str, is_needed: bool = True) -> None:
-        now = self._clock()
-        with self._lock:
-            watch = self._state.watches.get(name) or WatchHealth(now, now)
-            watch = replace(watch, moved_at=now, trouble=trouble, is_needed=is_needed)
-            self._state = replace(self._state, watches={**self._state.watches, name: watch})
+        self._watch_went_on(name, trouble=trouble, is_needed=is_needed)
 
     @override
     def watch_ended(self, name: str) -> None:
         with self._lock:
             watches = {other: watch for other, watch in self._state.watches.items() if other != name}
             self._state = replace(self._state, watches=watches)
+
+    def _watch_went_on(self, name: str, **changes: Any) -> None:
+        """Note that a watch made progress, though it brought nothing."""
+        now = self._clock()
+        with self._lock:
+            watch = self._state.watches.get(name) or WatchHealth(now, now)
+            watch = replace(watch, moved_at=now, **changes)
+            self._state = replace(self._state, watches={**self._state.watches, name: watch})
