@@ -174,6 +174,8 @@ class Reflector:
         self._attempts = 0
         # That the last watch was over before it brought anything: then it is no success that the next one begins.
         self._is_shaky = False
+        # That the API server has forgotten where a watch stood, and none has worked since: once is nothing to tell.
+        self._is_forgotten = False
         # What the last watch has shown, for the list after it to be compared with, None if there is nothing to compare.
         self._sight: _Sight | None = None
         # That bookmarks come, but not what happened: only an object shows that this is over.
@@ -221,8 +223,8 @@ class Reflector:
             except KubernetesError as error:
                 if self._stopping.is_set():
                     continue
-                if error.status == 410 and not self._is_shaky:
-                    self._is_shaky = True
+                if error.status == 410 and not self._is_forgotten:
+                    self._is_shaky = self._is_forgotten = True
                     continue
                 self._cannot_read(error)
                 self._stopping.wait(self._relist_delay(error))
@@ -324,7 +326,7 @@ class Reflector:
         return sight.reached if sight.has_object and not sight.is_silent else None
 
     def _works(self) -> None:
-        self._is_shaky = False
+        self._is_shaky = self._is_forgotten = False
         self._attempts = 0
         if not self._is_deaf:
             self._errors.clear(self._source)
