@@ -108,7 +108,12 @@ class Recorder:
 
 
 def begin(folder: str) -> None:
-    """Record until the process ends: at the end of its program, by an exception or by os._exit()."""
+    """Record until the process ends: at the end of its program, by an exception or by os._exit().
+
+    With PYTHONOPTIMIZE, what Python executes is not what measure.py finds in the source.
+    """
+    if sys.flags.optimize:
+        return
     # Python reads a .pth file again when something adds site-packages to the path once more.
     if not os.access(folder, os.W_OK) or sys.monitoring.get_tool(sys.monitoring.COVERAGE_ID):
         return

@@ -135,8 +135,11 @@ def test_records_equal_those_of_a_trace_function(module: Path, tmp_path: Path) -
     records, recorded, traced = tmp_path / "records", tmp_path / "recorded", tmp_path / "traced"
     records.mkdir()
     # Not with the Python of .venv, where each process may be measured already.
-    run(module, f"import measured_process; measured_process.begin({str(records)!r})", sys._base_executable)
+    begin = f"import measured_process; measured_process.begin({str(records)!r})"
+    run(module, begin, sys._base_executable)
     assert len(list(records.iterdir())) == 2, "of the process and of the one that it forked"
+    run(module, begin, sys._base_executable, PYTHONOPTIMIZE="2")
+    assert len(list(records.iterdir())) == 2, "and of none whose code is not what the source says"
     data = CoverageData(str(recorded))
     data.add_arcs(measure.arcs_by_file(records))
     data.write()
