@@ -48,7 +48,8 @@ def product_image() -> Path:
         old.unlink()
     print("== building the image of the runner by its Containerfile", file=sys.stderr, flush=True)
     mounts = [f"--volume={path}:{path}:ro" for path in _SETTINGS if Path(path).exists()]
-    options = ("--isolation=oci", "--network=host", *base, "--file=runner/Containerfile", *mounts)
+    # Where podman brought crun, buildah prefers that, which does not run with cgroups of both versions.
+    options = ("--isolation=oci", "--runtime=runc", "--network=host", *base, "--file=runner/Containerfile", *mounts)
     _buildah("build", "--quiet", *options, f"--tag={PRODUCT}", ".")
     unfinished = archive.with_suffix(".unfinished")
     _buildah("push", "--quiet", PRODUCT, f"docker-archive:{unfinished}:{PRODUCT}")
