@@ -109,6 +109,64 @@ options:
     description:
       - Annotations of the Secret. Annotations that others have set stay.
     type: dict
+  outputs:
+    description:
+      - Further Secrets with the same token, in the form that a consumer other than the kubelet reads. They are written,
+        renewed and, with O(state=absent), removed together with the pull secret. None of them costs a call to AWS.
+      - With V(Merge) in O(existing_secret_policy), nothing is merged into these Secrets. One of somebody else is
+        reported as a conflict.
+    type: list
+    elements: dict
+    version_added: 0.1.0
+    suboptions:
+      name:
+        description:
+          - Name of the Secret. With more than one of O(outputs[].urls), the Secrets are called NAME, NAME-2, NAME-3 and
+            so on.
+        type: str
+        required: true
+      type:
+        description:
+          - V(ArgoCDRepository) is a repository of Argo CD, V(ArgoCDRepositoryCredentials) a credential template for all
+            repositories whose URL begins with one of O(outputs[].urls).
+          - V(BasicAuth) is a Secret of type C(kubernetes.io/basic-auth) with C(username) and C(password).
+          - V(Template) is a Secret with the texts of O(outputs[].data).
+        type: str
+        required: true
+        choices: [ArgoCDRepository, ArgoCDRepositoryCredentials, BasicAuth, Template]
+      namespaces:
+        description: Names of the namespaces that get the Secret. If not set, those of O(namespaces).
+        type: list
+        elements: str
+      registry:
+        description:
+          - Whose login V(BasicAuth) or V(Template) holds, one of O(authorizations[].registry). If not set, the first.
+        type: str
+      urls:
+        description:
+          - URLs of the repositories of Argo CD, with one Secret for each. Without a scheme it is a Helm repository,
+            with C(oci://) one of type C(oci). Required for these types.
+        type: list
+        elements: str
+      project:
+        description: Project of Argo CD that alone may use the repository.
+        type: str
+      secret_type:
+        description: Type of the Secret of a V(Template), if not C(Opaque). Types that Kubernetes defines are refused.
+        type: str
+      data:
+        description:
+          - Texts of a V(Template) by key. C($(username\)), C($(password\)), C($(host\)), C($(auth\)) and
+            C($(expiry\)) in them are replaced by what AWS granted. C(auth) is USERNAME:PASSWORD in base64, C(expiry) a
+            time in RFC 3339.
+          - Nothing else in a text has a meaning. Any other placeholder is refused.
+        type: dict
+      labels:
+        description: Labels of the Secret.
+        type: dict
+      annotations:
+        description: Annotations of the Secret.
+        type: dict
   existing_secret_policy:
     description:
       - What to do if a Secret of that name exists that this module did not write.
@@ -169,6 +227,22 @@ EXAMPLES = r"""
     service_accounts: [default, "build-*"]
     existing_secret_policy: Merge
 
+- name: Give Argo CD and a build tool the same login, in forms that they read
+  kube_ecr.secrets.ecr_pull_secret:
+    authorizations: "{{ ecr.authorizations }}"
+    secret_name: ecr-login
+    namespaces: [team-a]
+    outputs:
+      - name: ecr-charts
+        type: ArgoCDRepositoryCredentials
+        namespaces: [argocd]
+        urls: [111122223333.dkr.ecr.eu-west-1.amazonaws.com]
+      - name: registry-env
+        type: Template
+        data:
+          REGISTRY: $(host)
+          REGISTRY_PASSWORD: $(password)
+
 - name: Undo all of that
   kube_ecr.secrets.ecr_pull_secret:
     secret_name: registries
@@ -224,6 +298,34 @@ namespaces:
     expires_at:
       description: >-
         When the token that is now in the Secret expires, in RFC 3339; C(null) if there is no valid token.
+      type: str
+      sample: "2026-01-31T12:00:00Z"
+outputs:
+  description: The result for each Secret of O(outputs), with its name; empty with O(state=absent).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Name of the namespace.
+      type: str
+      sample: argocd
+    name:
+      description: Name of the Secret.
+      type: str
+      sample: ecr-charts
+    state:
+      description: V(created), V(updated), V(unchanged), V(pending) or V(failed).
+      type: str
+      sample: created
+    reason:
+      description: Why it is pending or failed, as a word in CamelCase; empty otherwise.
+      type: str
+    msg:
+      description: Why, and what to do about it, in words; empty if there is nothing to say.
+      type: str
+    expires_at:
+      description: When the token that is now in the Secret expires; C(null) if there is no valid token.
       type: str
       sample: "2026-01-31T12:00:00Z"
 service_accounts:

@@ -125,6 +125,11 @@ pull_secrets:
         Whether this collection wrote the logins in it. V(false) for a Secret of kube-ecr-secrets-operator that was not
         taken over yet, for a copy in another place, and for a Secret of others.
       type: bool
+    output:
+      description: >-
+        Which type of output it is, such as V(BasicAuth), if it is one of C(spec.outputs) of a custom resource or of
+        O(kube_ecr.secrets.ecr_pull_secret#module:outputs); C(null) for a pull secret.
+      type: str
     shared:
       description: >-
         Whether others may have logins in it too, since it was written with C(existing_secret_policy=Merge). In that

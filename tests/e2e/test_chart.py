@@ -32,8 +32,8 @@ PAGE = (ROOT / "docs" / "migration.md").read_text()
 OLD = "kube-ecr-secrets-operator"
 ALLOWED = "aws.zakariaamine.com/allowed-aws-identities"
 NAMED = {
-    "secretNames": ["ecr-login", "renamed"],
-    "keysSecretNames": ["aws-keys"],
+    "secretNames": ["ecr-login", "renamed", "basic"],
+    "keysSecretNames": ["aws-keys", "quay"],
     "serviceAccountTokens": {"names": ["ecr-pull"]},
 }
 MODES = {
@@ -118,8 +118,12 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
     cluster.kubectl("annotate", "namespace", own, f"{ALLOWED}=runner")
     first = pull_secret("app", principal, namespace=inline)
     first["spec"]["serviceAccounts"] = ["builder"]
+    first["spec"]["outputs"] = [{"name": "basic", "type": "BasicAuth"}]
+    first["spec"]["extraAuths"] = [{"registry": "quay.io", "secretRef": {"name": "quay"}}]
+    quay = {"username": "me", "password": "x"}
     cluster.apply(
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "builder", "namespace": inline}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "quay", "namespace": inline}, "stringData": quay},
         first,
         keys_secret("aws-keys", keys, principal),
         pull_secret("keys", None, namespace=keys, credentialsSecretRef={"name": "aws-keys"}),
@@ -136,6 +140,7 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
     else:
         cluster.wait_ready(CLUSTER, "shared")
     assert entries(cluster, inline) == ["ecr-login"]
+    assert cluster.config(inline)["auths"].keys() == {principal.registry(), "quay.io"}
     assert list(cluster.config(own)["auths"]) == [ambient.registry()]
     cluster.wait(lambda: "SecretCreationSuccess" in dict(cluster.events("app")), "the event is there")
     lease = json.loads(cluster.kubectl("get", "lease", release.name, "-n", release.namespace, "-o", "json"))
@@ -148,6 +153,8 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
     cluster.apply(keys_secret("aws-keys", keys, other), first, pull_secret("shared", principal, namespaces=[elsewhere]))
     cluster.wait(lambda: list(cluster.config(keys)["auths"]) == [other.registry()], "new keys are used at once")
     cluster.wait(lambda: cluster.secret(account), "what somebody deleted is put back at once")
+    cluster.core.delete_namespaced_secret("basic", inline)
+    cluster.wait(lambda: cluster.secret(inline, "basic"), "so is an output")
     cluster.wait(lambda: cluster.secret(inline, "renamed"), "it has the new name")
     if not is_named:  # Otherwise nobody can look for names that no resource has any more.
         cluster.wait(lambda: cluster.secret(inline) is None, "the old one is removed")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._contract.errors import ResourceError
-from .._contract.grammar import check_namespaces, check_secret_name
+from .._contract.grammar import check_namespaces, check_secret_name, is_data_key
 from .._contract.resource import is_cluster_scoped, spec_of
 from .keys import KeyFormError, decode_keys
 
@@ -23,7 +23,6 @@ _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,1024}"
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 # Of an access key ID: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html
 MIN_KEY_ID = 16
 UNPRINTABLE = "holds white space or a character outside ASCII"
@@ -142,7 +141,7 @@ def _source(access: Mapping[str, Any], resource: Mapping[str, Any]) -> Keys | Se
     if given == ["credentialsSecretRef"]:
         return _secret_keys(access["credentialsSecretRef"], resource)
     if given == ["serviceAccountRef"]:
-        return _referred("ServiceAccount", access["serviceAccountRef"], "spec.awsAccess.serviceAccountRef", resource)
+        return referred("ServiceAccount", access["serviceAccountRef"], "spec.awsAccess.serviceAccountRef", resource)
     keys = [_inline_key(access, name) for name in ("accessKeyId", "secretAccessKey")]
     try:
         return Keys(*decode_keys(*keys))
@@ -168,7 +167,7 @@ def _secret_keys(reference: object, resource: Mapping[str, Any]) -> SecretKeys:
     path = "spec.awsAccess.credentialsSecretRef"
     if not isinstance(reference, dict):
         raise ResourceError(path, "must hold the name of an object")
-    secret = _referred("Secret", reference, path, resource)
+    secret = referred("Secret", reference, path, resource)
     defaults = {
         "accessKeyIdKey": "AWS_ACCESS_KEY_ID",
         "secretAccessKeyKey": "AWS_SECRET_ACCESS_KEY",
@@ -176,7 +175,7 @@ def _secret_keys(reference: object, resource: Mapping[str, Any]) -> SecretKeys:
     }
     names = {name: reference.get(name, default) for name, default in defaults.items()}
     for name, value in names.items():
-        if not (isinstance(value, str) and _DATA_KEY.fullmatch(value)):
+        if not is_data_key(value):
             # Somebody may have put the AWS key itself here. None is so short.
             shown = repr(value) if len(str(value)) < MIN_KEY_ID else "the value (not shown)"
             raise ResourceError(f"{path}.{name}", f"{shown} cannot be a key of a Secret (letters, digits, '-_.')")
@@ -189,8 +188,11 @@ def _secret_keys(reference: object, resource: Mapping[str, Any]) -> SecretKeys:
     )
 
 
-def _referred(kind: str, reference: object, path: str, resource: Mapping[str, Any]) -> KubernetesObject:
-    """Only the cluster kind may name a namespace, and has to: it has none of its own."""
+def referred(kind: str, reference: object, path: str, resource: Mapping[str, Any]) -> KubernetesObject:
+    """Return the object that a field of a custom resource refers to; raise ResourceError with path.
+
+    Only the cluster kind may name a namespace, and has to: it has none of its own.
+    """
     if not isinstance(reference, dict):
         raise ResourceError(path, "must hold the name of an object")
     name = check_secret_name(reference.get("name"), f"{path}.name")

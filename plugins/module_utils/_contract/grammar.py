@@ -34,6 +34,8 @@ _IS_QUALIFIED_NAME = re.compile(_QUALIFIED_NAME)
 _IS_LABEL_KEY = re.compile(LABEL_KEY)
 _IS_LABEL_VALUE = re.compile(LABEL_VALUE)
 _IS_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]+")
+# https://kubernetes.io/docs/concepts/configuration/secret/#restriction-names-data
+_IS_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _IS_HOST = re.compile(rf"{_DNS_NAME}(:[0-9]{{1,5}})?")
 
 
@@ -75,6 +77,11 @@ def is_label_value(value: object) -> bool:
 def is_qualified_name(value: object) -> bool:
     """Return whether value can be the name part in the key of a label or an annotation."""
     return isinstance(value, str) and _IS_QUALIFIED_NAME.fullmatch(value) is not None
+
+
+def is_data_key(value: object) -> bool:
+    """Return whether value can be a key in the data of a Secret."""
+    return _is_of(_IS_DATA_KEY, value, MAX_OBJECT_NAME)
 
 
 def is_region(value: object) -> bool:

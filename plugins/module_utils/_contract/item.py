@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from .login_request import LoginRequest
+from .outputs import Output
 from .result import ErrorResult
 from .targets import Names
 
@@ -117,15 +118,46 @@ class Observed:
 
 
 @dataclass(frozen=True)
+class PlacedOutput:
+    """An output, and the namespaces in which it is to be, None where it cannot be told which they are."""
+
+    output: Output
+    namespaces: tuple[str, ...] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the form in which items hold it."""
+        return {**self.output.as_dict(), "namespaces": None if self.namespaces is None else list(self.namespaces)}
+
+    @classmethod
+    def from_dict(cls, placed: Mapping[str, Any]) -> PlacedOutput:
+        """Return what as_dict() gave."""
+        output = Output.from_dict({**placed, "namespaces": None})
+        return cls(output, None if placed["namespaces"] is None else tuple(placed["namespaces"]))
+
+
+@dataclass(frozen=True)
+class ExtraAuth:
+    """A Secret with logins of other registries; of a registry, that login alone, empty for all that it holds."""
+
+    namespace: str
+    name: str
+    registry: str = ""
+
+    def __str__(self) -> str:
+        return f"Secret {self.name} in namespace {self.namespace} (spec.extraAuths)"
+
+
+@dataclass(frozen=True)
 class Item:
     """One custom resource, as the play is told of it.
 
-    namespaces are its targets, None where it cannot be told which they are. identity tells AWS identities apart and is
-    salted with the UID, empty where there is none. region is that of the caller of AWS, empty where it cannot be read.
-    registries are the logins that the Secrets are to hold. labels and annotations are those of spec.secretTemplate.
-    refresh_interval is None where the life of the token decides. is_pass says that the run does not know when the next
-    one comes, so that it renews early (see token_life). error says why the resource cannot be served, warning
-    what of it has no effect although it is served.
+    namespaces are its targets, None where it cannot be told which they are; outputs are its further Secrets,
+    extra_auths the Secrets with logins that the pull secret is to hold besides. identity tells AWS identities apart and
+    is salted with the UID, empty where there is none. region is that of the caller of AWS, empty where it cannot be
+    read. registries are the logins that the Secrets are to hold. labels and annotations are those of
+    spec.secretTemplate. refresh_interval is None where the life of the token decides. is_pass says that the run does
+    not know when the next one comes, so that it renews early (see token_life). error says why the resource cannot be
+    served, warning what of it has no effect although it is served.
     """
 
     owner: Owner
@@ -139,6 +171,8 @@ class Item:
     registries: tuple[LoginRequest, ...] = ()
     secret_name: str = ""
     namespaces: tuple[str, ...] | None = None
+    outputs: tuple[PlacedOutput, ...] = ()
+    extra_auths: tuple[ExtraAuth, ...] = ()
     service_accounts: Names = field(default_factory=Names)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -169,6 +203,8 @@ class Item:
             "registries": list(map(str, self.registries)),
             "secret_name": self.secret_name,
             "namespaces": None if self.namespaces is None else list(self.namespaces),
+            "outputs": [output.as_dict() for output in self.outputs],
+            "extra_auths": [dict(vars(auth)) for auth in self.extra_auths],
             "service_accounts": [*self.service_accounts.literals, *self.service_accounts.globs],
             "labels": dict(self.labels),
             "annotations": dict(self.annotations),
@@ -209,6 +245,8 @@ class Item:
             registries=tuple(map(LoginRequest.from_text, item["registries"])),
             secret_name=item["secret_name"],
             namespaces=None if namespaces is None else tuple(namespaces),
+            outputs=tuple(map(PlacedOutput.from_dict, item["outputs"])),
+            extra_auths=tuple(ExtraAuth(**auth) for auth in item["extra_auths"]),
             service_accounts=Names.of_service_accounts(item["service_accounts"]),
             labels=item["labels"],
             annotations=item["annotations"],

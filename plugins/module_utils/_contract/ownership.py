@@ -20,14 +20,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from .kinds import GROUP, RECONCILE_AT
 from .login_request import LoginRequest
-from .reading import mapping_in, mappings_in, text_in
+from .reading import list_in, mapping_in, mappings_in, text_in
 from .timestamps import format_time, parse_time
 
 Metadata = Mapping[str, Any]
@@ -57,9 +57,24 @@ PLACE = f"{GROUP}/secret"
 # What the resource is called that wrote it, as Kind/namespace/name or Kind/name: one that was deleted and made again
 # has another UID.
 RESOURCE = f"{GROUP}/resource"
-ANNOTATIONS = (EXPIRY, RENEW_AFTER, FINGERPRINT, IDENTITY, REGISTRIES, PLACE, RESOURCE, RECONCILE_AT)
+# On a Secret of spec.outputs, what of it was asked for: which keys of its data hold the login, among other things.
+OUTPUT = f"{GROUP}/output"
+# On a pull secret with logins of spec.extraAuths, which of its registries these are, and a digest of their Secrets.
+EXTRA_AUTHS = f"{GROUP}/extra-auths"
+ANNOTATIONS = (
+    EXPIRY,
+    RENEW_AFTER,
+    FINGERPRINT,
+    IDENTITY,
+    REGISTRIES,
+    PLACE,
+    RESOURCE,
+    RECONCILE_AT,
+    OUTPUT,
+    EXTRA_AUTHS,
+)
 # Not on each Secret: a playbook without a resource has no identity to note, and no name.
-OPTIONAL_ANNOTATIONS = frozenset({IDENTITY, RESOURCE, RECONCILE_AT})
+OPTIONAL_ANNOTATIONS = frozenset({IDENTITY, RESOURCE, RECONCILE_AT, OUTPUT, EXTRA_AUTHS})
 
 # On a shared object: a JSON object of entries by UID, and _PLACE.
 SHARED_ANNOTATION = f"{GROUP}/shared"
@@ -123,7 +138,37 @@ def login_managers(metadata: Metadata) -> set[str]:
         return set()
     managers = {text_in(entry, "manager") for entry in mappings_in(metadata, "managedFields")} - {RELEASED_MANAGER}
     ours = {manager for manager in managers if manager.partition("/")[0] == FIELD_MANAGER}
-    return {manager for manager in ours if f"f:{DATA_KEY}" in mapping_in(applied_fields(metadata, manager), "f:data")}
+    return {manager for manager in ours if _has_login(metadata, applied_fields(metadata, manager), any)}
+
+
+def login_keys(metadata: Metadata) -> frozenset[str]:
+    """Return which keys of the data of a Secret hold a login: of an output, those that its annotation names."""
+    keys = list_in(_output_of(metadata), "keys")
+    return frozenset(key for key in keys if isinstance(key, str)) or frozenset({DATA_KEY})
+
+
+def output_type(metadata: Metadata) -> str:
+    """Return of which type of spec.outputs a Secret is, empty if of none."""
+    return text_in(_output_of(metadata), "type")
+
+
+def _output_of(metadata: Metadata) -> Mapping[str, Any]:
+    note = text_in(annotations_of(metadata), OUTPUT)
+    try:
+        found = json.loads(note) if note else {}
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _has_login(metadata: Metadata, fields: Mapping[str, Any], quantity: Callable[[Iterable[bool]], bool]) -> bool:
+    """Return whether any or all of the keys of a login are among the fields that a manager has applied.
+
+    What says which keys these are counts only as that manager applied it.
+    """
+    is_output = OUTPUT in annotations_of(metadata) and OUTPUT in applied_names(fields, "annotations")
+    keys = login_keys(metadata) if is_output else {DATA_KEY}
+    return quantity(f"f:{key}" in mapping_in(fields, "f:data") for key in keys)
 
 
 def is_elsewhere(metadata: Metadata) -> bool:
@@ -193,7 +238,7 @@ def has_applied_all(
     labels: Iterable[str] = LABELS,
     *,
     owner: str = "",
-    without: Iterable[str] = (RECONCILE_AT,),
+    without: Iterable[str] = (RECONCILE_AT, OUTPUT, EXTRA_AUTHS),
 ) -> bool:
     """Return whether the login and our labels and annotations are all as a manager applied them.
 
@@ -202,7 +247,7 @@ def has_applied_all(
     for to write it again would change nothing.
     """
     fields = applied_fields(metadata, manager)
-    has_login = f"f:{DATA_KEY}" in mapping_in(fields, "f:data") and not is_written_as_text(metadata)
+    has_login = _has_login(metadata, fields, all) and not is_written_as_text(metadata)
     annotations = set(ANNOTATIONS).difference(without)
     has_annotations = annotations <= applied_names(fields, "annotations")
     references = mapping_in(mapping_in(fields, "f:metadata"), "f:ownerReferences")
@@ -216,12 +261,13 @@ def is_written_as_text(metadata: Metadata) -> bool:
     To the API server that is another field than data: there is no conflict, and what we applied counts as ours while it
     is gone. Whoever writes the login again takes this trace away (see _secret.handover).
     """
-    return any(has_text_login(entry) for entry in mappings_in(metadata, "managedFields"))
+    keys = login_keys(metadata)
+    return any(has_text_login(entry, keys) for entry in mappings_in(metadata, "managedFields"))
 
 
-def has_text_login(entry: Mapping[str, Any]) -> bool:
-    """Return whether an entry of managedFields says that its manager applied the login through stringData."""
-    return f"f:{DATA_KEY}" in mapping_in(mapping_in(entry, "fieldsV1"), TEXT_FIELD)
+def has_text_login(entry: Mapping[str, Any], keys: Collection[str]) -> bool:
+    """Return whether an entry of managedFields says that its manager applied one of the keys through stringData."""
+    return any(f"f:{key}" in mapping_in(mapping_in(entry, "fieldsV1"), TEXT_FIELD) for key in keys)
 
 
 def intact_for(metadata: Metadata) -> frozenset[str]:
@@ -255,7 +301,8 @@ class SharedEntry:
 
     For service accounts: taken_from is the field manager of somebody else that had applied the list before, empty if
     none had. The rest is for Secrets: the life of the logins, the identity and login requests that they are for,
-    whether this resource created the Secret, and the reconcile request that the logins answer.
+    whether this resource created the Secret, and the reconcile request that the logins answer. extra_names are those of
+    the names whose logins are of spec.extraAuths, extra_digest tells the Secrets apart that they came from.
     """
 
     names: tuple[str, ...]
@@ -267,6 +314,8 @@ class SharedEntry:
     reconcile_request: str = ""
     taken_from: str = ""
     resource: str = ""
+    extra_names: tuple[str, ...] = ()
+    extra_digest: str = ""
 
     @classmethod
     def from_dict(cls, entry: object) -> SharedEntry:
@@ -282,6 +331,8 @@ class SharedEntry:
             text_in(entry, "reconcileAt"),
             text_in(entry, "takenFrom"),
             text_in(entry, "resource"),
+            _texts(entry.get("extra")),
+            text_in(entry, "extraDigest"),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -299,6 +350,8 @@ class SharedEntry:
             "registries": list(map(str, self.registries)),
             "created": self.created,
             **({"reconcileAt": self.reconcile_request} if self.reconcile_request else {}),
+            **({"extra": list(self.extra_names)} if self.extra_names else {}),
+            **({"extraDigest": self.extra_digest} if self.extra_digest else {}),
         }
 
 

@@ -44,6 +44,8 @@ INVALID_OPTION = "InvalidOption"
 CREDENTIALS_SECRET_NOT_FOUND = "CredentialsSecretNotFound"
 # That Secret lacks a key, or a value in it cannot be one of an access key.
 INVALID_CREDENTIALS_SECRET = "InvalidCredentialsSecret"
+EXTRA_AUTH_NOT_FOUND = "ExtraAuthNotFound"
+INVALID_EXTRA_AUTH = "InvalidExtraAuth"
 # The service account that serviceAccountRef names does not exist.
 SERVICE_ACCOUNT_NOT_FOUND = "ServiceAccountNotFound"
 # That service account names no IAM role, or there is an externalId that AWS does not take there.
@@ -161,6 +163,8 @@ POD_RECOVERED = "PodRecovered"
 
 # A Secret is in the way, and only a person can move it.
 BLOCKING = frozenset({SECRET_CONFLICT, WRONG_SECRET_TYPE, IMMUTABLE_SECRET, INVALID_SECRET_CONTENT})
+# What is asked for cannot be had until a person makes it so.
+FOR_A_PERSON = BLOCKING | {EXTRA_AUTH_NOT_FOUND, INVALID_EXTRA_AUTH}
 # A namespace is waited for.
 PENDING = frozenset({NAMESPACE_NOT_FOUND, NAMESPACE_TERMINATING})
 ALL = frozenset(value for name, value in list(globals().items()) if name.isupper() and isinstance(value, str))

@@ -32,13 +32,17 @@ ADDED, REMOVED = "added", "removed"
 
 @dataclass(frozen=True)
 class NamespaceResult:
-    """What became of one target namespace; expires_at is when the token that it holds now expires, if it holds one."""
+    """What became of the Secret in one namespace; expires_at is when the token in it now expires, if it holds one.
+
+    name is that of an output, empty for the pull secret.
+    """
 
     namespace: str
     state: str
     reason: str = ""
     message: str = ""
     expires_at: datetime | None = None
+    name: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the form in which a result lists it. A module cannot return C(message), so it is C(msg)."""
@@ -48,13 +52,14 @@ class NamespaceResult:
             "reason": self.reason,
             "msg": self.message,
             "expires_at": time_text(self.expires_at),
+            **({"name": self.name} if self.name else {}),
         }
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> NamespaceResult:
         """Return what as_dict() gave."""
         namespace, state, reason, message = (text_in(entry, name) for name in ("namespace", "state", "reason", "msg"))
-        return cls(namespace, state, reason, message, parse_time(entry.get("expires_at")))
+        return cls(namespace, state, reason, message, parse_time(entry.get("expires_at")), text_in(entry, "name"))
 
 
 @dataclass(frozen=True)
@@ -116,12 +121,13 @@ class ItemResult:
 
     registries are the hosts of the logins that were at hand. The times are the earliest of all target namespaces: when
     a token expires, is to be renewed, and was issued; None where none holds a token. namespaces is None where no
-    namespace was looked at at all.
+    namespace was looked at at all. outputs is what became of each output in each of its namespaces.
     """
 
     secret_name: str = ""
     registries: tuple[str, ...] = ()
     namespaces: tuple[NamespaceResult, ...] | None = ()
+    outputs: tuple[NamespaceResult, ...] = ()
     service_accounts: tuple[ObjectResult, ...] = ()
     removed: tuple[ObjectResult, ...] = ()
     expires_at: datetime | None = None
@@ -135,6 +141,7 @@ class ItemResult:
             "secret_name": self.secret_name,
             "registries": list(self.registries),
             "namespaces": [namespace.as_dict() for namespace in self.namespaces or ()],
+            "outputs": [output.as_dict() for output in self.outputs],
             "service_accounts": [account.as_dict() for account in self.service_accounts],
             "removed": [secret.as_dict() for secret in self.removed],
             "expires_at": time_text(self.expires_at),
@@ -154,6 +161,7 @@ class ItemResult:
             namespaces=tuple(map(NamespaceResult.from_dict, mappings_in(answer, "namespaces")))
             if has_namespaces
             else None,
+            outputs=tuple(map(NamespaceResult.from_dict, mappings_in(answer, "outputs"))),
             service_accounts=tuple(map(ObjectResult.from_dict, mappings_in(answer, "service_accounts"))),
             removed=tuple(map(ObjectResult.from_dict, mappings_in(answer, "removed"))),
             expires_at=parse_time(answer.get("expires_at")),

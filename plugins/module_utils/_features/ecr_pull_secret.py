@@ -17,6 +17,7 @@ from .._cluster.client import connect
 from .._cluster.errors import KubernetesError
 from .._contract import reasons
 from .._contract.kinds import POLICIES
+from .._contract.outputs import TYPES
 from .._contract.result import ErrorResult
 from .._reconcile.reconciler import ReconcileResult, reconcile
 from .._reconcile.report import task_result
@@ -48,6 +49,22 @@ ARGUMENT_SPEC = {
     # Not a secret: masking the name would blot it out wherever it occurs in a result.
     "secret_name": {"type": "str", "required": True, "no_log": False},
     "namespaces": {"type": "list", "elements": "str", "required": True},
+    "outputs": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "type": {"type": "str", "required": True, "choices": list(TYPES)},
+            "namespaces": {"type": "list", "elements": "str"},
+            "registry": {"type": "str"},
+            "urls": {"type": "list", "elements": "str"},
+            "project": {"type": "str"},
+            "secret_type": {"type": "str", "no_log": False},
+            "data": {"type": "dict"},
+            "labels": {"type": "dict"},
+            "annotations": {"type": "dict"},
+        },
+    },
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "service_accounts": {"type": "list", "elements": "str"},
     "labels": {"type": "dict"},

@@ -31,6 +31,7 @@ from .._contract.ownership import (
     SHARED_ANNOTATION,
     annotations_of,
     is_of_group,
+    output_type,
     place_of,
 )
 from .._contract.targets import Names
@@ -103,6 +104,7 @@ class Finding:
             "namespace": self.metadata["namespace"],
             "name": self.metadata["name"],
             "managed": self.is_managed,
+            "output": output_type(self.metadata) or None,
             "shared": any(part.is_shared for part in self.parts),
             "intact": self.is_managed and all(part.is_intact for part in self.parts),
             "held_by": "" if self.is_managed else _describe_holder(self.metadata),

@@ -12,14 +12,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from .._aws.access import refuse_first_generation
+from .._aws.access import referred, refuse_first_generation
 from .._contract import reasons
 from .._contract.durations import check_interval
 from .._contract.errors import ResourceError
 from .._contract.grammar import check_region, check_registries, check_secret_name
-from .._contract.item import ABSENT, PRESENT, Item, Owner
+from .._contract.item import ABSENT, PRESENT, ExtraAuth, Item, Owner, PlacedOutput
 from .._contract.kinds import CLUSTER_KIND, DELETION_POLICIES, LEGACY_KIND, POD_INJECTIONS, POLICIES
 from .._contract.login_request import LoginRequest
+from .._contract.outputs import Output, parse_outputs, secrets_of, spec_outputs
 from .._contract.resource import (
     check_template,
     has_finalizer,
@@ -58,7 +59,8 @@ def item_of(resource: Mapping[str, Any], existing: Namespaces | None) -> Item:
         refuse_first_generation(resource)
         fields["region"] = _region(spec)
         fields["registries"] = _login_requests(spec, fields["region"])
-        fields["namespaces"] = _targets(resource, existing)
+        fields["extra_auths"] = _extra_auths(resource)
+        fields["namespaces"], fields["outputs"] = _targets(resource, existing, fields)
     except ResourceError as error:
         fields["error"] = ErrorResult(reasons.INVALID_RESOURCE, str(error))
     return Item(
@@ -101,7 +103,9 @@ def superseded(resource: Mapping[str, Any], listed: Iterable[Mapping[str, Any]])
 def needs_namespaces(resource: Mapping[str, Any]) -> bool:
     """Return whether the namespaces of the cluster have to be listed to tell the targets of a resource."""
     try:
-        return is_cluster_scoped(resource) and Targets.parse(spec_of(resource)).needs_namespaces
+        spec = spec_of(resource)
+        globs = (namespaces.globs for _name, namespaces, _template in secrets_of(spec) if namespaces)
+        return is_cluster_scoped(resource) and (Targets.parse(spec).needs_namespaces or any(globs))
     except ResourceError:
         return False
 
@@ -158,14 +162,53 @@ def _login_requests(spec: Mapping[str, Any], region: str) -> tuple[LoginRequest,
     return tuple(LoginRequest.for_host(host, region) for host in hosts) or (LoginRequest(None, region),)
 
 
-def _targets(resource: Mapping[str, Any], existing: Namespaces | None) -> tuple[str, ...] | None:
-    """A namespaced resource serves its own namespace and no other, whatever else it says."""
+def _extra_auths(resource: Mapping[str, Any]) -> tuple[ExtraAuth, ...]:
+    """Return the Secrets with logins of other registries. Raises ResourceError."""
+    path, found = "spec.extraAuths", spec_of(resource).get("extraAuths") or []
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise ResourceError(path, "must be a list of references to Secrets")
+    auths = []
+    for entry in found:
+        secret = referred("Secret", entry.get("secretRef"), f"{path}.secretRef", resource)
+        registry = entry.get("registry", "")
+        if registry:
+            check_registries([registry], f"{path}.registry")
+        auths.append(ExtraAuth(secret.namespace, secret.name, registry))
+    return tuple(dict.fromkeys(auths))
+
+
+def _targets(
+    resource: Mapping[str, Any], existing: Namespaces | None, fields: Mapping[str, Any]
+) -> tuple[tuple[str, ...] | None, tuple[PlacedOutput, ...]]:
+    """Return the target namespaces, and the outputs with theirs.
+
+    A namespaced resource serves its own namespace and no other, whatever else it says.
+    """
+    spec = spec_of(resource)
+    outputs = parse_outputs(spec_outputs(spec), fields["registries"], fields["secret_name"])
     if not is_cluster_scoped(resource):
-        return (resource["metadata"]["namespace"],)
-    targets = Targets.parse(spec_of(resource))
-    if targets.needs_namespaces and existing is None:
-        return None
-    return tuple(targets.select(existing or {}))
+        own = (resource["metadata"]["namespace"],)
+        return own, tuple(PlacedOutput(_within(output, own[0]), own) for output in outputs)
+    targets = Targets.parse(spec)
+    is_known = existing is not None or not needs_namespaces(resource)
+    selected = tuple(targets.select(existing or {})) if is_known else None
+    return selected, tuple(PlacedOutput(each, _places(each, selected, existing or {})) for each in outputs)
+
+
+def _within(output: Output, namespace: str) -> Output:
+    """Raise ResourceError if an output of a namespaced resource names another namespace."""
+    if output.namespaces not in (None, Names((namespace,))):
+        raise ResourceError(
+            f"spec.outputs[{output.name}].namespaces", "a namespaced resource serves its own namespace only; remove it"
+        )
+    return output
+
+
+def _places(output: Output, targets: tuple[str, ...] | None, existing: Namespaces) -> tuple[str, ...] | None:
+    """Return where an output is to be: in the targets, or in the namespaces that it names, or that its globs match."""
+    if targets is None or output.namespaces is None:
+        return targets
+    return tuple(Targets(output.namespaces).select(existing))
 
 
 def _choice(spec: Mapping[str, Any], field: str, choices: tuple[str, ...]) -> str:

@@ -39,6 +39,7 @@ from .._secret.whose import whose_by_metadata
 # Each UID has 36 characters, and the path of a request has its limits with the API server and proxies.
 VALUES_A_CALL = 50
 _PULL_SECRETS = {"field_selector": f"type={SECRET_TYPE}"}
+_OUTPUTS = {"field_selector": f"type!={SECRET_TYPE}", "label_selector": OWNER_LABEL}
 
 
 def namespaces_of(cluster: Cluster) -> dict[str, Mapping[str, str]]:
@@ -79,8 +80,9 @@ class _Secrets:
         """Return what an item has in them: what is its own by some mark, or has an entry of it."""
         if item.owner.uid not in self._held:
             desired = desired_secret(item)
+            outputs = {placed.output.name: desired.for_output(placed.output) for placed in item.outputs}
             named = {**self._by_name[item.owner.uid], **self._by_name[str(item.owner)]}
-            parts = (_part(metadata, desired, item.owner) for metadata in named.values())
+            parts = (_part(metadata, outputs.get(metadata["name"], desired), item.owner) for metadata in named.values())
             self._held[item.owner.uid] = [part for part in parts if part]
         return self._held[item.owner.uid]
 
@@ -108,22 +110,26 @@ def _secrets(
     places are the namespaces to look into, an empty one for all. Looked for are those with our labels; of a resource
     without a status, an earlier one of its name may have left some. Somebody may have taken labels away: where a
     resource has more Secrets by its status, or has no status and nobody waits, all pull secrets are looked at, whatever
-    mark is left on them.
+    mark is left on them, and of other types those that have a label.
     """
     listed = partial(_listed, cluster, places)
     new = [item for item in items if item.owner.uid not in served]
     if any(item.is_pass for item in new):
-        found = listed([_PULL_SECRETS])
+        found = listed([_PULL_SECRETS, _OUTPUTS])
     else:
         labels = _in_chunks(OWNER_LABEL, [SHARED, *(item.owner.uid for item in items)])
         labels += _in_chunks(RESOURCE_LABEL, [resource_label(str(item.owner)) for item in new])
         found = listed([{"label_selector": each} for each in labels])
         if found and any(len(found.held(item)) < served.get(item.owner.uid, 0) for item in items):
-            found = listed([_PULL_SECRETS])
+            found = listed([_PULL_SECRETS, _OUTPUTS])
     if found is not None:
         return found
-    names = sorted({item.secret_name for item in items if item.secret_name})
+    names = sorted({name for item in items for name in _names_in(item) if name})
     return listed([{"field_selector": f"metadata.name={name}"} for name in names])
+
+
+def _names_in(item: Item) -> list[str]:
+    return [item.secret_name, *(placed.output.name for placed in item.outputs)]
 
 
 def _in_chunks(label: str, values: list[str]) -> list[str]:
@@ -168,8 +174,9 @@ def _part(metadata: dict, desired: DesiredSecret, owner: Owner) -> ObservedSecre
 
 
 def source_secret(desired: DesiredSecret, held: Iterable[ObservedSecret], now: datetime) -> ObservedSecret | None:
-    """Return the Secret that others can be copied from: of those that have all logins, the one to last longest."""
-    able = [secret for secret in held if secret.is_valid(now) and set(desired.registries) <= set(secret.registries)]
+    """Return the pull secret that others can be copied from: of those that have all logins, the one to last longest."""
+    valid = [secret for secret in held if secret.is_valid(now) and not secret.is_output]
+    able = [secret for secret in valid if set(desired.registries) <= set(secret.registries)]
     order = lambda secret: (secret.is_fresh(now, desired), secret.renew_after, secret.namespace)  # noqa: E731
     return max(able, key=order, default=None)
 

@@ -10,7 +10,7 @@ from typing import Any
 from .._cluster.client import Cluster
 from .._cluster.errors import KubernetesError
 from .._contract.kinds import CLUSTER_KIND, KINDS, LEGACY_KIND, NAMESPACED_KIND
-from .._contract.reading import mapping_in
+from .._contract.reading import mapping_in, number_in
 from .._contract.resource import has_finalizer, is_deleting, is_selected, reference
 
 
@@ -67,8 +67,12 @@ def selected(resources: list[dict], names: Collection[str], namespaces: Collecti
 
 def served(resources: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Return how many Secrets resources have by their statuses, by UID, of those that have such a status."""
-    counts = {uid_of(resource): mapping_in(resource, "status").get("namespacesReady") for resource in resources}
-    return {uid: count for uid, count in counts.items() if isinstance(count, int)}
+    statuses = {uid_of(resource): mapping_in(resource, "status") for resource in resources}
+    return {
+        uid: status["namespacesReady"] + number_in(status, "outputsReady")
+        for uid, status in statuses.items()
+        if isinstance(status.get("namespacesReady"), int)
+    }
 
 
 def uid_of(resource: Mapping[str, Any]) -> str:

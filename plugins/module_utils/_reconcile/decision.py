@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 from typing import Optional, Union
 
 from .._contract import reasons
+from .._contract.errors import ResourceError
 from .._contract.login_request import LoginRequest
 from .._contract.result import ErrorResult
 from .._secret import conflicts, docker_config, merge
@@ -121,6 +123,8 @@ def decide(request: Request, observed: TargetState, available: AvailableLogins, 
 
 def needs_source(request: Request, available: AvailableLogins, now: datetime) -> bool:
     """Return whether some target can do with the logins of the request's source, so that it has to be read."""
+    if any(map(needs_source, request.outputs, available.outputs, repeat(now))):
+        return True
     registries = request.desired.registries
     if request.source_secret is None or request.is_absent or _has_all(registries, available.granted):
         return False
@@ -185,7 +189,7 @@ def shared_with_others(case: Case) -> Decision | None:
     secret, request = case.observed.secret, case.request
     if secret is None or is_own(request, secret):
         return None
-    return _blocked(case, conflicts.conflict_with_sharers(secret, request.key, request.resource))
+    return _blocked(case, conflicts.conflict_with_sharers(secret, request.desired, request.key, request.resource))
 
 
 def held_by_others(case: Case) -> Decision | None:
@@ -193,7 +197,7 @@ def held_by_others(case: Case) -> Decision | None:
     secret, request = case.observed.secret, case.request
     if secret is None or merge.is_only_ours(secret, request.key, request.resource):
         return None
-    return _blocked(case, conflicts.conflict_with(secret, request.desired.owner, request.policy))
+    return _blocked(case, conflicts.conflict_with(secret, request.desired, request.policy))
 
 
 def controlled_by_others(case: Case) -> Decision | None:
@@ -201,13 +205,13 @@ def controlled_by_others(case: Case) -> Decision | None:
     secret = case.observed.secret
     if secret is None or is_own(case.request, secret):
         return None
-    return _blocked(case, conflicts.conflict_with_controller(secret, case.request.desired.owner))
+    return _blocked(case, conflicts.conflict_with_controller(secret, case.request.desired))
 
 
 def unwritable(case: Case) -> Decision | None:
     """Type and immutability cannot be changed, and to delete a Secret takes away what pods pull with."""
     secret = case.observed.secret
-    return _blocked(case, conflicts.unwritable_because(secret)) if secret else None
+    return _blocked(case, conflicts.unwritable_because(secret, case.request.desired)) if secret else None
 
 
 def unmergeable(case: Case) -> Decision | None:
@@ -218,6 +222,17 @@ def unmergeable(case: Case) -> Decision | None:
     secret = case.observed.secret
     hosts = docker_config.hosts_in(case.best.config) if case.best else ()
     return _blocked(case, conflicts.unmergeable_because(secret, hosts)) if secret else None
+
+
+def for_another_host(case: Case) -> Decision | None:
+    """It is an output for a host by name, and AWS granted a login for another one."""
+    if not (case.request.desired.output and case.best):
+        return None
+    try:
+        case.request.desired.host(case.best)
+    except ResourceError as error:
+        return Fail(reasons.INVALID_REGISTRY, str(error))
+    return None
 
 
 def _blocked(case: Case, found: tuple[str, str] | None) -> Fail | None:
@@ -243,6 +258,12 @@ def edited(case: Case) -> Decision | None:
     """Somebody edited it, or it is for another identity, lacks a login that can be had, or has one too many."""
     available = case.best.registries if case.best else ()
     return None if case.part.is_as_desired(case.request.desired.registries, available) else _replaced(case)
+
+
+def extra_changed(case: Case) -> Decision | None:
+    """Its logins of other registries are not those that it should hold; what cannot be read stays as it is."""
+    extra = case.request.desired.extra
+    return None if extra.error or extra.digest == case.part.extra else _replaced(case)
 
 
 def expired(case: Case) -> Decision | None:
@@ -312,7 +333,9 @@ def unread(case: Case) -> Decision | None:
     part, request = case.observed.part, case.request
     is_replaceable = part is None or (part.is_intact and part.is_shared == request.is_merge)
     is_all_granted = _has_all(request.desired.registries, case.available.granted)
-    is_enough = request.known is not None and is_all_granted and is_replaceable
+    # Extra logins that cannot be read now are kept, so they have to be seen.
+    is_complete = request.desired.extra.error is None
+    is_enough = request.known is not None and is_all_granted and is_replaceable and is_complete
     return None if case.observed.is_read or is_enough else Read()
 
 
@@ -349,7 +372,19 @@ def nothing_to_write(case: Case) -> Decision:
 REPLACEMENT: tuple[Check, ...] = (unread, copied, written, still_valid, not_there, nothing_to_write)
 # Whether it is. What is wrong with the Secret comes before its age; one that is fresh is not written for being older
 # than what was granted for others.
-RENEWAL: tuple[Check, ...] = (forced, missing, edited, expired, fresh, newer, asked_for, set_back, late, good_enough)
+RENEWAL: tuple[Check, ...] = (
+    forced,
+    missing,
+    edited,
+    extra_changed,
+    expired,
+    fresh,
+    newer,
+    asked_for,
+    set_back,
+    late,
+    good_enough,
+)
 # Whether it may be written comes first: neither force nor new logins change that.
-OWN: tuple[Check, ...] = (shared_with_others, held_by_others, unwritable, *RENEWAL)
+OWN: tuple[Check, ...] = (for_another_host, shared_with_others, held_by_others, unwritable, *RENEWAL)
 MERGED: tuple[Check, ...] = (controlled_by_others, unwritable, unmergeable, *RENEWAL)

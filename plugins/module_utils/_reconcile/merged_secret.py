@@ -7,9 +7,12 @@ It is decided as for Secrets of our own; what is written comes through merge.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .._contract.ownership import SharedEntry
 from .._secret import docker_config, handover, merge
 from .._secret.logins import Logins
+from .._secret.shared_entries import entries_for
 from .own_secret import OwnSecretWriter, Written
 from .target_state import TargetState, is_own
 
@@ -20,23 +23,31 @@ class MergedSecretWriter(OwnSecretWriter):
     def write(self, observed: TargetState, logins: Logins) -> Written | None:
         """Put logins into a Secret, None if all is there. Raises KubernetesError."""
         request, secret = self.request, observed.secret
-        entry = merge.entry_of(logins, request.desired.identity, request.resource)
+        extra = request.desired.extra
+        if secret:
+            extra = extra.with_held(docker_config.content(secret), self._extra_names(secret))
+        entry = merge.entry_of(logins, request.desired.identity, request.resource, extra)
+        config = extra.added_to(logins.config)
         if secret is None:
-            return self._create(observed.namespace, logins, entry)
+            return self._create(observed.namespace, config, entry)
         is_closed = is_own(request, secret)
         if is_closed and not self.dry_run:
             opened = handover.share_patch(secret["metadata"], request.desired.owner, request.key, entry)
             secret = self._patch(observed.namespace, opened)
-        patch = merge.merge_patch(secret, request.key, logins.config, entry)
+        patch = merge.merge_patch(secret, request.key, config, entry)
         if patch is None:
             return Written(False, docker_config.content(secret)) if is_closed else None
         return Written(False, docker_config.content(self._patch(observed.namespace, patch)))
 
-    def _create(self, namespace: str, logins: Logins, entry: SharedEntry) -> Written:
+    def _extra_names(self, secret: Mapping) -> tuple[str, ...]:
+        entries = entries_for(secret["metadata"], self.request.key, self.request.resource)
+        return SharedEntry.from_dict(entries.get(self.request.key)).extra_names
+
+    def _create(self, namespace: str, config: str, entry: SharedEntry) -> Written:
         """Create a Secret; one that is there all the same stays, for it is written without force."""
         desired = self.request.desired
         manifest = merge.manifest(
-            namespace, desired.name, self.request.key, logins.config, entry, desired.labels, desired.annotations
+            namespace, desired.name, self.request.key, config, entry, desired.labels, desired.annotations
         )
         is_new = self.cluster.apply_secret(manifest, desired.manager, force=False, dry_run=self.dry_run)
-        return Written(is_new, logins.config)
+        return Written(is_new, config)

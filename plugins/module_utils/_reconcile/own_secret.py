@@ -17,8 +17,9 @@ from .._cluster.errors import KubernetesError
 from .._contract.item import NamespacedName
 from .._contract.result import CREATED, FAILED, PENDING, UNCHANGED, UPDATED
 from .._contract.token_life import due_at, issued_at
-from .._secret import docker_config, handover
+from .._secret import content, docker_config, handover
 from .._secret.desired import empty_manifest
+from .._secret.extra_logins import Held
 from .._secret.logins import Logins
 from .._secret.observed import ObservedSecret
 from .decision import Decision, Fail, Leave, LeaveUnrenewed, ProbeNamespace, Read, Write, decide
@@ -30,10 +31,10 @@ from .target_state import TargetState, as_listed, as_read, valid_until
 
 @dataclass(frozen=True)
 class Written:
-    """That a Secret was written: whether there was none before, and the docker config JSON that it holds now."""
+    """That a Secret was written: whether there was none before, and what it holds now (see _secret.content)."""
 
     is_new: bool
-    config: str = field(repr=False)
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class OwnSecretWriter:
         namespace = observed.namespace
         if isinstance(decision, Leave):
             outcome = NamespaceOutcome(namespace, UNCHANGED, **self._times(decision.part))
-            return _lacking(outcome, decision.shortfall)
+            return self._judged(outcome, decision.shortfall)
         if isinstance(decision, LeaveUnrenewed):
             return NamespaceOutcome(namespace, UNCHANGED, expires_at=decision.valid_until)
         if isinstance(decision, Fail):
@@ -91,15 +92,23 @@ class OwnSecretWriter:
         logins = decision.logins
         written = self.write(observed, logins)
         if written is None:
-            return _lacking(NamespaceOutcome(observed.namespace, UNCHANGED, **self._times(logins)), decision.shortfall)
+            outcome = NamespaceOutcome(observed.namespace, UNCHANGED, **self._times(logins))
+            return self._judged(outcome, decision.shortfall)
         outcome = NamespaceOutcome(
             observed.namespace,
             CREATED if written.is_new else UPDATED,
             **self._times(logins),
             before=self._described(observed),
-            after=docker_config.describe(written.config, logins.expires_at),
+            after=docker_config.describe(written.text, logins.expires_at),
         )
-        return _lacking(outcome, decision.shortfall)
+        return self._judged(outcome, decision.shortfall)
+
+    def _judged(self, outcome: NamespaceOutcome, shortfall: Fail | None) -> NamespaceOutcome:
+        """A Secret that lacks a login has failed, however good the others in it are: with those of AWS it is valid."""
+        error = self.request.desired.extra.error
+        if shortfall:
+            return replace(outcome, state=FAILED, reason=shortfall.reason, message=shortfall.message, expires_at=None)
+        return replace(outcome, state=FAILED, reason=error.reason, message=error.message) if error else outcome
 
     def _probe(self, namespace: str, otherwise: Fail) -> NamespaceOutcome:
         """Say whether a namespace without a Secret is waited for; to ask so needs no right to read namespaces."""
@@ -129,7 +138,7 @@ class OwnSecretWriter:
     def _described(self, observed: TargetState) -> dict | None:
         """Return what a diff may show of a Secret before it was written; its metadata alone may have been listed."""
         if observed.secret:
-            return docker_config.describe(docker_config.content(observed.secret), self._valid_until(observed))
+            return docker_config.describe(content.stored(observed.secret), self._valid_until(observed))
         part = observed.part
         if part is None:
             return None
@@ -146,23 +155,20 @@ class OwnSecretWriter:
         all the same stays. Raises KubernetesError.
         """
         desired, secret, part = self.request.desired, observed.secret, observed.part
+        if secret:
+            held = Held.on(secret["metadata"]).registries if part and part.is_intact else ()
+            extra = desired.extra.with_held(docker_config.content(secret), held)
+            desired = replace(desired, extra=extra)
         if secret and not self.dry_run:
             patch = handover.take_over_patch(secret["metadata"], desired.owner, self.request.key, self.request.resource)
             secret = self._patch(observed.namespace, patch) if patch else secret
         version = secret["metadata"]["resourceVersion"] if secret else part.version if part else None
         manifest = desired.manifest(observed.namespace, logins, version)
         is_new = self.cluster.apply_secret(manifest, desired.manager, force=bool(version), dry_run=self.dry_run)
-        return Written(is_new, logins.config)
+        return Written(is_new, content.text(desired.data(logins)))
 
     def _patch(self, namespace: str, patch: dict) -> dict:
         return self.cluster.patch_object("Secret", namespace, self.request.desired.name, patch, dry_run=self.dry_run)
-
-
-def _lacking(outcome: NamespaceOutcome, shortfall: Fail | None) -> NamespaceOutcome:
-    """A Secret that lacks a login has failed, however good the others in it are."""
-    if shortfall is None:
-        return outcome
-    return replace(outcome, state=FAILED, reason=shortfall.reason, message=shortfall.message, expires_at=None)
 
 
 def _failed(namespace: str, failure: Fail) -> NamespaceOutcome:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .._cluster.client import Cluster
 from .._contract.item import NamespacedName
 from .._contract.result import DELETED, RELEASED
-from .._secret import docker_config, merge
+from .._secret import content, docker_config, merge
 from .outcomes import ObjectOutcome
 from .removal import removal_of
 from .request import Request
@@ -36,11 +36,11 @@ class Pruner:
         removal = removal_of(self.request, current) if current else None
         if current is None or removal is None:
             return None
-        before = docker_config.describe(docker_config.content(current), None)
+        before = docker_config.describe(content.stored(current), None)
         if removal is merge.Undo.DELETE:
             version = current["metadata"]["resourceVersion"]
             self.cluster.delete_secret(place.namespace, place.name, version, dry_run=self.dry_run)
             return ObjectOutcome(place.namespace, place.name, DELETED, before=before, after={})
         after = self.cluster.patch_object("Secret", place.namespace, place.name, removal, dry_run=self.dry_run)
-        after = docker_config.describe(docker_config.content(after), None)
+        after = docker_config.describe(content.stored(after), None)
         return ObjectOutcome(place.namespace, place.name, RELEASED, before=before, after=after)

@@ -33,10 +33,11 @@ from .target_state import logins_in
 class ReconcileResult:
     """All that became of a request; error says why nothing could be written anywhere, or a login is missing.
 
-    logins are those that were granted, or copied from.
+    outputs is what became of its outputs, Secret by Secret. logins are those that were granted, or copied from.
     """
 
     namespaces: tuple[NamespaceOutcome, ...] = ()
+    outputs: tuple[NamespaceOutcome, ...] = ()
     service_accounts: tuple[ObjectOutcome, ...] = ()
     removed: tuple[ObjectOutcome, ...] = ()
     error: ErrorResult | None = None
@@ -50,7 +51,12 @@ class ReconcileResult:
     @property
     def all(self) -> tuple[NamespaceOutcome | ObjectOutcome, ...]:
         """What became of everything."""
-        return (*self.namespaces, *self.objects)
+        return (*self.secrets, *self.objects)
+
+    @property
+    def secrets(self) -> tuple[NamespaceOutcome, ...]:
+        """What became of the Secrets that are wanted: of the pull secret, then of the outputs."""
+        return (*self.namespaces, *self.outputs)
 
 
 def reconcile(
@@ -62,13 +68,19 @@ def reconcile(
     """
     if request.needs_finalizer and not request.has_finalizer and request.namespaces:
         _set_finalizer(cluster, request, is_wanted=True, dry_run=dry_run)
-    available = replace(available, source=_source(cluster, request, available, now))
+    available = available.copying(_source(cluster, request, available, now))
     namespaces = _write(cluster, request, available, now, dry_run)
+    outputs = [
+        replace(outcome, name=output.desired.name)
+        for output, logins in zip(request.outputs, available.outputs)
+        for outcome in _write(cluster, output, logins, now, dry_run)
+    ]
     accounts = _sync_accounts(cluster, request, namespaces, dry_run)
-    pruned = places_to_prune(request, namespaces)
+    pruned = places_to_prune(request, namespaces, outputs)
     removed = side_by_side(Pruner(cluster, request, dry_run).remove, pruned)
     result = ReconcileResult(
         tuple(namespaces),
+        tuple(outputs),
         tuple(accounts),
         tuple(outcome for outcome in removed if outcome),
         available.error,

@@ -11,36 +11,50 @@ from collections.abc import Collection, Iterable, Mapping
 
 from .._contract.item import NamespacedName
 from .._secret import handover, merge
+from .._secret.observed import ObservedSecret
 from .._secret.whose import whose
 from .outcomes import NamespaceOutcome
 from .request import Request
 
 
-def places_to_prune(request: Request, outcomes: Iterable[NamespaceOutcome]) -> list[NamespacedName]:
-    """Return where Secrets stand that are to go; outcomes are what became of the targets."""
+def places_to_prune(
+    request: Request, outcomes: Iterable[NamespaceOutcome], outputs: Iterable[NamespaceOutcome] = ()
+) -> list[NamespacedName]:
+    """Return where Secrets stand that are to go; outcomes are what became of the targets, outputs of the outputs."""
     if request.is_absent:
         return _places_of_all(request)
     # It cannot be told what is wanted, so nothing is unwanted.
-    if request.namespaces is None:
+    if request.namespaces is None or any(output.namespaces is None for output in request.outputs):
         return []
+    # A Secret of the name before stays where its replacement holds no token: a pod may still pull with it.
     served = {outcome.namespace for outcome in outcomes if outcome.expires_at}
-    return [
-        place
-        for place, part in (request.known or {}).items()
-        # A namespace that is no target any more.
-        if place.namespace not in request.namespaces
-        # A Secret of the name before; it stays where its replacement holds no token: a pod may still pull with it.
-        or (place.name != request.desired.name and place.namespace in served)
-        # Our part in a Secret of others, which the policy before put in.
-        or (place.name == request.desired.name and part.is_shared and not request.is_merge)
-    ]
+    served_outputs = {NamespacedName(outcome.namespace, outcome.name) for outcome in outputs if outcome.expires_at}
+    awaited = {place.namespace for place in _places_of(request.outputs) if place not in served_outputs}
+
+    def is_unwanted(place: NamespacedName, part: ObservedSecret) -> bool:
+        if request.wants(place):  # but for our part in a Secret of others, which the policy before put in
+            return place.name == request.desired.name and part.is_shared and not request.is_merge
+        if part.is_output:
+            return place.namespace not in awaited
+        return place.namespace not in (request.namespaces or ()) or place.namespace in served
+
+    return [place for place, part in (request.known or {}).items() if is_unwanted(place, part)]
 
 
 def _places_of_all(request: Request) -> list[NamespacedName]:
     """Where nobody could list what is there, each target is looked at."""
     is_listed = request.known is not None
-    targets = () if is_listed or not request.desired.name else request.namespaces or ()
-    return sorted({*(request.known or {}), *(NamespacedName(namespace, request.desired.name) for namespace in targets)})
+    wanted = () if is_listed else (request, *request.outputs)
+    return sorted({*(request.known or {}), *_places_of(wanted)})
+
+
+def _places_of(requests: Iterable[Request]) -> list[NamespacedName]:
+    return [
+        NamespacedName(namespace, request.desired.name)
+        for request in requests
+        for namespace in request.namespaces or ()
+        if request.desired.name
+    ]
 
 
 def leaves_part(request: Request, pruned: Collection[NamespacedName]) -> bool:
@@ -58,7 +72,7 @@ def removal_of(request: Request, secret: Mapping) -> dict | merge.Undo | None:
     """
     metadata, owner = secret["metadata"], request.desired.owner
     found = whose(secret, owner)
-    is_wanted = request.is_target(metadata["namespace"]) and metadata["name"] == request.desired.name
+    is_wanted = request.wants(NamespacedName(metadata["namespace"], metadata["name"]))
     if is_wanted and (found.is_free or merge.is_only_ours(secret, request.key, request.resource)):
         return None  # it was shared, and is or will be the resource's own: what logs in there is wanted
     if not found.is_marked:

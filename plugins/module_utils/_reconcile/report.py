@@ -27,11 +27,12 @@ def task_result(name: str, done: ReconcileResult, *, diff_mode: bool) -> dict:
         secret_name=name,
         registries=tuple(docker_config.hosts_in(done.logins.config)) if done.logins else (),
         namespaces=done.namespaces,
+        outputs=done.outputs,
         service_accounts=done.service_accounts,
         removed=done.removed,
-        expires_at=_earliest(outcome.expires_at for outcome in done.namespaces),
-        renew_after=_earliest(outcome.renew_after for outcome in done.namespaces),
-        issued_at=_earliest(outcome.issued_at for outcome in done.namespaces),
+        expires_at=_earliest(outcome.expires_at for outcome in done.secrets),
+        renew_after=_earliest(outcome.renew_after for outcome in done.secrets),
+        issued_at=_earliest(outcome.issued_at for outcome in done.secrets),
         error=done.error,
     )
     result = {
@@ -49,7 +50,7 @@ def short_life(done: ReconcileResult) -> ErrorResult | None:
     """Return a warning if a token lives so short that the next pass on a usual schedule may find it dead."""
     lives = [
         (outcome.expires_at - outcome.issued_at, outcome.expires_at)
-        for outcome in done.namespaces
+        for outcome in done.secrets
         if outcome.expires_at and outcome.issued_at
     ]
     life, expires_at = min(lives, default=(USUAL_TOKEN_LIFE, None))
@@ -78,7 +79,7 @@ def _message(name: str, done: ReconcileResult, failures: list[NamespaceOutcome |
         return done.error.message
     if failures:
         return "; ".join(f"{failure.namespace}: {failure.message}" for failure in failures[:MESSAGES_SHOWN])
-    counts = Counter(outcome.state for outcome in done.namespaces)
+    counts = Counter(outcome.state for outcome in done.secrets)
     parts = [f"{count} {state}" for state, count in sorted(counts.items())]
     parts += [f"{len(done.removed)} removed"] if done.removed else []
     accounts = [account for account in done.service_accounts if account.state != UNCHANGED]
@@ -88,10 +89,15 @@ def _message(name: str, done: ReconcileResult, failures: list[NamespaceOutcome |
     return "; ".join([f"pull secret {name}: " + (", ".join(parts) or "nothing to do"), *warnings])
 
 
+def _counted(outcomes: Iterable[NamespaceOutcome]) -> list[str]:
+    counts = Counter(outcome.state for outcome in outcomes)
+    return [f"{count} {state}" for state, count in sorted(counts.items())]
+
+
 def _diffs(name: str, done: ReconcileResult) -> list[dict]:
     """Return what changed, object by object, as Ansible shows it with --diff."""
     return [
-        *(_diff(f"{outcome.namespace}/{name}", outcome) for outcome in done.namespaces if outcome.after),
+        *(_diff(f"{outcome.namespace}/{outcome.name or name}", outcome) for outcome in done.secrets if outcome.after),
         *(_diff(str(outcome), outcome) for outcome in done.objects if outcome.after is not None),
     ]
 

@@ -29,6 +29,7 @@ from .._contract.ownership import (
 )
 from .._contract.reading import mapping_in, mappings_in, text_in
 from . import docker_config, kubelet
+from .desired import DesiredSecret
 from .shared_entries import entries_for
 from .whose import Whose, former_references, whose
 
@@ -65,77 +66,78 @@ def _is_held_copy(metadata: Mapping, owner: Owner | None) -> bool:
     return is_elsewhere(metadata) and not uids.isdisjoint(_own_uids(metadata, owner))
 
 
-def conflict_with(secret: Mapping, owner: Owner | None, policy: str) -> Cause | None:
+def conflict_with(secret: Mapping, desired: DesiredSecret, policy: str) -> Cause | None:
     """Return why a Secret must not become the owner's own one, None if it may: somebody else's is in the way."""
-    metadata = secret["metadata"]
+    metadata, owner = secret["metadata"], desired.owner
     is_blocked = policy == _FAIL or holders_of(metadata, owner) or _is_held_copy(metadata, owner)
-    return _conflict(secret, owner, policy) if is_blocked and not whose(secret, owner).is_free else None
+    return _conflict(secret, desired, policy) if is_blocked and not whose(secret, owner).is_free else None
 
 
-def _conflict(secret: Mapping, owner: Owner | None, policy: str) -> Cause:
+def _conflict(secret: Mapping, desired: DesiredSecret, policy: str) -> Cause:
     return reasons.SECRET_CONFLICT, (
-        f"{_name_of(secret['metadata'])} exists and {_described(secret, owner)}; it was left as it is. "
-        f"{_remedy(secret, owner, policy)}"
+        f"{_name_of(secret['metadata'])} exists and {_described(secret, desired.owner)}; it was left as it is. "
+        f"{_remedy(secret, desired, policy)}"
     )
 
 
-def conflict_with_sharers(secret: Mapping, uid: str, resource: str = "") -> Cause | None:
+def conflict_with_sharers(secret: Mapping, desired: DesiredSecret, uid: str, resource: str = "") -> Cause | None:
     """Return why a shared Secret must not become the own one of the resource of the UID, None if it may."""
     others = entries_for(secret["metadata"], uid, resource).keys() - {uid}
     if not others:
         return None
-    merge = "" if _unchangeable(secret, _MERGE) else "Set existingSecretPolicy (existing_secret_policy) to Merge, or "
-    remedy = f"{merge}choose another name for the pull secret"
+    is_stuck = _unchangeable(secret, desired, _MERGE)
+    merge = "" if is_stuck else "Set existingSecretPolicy (existing_secret_policy) to Merge, or "
+    remedy = f"{merge}choose another name for the {desired.called}"
     return reasons.SECRET_CONFLICT, (
         f"{_name_of(secret['metadata'])} exists and holds logins that others merged "
         f"into it ({', '.join(sorted(others))}); it was left as it is. {remedy[0].upper()}{remedy[1:]}"
     )
 
 
-def conflict_with_controller(secret: Mapping, owner: Owner | None = None) -> Cause | None:
+def conflict_with_controller(secret: Mapping, desired: DesiredSecret) -> Cause | None:
     """Return why the owner can merge nothing into a Secret that something looks after, None if nothing does."""
     metadata = secret["metadata"]
-    if _is_held_copy(metadata, owner):
-        return _conflict(secret, owner, _MERGE)
+    if _is_held_copy(metadata, desired.owner):
+        return _conflict(secret, desired, _MERGE)
     holders = holders_of(metadata)
     if not holders:
         return None
     return reasons.SECRET_CONFLICT, (
         f"{_name_of(metadata)} is managed by {_names_of(holders)}, which would undo any change; it was "
-        f"left as it is. {_remedy_at(holders)}"
+        f"left as it is. {_remedy_at(holders, desired)}"
     )
 
 
-def _remedy(secret: Mapping, owner: Owner | None, policy: str) -> str:
+def _remedy(secret: Mapping, desired: DesiredSecret, policy: str) -> str:
     """Return what helps: whatever makes a Secret again has to be told not to, and a policy must be one that works."""
-    holders = holders_of(secret["metadata"], owner)
+    holders = holders_of(secret["metadata"], desired.owner)
     if holders:
-        return _remedy_at(holders)
-    is_open = policy == _FAIL and not _is_held_copy(secret["metadata"], owner)
-    policies = [each for each in (_ADOPT, _MERGE) if is_open and not _unchangeable(secret, each)]
+        return _remedy_at(holders, desired)
+    is_open = policy == _FAIL and not _is_held_copy(secret["metadata"], desired.owner)
+    policies = [each for each in (_ADOPT, _MERGE) if is_open and not _unchangeable(secret, desired, each)]
     way = f", or set existingSecretPolicy (existing_secret_policy) to {' or '.join(policies)}" if policies else ""
-    return f"Delete it, or choose another name for the pull secret{way}"
+    return f"Delete it, or choose another name for the {desired.called}{way}"
 
 
-def _remedy_at(holders: list[Mapping]) -> str:
+def _remedy_at(holders: list[Mapping], desired: DesiredSecret) -> str:
     return (
         f"Change {_names_of(holders)}, which would make it again if it were deleted, or choose another name for the "
-        "pull secret"
+        f"{desired.called}"
     )
 
 
-def _unchangeable(secret: Mapping, policy: str) -> bool:
+def _unchangeable(secret: Mapping, desired: DesiredSecret, policy: str) -> bool:
     """Return whether a policy would fail, too."""
-    is_unmergeable = policy == _MERGE and unmergeable_because(secret)
-    return bool(unwritable_because(secret) or is_unmergeable)
+    is_unmergeable = policy == _MERGE and (desired.output or unmergeable_because(secret))
+    return bool(unwritable_because(secret, desired) or is_unmergeable)
 
 
-def unwritable_because(secret: Mapping) -> Cause | None:
+def unwritable_because(secret: Mapping, desired: DesiredSecret) -> Cause | None:
     """Return why nobody could write a login into a Secret, None if one could."""
-    if secret.get("type") != docker_config.SECRET_TYPE:
+    if secret.get("type") != desired.secret_type:
         return reasons.WRONG_SECRET_TYPE, (
             f"{_name_of(secret['metadata'])} has type {secret.get('type')}, which cannot be changed; delete it, and it "
-            f"is made again as {docker_config.SECRET_TYPE}"
+            f"is made again as {desired.secret_type}"
         )
     if secret.get("immutable"):
         name = _name_of(secret["metadata"])

@@ -12,22 +12,26 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from .._contract.errors import ResourceError
 from .._contract.item import Owner
 from .._contract.kinds import RECONCILE_AT
 from .._contract.login_request import LoginRequest
+from .._contract.outputs import Output
 from .._contract.ownership import (
     ANNOTATIONS,
     DATA_KEY,
     EXPIRY,
+    EXTRA_AUTHS,
     FIELD_MANAGER,
     FINGERPRINT,
     IDENTITY,
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    OUTPUT,
     OWNER_LABEL,
     PLACE,
     REGISTRIES,
@@ -41,7 +45,8 @@ from .._contract.ownership import (
     resource_label,
 )
 from .._contract.timestamps import format_time
-from . import docker_config
+from . import content, docker_config
+from .extra_logins import NO_EXTRA_LOGINS, ExtraLogins
 from .logins import Logins
 
 
@@ -52,7 +57,9 @@ class DesiredSecret:
     identity tells the AWS identity apart that its tokens come from, empty where nobody said. registries are the logins
     that it should hold. refresh_interval is how old a token may be when it is renewed, None for half of its life.
     is_pass says that the run does not know when the next one comes, so that it renews early (see token_life).
-    reconcile_request is what the resource is annotated with to have its token renewed at once.
+    reconcile_request is what the resource is annotated with to have its token renewed at once. output is what else than
+    a docker config it holds, None for a pull secret. extra are logins of other registries that a pull secret holds
+    besides: nobody knows them before the Secret is to be written.
     """
 
     name: str
@@ -64,6 +71,52 @@ class DesiredSecret:
     refresh_interval: timedelta | None = None
     is_pass: bool = False
     reconcile_request: str = ""
+    output: Output | None = None
+    extra: ExtraLogins = NO_EXTRA_LOGINS
+
+    @property
+    def secret_type(self) -> str:
+        """The type of the Secret, which cannot be changed."""
+        return self.output.secret_type if self.output else docker_config.SECRET_TYPE
+
+    @property
+    def called(self) -> str:
+        """What it is called in a message to a person."""
+        return "output" if self.output else "pull secret"
+
+    def for_output(self, output: Output) -> DesiredSecret:
+        """Return an output of the same owner, with one of the logins."""
+        return replace(
+            self,
+            name=output.name,
+            registries=(output.request,),
+            labels=output.labels,
+            annotations=output.annotations,
+            output=output,
+            extra=NO_EXTRA_LOGINS,
+        )
+
+    def data(self, logins: Logins) -> dict[str, str]:
+        """Return the values of its data by key. Raises ResourceError if there is no login for it."""
+        if self.output is None:
+            return {DATA_KEY: self.extra.added_to(logins.config)}
+        host = self.host(logins)
+        login = docker_config.logins(logins.config)[host]
+        return self.output.data({**login, "host": host, "expiry": format_time(logins.expires_at)})
+
+    def host(self, logins: Logins) -> str:
+        """Return the host of the login that the output holds. Raises ResourceError if there is none."""
+        assert self.output, "a pull secret is for all hosts"
+        answering = filter(self.output.request.is_answered_by, docker_config.hosts_in(logins.config))
+        # A stand-in for AWS may name any host for a region.
+        host = next(answering, next(iter(docker_config.hosts_in(logins.config)), ""))
+        if self.output.host not in ("", host):
+            raise ResourceError(
+                f"outputs[{self.name}]",
+                f"there is no login for {self.output.host}: the AWS identity has that of {host}; name that host, or "
+                "list the other one in spec.registries (registries of ecr_token)",
+            )
+        return host
 
     @property
     def manager(self) -> str:
@@ -85,9 +138,9 @@ class DesiredSecret:
         return {
             "apiVersion": "v1",
             "kind": "Secret",
-            "type": docker_config.SECRET_TYPE,
+            "type": self.secret_type,
             "metadata": metadata,
-            "data": {DATA_KEY: base64.b64encode(logins.config.encode()).decode()},
+            "data": {key: base64.b64encode(text.encode()).decode() for key, text in self.data(logins).items()},
         }
 
     def _labels(self) -> dict[str, str]:
@@ -100,13 +153,23 @@ class DesiredSecret:
         own = {
             EXPIRY: format_time(logins.expires_at),
             RENEW_AFTER: format_time(logins.renew_after),
-            FINGERPRINT: docker_config.fingerprint(logins.config),
+            FINGERPRINT: docker_config.fingerprint(content.text(self.data(logins))),
             REGISTRIES: json.dumps(list(map(str, logins.registries))),
             PLACE: f"{namespace}/{self.name}",
         }
         resource = str(self.owner or "")
-        optional = {IDENTITY: self.identity, RESOURCE: resource, RECONCILE_AT: logins.reconcile_request}
+        optional = {
+            IDENTITY: self.identity,
+            RESOURCE: resource,
+            RECONCILE_AT: logins.reconcile_request,
+            OUTPUT: self._note,
+            EXTRA_AUTHS: self.extra.note,
+        }
         return {**own, **{name: value for name, value in optional.items() if value}}
+
+    @property
+    def _note(self) -> str:
+        return self.output.note if self.output else ""
 
     def matches(self, metadata: Mapping) -> bool:
         """Return whether a Secret has the labels and annotations that are wanted, and none that we set once besides.
@@ -122,11 +185,13 @@ class DesiredSecret:
             and all(labels.get(name) == value for name, value in self.labels.items())
             and applied_names(fields, "annotations") - set(ANNOTATIONS) == self.annotations.keys()
             and all(annotations.get(name) == value for name, value in self.annotations.items())
+            and (OUTPUT in applied_names(fields, "annotations")) == bool(self.output)
+            and (annotations.get(OUTPUT) == self._note or not self.output)
         )
 
 
 def empty_manifest(name: str, namespace: str) -> dict:
-    """Return a pull secret without any login, for asking the API server whether one could be made at all."""
+    """Return a pull secret without any login, for asking the API server whether a Secret could be made at all."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",

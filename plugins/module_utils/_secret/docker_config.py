@@ -131,6 +131,11 @@ def selected(text: str, hosts: Iterable[str]) -> str:
     return merge(render([]), text, wanted) if wanted else render([])
 
 
+def bare(key: str) -> str:
+    """Return the host that a key of auths stands for, the key itself where it has a path."""
+    return _host(key) or key
+
+
 def is_empty(text: str) -> bool:
     """Return whether a docker config JSON holds nothing at all; what cannot be read holds something."""
     try:

@@ -13,7 +13,6 @@ from typing import Any
 from .._contract.item import Owner
 from .._contract.ownership import (
     ANNOTATIONS,
-    DATA_KEY,
     FIELD_MANAGER,
     LABELS,
     MANAGED_BY,
@@ -22,6 +21,7 @@ from .._contract.ownership import (
     TEXT_FIELD,
     SharedEntry,
     has_text_login,
+    login_keys,
     manager_of,
 )
 from .._contract.reading import mapping_in, mappings_in, text_in
@@ -78,19 +78,22 @@ def written_fields_patch(metadata: Mapping, owner: Owner | None = None) -> dict:
     before = list(mappings_in(metadata, "managedFields"))
     former = {manager_of(uid) for uid in former_uids(metadata, owner)} if owner else set()
     is_new = owner is not None and all(fields.get("manager") != manager_of(owner.uid) for fields in before)
+    keys = login_keys(metadata)
     after = []
     for fields in before:
-        left: dict[str, Any] | None = _without_text_login(fields) if has_text_login(fields) else dict(fields)
+        left: dict[str, Any] | None = (
+            _without_text_login(fields, keys) if has_text_login(fields, keys) else dict(fields)
+        )
         if left and owner and text_in(fields, "manager") in former:
             left, is_new = ({**left, "manager": manager_of(owner.uid)} if is_new else None), False
         after += [left] if left else []
     return {"managedFields": after} if after != before else {}
 
 
-def _without_text_login(fields: Mapping) -> dict[str, Any] | None:
+def _without_text_login(fields: Mapping, keys: Collection[str]) -> dict[str, Any] | None:
     """Return an entry of managedFields without the login in stringData, None if it had nothing else."""
-    owned = mapping_in(fields, "fieldsV1")
-    texts = {name: value for name, value in mapping_in(owned, TEXT_FIELD).items() if name != f"f:{DATA_KEY}"}
+    owned, logins = mapping_in(fields, "fieldsV1"), {f"f:{key}" for key in keys}
+    texts = {name: value for name, value in mapping_in(owned, TEXT_FIELD).items() if name not in logins}
     rest = {name: value for name, value in owned.items() if name != TEXT_FIELD}
     if texts.keys() - {"."}:
         rest[TEXT_FIELD] = texts

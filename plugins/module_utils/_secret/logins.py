@@ -15,11 +15,11 @@ from datetime import datetime
 from .._aws.authorizations import Authorization
 from .._contract.kinds import RECONCILE_AT
 from .._contract.login_request import LoginRequest, is_of_aws
-from .._contract.ownership import EXPIRY, FINGERPRINT, REGISTRIES, RENEW_AFTER, annotations_of
+from .._contract.ownership import DATA_KEY, EXPIRY, FINGERPRINT, REGISTRIES, RENEW_AFTER, annotations_of, login_keys
 from .._contract.reading import text_in
 from .._contract.timestamps import parse_time
 from .._contract.token_life import MAX_TOKEN_LIFE, issued_at
-from . import docker_config, kubelet
+from . import content, docker_config, extra_logins, kubelet
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,14 @@ class Logins:
 
     @classmethod
     def held_in(cls, secret: Mapping, now: datetime) -> Logins | None:
-        """Return the logins that an owned Secret holds as we wrote them, None if it holds none that live."""
+        """Return the logins of AWS that an owned Secret holds as we wrote them, None if it holds none that live."""
         annotations, config = annotations_of(secret["metadata"]), docker_config.content(secret)
         expires_at, renew_after = parse_time(annotations.get(EXPIRY)), parse_time(annotations.get(RENEW_AFTER))
         is_intact = annotations.get(FINGERPRINT) == docker_config.fingerprint(config)
         if not (is_intact and renew_after and expires_at and expires_at > now):
             return None
         registries = registries_in(text_in(annotations, REGISTRIES))
+        config = extra_logins.without(config, extra_logins.Held.on(secret["metadata"]).registries)
         return cls(config, registries, expires_at, renew_after, text_in(annotations, RECONCILE_AT))
 
     def only(self, registries: Collection[LoginRequest]) -> Logins:
@@ -105,10 +106,17 @@ def _answering(requests: Collection[LoginRequest], hosts: Iterable[str]) -> list
 
 
 def usable_until(secret: Mapping, now: datetime) -> datetime | None:
-    """Return when the token in a Secret of ours expires, None if it has expired or there is no usable login in it."""
-    expiry = parse_time(annotations_of(secret["metadata"]).get(EXPIRY))
-    config = docker_config.content(secret)
-    is_usable = docker_config.hosts_in(config) and not kubelet.refusal(config)
+    """Return when the token in a Secret of ours expires, None if it has expired or there is no usable login in it.
+
+    Who reads an output has a rule of his own: there, a login is usable that stands as it was written.
+    """
+    annotations = annotations_of(secret["metadata"])
+    expiry = parse_time(annotations.get(EXPIRY))
+    if login_keys(secret["metadata"]) == {DATA_KEY}:
+        config = docker_config.content(secret)
+        is_usable = bool(docker_config.hosts_in(config)) and not kubelet.refusal(config)
+    else:
+        is_usable = annotations.get(FINGERPRINT) == docker_config.fingerprint(content.stored(secret))
     return expiry if is_usable and expiry is not None and expiry > now else None
 
 

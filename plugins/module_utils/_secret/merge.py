@@ -29,6 +29,7 @@ from .._contract.ownership import (
     shared_annotation,
 )
 from . import docker_config
+from .extra_logins import NO_EXTRA_LOGINS, ExtraLogins, without
 from .handover import written_fields_patch
 from .logins import Logins
 from .shared_entries import edited_part, entries_for, entries_patch, named_by_others
@@ -42,10 +43,13 @@ class Undo(Enum):
     DELETE = "delete"
 
 
-def entry_of(logins: Logins, identity: str, resource: str = "") -> SharedEntry:
+def entry_of(logins: Logins, identity: str, resource: str = "", extra: ExtraLogins = NO_EXTRA_LOGINS) -> SharedEntry:
     """Return what is noted of logins of an AWS identity that are merged into a Secret, for a resource of that name."""
+    hosts = docker_config.hosts_in(logins.config)
     return SharedEntry(
-        names=tuple(docker_config.hosts_in(logins.config)),
+        names=tuple(sorted({*hosts, *extra.entries})),
+        extra_names=tuple(sorted(extra.entries.keys() - hosts)),
+        extra_digest=extra.digest,
         expires_at=logins.expires_at,
         renew_after=logins.renew_after,
         identity=identity,
@@ -147,11 +151,12 @@ def held_logins(secret: Mapping, uid: str, resource: str = "") -> str:
 
 
 def logins_of(secret: Mapping, uid: str, now: datetime) -> Logins | None:
-    """Return held_logins with their life, None if they do not live or one that our entry names is missing."""
+    """Return those of AWS in held_logins with their life, None if they do not live or one that we named is missing."""
     entry, config = SharedEntry.from_dict(entries_of(secret["metadata"]).get(uid)), held_logins(secret, uid)
     is_complete = set(entry.names) == set(docker_config.hosts_in(config)) != set()
     if not (is_complete and entry.renew_after and entry.expires_at and entry.expires_at > now):
         return None
+    config = without(config, entry.extra_names)
     return Logins(config, entry.registries, entry.expires_at, entry.renew_after, entry.reconcile_request)
 
 

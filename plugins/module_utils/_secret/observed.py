@@ -21,6 +21,7 @@ from .._contract.ownership import (
     LABELS,
     MANAGED_BY_LABEL,
     OPTIONAL_ANNOTATIONS,
+    OUTPUT,
     REGISTRIES,
     RENEW_AFTER,
     RESOURCE,
@@ -33,6 +34,7 @@ from .._contract.reading import text_in
 from .._contract.timestamps import format_time, parse_time
 from .._contract.token_life import CLOCK_TOLERANCE, due_at, issued_at
 from .desired import DesiredSecret
+from .extra_logins import Held
 from .logins import registries_in
 from .shared_entries import entries_for
 from .whose import is_own
@@ -43,7 +45,9 @@ class ObservedSecret:
     """A Secret of ours in the cluster, as far as its metadata tells.
 
     is_intact says that nobody edited it since it was written, for the identity that is wanted; has_shape that it has
-    the name, labels and annotations that are wanted; is_shared that other things than ours may be in it (see merge).
+    the name, labels and annotations that are wanted; is_shared that other things than ours may be in it (see merge);
+    is_output that it holds no docker config, so that no other one can be copied from it. extra tells the Secrets apart
+    that its logins of spec.extraAuths came from.
     """
 
     namespace: str
@@ -56,6 +60,8 @@ class ObservedSecret:
     renew_after: datetime | None
     is_shared: bool = False
     reconcile_request: str = ""
+    is_output: bool = False
+    extra: str = ""
 
     @classmethod
     def of(cls, metadata: Mapping, desired: DesiredSecret) -> ObservedSecret:
@@ -71,6 +77,8 @@ class ObservedSecret:
             expires_at=parse_time(annotations.get(EXPIRY)),
             renew_after=parse_time(annotations.get(RENEW_AFTER)),
             reconcile_request=text_in(annotations, RECONCILE_AT),
+            is_output=OUTPUT in annotations,
+            extra=Held.on(metadata).digest,
         )
 
     @classmethod
@@ -91,6 +99,7 @@ class ObservedSecret:
             renew_after=entry.renew_after,
             is_shared=True,
             reconcile_request=entry.reconcile_request,
+            extra=entry.extra_digest,
         )
 
     def is_valid(self, now: datetime) -> bool:
@@ -134,7 +143,8 @@ class ObservedSecret:
 
 def _is_intact(metadata: Mapping, desired: DesiredSecret) -> bool:
     labels = LABELS if desired.owner else (MANAGED_BY_LABEL,)
-    needed = {*([IDENTITY] if desired.identity else []), *([RESOURCE] if desired.owner else [])}
+    is_needed = {IDENTITY: desired.identity, RESOURCE: desired.owner, OUTPUT: desired.output}
+    needed = {name for name, is_there in is_needed.items() if is_there}
     without = OPTIONAL_ANNOTATIONS - needed
     uid = desired.owner.uid if desired.owner else ""
     is_as_applied = has_applied_all(metadata, desired.manager, labels, owner=uid, without=without)

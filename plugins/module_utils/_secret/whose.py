@@ -42,7 +42,7 @@ from .._contract.ownership import (
     strength,
 )
 from .._contract.reading import mapping_in, mappings_in, text_in
-from . import docker_config
+from . import content, docker_config
 
 
 class Whose(Enum):
@@ -179,5 +179,5 @@ def _has_controller(metadata: Mapping[str, Any]) -> bool:
 
 def _is_as_written(secret: Mapping[str, Any]) -> bool:
     """Return whether the content of a Secret is what one of ours wrote: its annotation has the fingerprint of it."""
-    config = docker_config.content(secret)
-    return bool(config) and annotations_of(secret["metadata"]).get(FINGERPRINT) == docker_config.fingerprint(config)
+    text = content.stored(secret)
+    return bool(text) and annotations_of(secret["metadata"]).get(FINGERPRINT) == docker_config.fingerprint(text)

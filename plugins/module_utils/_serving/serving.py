@@ -23,6 +23,8 @@ from .._inventory.login_order import LoginOrder
 from .._reconcile.reconciler import ReconcileResult, reconcile
 from .._reconcile.report import short_life, task_result
 from .._reconcile.request import AvailableLogins, Request
+from .._secret.extra_logins import NO_EXTRA_LOGINS
+from . import extra_auths
 from .logins import Answer, carry_out
 
 # Resources that are written at once. Python runs one thread at a time, so more would only wait for each other.
@@ -111,7 +113,9 @@ class Serving:
             return {"resource": item.summary(), "changed": False, "failed": True, "msg": unforeseen(error)}
 
     def _reconcile(self, item: Item, answer: Answer) -> ReconcileResult:
-        now, request = datetime.now(timezone.utc), Request.of_item(item)
+        now = datetime.now(timezone.utc)
+        is_written = not (item.is_absent or item.suspended or item.error)
+        request = Request.of_item(item, extra_auths.read(self._cluster, item) if is_written else NO_EXTRA_LOGINS)
         try:
             available = AvailableLogins.of(request, answer.granted, answer.errors, now)
         except ValueError as error:

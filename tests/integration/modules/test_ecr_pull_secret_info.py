@@ -82,6 +82,7 @@ def test_what_is_ours_how_long_it_lives_and_whose_it_is(
         "namespace": played,
         "name": "ecr-login",
         "managed": True,
+        "output": None,
         "shared": False,
         "intact": True,
         "held_by": "",

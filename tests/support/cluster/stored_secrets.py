@@ -48,7 +48,7 @@ def own_secret(
     secret = deepcopy(desired.manifest(namespace, logins or granted(), "7"))
     metadata = secret["metadata"]
     fields = {
-        "f:data": {f"f:{DATA_KEY}": {}},
+        "f:data": {f"f:{key}": {} for key in secret["data"]},
         "f:metadata": {f"f:{kind}": {f"f:{name}": {} for name in metadata[kind]} for kind in ("labels", "annotations")},
     }
     if desired.owner:

@@ -10,12 +10,15 @@ import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import (
     ContestedAccount,
+    ExtraAuth,
     Item,
     NamespacedName,
     Observed,
     Owner,
+    PlacedOutput,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.login_request import LoginRequest
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.outputs import Output
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
 
@@ -32,6 +35,15 @@ FULL = Item(
     registries=(LoginRequest(None, "eu-west-1"), LoginRequest("registry.example.com", "eu-west-1")),
     secret_name="ecr-login",
     namespaces=("team-a", "team-b"),
+    outputs=(
+        PlacedOutput(
+            Output(
+                "npm", "Template", LoginRequest(None, "eu-west-1"), "Opaque", {"a": "$(password)"}, labels={"b": "c"}
+            ),
+            ("tools",),
+        ),
+    ),
+    extra_auths=(ExtraAuth("ops", "quay", "quay.io"),),
     service_accounts=Names(("default",), ("ci-*",)),
     labels={"team": "a"},
     annotations={"note": "x"},
@@ -77,6 +89,20 @@ def test_item_has_the_fields_that_playbooks_of_users_read() -> None:
         "registries": ["eu-west-1", "registry.example.com@eu-west-1"],
         "secret_name": "ecr-login",
         "namespaces": ["team-a", "team-b"],
+        "outputs": [
+            {
+                "name": "npm",
+                "type": "Template",
+                "request": "eu-west-1",
+                "secret_type": "Opaque",
+                "texts": {"a": "$(password)"},
+                "namespaces": ["tools"],
+                "labels": {"b": "c"},
+                "annotations": {},
+                "host": "",
+            }
+        ],
+        "extra_auths": [{"namespace": "ops", "name": "quay", "registry": "quay.io"}],
         "service_accounts": ["default", "ci-*"],
         "labels": {"team": "a"},
         "annotations": {"note": "x"},

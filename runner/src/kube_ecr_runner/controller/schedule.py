@@ -77,7 +77,7 @@ def within(due: datetime, period: timedelta, now: datetime, random: Random) -> d
 def has_failed(result: Result) -> bool:
     """Return whether a result calls for another attempt soon; one that speaks of no token and of no problem does."""
     if result.succeeded:
-        return result.renew_after is None and any(namespace.state != PENDING for namespace in result.namespaces)
+        return result.renew_after is None and any(secret.state != PENDING for secret in result.secrets)
     return not result.is_blocked
 
 
@@ -174,5 +174,5 @@ def _soonest(result: Result, due: datetime, now: datetime) -> datetime:
 
 def _kept_expiries(result: Result) -> list[datetime]:
     """Return when the tokens expire that were there before, and still are."""
-    kept = (namespace for namespace in result.namespaces if namespace.state not in WRITTEN)
-    return [namespace.expires_at for namespace in kept if namespace.expires_at]
+    kept = (secret for secret in result.secrets if secret.state not in WRITTEN)
+    return [secret.expires_at for secret in kept if secret.expires_at]

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 
 from kube_ecr_runner.contract.grammar import is_object_name
 from kube_ecr_runner.contract.kinds import ALLOWED_ANNOTATION, FINALIZER, MAX_RECONCILE_REQUEST, RECONCILE_AT
+from kube_ecr_runner.contract.outputs import secrets_of
 from kube_ecr_runner.contract.ownership import intact_for, owner_of, template_of
 from kube_ecr_runner.contract.reading import list_in, mapping_in, mappings_in, number_in, text_in
 from kube_ecr_runner.contract.targets import Names, Targets
@@ -35,6 +36,8 @@ STATUS_FIELDS = (
     "registries",
     "namespacesReady",
     "namespacesTotal",
+    "outputsReady",
+    "outputsTotal",
     "failures",
     "podsWaiting",
 )
@@ -103,16 +106,25 @@ class Namespace:
 
 
 @dataclass(frozen=True)
+class WrittenSecret:
+    """A Secret that a resource writes into its targets; template are its labels and annotations, by kind and name."""
+
+    name: str
+    targets: Targets
+    template: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True)
 class Resource:
     """A custom resource: what names it, its targets, its way into AWS, and what its status said when it was read.
 
-    accounts are the service accounts of the targets that get the Secret, template the labels and annotations that it
-    gets, by kind and name. registries are the hosts that it asks for. deleting says that it is being deleted, cleanup
-    that it stays until a run has removed what it wrote. suspended says that nothing is to be done for it.
-    uses_own_identity says that the way into AWS is the identity of the runner. identity is a number that is the same in
-    this process for resources whose way into AWS reads the same, so that AWS is asked once for them. recovers_pods says
-    that pods that wait for an image are to be evicted when the Secret that they name was written. reconcile_request is
-    what it is annotated with to have its token renewed at once.
+    outputs are its further Secrets. accounts are the service accounts of the targets that get the Secret, template the
+    labels and annotations that it gets, by kind and name. registries are the hosts that it asks for. deleting says that
+    it is being deleted, cleanup that it stays until a run has removed what it wrote. suspended says that nothing is to
+    be done for it. uses_own_identity says that the way into AWS is the identity of the runner. identity is a number
+    that is the same in this process for resources whose way into AWS reads the same, so that AWS is asked once for
+    them. recovers_pods says that pods that wait for an image are to be evicted when the Secret that they name was
+    written. reconcile_request is what it is annotated with to have its token renewed at once.
     """
 
     key: Key
@@ -132,6 +144,7 @@ class Resource:
     recovers_pods: bool = False
     reconcile_request: str = ""
     status: Mapping[str, object] = field(default_factory=dict, repr=False)
+    outputs: tuple[WrittenSecret, ...] = ()
 
     @classmethod
     def parse(cls, item: Mapping[str, Any]) -> Self:
@@ -140,18 +153,23 @@ class Resource:
         key = Key(text_in(item, "kind"), text_in(metadata, "namespace"), text_in(metadata, "name"))
         access, status = mapping_in(spec, "awsAccess"), mapping_in(item, "status")
         deleting, finalizers = "deletionTimestamp" in metadata, list_in(metadata, "finalizers")
+        targets = Targets.only(key.namespace) if key.namespace else Targets.readable(spec)
         return cls(
             key=key,
             uid=text_in(metadata, "uid"),
             generation=number_in(metadata, "generation"),
             secret_name=text_in(spec, "secretName"),
-            targets=Targets.only(key.namespace) if key.namespace else Targets.readable(spec),
+            targets=targets,
+            outputs=tuple(
+                WrittenSecret(name, targets if key.namespace or names is None else Targets(names), template)
+                for name, names, template in secrets_of(spec)
+            ),
             accounts=Names.readable_service_accounts(spec.get("serviceAccounts")),
             template=frozenset(_template(mapping_in(spec, "secretTemplate"))),
             deleting=deleting,
             cleanup=deleting and FINALIZER in finalizers,
             suspended=spec.get("suspend") is True and not deleting,
-            references=frozenset(_references(access, key.namespace)),
+            references=frozenset(_references(access, list_in(spec, "extraAuths"), key.namespace)),
             uses_own_identity=not access.keys() & _OTHER_WAYS_IN,
             identity=_identity(access, key.namespace),
             registries=tuple(host for host in list_in(spec, "registries") if isinstance(host, str)),
@@ -160,6 +178,20 @@ class Resource:
             reconcile_request=text_in(mapping_in(metadata, "annotations"), RECONCILE_AT)[:MAX_RECONCILE_REQUEST],
             status={name: status[name] for name in STATUS_FIELDS if name in status},
         )
+
+    @property
+    def secrets(self) -> tuple[WrittenSecret, ...]:
+        """All Secrets that it writes: the pull secret, then the outputs."""
+        return (WrittenSecret(self.secret_name, self.targets, self.template), *self.outputs)
+
+    def wanted(self, name: str, namespace: Namespace) -> WrittenSecret | None:
+        """Return the Secret of a name that it wants in a namespace that exists, None if it wants none."""
+        found = (secret for secret in self.secrets if secret.name == name)
+        return next((each for each in found if each.targets.matches(namespace.name, namespace.labels)), None)
+
+    def places(self, namespaces: Mapping[str, Namespace]) -> set[str]:
+        """Return the namespaces in which it wants any Secret; namespaces are those that exist."""
+        return {name for secret in self.secrets for name in secret.targets.among(namespaces)}
 
     @property
     def hosts(self) -> list[str]:
@@ -175,8 +207,7 @@ class Resource:
     def watched(self) -> set[tuple[ReferenceKind, str]]:
         """Kind and name of what is worth a watch; an empty name stands for all of that kind."""
         watched = {(reference.kind, reference.name) for reference in self.references}
-        if is_object_name(self.secret_name):
-            watched.add(("Secret", self.secret_name))
+        watched |= {("Secret", secret.name) for secret in self.secrets if is_object_name(secret.name)}
         accounts = {""} if self.accounts.globs else self.accounts.literals
         return watched | {("ServiceAccount", name) for name in accounts}
 
@@ -236,10 +267,11 @@ def _identity(access: Mapping[str, Any], own_namespace: str) -> int:
     return hash((namespace, json.dumps(way, sort_keys=True)))
 
 
-def _references(access: Mapping[str, Any], own_namespace: str) -> Iterator[Reference]:
+def _references(access: Mapping[str, Any], extra: list[Any], own_namespace: str) -> Iterator[Reference]:
     """A namespaced resource refers to its own namespace only, whatever it says."""
-    for field_name, kind in _REFERENCES.items():
-        reference = mapping_in(access, field_name)
+    found = [(kind, mapping_in(access, name)) for name, kind in _REFERENCES.items()]
+    found += [("Secret", mapping_in(auth, "secretRef")) for auth in extra if isinstance(auth, Mapping)]
+    for kind, reference in found:
         namespace, name = own_namespace or text_in(reference, "namespace"), text_in(reference, "name")
         if namespace and is_object_name(name):
             yield Reference(kind, namespace, name)

@@ -59,11 +59,12 @@ class Problem:
 class Result:
     """What became of one resource.
 
-    namespaces are the results of its targets, accounts of the service accounts that were acted on, or that others
-    write, too, removed of Secrets that are no target's any more. renew_after is when the first of the targets wants a
-    new token, issued_at when the oldest of their tokens was granted, None when none holds one. is_cleanup says that the
-    resource is being deleted, so that it has no targets. reconcile_request is what the resource was annotated with (see
-    Resource). warning is what of the resource has no effect, although it is served.
+    namespaces are the results of its targets, outputs of its further Secrets in their namespaces, accounts of the
+    service accounts that were acted on, or that others write, too, removed of Secrets that are no target's any more.
+    renew_after is when the first of the targets wants a new token, issued_at when the oldest of their tokens was
+    granted, None when none holds one. is_cleanup says that the resource is being deleted, so that it has no targets.
+    reconcile_request is what the resource was annotated with (see Resource). warning is what of the resource has no
+    effect, although it is served.
     """
 
     key: Key
@@ -79,14 +80,20 @@ class Result:
     issued_at: datetime | None = None
     reconcile_request: str = ""
     warning: ErrorResult | None = None
+    outputs: tuple[NamespaceResult, ...] = ()
+
+    @property
+    def secrets(self) -> tuple[NamespaceResult, ...]:
+        """The results of all Secrets that are wanted: of the pull secret in its targets, then of the outputs."""
+        return (*self.namespaces, *self.outputs)
 
     def of_state(self, *states: str) -> list[NamespaceResult]:
-        """Return the results of the targets of these states, in order."""
-        return [namespace for namespace in self.namespaces if namespace.state in states]
+        """Return the results of the Secrets of these states, in order."""
+        return [secret for secret in self.secrets if secret.state in states]
 
     @property
     def changed(self) -> bool:
-        """Whether the Secret of a target was written."""
+        """Whether a Secret was written."""
         return bool(self.of_state(*WRITTEN))
 
     @property
@@ -102,7 +109,7 @@ class Result:
     @property
     def failures(self) -> list[NamespaceResult | ObjectResult]:
         """What failed, that of the targets first."""
-        parts: tuple[NamespaceResult | ObjectResult, ...] = (*self.namespaces, *self.accounts, *self.removed)
+        parts: tuple[NamespaceResult | ObjectResult, ...] = (*self.secrets, *self.accounts, *self.removed)
         return [part for part in parts if part.state == FAILED]
 
     @property
@@ -125,12 +132,12 @@ class Result:
     def is_blocked(self) -> bool:
         """Whether nothing failed but for what only a person can move out of the way."""
         failures = self.failures
-        return self.problem is None and bool(failures) and all(part.reason in reasons.BLOCKING for part in failures)
+        return self.problem is None and bool(failures) and all(part.reason in reasons.FOR_A_PERSON for part in failures)
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the first of the tokens that the targets hold expires, or None where they hold none."""
-        return min((namespace.expires_at for namespace in self.namespaces if namespace.expires_at), default=None)
+        """When the first of the tokens that the Secrets hold expires, or None where they hold none."""
+        return min((secret.expires_at for secret in self.secrets if secret.expires_at), default=None)
 
     @classmethod
     def all_from_event(cls, event: Mapping[str, Any]) -> list[Self]:
@@ -150,6 +157,7 @@ class Result:
             uid=text_in(owner, "uid"),
             generation=int(owner.get("generation") or 0),
             namespaces=tuple(map(_shortened, read.namespaces or ())),
+            outputs=tuple(map(_shortened, read.outputs)),
             registries=read.registries,
             renew_after=read.renew_after,
             issued_at=read.issued_at,

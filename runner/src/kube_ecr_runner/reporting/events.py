@@ -40,13 +40,14 @@ def events_of(resource: Resource, result: Result) -> list[Event]:
     ]
 
 
-def _written(resource: Resource, namespaces: Sequence[NamespaceResult], reason: str, verb: str) -> Iterator[Event]:
-    if not namespaces:
-        return
-    until = min((namespace.expires_at for namespace in namespaces if namespace.expires_at), default=None)
-    names = names_of(namespace.namespace for namespace in namespaces)
-    text = f"Secret {resource.secret_name} {verb} in namespaces: {names}"
-    yield Event("Normal", reason, f"{text}; valid until: {format_time(until)}" if until else text)
+def _written(resource: Resource, secrets: Sequence[NamespaceResult], reason: str, verb: str) -> Iterator[Event]:
+    by_name: dict[str, list[NamespaceResult]] = defaultdict(list)
+    for secret in secrets:
+        by_name[secret.name or resource.secret_name].append(secret)
+    for name, written in by_name.items():
+        until = min((secret.expires_at for secret in written if secret.expires_at), default=None)
+        text = f"Secret {name} {verb} in namespaces: {names_of(secret.namespace for secret in written)}"
+        yield Event("Normal", reason, f"{text}; valid until: {format_time(until)}" if until else text)
 
 
 def _deleted(removed: Iterable[ObjectResult]) -> Iterator[Event]:

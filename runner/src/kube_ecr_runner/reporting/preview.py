@@ -62,17 +62,17 @@ def _lines(resource: Resource, result: Result | None, why_not: str | None) -> li
 
 
 def _changes(resource: Resource, result: Result) -> Iterator[str]:
-    for namespace in result.namespaces:
-        if namespace.state in _SECRETS:
-            yield f"  {_SECRETS[namespace.state]} Secret {namespace.namespace}/{resource.secret_name}"
-        elif namespace.state == PENDING:
-            yield f"{_WAIT} for namespace {namespace.namespace} ({namespace.reason})"
-        elif namespace.state == FAILED and not _is_of_resource(namespace, result):
-            yield f"  fail in namespace {namespace.namespace}: {_cause(namespace)}"
+    for secret in result.secrets:
+        if secret.state in _SECRETS:
+            yield f"  {_SECRETS[secret.state]} Secret {secret.namespace}/{secret.name or resource.secret_name}"
+        elif secret.state == PENDING:
+            yield f"{_WAIT} for namespace {secret.namespace} ({secret.reason})"
+        elif secret.state == FAILED and not _is_of_resource(secret, result):
+            yield f"  fail in namespace {secret.namespace}: {_cause(secret)}"
     for account in result.accounts:
         if account.state in _ACCOUNTS:
-            secret = resource.secret_name
-            yield f"  {_ACCOUNTS[account.state]} imagePullSecrets of service account {account}: {secret}"
+            name = resource.secret_name
+            yield f"  {_ACCOUNTS[account.state]} imagePullSecrets of service account {account}: {name}"
         elif account.state == FAILED:
             yield f"  fail for service account {account}: {_cause(account)}"
     for secret_result in result.removed:

@@ -52,6 +52,8 @@ def status_of(
         "registries": list(result.registries) or previous.get("registries"),
         "namespacesReady": state.ready,
         "namespacesTotal": state.total,
+        "outputsReady": state.outputs_ready if state.outputs_total else None,
+        "outputsTotal": state.outputs_total or None,
         "failures": state.failures,
         "podsWaiting": pods_waiting,
     }
@@ -75,7 +77,7 @@ def _ready(resource: Resource, result: Result, state: TargetState, next_due: dat
     if result.is_cleanup:
         text = "the resource is being deleted, but its cleanup is not finished (see RefreshFailing)"
         return "False", reasons.DELETING, f"{text}; next attempt at: {due}"
-    if state.is_ready and not state.total:
+    if state.is_ready and not (state.total or state.outputs_total):
         text = f"no namespace matches, so there is nothing to do; next check at: {due}"
         return "True", reasons.NO_NAMESPACE_MATCHES, text
     if state.is_ready:
@@ -84,7 +86,7 @@ def _ready(resource: Resource, result: Result, state: TargetState, next_due: dat
         text = f"{secret} is not written yet; waiting for {_awaited(state.pending)}; next check at: {due}"
         return "False", reasons.SECRETS_PROCESSING, text
     reason, message = _first_cause(result)
-    names = names_of(namespace.namespace for namespace in state.broken)
+    names = names_of(map(place_of, state.broken))
     text = f"no valid token in namespaces: {names}: {message}" if names else message
     return "False", reason, f"{text}; next attempt at: {due}{_waiting(state)}"
 
@@ -92,6 +94,7 @@ def _ready(resource: Resource, result: Result, state: TargetState, next_due: dat
 def _ready_message(secret: str, result: Result, state: TargetState, due: str) -> str:
     """Return what there is to say where all targets that exist hold a valid token."""
     names = names_of(state.served)
+    names += f"; outputs: {state.outputs_ready} of {state.outputs_total}" if state.outputs_total else ""
     if state.expires_at and (result.problem or result.of_state(FAILED)):
         until = format_time(state.expires_at)
         text = f"{secret} is still valid in namespaces: {names}; the first token expires at: {until}"
@@ -112,11 +115,17 @@ def _refresh_failing(result: Result) -> tuple[str, str, str]:
     failed = result.of_state(FAILED)
     texts = [
         result.problem.message if result.problem else "",
-        _failing(f"failed in {len(failed)} of {len(result.namespaces)} namespaces", [] if result.problem else failed),
+        _failing(
+            f"failed in {len(failed)} of {len(result.secrets)} {_places(result)}", [] if result.problem else failed
+        ),
         _failing("failed for service accounts", result.accounts),
         _failing("failed to remove Secrets", result.removed),
     ]
     return "True", _first_cause(result)[0], "; ".join(filter(None, texts))
+
+
+def _places(result: Result) -> str:
+    return "Secrets" if result.outputs else "namespaces"
 
 
 def _failing(text: str, parts: Iterable[NamespaceResult | ObjectResult]) -> str:
@@ -133,6 +142,5 @@ def _first_cause(result: Result) -> tuple[str, str]:
 
 
 def _awaited(pending: Iterable[NamespaceResult]) -> str:
-    return "namespaces: " + names_of(
-        f"{namespace.namespace} ({_PENDING_WORDS.get(namespace.reason, namespace.reason)})" for namespace in pending
-    )
+    causes = {secret.namespace: _PENDING_WORDS.get(secret.reason, secret.reason) for secret in pending}
+    return "namespaces: " + names_of(f"{namespace} ({cause})" for namespace, cause in causes.items())

@@ -20,7 +20,8 @@ from kube_ecr_runner.reporting.wording import comes_from
 class TargetState:
     """How many targets hold a valid token, which do, which exist without one, and which do not exist yet.
 
-    expires_at is when the first of these tokens expires; failures are those that the status lists.
+    broken and pending are of outputs too, of which outputs_ready hold a valid token. expires_at is when the first of
+    all these tokens expires; failures are those that the status lists.
     """
 
     ready: int
@@ -31,6 +32,8 @@ class TargetState:
     expires_at: datetime | None
     failures: list[dict[str, str]]
     is_ready: bool
+    outputs_ready: int = 0
+    outputs_total: int = 0
 
 
 def target_state(resource: Resource, result: Result, now: datetime, targets: Sequence[str]) -> TargetState:
@@ -38,23 +41,25 @@ def target_state(resource: Resource, result: Result, now: datetime, targets: Seq
     if not result.namespaces and result.problem and not result.is_cleanup:
         return _state_before(resource, result, now, targets)
     until = _valid_until(resource, result, now)
-    namespaces = [
-        replace(namespace, expires_at=until) if _is_unseen(namespace, result.problem) else namespace
-        for namespace in result.namespaces
+    secrets = [
+        replace(secret, expires_at=until) if _is_unseen(secret, result.problem) else secret for secret in result.secrets
     ]
-    pending = [namespace for namespace in namespaces if namespace.state == PENDING]
-    existing = [namespace for namespace in namespaces if namespace.state != PENDING]
-    served = [namespace for namespace in existing if _is_valid(namespace, now)]
-    broken = [namespace for namespace in existing if not _is_valid(namespace, now)]
+    pending = [secret for secret in secrets if secret.state == PENDING]
+    existing = [secret for secret in secrets if secret.state != PENDING]
+    valid = [secret for secret in existing if _is_valid(secret, now)]
+    broken = [secret for secret in existing if not _is_valid(secret, now)]
+    served = [secret.namespace for secret in valid if not secret.name]
     return TargetState(
         ready=len(served),
         total=len(result.namespaces),
-        served=tuple(namespace.namespace for namespace in served),
+        outputs_ready=len(valid) - len(served),
+        outputs_total=len(result.outputs),
+        served=tuple(served),
         broken=tuple(broken),
         pending=tuple(pending),
-        expires_at=min((namespace.expires_at for namespace in served if namespace.expires_at), default=None),
+        expires_at=min((secret.expires_at for secret in valid if secret.expires_at), default=None),
         failures=_failures(result, pending),
-        is_ready=not broken and (bool(served) or not namespaces),
+        is_ready=not broken and (bool(served) or not result.namespaces),
     )
 
 
@@ -79,6 +84,8 @@ def _state_before(resource: Resource, result: Result, now: datetime, targets: Se
     return TargetState(
         ready=number_in(resource.status, "namespacesReady") if until else 0,
         total=len(targets),
+        outputs_ready=number_in(resource.status, "outputsReady") if until else 0,
+        outputs_total=number_in(resource.status, "outputsTotal"),
         served=tuple(targets) if until else (),
         broken=(),
         pending=(),

@@ -18,8 +18,10 @@ def names_of(names: Iterable[str]) -> str:
 
 
 def place_of(part: NamespaceResult | ObjectResult) -> str:
-    """Return where something became of a target, or of an object."""
-    return str(part) if isinstance(part, ObjectResult) else part.namespace
+    """Return where something became of a target, an output or another object."""
+    if isinstance(part, ObjectResult):
+        return str(part)
+    return f"{part.namespace}/{part.name}" if part.name else part.namespace
 
 
 def writers_of(contested: Iterable[ObjectResult]) -> str:

@@ -105,6 +105,7 @@ def test_what_is_ours(owner: Owner | None, owners: list[dict]) -> None:
         "namespace": "team-a",
         "name": "ecr-login",
         "managed": True,
+        "output": None,
         "shared": False,
         "intact": True,
         "held_by": "",

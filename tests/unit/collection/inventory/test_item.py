@@ -79,6 +79,8 @@ def test_an_item_is_reference_and_targets_and_holds_no_key() -> None:
         "registries": ["eu-west-1"],
         "secret_name": "ecr-login",
         "namespaces": ["a", "b"],
+        "outputs": [],
+        "extra_auths": [],
         "service_accounts": [],
         "labels": {},
         "annotations": {},

@@ -19,6 +19,7 @@ LABELS, RESOURCE, TYPE, NAME = (
     "type=kubernetes.io/dockerconfigjson",
     "metadata.name=ecr-login",
 )
+OTHER_TYPES = f"{GROUP}/owner"
 ITEM = Item(
     owner=OWNER,
     reference=str(OWNER),
@@ -60,12 +61,14 @@ def stripped(namespace: str) -> dict:
             Secrets(own_secret(), stripped("team-b")),
             {"uid-1": 2},
             False,
-            [LABELS, TYPE],
+            [LABELS, TYPE, OTHER_TYPES],
             2,
             id="one without the label",
         ),
         pytest.param(Secrets(own_secret()), {}, False, [LABELS, RESOURCE], 1, id="no status, while somebody waits"),
-        pytest.param(Secrets(own_secret(), stripped("team-b")), {}, True, [TYPE], 2, id="no status, in a pass"),
+        pytest.param(
+            Secrets(own_secret(), stripped("team-b")), {}, True, [TYPE, OTHER_TYPES], 2, id="no status, in a pass"
+        ),
         pytest.param(Secrets(refused=(LABELS,)), {"uid-1": 1}, True, [LABELS, NAME], 0, id="no right to list all"),
         pytest.param(Secrets(own_secret(), refused=(TYPE,)), {}, True, [TYPE, NAME], 1, id="neither, and no status"),
         pytest.param(

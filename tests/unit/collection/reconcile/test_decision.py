@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.outputs import Output
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile import decision as decision_module
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.decision import (
@@ -34,6 +35,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.target
     as_read,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.extra_logins import ExtraLogins
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 from tests.support.cluster.stored_secrets import (
     DESIRED,
@@ -494,3 +496,69 @@ def test_it_imports_nothing_that_talks() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+# Outputs, and logins of other registries
+
+OUTPUT = Output("basic", "BasicAuth", DESIRED.registries[0], "kubernetes.io/basic-auth", {"password": "$(password)"})
+OF_OUTPUT = DESIRED.for_output(OUTPUT)
+WANTED = replace(PLAIN, desired=OF_OUTPUT)
+CHANGED = replace(PLAIN, desired=DESIRED.for_output(replace(OUTPUT, texts={"password": "x $(password)"})))
+STRANGE = replace(PLAIN, desired=DESIRED.for_output(replace(OUTPUT, host="ghcr.io")))
+
+
+def output_in(logins: Logins = NEW) -> dict:
+    return own_secret(logins, OF_OUTPUT)
+
+
+@pytest.mark.parametrize(
+    ("asked", "secret", "available", "kind"),
+    [
+        pytest.param(WANTED, output_in(), NOTHING, Leave, id="fresh"),
+        pytest.param(WANTED, output_in(OLD), TO_COPY, Copy, id="old, and the pull secret has a newer login"),
+        pytest.param(WANTED, output_in(OLD), GRANTED, Write, id="old, and granted"),
+        pytest.param(WANTED, output_in(OLD), NOTHING, Leave, id="old, and nothing better"),
+        pytest.param(WANTED, edited_by_others(output_in()), NOTHING, LeaveUnrenewed, id="edited, with what we wrote"),
+        pytest.param(CHANGED, output_in(), TO_COPY, Copy, id="asked for in another form"),
+        pytest.param(STRANGE, output_in(), TO_COPY, Fail, id="for a host that nobody logs in to"),
+        pytest.param(WANTED, {**output_in(), "type": "Opaque"}, TO_COPY, Fail, id="of another type"),
+        pytest.param(PLAIN, output_in(), GRANTED, Fail, id="a pull secret where an output is"),
+    ],
+)
+def test_an_output_is_decided_on_like_a_pull_secret(
+    asked: Request, secret: dict, available: AvailableLogins, kind: type
+) -> None:
+    assert type(by_reading(asked, secret, available)) is kind
+
+
+def with_extra(digest: str, error: ErrorResult | None = None) -> Request:
+    return asking(PLAIN, extra=ExtraLogins({"quay.io": {}}, digest, error))
+
+
+@pytest.mark.parametrize(
+    ("asked", "available", "kind"),
+    [
+        pytest.param(with_extra("d1"), NOTHING, Leave, id="as it holds them"),
+        pytest.param(with_extra("d2"), TO_COPY, Copy, id="changed"),
+        pytest.param(PLAIN, TO_COPY, Copy, id="wanted no more"),
+        pytest.param(with_extra("", AWS_SAYS), TO_COPY, Leave, id="cannot be read: they stay"),
+    ],
+)
+def test_logins_of_other_registries_are_written_when_they_are_others(
+    asked: Request, available: AvailableLogins, kind: type
+) -> None:
+    held = own_secret(desired=with_extra("d1").desired)
+    assert type(by_reading(asked, held, available)) is kind
+
+
+def test_what_cannot_be_read_now_is_looked_at_before_the_secret_is_replaced() -> None:
+    held = own_secret(OLD, with_extra("d1").desired)
+    assert type(by_list(with_extra("d1"), held, GRANTED)) is Write
+    assert type(by_list(with_extra("", AWS_SAYS), held, GRANTED)) is Read
+
+
+def test_what_is_copied_are_the_logins_of_aws_alone() -> None:
+    extra = ExtraLogins({"quay.io": {"username": "a", "password": "b", "auth": "YTpi"}}, "d")
+    held = own_secret(desired=replace(DESIRED, extra=extra))
+    assert docker_config.hosts_in(docker_config.content(held)) == [HOST, "quay.io"]
+    assert as_read(PLAIN, "team-a", held, NOW).kept == NEW

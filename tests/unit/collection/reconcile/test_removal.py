@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item import NamespacedName, PlacedOutput
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.outputs import Output
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.outcomes import NamespaceOutcome
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.removal import places_to_prune, removal_of
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import Request
@@ -33,6 +34,9 @@ OWN, SHARED = (
     ObservedSecret.of(own_secret()["metadata"], DESIRED),
     ObservedSecret.of_shared(shared_secret()["metadata"], DESIRED, "uid-1"),
 )
+OUTPUT = Output("basic", "BasicAuth", DESIRED.registries[0], "kubernetes.io/basic-auth", {"username": "$(username)"})
+BASIC, OLD = NamespacedName("team-b", "basic"), NamespacedName("team-b", "old-output")
+OF_OUTPUT = ObservedSecret.of(own_secret(desired=DESIRED.for_output(OUTPUT))["metadata"], DESIRED.for_output(OUTPUT))
 SERVED = (NamespaceOutcome("team-a", "updated", expires_at=NOW + HOUR),)
 FAILED = (NamespaceOutcome("team-a", "failed", "AccessDenied", "no token"),)
 
@@ -150,3 +154,31 @@ def test_what_is_released_is_of_a_manager_that_never_writes() -> None:
     assert isinstance(removal, dict)
     assert [entry["manager"] for entry in removal["metadata"]["managedFields"]] == ["kube-ecr-secrets/released"]
     assert removal["metadata"]["ownerReferences"] == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "wanted", "places"),
+    [
+        pytest.param(
+            NamespaceOutcome("team-b", "updated", expires_at=NOW + HOUR, name="basic"), True, [OLD], id="served"
+        ),
+        pytest.param(NamespaceOutcome("team-b", "failed", name="basic"), True, [], id="its replacement failed"),
+        pytest.param(
+            NamespaceOutcome("team-b", "updated", expires_at=NOW + HOUR, name="x"), True, [], id="no word of it"
+        ),
+        pytest.param(None, False, [BASIC, OLD], id="no output any more"),
+    ],
+)
+def test_an_output_stays_where_another_one_is_to_replace_it_and_does_not_yet(
+    outcome: NamespaceOutcome | None, wanted: bool, places: list[NamespacedName]
+) -> None:
+    known = {PLACE: OWN, BASIC: OF_OUTPUT, OLD: OF_OUTPUT}
+    asked = Request(DESIRED, ("team-a",), known=known).with_outputs([PlacedOutput(OUTPUT, ("team-b",))] * wanted)
+    assert places_to_prune(asked, SERVED, [outcome] if outcome else []) == places
+    unknown = asked.with_outputs([PlacedOutput(OUTPUT, None)])
+    assert places_to_prune(unknown, SERVED, []) == []
+    absent = replace(asked, is_absent=True)
+    assert places_to_prune(absent, ()) == sorted(known)
+    nobody_looked = replace(absent, known=None)
+    assert places_to_prune(nobody_looked, ()) == sorted([PLACE, *[BASIC] * wanted])
+    assert asked.wants(BASIC) is wanted

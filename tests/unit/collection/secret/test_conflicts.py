@@ -8,6 +8,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item im
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import conflicts
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from tests.support.cluster.stored_secrets import (
+    DESIRED,
     GROUP,
     OTHER_UID,
     OWNER,
@@ -86,7 +87,7 @@ COPY = edited(annotated("secret", "other/ecr-login"), put("ownerReferences", [])
 def test_a_secret_of_somebody_else_is_in_the_way(
     secret: dict, owner: Owner | None, policy: str, reason: str | None, words: str
 ) -> None:
-    found = conflicts.conflict_with(secret, owner, policy)
+    found = conflicts.conflict_with(secret, DesiredSecret("ecr-login", owner), policy)
     assert (found[0] if found else None) == reason
     if found:
         assert "secrets/ecr-login in namespace team-a" in found[1]
@@ -120,7 +121,7 @@ AT_OTHER = "Change ClusterAWSECRImagePullSecret/other, which would make it again
     ],
 )
 def test_the_remedy_is_one_that_works_for_this_secret(secret: dict, policy: str, remedy: str) -> None:
-    found = conflicts.conflict_with(secret, OWNER, policy)
+    found = conflicts.conflict_with(secret, DESIRED, policy)
     assert found is not None
     assert found[1].endswith(f" it was left as it is. {remedy}")
 
@@ -132,7 +133,7 @@ def test_who_wrote_it_before_is_named_only_if_it_can_be_a_name() -> None:
         ("canary: <script>", "was not made by kube_ecr.secrets"),
     ):
         marks = {f"{GROUP}/resource": resource, f"{GROUP}/secret": "team-a/ecr-login"}
-        found = conflicts.conflict_with(foreign_secret(annotations=marks), OWNER, "Fail")
+        found = conflicts.conflict_with(foreign_secret(annotations=marks), DESIRED, "Fail")
         assert found is not None
         assert words in found[1]
 
@@ -151,7 +152,7 @@ def test_who_wrote_it_before_is_named_only_if_it_can_be_a_name() -> None:
     ],
 )
 def test_what_others_merged_in_is_in_the_way(secret: dict, others: str | None) -> None:
-    found = conflicts.conflict_with_sharers(secret, UID)
+    found = conflicts.conflict_with_sharers(secret, DESIRED, UID)
     assert (found is None) is (others is None)
     if found:
         assert found[0] == "SecretConflict"
@@ -173,7 +174,7 @@ def test_what_others_merged_in_is_in_the_way(secret: dict, others: str | None) -
     ],
 )
 def test_what_a_controller_looks_after_is_not_merged_into(secret: dict, words: str | None) -> None:
-    found = conflicts.conflict_with_controller(secret, OWNER)
+    found = conflicts.conflict_with_controller(secret, DESIRED)
     assert (found is None) is (words is None)
     if found and words:
         assert found[0] == "SecretConflict"
@@ -192,7 +193,7 @@ def test_what_a_controller_looks_after_is_not_merged_into(secret: dict, words: s
     ],
 )
 def test_what_cannot_be_written_has_to_be_deleted(secret: dict, reason: str | None, words: str) -> None:
-    found = conflicts.unwritable_because(secret)
+    found = conflicts.unwritable_because(secret, DESIRED)
     assert (found[0] if found else None) == reason
     if found:
         assert "secrets/ecr-login in namespace team-a" in found[1]

@@ -33,7 +33,11 @@ def test_a_released_secret_is_nobodys_and_keeps_the_rest() -> None:
     metadata = handover.release_patch(secret["metadata"], OWNER)["metadata"]
     assert (metadata["ownerReferences"], metadata["resourceVersion"]) == ([OTHER_KIND], "7")
     assert metadata["labels"] == dict.fromkeys(LABELS)
-    assert set(metadata["annotations"]) == set(secret["metadata"]["annotations"]) - {"note"} | {f"{GROUP}/reconcile-at"}
+    assert set(metadata["annotations"]) == set(secret["metadata"]["annotations"]) - {"note"} | {
+        f"{GROUP}/reconcile-at",
+        f"{GROUP}/output",
+        f"{GROUP}/extra-auths",
+    }
     assert set(metadata["annotations"].values()) == {None}
 
 

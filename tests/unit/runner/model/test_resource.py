@@ -14,6 +14,7 @@ from kube_ecr_runner.model.resource import (
     Reference,
     Referenced,
     Resource,
+    WrittenSecret,
     parse_namespace,
     parse_referenced,
 )
@@ -344,3 +345,29 @@ def test_secret_says_whose_it_is() -> None:
     for each in (metadata, shared):
         account = parse_referenced("ServiceAccount", {"metadata": each})
         assert account == Referenced(Reference("ServiceAccount", "a", "login"), "", None)
+
+
+def test_outputs_are_secrets_of_their_own_names_and_namespaces() -> None:
+    item = an_object()
+    item["spec"]["outputs"] = [
+        {"name": "charts", "type": "ArgoCDRepository", "urls": ["a.b", "c.d"], "namespaces": ["argocd"]},
+        {"name": "basic", "type": "BasicAuth"},
+        {"name": "No Name", "type": "BasicAuth"},
+    ]
+    item["spec"]["extraAuths"] = [{"secretRef": {"name": "quay", "namespace": "ops"}}, {"secretRef": "x"}, 1]
+    resource = Resource.parse(item)
+    label = frozenset([("labels", "argocd.argoproj.io/secret-type")])
+    argocd, ns1 = Namespace("argocd", "", None), Namespace("ns1", "", None)
+    assert resource.outputs == (
+        WrittenSecret("charts", Targets.only("argocd"), label),
+        WrittenSecret("charts-2", Targets.only("argocd"), label),
+        WrittenSecret("basic", resource.targets),
+    )
+    assert resource.wanted("charts-2", argocd) == resource.outputs[1]
+    assert (resource.wanted("charts-2", ns1), resource.wanted("basic", ns1)) == (None, resource.outputs[2])
+    assert resource.references == {Reference("Secret", "ops", "quay")}
+    assert resource.watched == {("Secret", name) for name in ("ecr-login", "charts", "charts-2", "basic", "quay")}
+    item["metadata"]["namespace"] = "team"
+    local = Resource.parse(item)
+    assert {secret.targets for secret in local.secrets} == {Targets.only("team")}
+    assert local.references == {Reference("Secret", "team", "quay")}

@@ -316,3 +316,16 @@ def test_they_are_named_beside_a_failure_too_and_no_more_when_nobody_writes_them
     assert str(condition_of(told, "Ready")["message"]).endswith(WRITERS)
     after = status_of(resource(status=told), replace(CONTESTED, accounts=()), NOW, DUE, [])
     assert "others" not in str(condition_of(after, "Ready")["message"])
+
+
+def test_outputs_are_counted_and_ready_needs_them_too() -> None:
+    basic, charts = (replace(created("a"), name=name) for name in ("basic", "charts"))
+    served = status_of(resource(), replace(result(created("a")), outputs=(basic, charts)), NOW, DUE, ["a"])
+    assert (served["outputsReady"], served["outputsTotal"], served["namespacesTotal"]) == (2, 2, 1)
+    assert "in namespaces: a; outputs: 2 of 2; next" in condition_of(served, "Ready")["message"]
+    broken = replace(failed("a"), name="basic")
+    part = status_of(resource(), replace(result(created("a")), outputs=(broken, charts)), NOW, DUE, ["a"])
+    assert (part["outputsReady"], part["namespacesReady"]) == (1, 1)
+    ready = condition_of(part, "Ready")
+    assert (ready["status"], ready["message"].partition(":")[2][:10]) == ("False", " a/basic: ")
+    assert "failed in 1 of 3 Secrets: a/basic" in condition_of(part, "RefreshFailing")["message"]

@@ -82,7 +82,7 @@ class PodHandler:
     def note_result(self, resource: Resource, result: Result, now: datetime) -> None:
         """Take the result of a resource: pods may have waited for the Secrets that were written."""
         if self._recovers(resource):
-            written = (namespace.namespace for namespace in result.of_state(*WRITTEN))
+            written = (each.namespace for each in result.namespaces if each.state in WRITTEN)
             self._recoveries.note_written(resource.key, written, now)
 
     def note(self, resource: Resource, now: datetime) -> None:

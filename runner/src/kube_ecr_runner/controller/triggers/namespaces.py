@@ -20,9 +20,10 @@ def targets_changed(resource: Resource, before: Namespace | None, after: Namespa
     if namespace is None or resource.deleting:
         return False
     was_target, is_target = (
-        resource.targets.matches(namespace.name, it.labels if it else None) for it in (before, after)
+        [secret.targets.matches(namespace.name, it.labels if it else None) for secret in resource.secrets]
+        for it in (before, after)
     )
-    if was_target != is_target or not is_target:
+    if was_target != is_target or not any(is_target):
         return was_target != is_target
     if after is None:
         return is_working or not waits_for(resource.status, namespace.name)
@@ -40,7 +41,7 @@ def targets_changed_since_status(resource: Resource, namespaces: Mapping[str, Na
     """
     if targets_differ_from_status(resource, namespaces):
         return True
-    existing = (namespaces[name] for name in resource.targets.among(namespaces) if name in namespaces)
+    existing = (namespaces[name] for name in resource.places(namespaces) if name in namespaces)
     has_room = len(failures_of(resource.status)) < MAX_FAILURES
     return has_room and any(_is_newer(namespace, resource) for namespace in existing if not namespace.terminating)
 
@@ -56,12 +57,16 @@ def targets_differ_from_status(resource: Resource, namespaces: Mapping[str, Name
     total, failures = status.get("namespacesTotal"), failures_of(status)
     if isinstance(total, int) and total != len(targets):
         return True
-    alive = [name for name in targets if name in namespaces and not namespaces[name].terminating]
+    outputs = sum(len(secret.targets.among(namespaces)) for secret in resource.outputs)
+    if isinstance(total, int) and number_in(status, "outputsTotal") != outputs:
+        return True
+    places = resource.places(namespaces)
+    alive = {name for name in places if name in namespaces and not namespaces[name].terminating}
     if len(failures) >= MAX_FAILURES:
         # The list is full, so some failures are not in it: more namespaces may be there than are ready.
-        return len(alive) > number_in(status, "namespacesReady")
+        return len(alive.intersection(targets)) > number_in(status, "namespacesReady")
     awaited = awaited_namespaces(status)
-    return bool(set(targets) - namespaces.keys() - awaited) or not awaited.isdisjoint(alive)
+    return bool(places - namespaces.keys() - awaited) or not awaited.isdisjoint(alive)
 
 
 def allows_other_identities(before: Namespace | None, after: Namespace | None) -> bool:

@@ -8,7 +8,7 @@ from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.timestamps import parse_time
 from kube_ecr_runner.controller.triggers.failures import failure_in, has_failure_in, says_served
 from kube_ecr_runner.model.object_list import ObjectList
-from kube_ecr_runner.model.resource import Namespace, Reference, Referenced, Resource
+from kube_ecr_runner.model.resource import Namespace, Reference, Referenced, Resource, WrittenSecret
 
 
 def refers_to(resource: Resource, objects: Container[Reference]) -> bool:
@@ -42,10 +42,10 @@ def is_in_sync(
     if resource.deleting or namespace is None or namespace.terminating:
         return True
     if reference.kind == "ServiceAccount":
-        is_wanted = item is not None and resource.accounts.matches(reference.name)
-        return not is_wanted or not _is_target(resource, namespace) or _is_intact(resource, item)
-    if reference.name == resource.secret_name and _is_target(resource, namespace):
-        return _is_intact(resource, item)
+        is_wanted = resource.accounts.matches(reference.name) and _is_target(resource, namespace)
+        return item is None or not is_wanted or resource.secret_name in item.pull_secrets
+    if wanted := resource.wanted(reference.name, namespace):
+        return _is_intact(resource, wanted, item)
     # Where it is no target's Secret, one that is ours is to be removed.
     return item is None or item.owner != resource.uid
 
@@ -65,13 +65,14 @@ def needs_reconcile(
     if after is None or after.reference.kind == "ServiceAccount":
         return True
     namespace = _find(namespaces, after.reference.namespace)
-    if after.reference.name != resource.secret_name or not (namespace and _is_target(resource, namespace)):
+    wanted = resource.wanted(after.reference.name, namespace) if namespace else None
+    if namespace is None or wanted is None:
         return before is None or before.owner != after.owner
     if before is None:
         return False
     was_in_the_way = not after.intact and failure_in(resource, namespace.name) in reasons.BLOCKING
     is_in_other_hands = (before.owner, before.intact) != (after.owner, after.intact)
-    return _is_intact(resource, before) or was_in_the_way or is_in_other_hands
+    return _is_intact(resource, wanted, before) or was_in_the_way or is_in_other_hands
 
 
 def needs_reconcile_after_run(
@@ -105,9 +106,10 @@ def drifted_in_list(
         candidates = {reference for name in targets for reference in listed.by_namespace.get(name, ())}
     else:
         candidates = set(listed.by_owner.get(resource.uid, ()))
-        if listed.name == resource.secret_name:
-            names = resource.targets.among(namespaces)
-            candidates |= {Reference(listed.kind, name, listed.name) for name in names}
+        for secret in resource.secrets:
+            if listed.name == secret.name:
+                names = secret.targets.among(namespaces)
+                candidates |= {Reference(listed.kind, name, listed.name) for name in names}
     return {
         reference
         for reference in candidates
@@ -137,10 +139,8 @@ def _is_target(resource: Resource, namespace: Namespace) -> bool:
     return resource.targets.matches(namespace.name, namespace.labels)
 
 
-def _is_intact(resource: Resource, item: Referenced | None) -> bool:
+def _is_intact(resource: Resource, wanted: WrittenSecret, item: Referenced | None) -> bool:
     if item is None:
         return False
-    if item.reference.kind == "ServiceAccount":
-        return resource.secret_name in item.pull_secrets
-    has_template = item.owner != resource.uid or resource.template <= item.template
+    has_template = item.owner != resource.uid or wanted.template <= item.template
     return resource.uid in item.intact and has_template

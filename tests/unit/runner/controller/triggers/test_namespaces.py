@@ -7,13 +7,15 @@ from datetime import datetime
 
 import pytest
 
+from kube_ecr_runner.contract.targets import Names, Targets
 from kube_ecr_runner.controller.triggers.namespaces import (
     allows_other_identities,
     targets_changed,
     targets_changed_since_status,
+    targets_differ_from_status,
     uses_identity_of_runner_in,
 )
-from kube_ecr_runner.model.resource import Key, Namespace, Resource
+from kube_ecr_runner.model.resource import Key, Namespace, Resource, WrittenSecret
 from tests.unit.runner.controller.triggers.builders import (
     AFTER,
     BEFORE,
@@ -199,3 +201,27 @@ def test_namespace_allows_other_identities_than_before(
 def test_what_a_namespace_allows_matters_to_its_resources(key: Key, uses_own_identity: bool, matters: bool) -> None:
     resource = make_resource(key=key, uses_own_identity=uses_own_identity)
     assert uses_identity_of_runner_in(resource, "ns1") is matters
+
+
+def test_a_namespace_of_an_output_alone_counts_as_well() -> None:
+    output = WrittenSecret("basic", Targets(Names(("argocd",), ("ci-*",))))
+    resource = replace(make_resource(NAMED), outputs=(output,))
+    ci, argocd = make_namespace("ci-1"), make_namespace("argocd")
+    assert targets_changed(resource, None, ci, is_working=False)
+    assert targets_changed(resource, ci, None, is_working=False)
+    assert not targets_changed(resource, ci, ci, is_working=False)
+    awaited = replace(make_resource(NAMED, failure("argocd", "NamespaceNotFound")), outputs=(output,))
+    assert targets_changed(awaited, None, argocd, is_working=False)
+    assert not targets_changed(resource, None, make_namespace("other"), is_working=False)
+
+
+def test_outputs_that_the_status_does_not_count_are_found_by_a_runner_that_was_down() -> None:
+    output = WrittenSecret("basic", Targets(Names(("argocd",), ("ci-*",))))
+    status = {**make_resource(NAMED).status, "namespacesTotal": 2, "namespacesReady": 2}
+    resource = replace(make_resource(NAMED), status=status, outputs=(output,))
+    there = {name: make_namespace(name) for name in ("ns1", "ns2", "argocd")}
+    counted = replace(resource, status={**status, "outputsTotal": 1, "outputsReady": 1})
+    assert targets_differ_from_status(resource, there)
+    assert not targets_differ_from_status(counted, there)
+    assert targets_differ_from_status(counted, {**there, "ci-1": make_namespace("ci-1")})
+    assert targets_differ_from_status(counted, {name: there[name] for name in ("ns1", "ns2")}), "argocd is gone"

@@ -18,7 +18,7 @@ from kube_ecr_runner.controller.triggers.objects import (
     refers_to,
 )
 from kube_ecr_runner.model.object_list import ObjectList
-from kube_ecr_runner.model.resource import Key, Reference, Referenced, Resource
+from kube_ecr_runner.model.resource import Key, Reference, Referenced, Resource, WrittenSecret
 from tests.unit.runner.controller.triggers.builders import (
     AFTER,
     BEFORE,
@@ -302,3 +302,17 @@ def test_what_looked_wrong_during_a_run_is_checked_again_after_it(
     assert found is needed
     going = needs_reconcile_after_run(resource, ours("going").reference, None, ALIVE, has_changed=has_changed)
     assert not going, "there is nothing to do in a namespace on its way out"
+
+
+def test_an_output_is_put_right_where_it_is_wanted_and_only_there() -> None:
+    output = WrittenSecret("basic", Targets.only("ns3"), frozenset([("labels", "team")]))
+    resource = replace(make_resource(TARGETS), outputs=(output,))
+    whole = replace(ours("ns3", "basic"), template=frozenset([("labels", "team")]))
+    assert needs_reconcile(resource, whole, None, ALIVE)
+    assert needs_reconcile(resource, whole, edited("ns3", "basic"), ALIVE)
+    assert needs_reconcile(resource, whole, ours("ns3", "basic"), ALIVE), "its label was taken away"
+    assert not needs_reconcile(resource, whole, whole, ALIVE)
+    assert not needs_reconcile(resource, ours("ns1", "basic"), None, ALIVE)
+    assert needs_reconcile(resource, None, ours("ns1", "basic"), ALIVE), "it is wanted no more there"
+    listed = ObjectList("Secret", "basic", [])
+    assert drifted_in_list(resource, listed, ALIVE, is_first=True) == {Reference("Secret", "ns3", "basic")}
