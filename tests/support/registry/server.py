@@ -95,10 +95,22 @@ class Registry(Service):
         """
         return self._push(host, "push", str(archive), f"{host}/{image}")
 
-    def _push(self, host: str, *arguments: str) -> str:
-        login = {"auths": {host: {"username": "push", "password": self._push_password}}}
+    def push_chart(self, host: str, name: str) -> None:
+        """Put a Helm chart of that name, made for this call, at HOST/charts/NAME:0.1.0. Raises ClientError."""
         with tempfile.TemporaryDirectory(dir=self._directory) as scratch:
-            return self._client(json.dumps(login), Path(scratch), *arguments).rpartition("@")[2].strip()
+            chart = Path(scratch, name)
+            chart.mkdir()
+            (chart / "Chart.yaml").write_text(f"apiVersion: v2\nname: {name}\nversion: 0.1.0\n")
+            self._helm("{}", Path(scratch), "package", str(chart), f"--destination={scratch}")
+            archive = f"{scratch}/{name}-0.1.0.tgz"
+            self._helm(self._push_login(host), Path(scratch), "push", archive, f"oci://{host}/charts")
+
+    def _push(self, host: str, *arguments: str) -> str:
+        with tempfile.TemporaryDirectory(dir=self._directory) as scratch:
+            return self._crane(self._push_login(host), Path(scratch), *arguments).rpartition("@")[2].strip()
+
+    def _push_login(self, host: str) -> str:
+        return json.dumps({"auths": {host: {"username": "push", "password": self._push_password}}})
 
     def pull(self, host: str, image: str, docker_config: str) -> str:
         """Pull HOST/IMAGE, layers and all, with that docker config JSON and no other login; return its digest.
@@ -108,11 +120,24 @@ class Registry(Service):
         with tempfile.TemporaryDirectory(dir=self._directory) as scratch:
             layout = Path(scratch, "layout")
             try:
-                self._client(docker_config, Path(scratch), "pull", "--format=oci", f"{host}/{image}", str(layout))
+                self._crane(docker_config, Path(scratch), "pull", "--format=oci", f"{host}/{image}", str(layout))
             except ClientError as error:
                 raise PullError(str(error)) from None
             index = json.loads((layout / "index.json").read_text())
             return index["manifests"][0]["digest"]
+
+    def pull_chart(self, host: str, name: str, docker_config: str) -> str:
+        """Pull the chart HOST/charts/NAME:0.1.0 with helm, in the same way; return the name of its file.
+
+        Raises PullError.
+        """
+        with tempfile.TemporaryDirectory(dir=self._directory) as scratch:
+            place, version = f"oci://{host}/charts/{name}", "--version=0.1.0"
+            try:
+                self._helm(docker_config, Path(scratch), "pull", place, version, f"--destination={scratch}")
+            except ClientError as error:
+                raise PullError(str(error)) from None
+            return next(Path(scratch).glob("*.tgz")).name
 
     def client_env(self, directory: Path) -> dict[str, str]:
         """Return the variables with which the client reaches the registry; `directory` holds its config.json."""
@@ -164,17 +189,26 @@ class Registry(Service):
         finally:
             connection.close()
 
-    def _client(self, docker_config: str, directory: Path, *arguments: str) -> str:
-        """Run the client with that docker config and nothing of this process's environment; return its stdout."""
+    def _crane(self, docker_config: str, directory: Path, *arguments: str) -> str:
+        return self.run_client([str(self.client_path), *arguments], docker_config, directory)
+
+    def _helm(self, docker_config: str, directory: Path, *arguments: str) -> str:
+        return self.run_client([str(go_tool("helm")), *arguments], docker_config, directory)
+
+    def run_client(self, command: list[str], docker_config: str, directory: Path, stdin: str = "") -> str:
+        """Run a client with that docker config and nothing of this process's environment; return its stdout.
+
+        The docker config is in a file of the directory. Raises ClientError.
+        """
         self._write(directory / "config.json", docker_config.encode())
-        command = [str(self.client_path), *arguments]
         env = {**self.client_env(directory), "HOME": str(directory)}
         try:
             done = subprocess.run(
-                command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_CLIENT_SECONDS
+                command, env=env, input=stdin, capture_output=True, text=True, timeout=_CLIENT_SECONDS
             )
         except subprocess.TimeoutExpired:
-            raise ClientError(f"crane {arguments[0]} did not end within {_CLIENT_SECONDS:g} s") from None
+            name = " ".join([Path(command[0]).name, *command[1:2]])
+            raise ClientError(f"{name} did not end within {_CLIENT_SECONDS:g} s") from None
         if done.returncode != 0:
             raise ClientError(done.stderr.strip())
         return done.stdout

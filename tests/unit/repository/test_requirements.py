@@ -39,3 +39,13 @@ def test_requirements_of_the_plugins_name_what_is_excluded() -> None:
 def test_versions_that_send_no_token_are_excluded() -> None:
     wanted = {"31.0.0": True, "35.0.0": True, "36.0.0": False, "36.0.1": False, "36.0.2": True, "37.0.1": True}
     assert {version: version in RANGE for version in wanted} == wanted
+
+
+def test_kubernetes_is_the_same_in_all_test_tools() -> None:
+    """What reads pull secrets like kubelet is the code of the kubelet that the node runs."""
+    files = ROOT.glob("tests/support/go/*/go.mod")
+    found = {
+        path.parent.name: re.findall(r"k8s.io/kubernetes (v\S+)$", path.read_text(), re.MULTILINE) for path in files
+    }
+    assert {"consumers", "controlplane", "node"} == {name for name, versions in found.items() if versions}
+    assert len({version for versions in found.values() for version in versions}) == 1
