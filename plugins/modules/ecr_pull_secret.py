@@ -289,12 +289,22 @@ namespaces:
       type: str
       sample: created
     reason:
-      description: Why it is pending or failed, as a word in CamelCase; empty otherwise.
+      description: >-
+        Why it is pending or failed, as a word in CamelCase; V(LoginShadowed) if the Secret is written, but has a login
+        of somebody else for a part of a registry, which some consumers prefer, and which is no failure; empty
+        otherwise.
       type: str
       sample: SecretConflict
     msg:
       description: Why, and what to do about it, in words; empty if there is nothing to say.
       type: str
+    shadowed_by:
+      description: >-
+        The keys of these logins of somebody else, ten at most. They are looked for when the Secret is written. Absent
+        if there are none.
+      type: list
+      elements: str
+      sample: [111122223333.dkr.ecr.eu-west-1.amazonaws.com/team]
     expires_at:
       description: >-
         When the token that is now in the Secret expires, in RFC 3339; C(null) if there is no valid token.

@@ -27,7 +27,7 @@ from typing import Any
 
 from .kinds import GROUP, RECONCILE_AT
 from .login_request import LoginRequest
-from .reading import list_in, mapping_in, mappings_in, text_in
+from .reading import list_in, mapping_in, mappings_in, text_in, texts_in
 from .timestamps import format_time, parse_time
 
 Metadata = Mapping[str, Any]
@@ -301,8 +301,9 @@ class SharedEntry:
 
     For service accounts: taken_from is the field manager of somebody else that had applied the list before, empty if
     none had. The rest is for Secrets: the life of the logins, the identity and login requests that they are for,
-    whether this resource created the Secret, and the reconcile request that the logins answer. extra_names are those of
-    the names whose logins are of spec.extraAuths, extra_digest tells the Secrets apart that they came from.
+    whether this resource created the Secret, the reconcile request that the logins answer, and the keys of others that
+    were there when it was written (see NamespaceResult). extra_names are those of the names whose logins are of
+    spec.extraAuths, extra_digest tells the Secrets apart that they came from.
     """
 
     names: tuple[str, ...]
@@ -316,23 +317,25 @@ class SharedEntry:
     resource: str = ""
     extra_names: tuple[str, ...] = ()
     extra_digest: str = ""
+    shadowed_by: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, entry: object) -> SharedEntry:
         """Return the entry in a part of the annotation; what is malformed in it counts as absent."""
         entry = entry if isinstance(entry, dict) else {}
         return cls(
-            _texts(entry.get("names")),
+            texts_in(entry, "names"),
             parse_time(entry.get("expiry")),
             parse_time(entry.get("renewAfter")),
             text_in(entry, "identity"),
-            tuple(map(LoginRequest.from_text, _texts(entry.get("registries")))),
+            tuple(map(LoginRequest.from_text, texts_in(entry, "registries"))),
             entry.get("created") is True,
             text_in(entry, "reconcileAt"),
             text_in(entry, "takenFrom"),
             text_in(entry, "resource"),
-            _texts(entry.get("extra")),
+            texts_in(entry, "extra"),
             text_in(entry, "extraDigest"),
+            texts_in(entry, "shadowedBy"),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -352,6 +355,7 @@ class SharedEntry:
             **({"reconcileAt": self.reconcile_request} if self.reconcile_request else {}),
             **({"extra": list(self.extra_names)} if self.extra_names else {}),
             **({"extraDigest": self.extra_digest} if self.extra_digest else {}),
+            **({"shadowedBy": list(self.shadowed_by)} if self.shadowed_by else {}),
         }
 
 
@@ -403,7 +407,3 @@ def has_written_login(metadata: Metadata) -> bool:
         and f"f:{DATA_KEY}" in mapping_in(mapping_in(entry, "fieldsV1"), "f:data")
         for entry in mappings_in(metadata, "managedFields")
     )
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(value) if isinstance(value, list) and all(isinstance(text, str) for text in value) else ()

@@ -34,6 +34,12 @@ def text_in(item: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def texts_in(item: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Return the texts in the list of that name in an object, none where one of them is something else."""
+    values = list_in(item, name)
+    return tuple(values) if all(isinstance(value, str) for value in values) else ()
+
+
 def number_in(item: Mapping[str, Any], name: str) -> int:
     """Return the whole number of that name in an object, 0 where there is none."""
     value = item.get(name)

@@ -27,6 +27,11 @@ INVALID_SECRET_CONTENT = "InvalidSecretContent"
 # The Secret that the token was to be copied from is gone.
 TOKEN_NOT_HELD = "TokenNotHeld"
 
+# Of a namespace whose Secret was written under the policy Merge: no failure. Also of an event.
+
+# The Secret has a login of somebody else for a part of our registry, which some consumers prefer to ours.
+LOGIN_SHADOWED = "LoginShadowed"
+
 # Of a service account that has the pull secret: no failure. Also of an event.
 
 # Somebody else writes its imagePullSecrets, too: what he applies next may be refused for the entry of ours.

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from . import reasons
-from .reading import mappings_in, text_in
+from .reading import mappings_in, text_in, texts_in
 from .timestamps import format_time, parse_time
 
 # States of a namespace whose Secret was written.
@@ -34,7 +34,8 @@ ADDED, REMOVED = "added", "removed"
 class NamespaceResult:
     """What became of the Secret in one namespace; expires_at is when the token in it now expires, if it holds one.
 
-    name is that of an output, empty for the pull secret.
+    name is that of an output, empty for the pull secret. shadowed_by are the keys of somebody else in a pull secret
+    that are for a part of our registries (policy Merge).
     """
 
     namespace: str
@@ -42,6 +43,7 @@ class NamespaceResult:
     reason: str = ""
     message: str = ""
     expires_at: datetime | None = None
+    shadowed_by: tuple[str, ...] = ()
     name: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -53,13 +55,15 @@ class NamespaceResult:
             "msg": self.message,
             "expires_at": time_text(self.expires_at),
             **({"name": self.name} if self.name else {}),
+            **({"shadowed_by": list(self.shadowed_by)} if self.shadowed_by else {}),
         }
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> NamespaceResult:
         """Return what as_dict() gave."""
         namespace, state, reason, message = (text_in(entry, name) for name in ("namespace", "state", "reason", "msg"))
-        return cls(namespace, state, reason, message, parse_time(entry.get("expires_at")), text_in(entry, "name"))
+        expires_at, shadowed_by = parse_time(entry.get("expires_at")), texts_in(entry, "shadowed_by")
+        return cls(namespace, state, reason, message, expires_at, shadowed_by, text_in(entry, "name"))
 
 
 @dataclass(frozen=True)

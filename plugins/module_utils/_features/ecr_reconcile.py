@@ -18,8 +18,10 @@ from .._serving.serving import Mode, Progress, Serving
 
 # How many of the resources that failed a message names: the result lists all.
 FAILURES_SHOWN = 5
-# How many of the resources that there is something to know of Ansible warns of.
+# How much of what there is to know of resources Ansible warns of.
 WARNINGS_SHOWN = 5
+# What the result of a resource has that belongs to the task as a whole.
+_OF_THE_TASK = ("diff", "warnings")
 LIBRARIES = ("boto3", "kubernetes")
 
 T = TypeVar("T")
@@ -79,7 +81,7 @@ def result(progress: Progress, calls: Calls) -> dict:
         "changed": any(served["changed"] for served in shown),
         "failed": bool(failed),
         "msg": _message(shown, failed),
-        "resources": [{name: value for name, value in served.items() if name != "diff"} for served in shown],
+        "resources": [{name: served[name] for name in served if name not in _OF_THE_TASK} for served in shown],
         "unfinished": progress.unfinished,
         "calls": calls.as_list(),
         **({"diff": diffs} if diffs else {}),
@@ -107,7 +109,8 @@ def _warnings(shown: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return what Ansible is to warn of; of what the inventory found, the inventory has warned."""
     told = ((served["resource"]["reference"], served["resource"].get("warning")) for served in shown)
     texts = [f"{name}: {found['msg']}" for name, found in told if found and found["reason"] == reasons.SHORT_TOKEN_LIFE]
-    more = [f"and {len(texts) - WARNINGS_SHOWN} more resources"] if len(texts) > WARNINGS_SHOWN else []
+    texts += [f"{served['resource']['reference']}: {text}" for served in shown for text in served.get("warnings", ())]
+    more = [f"and {len(texts) - WARNINGS_SHOWN} more"] if len(texts) > WARNINGS_SHOWN else []
     return texts[:WARNINGS_SHOWN] + more
 
 

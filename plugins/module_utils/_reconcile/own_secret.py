@@ -14,10 +14,11 @@ from typing import Any
 
 from .._cluster.client import CONFLICT_ATTEMPTS, Cluster
 from .._cluster.errors import KubernetesError
+from .._contract import reasons
 from .._contract.item import NamespacedName
 from .._contract.result import CREATED, FAILED, PENDING, UNCHANGED, UPDATED
 from .._contract.token_life import due_at, issued_at
-from .._secret import content, docker_config, handover
+from .._secret import conflicts, content, docker_config, handover
 from .._secret.desired import empty_manifest
 from .._secret.extra_logins import Held
 from .._secret.logins import Logins
@@ -78,7 +79,7 @@ class OwnSecretWriter:
         namespace = observed.namespace
         if isinstance(decision, Leave):
             outcome = NamespaceOutcome(namespace, UNCHANGED, **self._times(decision.part))
-            return self._judged(outcome, decision.shortfall)
+            return self._judged(self._shadowed(outcome, decision.part.shadowed_by), decision.shortfall)
         if isinstance(decision, LeaveUnrenewed):
             return NamespaceOutcome(namespace, UNCHANGED, expires_at=decision.valid_until)
         if isinstance(decision, Fail):
@@ -91,24 +92,26 @@ class OwnSecretWriter:
     def _write(self, decision: Write, observed: TargetState) -> NamespaceOutcome:
         logins = decision.logins
         written = self.write(observed, logins)
-        if written is None:
-            outcome = NamespaceOutcome(observed.namespace, UNCHANGED, **self._times(logins))
-            return self._judged(outcome, decision.shortfall)
-        outcome = NamespaceOutcome(
-            observed.namespace,
-            CREATED if written.is_new else UPDATED,
-            **self._times(logins),
-            before=self._described(observed),
-            after=docker_config.describe(written.text, logins.expires_at),
-        )
-        return self._judged(outcome, decision.shortfall)
+        outcome = NamespaceOutcome(observed.namespace, UNCHANGED, **self._times(logins))
+        text = content.stored(observed.secret) if observed.secret else ""
+        if written:
+            text = written.text
+            outcome = replace(
+                outcome,
+                state=CREATED if written.is_new else UPDATED,
+                before=self._described(observed),
+                after=docker_config.describe(text, logins.expires_at),
+            )
+        keys = docker_config.shadows(text, docker_config.hosts_in(logins.config))
+        return self._judged(self._shadowed(outcome, keys), decision.shortfall)
 
     def _judged(self, outcome: NamespaceOutcome, shortfall: Fail | None) -> NamespaceOutcome:
         """A Secret that lacks a login has failed, however good the others in it are: with those of AWS it is valid."""
-        error = self.request.desired.extra.error
-        if shortfall:
-            return replace(outcome, state=FAILED, reason=shortfall.reason, message=shortfall.message, expires_at=None)
-        return replace(outcome, state=FAILED, reason=error.reason, message=error.message) if error else outcome
+        failure = shortfall or self.request.desired.extra.error
+        if failure is None:
+            return outcome
+        failed = replace(outcome, state=FAILED, reason=failure.reason, message=failure.message, shadowed_by=())
+        return replace(failed, expires_at=None) if shortfall else failed
 
     def _probe(self, namespace: str, otherwise: Fail) -> NamespaceOutcome:
         """Say whether a namespace without a Secret is waited for; to ask so needs no right to read namespaces."""
@@ -123,6 +126,14 @@ class OwnSecretWriter:
             if outcome.state == PENDING:
                 return outcome
         return _failed(namespace, otherwise)
+
+    def _shadowed(self, outcome: NamespaceOutcome, keys: tuple[str, ...]) -> NamespaceOutcome:
+        """Logins of others for parts of our registries are theirs, and may be meant: so they stay, and are told."""
+        if not keys:
+            return outcome
+        place = NamespacedName(outcome.namespace, self.request.desired.name)
+        text = conflicts.shadow_warning(place, keys)
+        return replace(outcome, reason=reasons.LOGIN_SHADOWED, message=text, shadowed_by=keys)
 
     def _times(self, token: Logins | ObservedSecret) -> dict[str, Any]:
         """Return the times of a token that lives, by the fields of an outcome."""

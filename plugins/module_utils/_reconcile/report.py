@@ -41,6 +41,9 @@ def task_result(name: str, done: ReconcileResult, *, diff_mode: bool) -> dict:
         "msg": _message(name, done, failures),
         **item_result.as_dict(),
     }
+    warnings = _shadowed(done)[:MESSAGES_SHOWN]
+    if warnings:
+        result["warnings"] = warnings
     if diff_mode:
         result["diff"] = _diffs(name, done)
     return result
@@ -84,9 +87,17 @@ def _message(name: str, done: ReconcileResult, failures: list[NamespaceOutcome |
     parts += [f"{len(done.removed)} removed"] if done.removed else []
     accounts = [account for account in done.service_accounts if account.state != UNCHANGED]
     parts += [f"{len(accounts)} service accounts"] if accounts else []
+    return "; ".join([f"pull secret {name}: " + (", ".join(parts) or "nothing to do"), *_warnings(done)])
+
+
+def _warnings(done: ReconcileResult) -> list[str]:
+    """Return what is to be known of what did not fail."""
     contested = (account for account in done.service_accounts if account.reason == reasons.SERVICE_ACCOUNT_CONTESTED)
-    warnings = [account.message for account in contested][:MESSAGES_SHOWN]
-    return "; ".join([f"pull secret {name}: " + (", ".join(parts) or "nothing to do"), *warnings])
+    return [*_shadowed(done), *(account.message for account in contested)][:MESSAGES_SHOWN]
+
+
+def _shadowed(done: ReconcileResult) -> list[str]:
+    return [namespace.message for namespace in done.namespaces if namespace.reason == reasons.LOGIN_SHADOWED]
 
 
 def _counted(outcomes: Iterable[NamespaceOutcome]) -> list[str]:

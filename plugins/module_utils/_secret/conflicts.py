@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from .._contract import reasons
-from .._contract.item import Owner
+from .._contract.item import NamespacedName, Owner
 from .._contract.kinds import POLICIES
 from .._contract.ownership import (
     DATA_KEY,
@@ -163,6 +163,15 @@ def unmergeable_because(secret: Mapping, hosts: Iterable[str] = ()) -> Cause | N
     return reasons.INVALID_SECRET_CONTENT, (
         f"{_name_of(secret['metadata'])} holds what kubelet cannot read, so no pod can pull with it: {fault} in "
         f"{DATA_KEY}; it was left as it is. {_CORRECT_IT}"
+    )
+
+
+def shadow_warning(place: NamespacedName, keys: Iterable[str]) -> str:
+    """Return what a person should know of logins of others for parts of our registries (see docker_config.shadows)."""
+    return (
+        f"secrets/{place.name} in namespace {place.namespace} holds logins of somebody else under {', '.join(keys)}: "
+        "for images there podman, skopeo, Flux OCIRepository and Knative use these, and kubelet tries them first; if "
+        "that is not meant, take them out of the Secret, or choose another name for the pull secret"
     )
 
 

@@ -26,6 +26,12 @@ SECRET_TYPE = "kubernetes.io/dockerconfigjson"
 # What kubelet takes for the bare host too, since it strips the scheme, and /v1 or /v2 before a slash
 # (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/credentialprovider/keyring.go).
 _KEY_OF_HOST = re.compile(r"(?:https?://)?(?P<host>[^/]+)(?:/(?:v[12]/)?)?")
+# What it takes for a part of a host: a beginning of the names of repositories, as ECR allows them
+# (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html).
+_KEY_OF_PART = re.compile(r"(?:https?://)?(?P<host>[^/]+)/(?:v[12]/)?[a-z0-9][a-z0-9._/-]{0,255}")
+# Of the keys of others that are told: their form, and how many.
+_TOLD_KEY = re.compile(r"[a-z0-9:./_-]{1,300}")
+_MAX_TOLD = 10
 
 
 class ContentError(SpecError):
@@ -125,6 +131,33 @@ def without_logins(text: str, hosts: Iterable[str]) -> str:
     return _replaced(text, config, {key: entry for key, entry in _auths(config).items() if key not in gone})
 
 
+def shadows(text: str, hosts: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys of others that are for a part of these hosts, such as C(HOST/team): sorted, and ten at most.
+
+    For images of that part, kubelet tries their logins first, and some consumers nothing else (see docs/consumers.md).
+    The same goes for any key of these hosts under C(Auths), which many take for C(auths). None where text is no docker
+    config.
+    """
+    wanted = set(hosts)
+    try:
+        config = _parse(text)
+    except ContentError:
+        return ()
+    found = {
+        key
+        for name, auths in config.items()
+        if name.casefold() == "auths" and isinstance(auths, dict)
+        for key in auths
+        if _host_of_part(key) in wanted or (name != "auths" and _host(key) in wanted)
+    }
+    return told_keys(sorted(found))
+
+
+def told_keys(keys: Iterable[str]) -> tuple[str, ...]:
+    """Return which of the keys that shadows() gave, and that somebody may have edited since, a person is told."""
+    return tuple(filter(_TOLD_KEY.fullmatch, keys))[:_MAX_TOLD]
+
+
 def selected(text: str, hosts: Iterable[str]) -> str:
     """Return a docker config JSON of the complete logins for these hosts that text holds, and nothing else of it."""
     wanted = set(hosts).intersection(hosts_in(text))
@@ -187,4 +220,9 @@ def _auths(config: dict) -> dict[str, dict]:
 
 def _host(key: str) -> str | None:
     found = _KEY_OF_HOST.fullmatch(key)
+    return found["host"] if found else None
+
+
+def _host_of_part(key: str) -> str | None:
+    found = None if _host(key) else _KEY_OF_PART.fullmatch(key)
     return found["host"] if found else None

@@ -104,7 +104,8 @@ def merge_patch(secret: Mapping, uid: str, config_text: str, entry: SharedEntry)
     if text == before and is_tracked and not has_written_login(metadata):
         # The API server counts a field as ours only when we change it, so it gets another text of the same meaning.
         text = before[:-1] if before.endswith("\n") else f"{before}\n"
-    entry = replace(entry, names=tuple(sorted(kept.union(ours))), created=was.created)
+    names = tuple(sorted(kept.union(ours)))
+    entry = replace(entry, names=names, created=was.created, shadowed_by=docker_config.shadows(text, names))
     others = _others(secret, entries, uid, is_rewritten=text != before)
     patch = _patch(secret, {**others, uid: entry.as_dict()}, before, text)
     if patch and "data" in patch:

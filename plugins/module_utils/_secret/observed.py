@@ -33,6 +33,7 @@ from .._contract.ownership import (
 from .._contract.reading import text_in
 from .._contract.timestamps import format_time, parse_time
 from .._contract.token_life import CLOCK_TOLERANCE, due_at, issued_at
+from . import docker_config
 from .desired import DesiredSecret
 from .extra_logins import Held
 from .logins import registries_in
@@ -47,7 +48,8 @@ class ObservedSecret:
     is_intact says that nobody edited it since it was written, for the identity that is wanted; has_shape that it has
     the name, labels and annotations that are wanted; is_shared that other things than ours may be in it (see merge);
     is_output that it holds no docker config, so that no other one can be copied from it. extra tells the Secrets apart
-    that its logins of spec.extraAuths came from.
+    that its logins of spec.extraAuths came from. shadowed_by are the keys of others in it that are for a part of our
+    registries.
     """
 
     namespace: str
@@ -62,6 +64,7 @@ class ObservedSecret:
     reconcile_request: str = ""
     is_output: bool = False
     extra: str = ""
+    shadowed_by: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, metadata: Mapping, desired: DesiredSecret) -> ObservedSecret:
@@ -100,6 +103,7 @@ class ObservedSecret:
             is_shared=True,
             reconcile_request=entry.reconcile_request,
             extra=entry.extra_digest,
+            shadowed_by=docker_config.told_keys(entry.shadowed_by),
         )
 
     def is_valid(self, now: datetime) -> bool:
@@ -132,13 +136,15 @@ class ObservedSecret:
         """Return the form in which the inventory hands it to the module."""
         moments = {name: getattr(self, name) for name in ("expires_at", "renew_after")}
         texts = {name: format_time(value) if value else None for name, value in moments.items()}
-        return {**vars(self), **texts, "registries": list(map(str, self.registries))}
+        lists = {"registries": list(map(str, self.registries)), "shadowed_by": list(self.shadowed_by)}
+        return {**vars(self), **texts, **lists}
 
     @classmethod
     def from_dict(cls, observed: Mapping) -> ObservedSecret:
         """Return what as_dict() made a dictionary of."""
         moments = {name: parse_time(observed[name]) for name in ("expires_at", "renew_after")}
-        return cls(**{**observed, **moments, "registries": tuple(map(LoginRequest.from_text, observed["registries"]))})
+        registries = tuple(map(LoginRequest.from_text, observed["registries"]))
+        return cls(**{**observed, **moments, "registries": registries, "shadowed_by": tuple(observed["shadowed_by"])})
 
 
 def _is_intact(metadata: Mapping, desired: DesiredSecret) -> bool:

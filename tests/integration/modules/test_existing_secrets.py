@@ -99,6 +99,31 @@ def test_merge_keeps_all_else_and_takes_out_only_its_own(
     assert "canary" not in gone.output
 
 
+def test_a_login_of_others_for_a_part_of_our_registry_stays_and_is_told_until_it_is_gone(
+    ansible: Ansible, cluster: Cluster, principal: Principal
+) -> None:
+    """A pass that writes nothing tells of it, too."""
+    (team,) = cluster.namespaces("team")
+    foreign(cluster, team, {"auths": {f"{HOST}/team": GHCR}})
+    cluster.apply(placed("app", principal, [team], existingSecretPolicy="Merge"))
+    for state in ("updated", "unchanged"):
+        before = versions(cluster, [team])
+        run = ansible.reconcile()
+        outcome = told(run, "app", team)
+        assert (outcome["state"], outcome["reason"]) == (state, "LoginShadowed")
+        assert outcome["shadowed_by"] == [f"{HOST}/team"]
+        assert f"secrets/ecr-login in namespace {team} holds logins of somebody else" in outcome["msg"]
+        assert f"[WARNING]: ClusterAWSECRImagePullSecret/app: {outcome['msg'][:20]}" in " ".join(run.output.split())
+        assert "canary" not in run.output
+    assert versions(cluster, [team]) == before
+    assert cluster.config(team)["auths"][f"{HOST}/team"] == GHCR
+
+    data = {".dockerconfigjson": base64.b64encode(b"{}").decode()}
+    cluster.core.patch_namespaced_secret("ecr-login", team, {"data": data})
+    outcome = told(ansible.reconcile(), "app", team)
+    assert (outcome["state"], outcome["reason"], "shadowed_by" in outcome) == ("updated", "", False)
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "opaque": ({"type": "Opaque"}, "WrongSecretType"),
     "dockercfg": ({"type": "kubernetes.io/dockercfg", "data": {".dockercfg": "e30="}}, "WrongSecretType"),

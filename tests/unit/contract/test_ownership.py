@@ -210,7 +210,14 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
         SharedEntry(("ecr-login",), taken_from="kustomize-controller"),
         SharedEntry(("host",), NOW),
         SharedEntry(
-            ("host",), NOW, NOW, "id-1", (LoginRequest(None, "eu-west-1"),), created=True, reconcile_request="1"
+            ("host",),
+            NOW,
+            NOW,
+            "id-1",
+            (LoginRequest(None, "eu-west-1"),),
+            created=True,
+            reconcile_request="1",
+            shadowed_by=("host/team",),
         ),
     ],
 )

@@ -21,6 +21,7 @@ FULL = ItemResult(
     namespaces=(
         NamespaceResult("a", "created", expires_at=NOW),
         NamespaceResult("b", "failed", "SecretConflict", "secrets/ecr-login exists"),
+        NamespaceResult("c", "unchanged", "LoginShadowed", "of somebody else", NOW, ("host/team",)),
     ),
     service_accounts=(
         ObjectResult("a", "default", "added"),
@@ -45,7 +46,10 @@ def test_result_comes_back_as_it_was(result: ItemResult) -> None:
         ({}, ItemResult(namespaces=None)),
         ({"namespaces": "a", "registries": "b", "removed": {}, "error": "c"}, ItemResult(namespaces=None)),
         (
-            {"namespaces": [1, {"namespace": 2, "state": "created", "expires_at": "soon"}], "registries": [1, "b"]},
+            {
+                "namespaces": [1, {"namespace": 2, "state": "created", "expires_at": "soon", "shadowed_by": [1]}],
+                "registries": [1, "b"],
+            },
             ItemResult(namespaces=(NamespaceResult("", "created"),), registries=("b",)),
         ),
         ({"error": {"msg": 1}, "expires_at": 5}, ItemResult(namespaces=None, error=ErrorResult("Unknown", ""))),

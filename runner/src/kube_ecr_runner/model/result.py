@@ -32,6 +32,8 @@ _TASK_EVENTS = frozenset({"runner_on_ok", "runner_retry", "runner_on_failed"})
 _MAX_TEXT = 1000
 # Of a name in such a text: field managers have 128 characters at most, releases of helm 53.
 _MAX_NAME = 150
+# Of the keys of one Secret in such a text.
+_MAX_KEYS = 10
 
 
 class Origin(Enum):
@@ -122,6 +124,12 @@ class Result:
         return sorted(found, key=str)
 
     @property
+    def shadowed(self) -> list[NamespaceResult]:
+        """The targets whose Secret has logins of others for a part of our registries: no failure. Sorted, as above."""
+        found = (target for target in self.namespaces if target.reason == reasons.LOGIN_SHADOWED)
+        return sorted(found, key=lambda target: target.namespace)
+
+    @property
     def cause(self) -> str:
         """The reason of the first thing that went wrong, empty if all was done that can be."""
         if self.problem:
@@ -156,7 +164,7 @@ class Result:
             key=key,
             uid=text_in(owner, "uid"),
             generation=int(owner.get("generation") or 0),
-            namespaces=tuple(map(_shortened, read.namespaces or ())),
+            namespaces=tuple(map(_shortened_namespace, read.namespaces or ())),
             outputs=tuple(map(_shortened, read.outputs)),
             registries=read.registries,
             renew_after=read.renew_after,
@@ -217,6 +225,11 @@ def _problem_of(error: ErrorResult, origin: Origin) -> Problem:
 def _shortened[T: (NamespaceResult, ObjectResult)](part: T) -> T:
     """Whoever writes a playbook could put anything here, and as much of it."""
     return replace(part, message=part.message[:_MAX_TEXT])
+
+
+def _shortened_namespace(target: NamespaceResult) -> NamespaceResult:
+    keys = tuple(key[:_MAX_NAME] for key in target.shadowed_by[:_MAX_KEYS])
+    return replace(_shortened(target), shadowed_by=keys)
 
 
 def _shortened_account(account: ObjectResult) -> ObjectResult:

@@ -13,7 +13,15 @@ from kube_ecr_runner.model.conditions import condition_of
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.resource import Resource
 from kube_ecr_runner.model.result import Origin, Result
-from kube_ecr_runner.reporting.wording import comes_from, contested_suffix, names_of, place_of, writers_of
+from kube_ecr_runner.reporting.wording import (
+    comes_from,
+    contested_suffix,
+    keys_of,
+    names_of,
+    place_of,
+    shadowed_suffix,
+    writers_of,
+)
 
 _PROBLEM_EVENTS = {
     Origin.AWS: reasons.GET_AWS_AUTH_TOKEN_FAILED,
@@ -26,7 +34,8 @@ _PROBLEM_EVENTS = {
 def events_of(resource: Resource, result: Result) -> list[Event]:
     """Return what a result is worth telling in events: Secrets written or deleted, causes of failure, and warnings.
 
-    resource.status is what it had before the result: that others write service accounts is not told again.
+    resource.status is what it had before the result: of what others did, each pass finds the same, hours apart. What
+    the status names was told.
     """
     return [
         *_written(resource, result.of_state(CREATED), reasons.SECRET_CREATION_SUCCESS, "created"),
@@ -36,6 +45,7 @@ def events_of(resource: Resource, result: Result) -> list[Event]:
         *_failed_objects(result.accounts, reasons.UPDATE_SERVICE_ACCOUNT_ERROR),
         *_failed_objects(result.removed, reasons.DELETE_SECRET_ERROR),
         *([Event("Warning", result.warning.reason, result.warning.message)] if result.warning else []),
+        *_shadowed(resource, result),
         *_contested(resource, result),
     ]
 
@@ -81,10 +91,20 @@ def _failed_objects(objects: Iterable[ObjectResult], reason: str) -> Iterator[Ev
         yield Event("Warning", reason, _cause(found, "also"))
 
 
+def _shadowed(resource: Resource, result: Result) -> Iterator[Event]:
+    if not result.shadowed or _is_told(resource, shadowed_suffix(result)):
+        return
+    first, *others = result.shadowed
+    also = f" (also in namespaces: {keys_of(others)})" if others else ""
+    yield Event("Warning", reasons.LOGIN_SHADOWED, first.message + also)
+
+
+def _is_told(resource: Resource, suffix: str) -> bool:
+    return suffix in text_in(condition_of(resource.status, "Ready"), "message")
+
+
 def _contested(resource: Resource, result: Result) -> Iterator[Event]:
-    """Every pass finds the same service accounts, hours apart: where the status names them, they were told."""
-    told = text_in(condition_of(resource.status, "Ready"), "message")
-    if not result.contested or contested_suffix(result) in told:
+    if not result.contested or _is_told(resource, contested_suffix(result)):
         return
     first, *others = result.contested
     also = f" (also: {writers_of(others)})" if others else ""

@@ -46,7 +46,8 @@ def lines_of(
 
 def _lines(resource: Resource, result: Result | None, why_not: str | None) -> list[str]:
     changes = [*_changes(resource, result)] if result else []
-    warnings = [f"  warning: {account.message}" for account in result.contested] if result else []
+    told: list[NamespaceResult | ObjectResult] = [*result.shadowed, *result.contested] if result else []
+    warnings = [f"  warning: {part.message}" for part in told]
     if why_not:
         # What failed in a namespace or for a service account is said there.
         problem = result.problem if result else None

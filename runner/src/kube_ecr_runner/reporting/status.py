@@ -3,7 +3,7 @@
 Ready says whether every target namespace that exists holds a valid token; RefreshFailing says whether the last
 attempt to do all that is wanted failed. The two are independent: a failed refresh leaves the valid Secrets in place,
 and a service account or a Secret that should go has no part in what is ready. A service account that others write,
-too, is no failure: Ready names it at the end of its message.
+too, is no failure, nor is a login of others that some consumers prefer: Ready names them at the end of its message.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kube_ecr_runner.model.resource import STATUS_FIELDS, Resource
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.reporting.targets import TargetState, target_state
 from kube_ecr_runner.reporting.waiting_pods import pods_part
-from kube_ecr_runner.reporting.wording import contested_suffix, names_of, place_of
+from kube_ecr_runner.reporting.wording import contested_suffix, names_of, place_of, shadowed_suffix
 
 _PENDING_WORDS = {reasons.NAMESPACE_NOT_FOUND: "does not exist yet", reasons.NAMESPACE_TERMINATING: "is being deleted"}
 
@@ -36,7 +36,8 @@ def status_of(
     state = target_state(resource, result, now, targets)
     last_refresh = format_time(now) if result.changed else previous.get("lastRefreshTime")
     is_ready, reason, message = _ready(resource, result, state, next_due)
-    message += (f"; {result.warning.message}" if result.warning else "") + contested_suffix(result)
+    message += f"; {result.warning.message}" if result.warning else ""
+    message += shadowed_suffix(result) + contested_suffix(result)
     pods_condition, pods_waiting = pods_part(previous)
     status = {
         "observedGeneration": generation,

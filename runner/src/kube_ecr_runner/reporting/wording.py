@@ -34,6 +34,18 @@ def contested_suffix(result: Result) -> str:
     return f"; service accounts that others write, too: {writers_of(result.contested)}" if result.contested else ""
 
 
+def keys_of(shadowed: Iterable[NamespaceResult]) -> str:
+    """Return namespaces, and which keys of others their Secrets have for a part of our registries, for a person."""
+    return names_of(f"{target.namespace} ({', '.join(target.shadowed_by)})" for target in shadowed)
+
+
+def shadowed_suffix(result: Result) -> str:
+    """Return what the message of a condition says at its end of logins of others that some consumers prefer."""
+    if not result.shadowed:
+        return ""
+    return f"; logins of others that some consumers prefer, in namespaces: {keys_of(result.shadowed)}"
+
+
 def comes_from(namespace: NamespaceResult, problem: Problem | None) -> bool:
     """Return whether a namespace failed for what is wrong with the resource as a whole, which is said once."""
     return problem is not None and (namespace.reason, namespace.message) == (problem.reason, problem.message)

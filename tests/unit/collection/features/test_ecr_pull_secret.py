@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -127,3 +128,20 @@ def test_who_else_writes_a_service_account_is_in_the_message(monkeypatch: pytest
         "helm release {{ web }}",
     )
     assert (again["failed"], first["failed"]) == (False, False)
+
+
+def test_logins_of_others_for_a_part_of_the_registry_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = json.dumps({"auths": {f"{HOST}/team": {"auth": "bWU6Y2FuYXJ5"}}})
+    made = InMemoryCluster(foreign_secret(text), foreign_secret(namespace="team-b"))
+    monkeypatch.setattr(ecr_pull_secret, "connect", lambda _options: made)
+    result = run(existing_secret_policy="Merge")
+    shadowed, plain = result["namespaces"]
+    assert (shadowed["state"], shadowed["reason"], shadowed["shadowed_by"]) == (
+        "updated",
+        "LoginShadowed",
+        [f"{HOST}/team"],
+    )
+    assert result["warnings"] == [shadowed["msg"]]
+    assert result["msg"] == f"pull secret ecr-login: 2 updated; {shadowed['msg']}"
+    assert (result["failed"], plain["reason"], "shadowed_by" in plain) == (False, "", False)
+    assert "warnings" not in run(namespaces=["team-c"])

@@ -79,7 +79,10 @@ def test_ansible_warns_of_tokens_that_live_short_and_not_again_of_what_the_inven
 
     assert "warnings" not in told(served("a"), warned("b", "PodInjectionMissing"))
     some = told(*(warned(f"n{number}", "ShortTokenLife") for number in range(7)))
-    assert some["warnings"] == [*(f"n{number}: so short" for number in range(5)), "and 2 more resources"]
+    assert some["warnings"] == [*(f"n{number}: so short" for number in range(5)), "and 2 more"]
+    one = told(served("a", warnings=["it is shadowed"]))
+    assert one["warnings"] == ["a: it is shadowed"]
+    assert "warnings" not in one["resources"][0]
 
 
 def test_calls_to_aws_so_far_are_told_each_time() -> None:

@@ -220,3 +220,39 @@ def test_a_diff_shows_hosts_expiry_and_a_fingerprint_only() -> None:
 @pytest.mark.parametrize("data", [None, {}, {".dockerconfigjson": None}, {".dockerconfigjson": "/w=="}])
 def test_secret_that_holds_no_text_has_an_empty_one(data: dict | None) -> None:
     assert docker_config.content({"data": data}) == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "is_told"),
+    [
+        (f"{HOST}/team", True),
+        (f"https://{HOST}/team/app", True),
+        (f"http://{HOST}/v2/team", True),
+        (f"{HOST}/team/", True),
+        (f"{HOST}/v2", True),
+        (HOST, False),
+        (f"https://{HOST}/v2/", False),
+        (f"{HOST}/", False),
+        (f"{HOST}:443/team", False),
+        ("public.ecr.aws/team", False),
+        ("*.dkr.ecr.eu-west-1.amazonaws.com", False),
+        # No repository of ECR is called so: it may be anything, so it is not shown.
+        (f"{HOST}/Canary", False),
+        (f"{HOST}/team?token=canary", False),
+        (f"https://user:canary@{HOST}/team", False),
+        (f"{HOST}/{'a' * 257}", False),
+    ],
+)
+def test_keys_of_others_for_a_part_of_a_host_are_told(key: str, is_told: bool) -> None:
+    """Whatever stands there: with an empty entry, some consumers send no login at all."""
+    for entry in ({"auth": "b2xkOm9sZA=="}, {}, None):
+        text = json.dumps({"auths": {key: entry, "ghcr.io/team": {}, HOST: {}}})
+        assert docker_config.shadows(text, [HOST]) == ((key,) if is_told else ())
+
+
+def test_what_many_take_for_auths_counts_and_ten_are_enough() -> None:
+    text = json.dumps({"auths": {HOST: {}}, "Auths": {HOST: {}, f"{HOST}/a": {}, "ghcr.io": {}}, "AUTHS": 5})
+    assert docker_config.shadows(text, [HOST]) == (HOST, f"{HOST}/a")
+    many = json.dumps({"auths": {f"{HOST}/{number:02}": {} for number in range(12)}})
+    assert docker_config.shadows(many, [HOST])[-1] == f"{HOST}/09"
+    assert docker_config.shadows("canary", [HOST]) == ()

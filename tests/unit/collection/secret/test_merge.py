@@ -9,7 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import SharedEntry, is_entry_intact
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.ownership import (
+    SharedEntry,
+    is_entry_intact,
+    shared_annotation,
+)
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config, merge
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
@@ -199,6 +203,16 @@ def test_a_copy_that_somebody_made_is_not_ours() -> None:
     copy["metadata"]["namespace"] = "team-b"
     assert not is_entry_intact(copy["metadata"], "u1")
     assert merge.unmerge_patch(copy, "u1") is None
+
+
+def test_logins_of_others_for_a_part_of_our_host_are_noted_and_stay() -> None:
+    theirs = {"auths": {f"{HOST}/team": {"auth": "Zm9yOmVpZ24="}}}
+    after = merged(secret(theirs))
+    assert content(after)["auths"].keys() == {HOST, f"{HOST}/team"}
+    assert shared_entries(after["metadata"]) == {"u1": replace(MARK, shadowed_by=(f"{HOST}/team",))}
+    assert merge.merge_patch(after, "u1", config(), MARK) is None
+    mended = {**after, "data": secret(with_ours())["data"]}
+    assert shared_entries(merged(mended)["metadata"]) == {"u1": MARK}
 
 
 def test_what_is_told_of_others_is_written_back_untouched() -> None:
@@ -445,3 +459,16 @@ def test_what_stands_of_us_is_told_by_the_metadata(
         is_shared=True,
     )
     assert ObservedSecret.of_shared(found["metadata"], desired, "u2") is None
+
+
+def test_of_what_is_noted_of_others_only_keys_are_told() -> None:
+    """Whoever may write the Secret can write anything there, and as much of it."""
+    keys = ("{{ canary }}", "a\nb", "a" * 301, *(f"{HOST}/{number}" for number in range(20)))
+    mark = replace(MARK, shadowed_by=keys)
+    metadata = secret(
+        annotations={SHARED: shared_annotation({"name": "shared", "namespace": "team-a"}, {"u1": mark.as_dict()})}
+    )["metadata"]
+    found = ObservedSecret.of_shared(metadata, DESIRED, "u1")
+    assert found is not None
+    assert found.shadowed_by == tuple(f"{HOST}/{number}" for number in range(10))
+    assert ObservedSecret.from_dict(json.loads(json.dumps(found.as_dict()))) == found

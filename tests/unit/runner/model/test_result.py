@@ -236,3 +236,13 @@ def test_a_service_account_that_others_write_is_a_success_and_no_act_by_itself()
     assert (result.succeeded, result.has_acted, result.failures, result.cause) == (True, False, [], "")
     added = read(namespaces=[NAMESPACE | {"state": "unchanged"}], service_accounts=[first | {"state": "added"}])
     assert (added.has_acted, len(added.contested)) == (True, 1)
+
+
+def test_a_login_of_others_is_a_success_and_cut_to_size() -> None:
+    keys = ["HOST/" + "z" * 500, *(f"HOST/{number}" for number in range(20))]
+    told = NAMESPACE | {"state": "unchanged", "reason": "LoginShadowed", "msg": "y" * 5000, "shadowed_by": keys}
+    result = read(namespaces=[told, NAMESPACE | {"namespace": "plain", "state": "unchanged"}])
+    assert [(len(each.message), len(each.shadowed_by), len(each.shadowed_by[0])) for each in result.shadowed] == [
+        (1000, 10, 150)
+    ]
+    assert (result.succeeded, result.has_acted, result.failures, result.cause) == (True, False, [], "")

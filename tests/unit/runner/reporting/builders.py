@@ -58,6 +58,13 @@ FAILED_OBJECTS = replace(
         ObjectResult("e", "old", "deleted"),
     ),
 )
+SHADOWED = replace(
+    result(created("a"), created("b")),
+    namespaces=(
+        replace(created("b"), reason="LoginShadowed", message="b has others", shadowed_by=("HOST/y", "HOST/z")),
+        replace(created("a"), reason="LoginShadowed", message="a has others", shadowed_by=("HOST/x",)),
+    ),
+)
 CONTESTED = replace(
     result(created("a"), created("b")),
     accounts=(

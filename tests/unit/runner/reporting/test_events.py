@@ -20,6 +20,7 @@ from tests.unit.runner.reporting.builders import (
     LACKS_A_LOGIN,
     NOW,
     REFUSED,
+    SHADOWED,
     created,
     failed,
     pending,
@@ -143,3 +144,13 @@ def test_another_account_of_a_similar_name_is_another_warning() -> None:
     status = status_of(resource(), CONTESTED, NOW, DUE, [])
     shorter = replace(CONTESTED.accounts[2], namespace="", name="default")
     assert len(warnings(status, replace(CONTESTED, accounts=(shorter,)))) == 1
+
+
+def test_logins_of_others_are_one_warning_and_told_once() -> None:
+    told = Event("Warning", "LoginShadowed", "a has others (also in namespaces: b (HOST/y, HOST/z))")
+    assert told in events_of(resource(), SHADOWED)
+    status = status_of(resource(), SHADOWED, NOW, DUE, [])
+    assert not [event for event in events_of(resource(status=status), SHADOWED) if event.type == "Warning"]
+    other_key = replace(SHADOWED.namespaces[1], shadowed_by=("HOST/new",))
+    changed = replace(SHADOWED, namespaces=(SHADOWED.namespaces[0], other_key))
+    assert told in events_of(resource(status=status), changed)

@@ -18,6 +18,7 @@ HEAD = "ClusterAWSECRImagePullSecret/shared: "
 AWAITED = NamespaceResult("c", "pending", "NamespaceNotFound")
 DENIED = Problem("AccessDenied", "not allowed\x1b[31m", Origin.AWS)
 CONTESTED = ObjectResult("a", "default", "added", "ServiceAccountContested", "also written by helm", "helm")
+SHADOWED = NamespaceResult("a", "unchanged", "LoginShadowed", "has others")
 REFUSED = NamespaceResult("a", "failed", "AccessDenied", "not allowed")
 
 
@@ -72,6 +73,7 @@ REFUSED = NamespaceResult("a", "failed", "AccessDenied", "not allowed")
         (None, "the run was stopped", ["would fail: the run was stopped"]),
         (replace(RESULT, accounts=(replace(CONTESTED, state="unchanged"),)), "",
          ["nothing to do", "  warning: also written by helm"]),
+        (replace(RESULT, namespaces=(SHADOWED,)), "", ["nothing to do", "  warning: has others"]),
         (replace(RESULT, accounts=(CONTESTED,)), "",
          ["would change", "  add to imagePullSecrets of service account a/default: ecr-login",
           "  warning: also written by helm"]),

@@ -22,6 +22,7 @@ from tests.unit.runner.reporting.builders import (
     LATER,
     NOW,
     REFUSED,
+    SHADOWED,
     created,
     failed,
     pending,
@@ -301,6 +302,16 @@ def test_service_accounts_that_others_write_are_named_and_no_failure() -> None:
     ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
     assert (ready["status"], ready["reason"]) == ("True", "SecretsUpdated")
     assert ready["message"] == f"Secret ecr-login is up to date in namespaces: a, b; next update at: {AT}{WRITERS}"
+    assert (failing["status"], failing["reason"]) == ("False", "RefreshSucceeded")
+    assert "failures" not in told
+
+
+def test_logins_of_others_are_named_before_and_no_failure() -> None:
+    told = status_of(resource(), replace(SHADOWED, accounts=CONTESTED.accounts), NOW, DUE, [])
+    ready, failing = condition_of(told, "Ready"), condition_of(told, "RefreshFailing")
+    named = "; logins of others that some consumers prefer, in namespaces: a (HOST/x), b (HOST/y, HOST/z)"
+    assert (ready["status"], ready["reason"]) == ("True", "SecretsUpdated")
+    assert str(ready["message"]).endswith(f"; next update at: {AT}{named}{WRITERS}")
     assert (failing["status"], failing["reason"]) == ("False", "RefreshSucceeded")
     assert "failures" not in told
 
