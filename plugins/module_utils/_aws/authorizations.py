@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
@@ -95,6 +96,15 @@ def from_options(option: dict) -> Authorization:
     except ValueError as error:
         raise ValueError(f"authorizations: expires_at of {registry} is not RFC 3339: {error}") from None
     return Authorization(registry, option["username"], option["password"], expires_at, requested_in(option))
+
+
+def living_from_options(options: Iterable[dict], now: datetime) -> list[Authorization]:
+    """Return the authorizations in a validated module option. Raises ValueError if one has expired."""
+    found = list(map(from_options, options))
+    for each in found:
+        if each.expires_at <= now:
+            raise ValueError(f"authorizations: the token for {each.registry} expired at {each.expires_at}")
+    return found
 
 
 def requested_in(option: dict) -> LoginRequest:

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
-from .._aws.authorizations import Authorization, LoginError, from_options
+from .._aws.authorizations import LoginError, living_from_options
 from .._cluster.client import connect
 from .._cluster.errors import KubernetesError
 from .._contract import reasons
@@ -22,21 +22,12 @@ from .._contract.result import ErrorResult
 from .._reconcile.reconciler import ReconcileResult, reconcile
 from .._reconcile.report import task_result
 from .._reconcile.request import AvailableLogins, Request
+from .options import AUTHORIZATIONS
 from .runtime import Feature
 
 ARGUMENT_SPEC = {
     **AUTH_ARG_SPEC,
-    "authorizations": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "registry": {"type": "str", "required": True},
-            "username": {"type": "str", "default": "AWS"},
-            "password": {"type": "str", "required": True, "no_log": True},
-            "expires_at": {"type": "str", "required": True},
-            "requested": {"type": "str"},
-        },
-    },
+    "authorizations": AUTHORIZATIONS,
     "authorization_errors": {
         "type": "list",
         "elements": "dict",
@@ -83,7 +74,7 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
     try:
         request = Request.of_options(params)
         errors = list(map(LoginError.from_options, params["authorization_errors"] or []))
-        available = AvailableLogins.of(request, _granted(params["authorizations"] or [], now), errors, now)
+        available = AvailableLogins.of(request, living_from_options(params["authorizations"] or [], now), errors, now)
     except ValueError as invalid:
         done = ReconcileResult(error=ErrorResult(reasons.INVALID_OPTION, str(invalid)))
         return task_result(params["secret_name"], done, diff_mode=diff_mode)
@@ -92,15 +83,6 @@ def run(params: dict, check_mode: bool, diff_mode: bool) -> dict:
     except KubernetesError as error:
         done = ReconcileResult(error=ErrorResult(error.reason, str(error)))
     return task_result(params["secret_name"], done, diff_mode=diff_mode)
-
-
-def _granted(options: list[dict], now: datetime) -> list[Authorization]:
-    """Return the logins in an option. Raises ValueError if one has expired."""
-    logins = list(map(from_options, options))
-    for login in logins:
-        if login.expires_at <= now:
-            raise ValueError(f"authorizations: the token for {login.registry} expired at {login.expires_at}")
-    return logins
 
 
 FEATURE = Feature(

@@ -35,7 +35,15 @@ _MAX_TOLD = 10
 
 
 class ContentError(SpecError):
-    """The content of a Secret is no docker config. The message quotes nothing of it."""
+    """What is read is no docker config. The message quotes nothing of it, and names the key of a Secret."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__(form.format(DATA_KEY))
+        self._form = form
+
+    def about(self, place: str) -> str:
+        """Return the message with another place in it, such as that of a file."""
+        return self._form.format(place)
 
 
 def render(authorizations: Iterable[Authorization]) -> str:
@@ -104,7 +112,7 @@ def stored(data: Mapping[str, str] | None) -> str:
     try:
         return base64.b64decode((data or {}).get(DATA_KEY) or "", validate=True).decode()
     except ValueError:
-        raise ContentError(f"{DATA_KEY} is not text in UTF-8") from None
+        raise ContentError("{} is not text in UTF-8") from None
 
 
 def logins(text: str) -> dict[str, dict]:
@@ -120,7 +128,7 @@ def with_logins(text: str, ours: Mapping[str, dict]) -> str:
     """
     config = _parse(text)
     held = _auths(config)
-    auths = {key: entry for key, entry in held.items() if key in ours or _host(key) not in ours}
+    auths = {key: entry for key, entry in held.items() if key in ours or host_of(key) not in ours}
     auths.update(ours)
     return _replaced(text, config, auths)
 
@@ -148,7 +156,7 @@ def shadows(text: str, hosts: Iterable[str]) -> tuple[str, ...]:
         for name, auths in config.items()
         if name.casefold() == "auths" and isinstance(auths, dict)
         for key in auths
-        if _host_of_part(key) in wanted or (name != "auths" and _host(key) in wanted)
+        if _host_of_part(key) in wanted or (name != "auths" and host_of(key) in wanted)
     }
     return told_keys(sorted(found))
 
@@ -166,7 +174,7 @@ def selected(text: str, hosts: Iterable[str]) -> str:
 
 def bare(key: str) -> str:
     """Return the host that a key of auths stands for, the key itself where it has a path."""
-    return _host(key) or key
+    return host_of(key) or key
 
 
 def is_empty(text: str) -> bool:
@@ -177,13 +185,19 @@ def is_empty(text: str) -> bool:
         return False
 
 
+def host_of(key: str) -> str | None:
+    """Return the host that a key of auths stands for as a whole; None where it stands for a part of a registry."""
+    found = _KEY_OF_HOST.fullmatch(key)
+    return found["host"] if found else None
+
+
 def _replaced(text: str, config: dict, auths: dict) -> str:
     if auths == _auths(config):
         return text
     try:
         return json.dumps({**config, "auths": auths}, separators=(",", ":"), allow_nan=False)
     except (ValueError, RecursionError):
-        raise ContentError(f"{DATA_KEY} holds something that cannot be written again") from None
+        raise ContentError("{} holds something that cannot be written again") from None
 
 
 def _parse(text: str) -> dict:
@@ -193,16 +207,16 @@ def _parse(text: str) -> dict:
     except ContentError:
         raise
     except (ValueError, RecursionError):
-        raise ContentError(f"{DATA_KEY} is not valid JSON") from None
+        raise ContentError("{} is not valid JSON") from None
     if config is None:
         return {}
     if not isinstance(config, dict):
-        raise ContentError(f"{DATA_KEY} is JSON, but not an object")
+        raise ContentError("{} is JSON, but not an object")
     if not isinstance(config.get("auths"), (dict, type(None))):
-        raise ContentError(f"auths in {DATA_KEY} is not an object")
+        raise ContentError("auths in {} is not an object")
     if not all(isinstance(entry, (dict, type(None))) for entry in _auths(config).values()):
         # Kubelet would refuse our login together with it.
-        raise ContentError(f"an entry of auths in {DATA_KEY} is not an object")
+        raise ContentError("an entry of auths in {} is not an object")
     return config
 
 
@@ -210,7 +224,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict:
     """Kubelet puts the parts of what stands there twice together; one of them would be lost here."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ContentError(f"{DATA_KEY} has a key twice in one object")
+        raise ContentError("{} has a key twice in one object")
     return found
 
 
@@ -218,11 +232,6 @@ def _auths(config: dict) -> dict[str, dict]:
     return config.get("auths") or {}
 
 
-def _host(key: str) -> str | None:
-    found = _KEY_OF_HOST.fullmatch(key)
-    return found["host"] if found else None
-
-
 def _host_of_part(key: str) -> str | None:
-    found = None if _host(key) else _KEY_OF_PART.fullmatch(key)
+    found = None if host_of(key) else _KEY_OF_PART.fullmatch(key)
     return found["host"] if found else None
