@@ -95,15 +95,15 @@ class Registry(Service):
         """
         return self._push(host, "push", str(archive), f"{host}/{image}")
 
-    def push_chart(self, host: str, name: str) -> None:
-        """Put a Helm chart of that name, made for this call, at HOST/charts/NAME:0.1.0. Raises ClientError."""
+    def push_chart(self, host: str, name: str, repository: str = "charts") -> None:
+        """Put a Helm chart of that name, made for this call, at HOST/REPOSITORY/NAME:0.1.0. Raises ClientError."""
         with tempfile.TemporaryDirectory(dir=self._directory) as scratch:
             chart = Path(scratch, name)
             chart.mkdir()
             (chart / "Chart.yaml").write_text(f"apiVersion: v2\nname: {name}\nversion: 0.1.0\n")
             self._helm("{}", Path(scratch), "package", str(chart), f"--destination={scratch}")
             archive = f"{scratch}/{name}-0.1.0.tgz"
-            self._helm(self._push_login(host), Path(scratch), "push", archive, f"oci://{host}/charts")
+            self._helm(self._push_login(host), Path(scratch), "push", archive, f"oci://{host}/{repository}")
 
     def _push(self, host: str, *arguments: str) -> str:
         with tempfile.TemporaryDirectory(dir=self._directory) as scratch:

@@ -70,6 +70,8 @@ func (d *door) ask(host, username, password string) (string, error) {
 }
 
 func challenge(w http.ResponseWriter, r *http.Request) {
+	// As ECR sends it. docker 20.10 takes nothing else for a registry.
+	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 	w.Header().Set("Www-Authenticate", fmt.Sprintf(`Basic realm="https://%s/",service="ecr.amazonaws.com"`, r.Host))
 	http.Error(w, "Not Authorized", http.StatusUnauthorized)
 }
