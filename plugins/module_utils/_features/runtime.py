@@ -56,6 +56,8 @@ def run_module(feature: Feature) -> None:
     module = AnsibleModule(argument_spec=feature.argument_spec, supports_check_mode=True)
     result = execute(feature, module.params, module.check_mode, module._diff)
     result["invocation"] = {"module_args": visible(module.params, feature.argument_spec)}
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
     module.no_log_values.clear()
     if result.pop("failed", False):
         module.fail_json(**result)
