@@ -22,6 +22,10 @@ PACKAGES = {
     "iproute2": "/usr/sbin/ip",
     "buildah": "/usr/bin/buildah",
     "debootstrap": "/usr/sbin/debootstrap",
+    # Clients that the role registry_login logs in; no daemon of theirs is started.
+    "docker.io": "/usr/bin/docker",
+    "podman": "/usr/bin/podman",
+    "skopeo": "/usr/bin/skopeo",
 }
 # CAP_NET_ADMIN and CAP_SYS_ADMIN, see capabilities(7).
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
