@@ -101,8 +101,8 @@ def crane(registry: Registry, home: Path, path: str = os.environ["PATH"]) -> str
 def test_clients_are_logged_in_and_fetch(ansible: Ansible, aws: AWSEndpoint, registry: Registry) -> None:
     host, home = registry.hosts[0], ansible.home
     registry.push(host, "team/app:1")
-    registry.push_chart(host, "team", "web")
-    pull = [str(go_tool("helm")), "pull", f"oci://{host}/team/web", "--version=1.0.0"]
+    registry.push_chart(host, "web", "team")
+    pull = [str(go_tool("helm")), "pull", f"oci://{host}/team/web", "--version=0.1.0"]
     put(home / DOCKER, THEIRS)
     assert "401" in crane(registry, home)
     assert "basic credential not found" in fetch(registry, home, pull)
