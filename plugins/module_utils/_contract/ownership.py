@@ -31,6 +31,8 @@ from .reading import list_in, mapping_in, mappings_in, text_in, texts_in
 from .timestamps import format_time, parse_time
 
 Metadata = Mapping[str, Any]
+# Which marks on a Secret name which resources, by their UIDs. It takes a while to find them, so they are handed on.
+Marks = dict[str, set[str]]
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "kube-ecr-secrets"
@@ -117,12 +119,12 @@ def is_of_group(reference: Mapping[str, Any]) -> bool:
     return text_in(reference, "apiVersion").startswith(f"{GROUP}/")
 
 
-def marks_by_uid(metadata: Metadata) -> dict[str, set[str]]:
+def marks_by_uid(metadata: Metadata) -> Marks:
     """Return which marks on a Secret name which resources, by their UIDs, as far as there are any.
 
     A field manager counts as long as it has the login as it applied it.
     """
-    marks: dict[str, set[str]] = defaultdict(set)
+    marks: Marks = defaultdict(set)
     for reference in mappings_in(metadata, "ownerReferences"):
         if is_of_group(reference):
             marks[text_in(reference, "uid")].add(BY_REFERENCE)
@@ -203,15 +205,17 @@ def strength(marks: Collection[str]) -> tuple[int, bool]:
     return len(marks), BY_MANAGER in marks
 
 
-def owner_of(metadata: Metadata) -> str:
+def owner_of(metadata: Metadata, marks: Marks | None = None) -> str:
     """Return the UID of the resource that a Secret belongs to beyond doubt, empty if it belongs to none.
+
+    marks are those on it, if they are known already.
 
     A copy of the Secret that somebody made elsewhere has all marks but the place. Where marks of more than one resource
     are left, those that weigh more count.
     """
     if is_shared(metadata):
         return ""
-    by_uid = marks_by_uid(metadata)
+    by_uid = marks_by_uid(metadata) if marks is None else marks
     ranked = sorted((strength(marks), uid) for uid, marks in by_uid.items())
     is_tied = len(ranked) > 1 and ranked[-1][0] == ranked[-2][0]
     uid = ranked[-1][1] if ranked and not is_tied else ""
@@ -365,8 +369,11 @@ def entries_of(metadata: Metadata) -> dict[str, Any]:
     An annotation without this object's place, or with that of another, counts as none: it came along when somebody
     copied the object.
     """
+    text = text_in(annotations_of(metadata), SHARED_ANNOTATION)
+    if not text:  # as on most: to fail at it takes longer
+        return {}
     try:
-        entries = json.loads(text_in(annotations_of(metadata), SHARED_ANNOTATION))
+        entries = json.loads(text)
     except (ValueError, RecursionError):
         return {}
     if not isinstance(entries, dict) or entries.pop(_PLACE, None) != place_of(metadata):

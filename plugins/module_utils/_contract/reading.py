@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+# Nearly all are dictionaries, which takes a fraction of the time to tell.
+_MAPPINGS = (dict, Mapping)
+
 
 def mapping_in(item: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return the mapping of that name in an object, an empty one where there is none."""
     value = item.get(name)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, _MAPPINGS) else {}
 
 
 def list_in(item: Mapping[str, Any], name: str) -> list[Any]:
@@ -25,7 +28,7 @@ def list_in(item: Mapping[str, Any], name: str) -> list[Any]:
 
 def mappings_in(item: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
     """Yield the mappings in the list of that name in an object."""
-    yield from (value for value in list_in(item, name) if isinstance(value, Mapping))
+    yield from (value for value in list_in(item, name) if isinstance(value, _MAPPINGS))
 
 
 def text_in(item: Mapping[str, Any], name: str) -> str:

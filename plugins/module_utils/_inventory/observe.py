@@ -23,6 +23,7 @@ from .._contract.ownership import (
     RESOURCE,
     RESOURCE_LABEL,
     SHARED,
+    Marks,
     annotations_of,
     marks_by_uid,
     place_of,
@@ -71,10 +72,11 @@ class _Secrets:
 
     def __init__(self, found: Iterable[dict]) -> None:
         self._held: dict[str, list[ObservedSecret]] = {}
-        self._by_name: dict[str, dict[str, dict]] = defaultdict(dict)
+        self._by_name: dict[str, dict[str, tuple[dict, Marks]]] = defaultdict(dict)
         for metadata in found:
-            for name in _names_on(metadata):
-                self._by_name[name][place_of(metadata)] = metadata
+            marks = marks_by_uid(metadata)
+            for name in _names_on(metadata, marks):
+                self._by_name[name][place_of(metadata)] = metadata, marks
 
     def held(self, item: Item) -> list[ObservedSecret]:
         """Return what an item has in them: what is its own by some mark, or has an entry of it."""
@@ -82,7 +84,10 @@ class _Secrets:
             desired = desired_secret(item)
             outputs = {placed.output.name: desired.for_output(placed.output) for placed in item.outputs}
             named = {**self._by_name[item.owner.uid], **self._by_name[str(item.owner)]}
-            parts = (_part(metadata, outputs.get(metadata["name"], desired), item.owner) for metadata in named.values())
+            parts = (
+                _part(metadata, outputs.get(metadata["name"], desired), item.owner, marks)
+                for metadata, marks in named.values()
+            )
             self._held[item.owner.uid] = [part for part in parts if part]
         return self._held[item.owner.uid]
 
@@ -149,11 +154,11 @@ def _listed(cluster: Cluster, places: Collection[str], selections: Iterable[Mapp
     return None if found is None else _Secrets(found)
 
 
-def _names_on(metadata: Mapping) -> set[str]:
+def _names_on(metadata: Mapping, marks: Marks) -> set[str]:
     """Return the UIDs and names of the resources that the marks on a Secret, and the entries on it, name."""
     entries = shared_entries(metadata)
     names = {annotations_of(metadata).get(RESOURCE), *(entry.resource for entry in entries.values())}
-    return {*marks_by_uid(metadata), *entries, *(name for name in names if isinstance(name, str))} - {""}
+    return {*marks, *entries, *(name for name in names if isinstance(name, str))} - {""}
 
 
 def _unless_forbidden(listed: Callable[[], Iterable[dict]]) -> list[dict] | None:
@@ -165,11 +170,11 @@ def _unless_forbidden(listed: Callable[[], Iterable[dict]]) -> list[dict] | None
         raise
 
 
-def _part(metadata: dict, desired: DesiredSecret, owner: Owner) -> ObservedSecret | None:
+def _part(metadata: dict, desired: DesiredSecret, owner: Owner, marks: Marks) -> ObservedSecret | None:
     """Return what an item has in a Secret. Its content is not known: whether it is ours is told when it is read."""
     # A Secret that is its own has what others put in besides, so that counts first.
-    if whose_by_metadata(metadata, owner, is_as_written=True).is_marked:
-        return ObservedSecret.of(metadata, desired)
+    if whose_by_metadata(metadata, owner, is_as_written=True, known=marks).is_marked:
+        return ObservedSecret.of(metadata, desired, marks)
     return ObservedSecret.of_shared(metadata, desired, owner.uid)
 
 

@@ -25,6 +25,7 @@ from .._contract.ownership import (
     REGISTRIES,
     RENEW_AFTER,
     RESOURCE,
+    Marks,
     SharedEntry,
     annotations_of,
     has_applied_all,
@@ -67,14 +68,14 @@ class ObservedSecret:
     shadowed_by: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, metadata: Mapping, desired: DesiredSecret) -> ObservedSecret:
-        """Return what the metadata of a Secret of ours tells."""
+    def of(cls, metadata: Mapping, desired: DesiredSecret, marks: Marks | None = None) -> ObservedSecret:
+        """Return what the metadata of a Secret of ours tells; marks are those on it, if they are known already."""
         annotations = annotations_of(metadata)
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
             version=metadata["resourceVersion"],
-            is_intact=_is_intact(metadata, desired) and annotations.get(IDENTITY, "") == desired.identity,
+            is_intact=_is_intact(metadata, desired, marks) and annotations.get(IDENTITY, "") == desired.identity,
             has_shape=desired.matches(metadata),
             registries=registries_in(text_in(annotations, REGISTRIES)),
             expires_at=parse_time(annotations.get(EXPIRY)),
@@ -147,11 +148,11 @@ class ObservedSecret:
         return cls(**{**observed, **moments, "registries": registries, "shadowed_by": tuple(observed["shadowed_by"])})
 
 
-def _is_intact(metadata: Mapping, desired: DesiredSecret) -> bool:
+def _is_intact(metadata: Mapping, desired: DesiredSecret, marks: Marks | None) -> bool:
     labels = LABELS if desired.owner else (MANAGED_BY_LABEL,)
     is_needed = {IDENTITY: desired.identity, RESOURCE: desired.owner, OUTPUT: desired.output}
     needed = {name for name, is_there in is_needed.items() if is_there}
     without = OPTIONAL_ANNOTATIONS - needed
     uid = desired.owner.uid if desired.owner else ""
     is_as_applied = has_applied_all(metadata, desired.manager, labels, owner=uid, without=without)
-    return is_own(metadata, desired.owner) and is_as_applied
+    return is_as_applied and is_own(metadata, desired.owner, marks)

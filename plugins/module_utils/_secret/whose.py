@@ -31,6 +31,7 @@ from .._contract.ownership import (
     OWNER_LABEL,
     PLACE,
     RESOURCE,
+    Marks,
     annotations_of,
     is_elsewhere,
     is_of_group,
@@ -76,24 +77,33 @@ def whose(secret: Mapping[str, Any], owner: Owner | None) -> Whose:
     return whose_by_metadata(secret["metadata"], owner, is_as_written=_is_as_written(secret))
 
 
-def is_own(metadata: Mapping[str, Any], owner: Owner | None) -> bool:
-    """Return whether a Secret belongs to an owner, or for None to playbooks, beyond doubt, by its metadata alone."""
+def is_own(metadata: Mapping[str, Any], owner: Owner | None, marks: Marks | None = None) -> bool:
+    """Return whether a Secret belongs to an owner, or for None to playbooks, beyond doubt, by its metadata alone.
+
+    marks are those on it, if they are known already.
+    """
     if owner:
-        return owner_of(metadata) == owner.uid
+        return owner_of(metadata, marks) == owner.uid
     return whose_by_metadata(metadata, None, is_as_written=False) is Whose.OWN
 
 
-def whose_by_metadata(metadata: Mapping[str, Any], owner: Owner | None, *, is_as_written: bool) -> Whose:
-    """Return what a Secret is to an owner, where is_as_written says whether its content is what one of ours wrote."""
+def whose_by_metadata(
+    metadata: Mapping[str, Any], owner: Owner | None, *, is_as_written: bool, known: Marks | None = None
+) -> Whose:
+    """Return what a Secret is to an owner, where is_as_written says whether its content is what one of ours wrote.
+
+    known are the marks on it, if they are known already.
+    """
     if is_elsewhere(metadata):
         return Whose.FOREIGN
     if owner is None:
         return _to_playbooks(metadata, is_as_written=is_as_written)
-    marks = marks_by_uid(metadata)
+    marks = dict(marks_by_uid(metadata) if known is None else known)
     mine = marks.pop(owner.uid, set())
     if is_shared(metadata):  # what it holds of ours is noted in an entry
         return Whose.CLAIMED if BY_REFERENCE in mine else Whose.FOREIGN
-    former = former_uids(metadata, owner)
+    # Whatever names an earlier resource is a mark of another UID.
+    former = former_uids(metadata, owner) if marks else set()
     others = {uid: found for uid, found in marks.items() if uid not in former}
     is_as_written = is_as_written or any(BY_MANAGER in marks.get(uid, ()) for uid in former)
     is_held = _has_controller(metadata) or any(BY_REFERENCE in found for found in others.values())
