@@ -245,7 +245,7 @@ $(VENV_STAMP):
 		"this takes about a minute, once"; \
 	rm -rf $(VENV) && $$python -m venv $(VENV)
 	@$(BIN)/pip install --quiet --requirement tests/requirements.txt
-	@$(BIN)/python -m tests.support.harness.kubernetes_core $(COLLECTIONS)
+	@$(BIN)/python -m tests.support.harness.packaged_collections $(COLLECTIONS)
 	@touch $@
 
 $(OLDEST_STAMP): $(VENV_STAMP)

@@ -44,6 +44,10 @@ options:
         replacement is 3 hours late.
     type: int
 attributes:
+  action_group:
+    description: Use C(group/kube_ecr.secrets.k8s) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership: [kube_ecr.secrets.k8s]
   async:
     description: Supports being used with the C(async) keyword.
     support: full

@@ -108,7 +108,38 @@ options:
       - If not set, E(AWS_ENDPOINT_URL) and the shared files are used, but only without explicit keys.
     type: str
     aliases: [aws_endpoint_url]
+  validate_certs:
+    description:
+      - Whether the TLS certificates of AWS' endpoints are checked.
+      - Without it, anyone on the way can read the token. For a CA of your own, set O(aws_ca_bundle) instead.
+    type: bool
+    default: true
+  aws_ca_bundle:
+    description:
+      - A file with the CA certificates (PEM) that AWS' endpoints are checked with, on the host where the module runs.
+      - It counts for all calls, also for those by which boto3 finds its own credentials.
+      - If not set, E(AWS_CA_BUNDLE) is used or, without explicit keys, C(ca_bundle) of the profile.
+      - Not used with O(validate_certs=false), as in the modules of C(amazon.aws).
+    type: path
+  aws_config:
+    description:
+      - Settings for the clients of AWS, by the names of C(botocore.config.Config),
+        U(https://docs.aws.amazon.com/botocore/latest/reference/config.html). A name that botocore does not know is
+        refused.
+      - They go before what the module sets by itself, C(connect_timeout) 5, C(read_timeout) 10 and its own way to
+        retry. With C(retries), only botocore retries, so that a call may last longer.
+      - The kind of endpoint that a host in O(registries) needs goes before them. So does O(region).
+    type: dict
 attributes:
+  action_group:
+    description: Use C(group/kube_ecr.secrets.aws) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership: [kube_ecr.secrets.aws]
+    details:
+      - That group extends C(amazon.aws.aws), so one entry of C(module_defaults) sets the same for this module and for
+        the modules of C(amazon.aws).
+      - An entry for C(group/amazon.aws.aws) does not reach this module, since a collection can add nothing to a group
+        of another one.
   async:
     description: Supports being used with the C(async) keyword.
     support: none
@@ -176,6 +207,31 @@ EXAMPLES = r"""
     public: true
   no_log: true
   register: ecr
+
+- name: Get a token through a proxy that opens TLS connections
+  kube_ecr.secrets.ecr_token:
+    region: eu-west-1
+    aws_ca_bundle: /etc/pki/company.pem
+    aws_config:
+      proxies:
+        https: http://proxy.example.com:3128
+      read_timeout: 30
+  no_log: true
+  register: ecr
+
+- name: Set region and profile once, for this module and for those of amazon.aws
+  module_defaults:
+    group/kube_ecr.secrets.aws:
+      region: eu-west-1
+      profile: registry-reader
+  block:
+    - name: Get a token
+      kube_ecr.secrets.ecr_token:
+      no_log: true
+      register: ecr
+
+    - name: See whose it is
+      amazon.aws.aws_caller_info:
 
 - name: Assume a role of another account
   kube_ecr.secrets.ecr_token:

@@ -27,6 +27,7 @@ from .._contract.aws_errors import (
 )
 from .._contract.aws_requests import AwsRequest, LastRequest, origin_of
 from .._contract.errors import ApiError
+from .._contract.tls import AWS_AUTHORITY
 
 try:
     import botocore.exceptions
@@ -67,7 +68,12 @@ class AWSError(ApiError):
 
 @contextmanager
 def translated(
-    call: str, about: str = "", remedy: str = "", last: LastRequest | None = None, region: str = ""
+    call: str,
+    about: str = "",
+    remedy: str = "",
+    last: LastRequest | None = None,
+    region: str = "",
+    authority: str = AWS_AUTHORITY,
 ) -> Iterator[None]:
     """Turn whatever is raised inside into AWSError, which names the call, what it is about, its region and the host.
 
@@ -75,7 +81,8 @@ def translated(
     file system, or of Python itself, where it reads what is no answer of AWS or a setting that is none.
 
     remedy is what to do when the call itself is refused. last knows the requests that are sent inside: a failure is
-    that of the last one, which may be another than call, sent by boto3 to find credentials.
+    that of the last one, which may be another than call, sent by boto3 to find credentials. authority is where the CA
+    stands that counts.
     """
     last = last or LastRequest()
     last.forget()
@@ -88,7 +95,7 @@ def translated(
         request = last.request or AwsRequest(call, "", region)
         raise _refusal(_named(call, wanted, request), request, error, remedy if request.name == call else "") from None
     except Exception as error:  # noqa: BLE001 - its text may quote a key
-        raise _failure(call, wanted, last.request, error) from None
+        raise _failure(call, wanted, last.request, error, authority) from None
 
 
 def _named(call: str, wanted: AwsRequest, request: AwsRequest | None, origin: str = "") -> str:
@@ -103,8 +110,8 @@ def _named(call: str, wanted: AwsRequest, request: AwsRequest | None, origin: st
     return str(request)
 
 
-def _failure(call: str, wanted: AwsRequest, request: AwsRequest | None, error: Exception) -> AWSError:
-    reason, remedy = reason_of(error), remedy_of(error)
+def _failure(call: str, wanted: AwsRequest, request: AwsRequest | None, error: Exception, authority: str) -> AWSError:
+    reason, remedy = reason_of(error), remedy_of(error, authority)
     is_known = isinstance(error, botocore.exceptions.BotoCoreError) or reason in REMEDIES
     if request and (not is_known or reason == reasons.INVALID_ENDPOINT):
         # What Python says of a list where an object should be, of a time that is none, of a year that there is not.

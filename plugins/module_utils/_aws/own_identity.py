@@ -27,6 +27,7 @@ from .._contract.aws_errors import (
 )
 from .._contract.aws_requests import CONTAINER, OWN_PROGRAM, AwsRequest, LastRequest, container_origin, origin_of
 from .._contract.aws_retries import Retries
+from .._contract.tls import AWS_AUTHORITY
 from .errors import AWSError, translated
 
 try:
@@ -46,17 +47,18 @@ _CHECKS = {
 _MAX_LINE = 400
 
 
-def find(session, last: LastRequest, environ: Mapping[str, str], retries: Retries):
+def find(session, last: LastRequest, environ: Mapping[str, str], retries: Retries, authority: str = AWS_AUTHORITY):
     """Return the frozen credentials that boto3 finds by what is set in this session of botocore and in environ.
 
-    last knows the requests of the session; retries says how long an agent is waited for that is away. Raises AWSError,
-    which names the service that was asked and its host, the program or the file.
+    last knows the requests of the session; retries says how long an agent is waited for that is away; authority is
+    where the CA of AWS stands. Raises AWSError, which names the service that was asked and its host, the program or the
+    file.
     """
     with translated(_CREDENTIALS, last=last):
         servers = {_CONTAINER: container_origin(environ), _INSTANCE: _instance_origin(session)}
         providers = session.get_component("credential_provider").providers
     for provider in providers:
-        credentials = _patiently(partial(_load, provider, last, environ, servers), retries)
+        credentials = _patiently(partial(_load, provider, last, environ, servers, authority), retries)
         if credentials is not None:
             return credentials
     is_off = environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
@@ -78,9 +80,9 @@ def _patiently(load: Callable[[], Any], retries: Retries):
             time.sleep(wait)
 
 
-def _load(provider, last: LastRequest, environ: Mapping[str, str], servers: Mapping[str, str]):
+def _load(provider, last: LastRequest, environ: Mapping[str, str], servers: Mapping[str, str], authority: str):
     """Return what one of botocore's providers of credentials finds, None if it is nothing. Raises AWSError."""
-    with translated(_CREDENTIALS, last=last):
+    with translated(_CREDENTIALS, last=last, authority=authority):
         try:
             credentials = provider.load()
             return None if credentials is None else credentials.get_frozen_credentials()

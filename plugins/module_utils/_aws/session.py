@@ -12,17 +12,20 @@ import ipaddress
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from .._contract.aws_errors import reason_of, reason_of_answer
 from .._contract.aws_requests import LastRequest, own_sts_endpoint
 from .._contract.aws_retries import Retries
+from .._contract.tls import AWS_AUTHORITY
 from . import own_identity
 from .errors import translated
 from .registries import Partition, TokenCall
@@ -64,6 +67,10 @@ class Credentials:
     external_id: str | None = field(default=None, repr=False)
     role_session_name: str = SESSION_NAME
     endpoint_url: str | None = None
+    # What boto3 calls verify: False, the path of a bundle, or None for what the environment says.
+    verify: bool | str | None = None
+    # Settings of botocore.config.Config, which go before ours.
+    client_config: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class Calls:
@@ -101,6 +108,9 @@ class Session:
         """Nothing is called yet; what will be is noted in calls. Raises AWSError if there is no such profile."""
         self._is_isolated = credentials.access_key is not None or credentials.web_identity_token is not None
         self._endpoint_url = credentials.endpoint_url
+        self._verify = credentials.verify
+        self._authority = f"{credentials.verify} (aws_ca_bundle)" if credentials.verify else AWS_AUTHORITY
+        self._config = dict(credentials.client_config)
         self._last = LastRequest()
         self._retries = Retries(PATIENCE)
         self._listeners = (
@@ -108,8 +118,9 @@ class Session:
             ("before-call", self._retries.begin),
             ("before-send", self._last.note),
             ("response-received", calls.note),
-            ("needs-retry", self._retries.wait),
         )
+        if "retries" not in self._config:  # else botocore sends again, as it is told there
+            self._listeners += (("needs-retry", self._retries.wait),)
         self._keys = {
             "aws_access_key_id": credentials.access_key,
             "aws_secret_access_key": credentials.secret_key,
@@ -121,6 +132,7 @@ class Session:
             return
         with translated("session", region=credentials.region or ""):
             self._botocore = _botocore_session(credentials.endpoint_url, isolated=False)
+            self._botocore.verify, self._botocore.client_config = self._verify, self._config
             # Also of the clients that it makes by itself, to find credentials.
             for event, listener in self._listeners:
                 self._botocore.register(event, listener)
@@ -144,11 +156,12 @@ class Session:
         self, call: str, about: str = "", remedy: str = "", region: str | None = None
     ) -> AbstractContextManager[None]:
         """Turn what boto3 raises inside into AWSError, see translated(); without region, the session's counts."""
-        return translated(call, about, remedy, self._last, region or self.region or "")
+        return translated(call, about, remedy, self._last, region or self.region or "", self._authority)
 
     def client(self, service: str, region: str | None = None, **settings):
         """Return a client of boto3 for a service, with the credentials of this session."""
-        config = botocore.config.Config(**settings)
+        # What a call needs (an endpoint of another kind, no signature) goes before what is set for all calls.
+        config = botocore.config.Config(**{**self._config, **settings})
         if not self._is_isolated:
             return self._session.client(service, region_name=region, config=config, **self._keys)
         with _MAKING_CLIENTS:
@@ -156,6 +169,7 @@ class Session:
                 service,
                 region_name=region or self._region,
                 endpoint_url=self._endpoint_url,
+                verify=self._verify,
                 config=config,
                 **self._keys,
             )
@@ -172,7 +186,7 @@ class Session:
             return
         if self.region is None and region:
             self._botocore.set_config_variable("region", region)
-        self._use(*own_identity.find(self._botocore, self._last, os.environ, self._retries)[:3])
+        self._use(*own_identity.find(self._botocore, self._last, os.environ, self._retries, self._authority)[:3])
 
     def assume(self, answer: dict) -> None:
         """Go on with the temporary credentials in an answer of STS."""
@@ -228,8 +242,12 @@ class _LimitedSession(_BotocoreSession):
 
     endpoint_url: str | None = None
     is_isolated = False
+    verify: bool | str | None = None
+    client_config: Mapping[str, Any] = MappingProxyType({})
 
-    def create_client(self, service_name: str, *args, endpoint_url: str | None = None, config=None, **kwargs):
+    def create_client(
+        self, service_name: str, *args, endpoint_url: str | None = None, verify=None, config=None, **kwargs
+    ):
         """Return a client; arguments are as for botocore."""
         endpoint_url = endpoint_url or self._endpoint_of(service_name)
         ours = botocore.config.Config(
@@ -240,8 +258,17 @@ class _LimitedSession(_BotocoreSession):
             ignore_configured_endpoint_urls=self.is_isolated or None,
             proxies={} if _is_direct(endpoint_url, getproxies().get("no", "")) else None,
         )
-        config = ours.merge(config) if config else ours
-        return super().create_client(service_name, *args, endpoint_url=endpoint_url, config=config, **kwargs)
+        theirs = botocore.config.Config(**self.client_config)
+        config = ours.merge(theirs.merge(config) if config else theirs)
+        if verify is None:
+            verify = self.verify if self.verify is not None else self._bundle()
+        return super().create_client(
+            service_name, *args, endpoint_url=endpoint_url, verify=verify, config=config, **kwargs
+        )
+
+    def _bundle(self) -> str | bool:
+        """Return the bundle that the environment names, as botocore does, but take an empty name for none."""
+        return self.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
     def _endpoint_of(self, service: str) -> str | None:
         """The endpoint that is given stands for ECR and STS, and not for the SSO of a profile."""

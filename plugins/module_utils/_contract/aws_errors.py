@@ -368,14 +368,17 @@ def reason_of(error: BaseException | None) -> str:
     return type(error).__name__
 
 
-def remedy_of(error: BaseException) -> str:
-    """Return what to do about such an exception, with the file, profile, region or variable that it is about."""
+def remedy_of(error: BaseException, authority: str = AWS_AUTHORITY) -> str:
+    """Return what to do about such an exception, with the file, profile, region or variable that it is about.
+
+    authority is where the CA stands that counts.
+    """
     reason, names = reason_of(error), [kind.__name__ for kind in type(error).__mro__]
     if reason == reasons.SYSTEM_ERROR:
         return _system_remedy(error)
     if "ProxyConnectionError" in names:
         return _proxy_remedy(error)
-    if reason == reasons.CERTIFICATE_NOT_TRUSTED and (told := describe_tls_failure(error, AWS_AUTHORITY)):
+    if reason == reasons.CERTIFICATE_NOT_TRUSTED and (told := describe_tls_failure(error, authority)):
         return told
     found = next((name for name in (reason, *names) if name in REMEDIES), "")
     remedy = REMEDIES[found] if found else _DEFAULT_FAILURE

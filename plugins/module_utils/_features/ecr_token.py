@@ -13,6 +13,7 @@ from ansible.module_utils.basic import env_fallback
 from .._aws.access import check_external_id, check_role_arn, check_session_name
 from .._aws.authorizations import Authorization, LoginError
 from .._aws.client import connect, get_logins
+from .._aws.client_config import checked_config, checked_verification
 from .._aws.errors import AWSError
 from .._aws.session import SESSION_NAME, Calls, Credentials
 from .._contract import reasons
@@ -41,6 +42,11 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "registries": {"type": "list", "elements": "str"},
     "public": {"type": "bool", "default": False},
     "endpoint_url": {"type": "str", "aliases": ["aws_endpoint_url"]},
+    "validate_certs": {"type": "bool", "default": True},
+    # amazon.aws falls back to AWS_CA_BUNDLE. botocore reads that by itself, and then what a profile says.
+    "aws_ca_bundle": {"type": "path"},
+    # The URL of a proxy may hold a password.
+    "aws_config": {"type": "dict", "no_log": True},
 }
 
 _SECRETS = ("access_key", "secret_key", "session_token", "web_identity_token")
@@ -113,6 +119,8 @@ def _credentials(params: dict) -> Credentials:
         region=params["region"],
         role_session_name=check_session_name(params["role_session_name"], "role_session_name"),
         endpoint_url=params["endpoint_url"],
+        verify=checked_verification(params["validate_certs"], params["aws_ca_bundle"]),
+        client_config=checked_config(params["aws_config"]),
         **_with_roles(given),
     )
 

@@ -217,6 +217,11 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "web_identity_role_arn: needs web_identity_token": ({"web_identity_role_arn": ROLE}, ()),
     "registries: 'https://public.ecr.aws' is not a registry host": ({"registries": ["https://public.ecr.aws"]}, ()),
     "registries: 'europe' is not an AWS region": ({"registries": ["europe"]}, ()),
+    "aws_ca_bundle: is given but empty": ({"aws_ca_bundle": ""}, ()),
+    "aws_ca_bundle: nowhere.pem cannot be read (No such file or directory)": ({"aws_ca_bundle": "nowhere.pem"}, ()),
+    "aws_config: 'user_agent_extr' is no setting": ({"aws_config": {"user_agent_extr": "canary"}}, ()),
+    "aws_config: read_timeout has to be a number greater than 0": ({"aws_config": {"read_timeout": "canary"}}, ()),
+    "botocore does not accept the value of retries": ({"aws_config": {"retries": {"canary": 1}}}, ()),
 }
 
 

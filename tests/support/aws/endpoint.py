@@ -386,12 +386,12 @@ def _moto() -> WSGIApplication:
 
 def _question(request: Request) -> Question:
     """Return what is asked for: STS takes a form, ECR and ECR Public take JSON and name themselves in a header."""
-    claim = claim_of(request)
+    claim, user_agent = claim_of(request), request.headers.get("User-Agent", "")
     if request.mimetype == "application/x-www-form-urlencoded":
         parameters = dict(parse_qsl(request.get_data(as_text=True), keep_blank_values=True))
-        return Question(_STS, parameters.get("Action", ""), claim, parameters)
+        return Question(_STS, parameters.get("Action", ""), claim, parameters, user_agent)
     name, _, operation = request.headers.get("X-Amz-Target", "").rpartition(".")
-    return Question(_PUBLIC if name == _PUBLIC_TARGET else _ECR, operation, claim, {})
+    return Question(_PUBLIC if name == _PUBLIC_TARGET else _ECR, operation, claim, {}, user_agent)
 
 
 def _authorize(caller: Caller, question: Question) -> None:

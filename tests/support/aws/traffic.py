@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from werkzeug.wrappers import Response
 
@@ -20,7 +20,8 @@ class Call:
     """A request that the endpoint got; `code` is the error that it answered, empty for a success.
 
     `access_key` and `region` are what the request claims, empty where it is not signed; `service` is `ecr`,
-    `ecr-public` or `sts`; `session_name` is what somebody wants to be called in a role.
+    `ecr-public` or `sts`; `session_name` is what somebody wants to be called in a role. `user_agent` is no part of what
+    makes two calls the same.
     """
 
     operation: str
@@ -29,6 +30,7 @@ class Call:
     code: str
     service: str = "ecr"
     session_name: str = ""
+    user_agent: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Question:
     operation: str
     claim: Claim | None
     parameters: Mapping[str, str]
+    user_agent: str = ""
 
     @property
     def region(self) -> str:
@@ -49,7 +52,7 @@ class Question:
         """Return what is recorded when it is answered by that error."""
         access_key = self.claim.access_key if self.claim else ""
         session_name = self.parameters.get("RoleSessionName", "")
-        return Call(self.operation, access_key, self.region, code, self.service, session_name)
+        return Call(self.operation, access_key, self.region, code, self.service, session_name, self.user_agent)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from tests.support.harness.image import TREE, stages
-from tests.support.harness.kubernetes_core import ANSIBLE_VERSION, KUBERNETES_CORE_VERSION
+from tests.support.harness.packaged_collections import ANSIBLE_VERSION, KUBERNETES_CORE_VERSION
 
 ROOT = Path(__file__).parents[3]
 RUNNER = ROOT / "runner"
