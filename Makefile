@@ -12,7 +12,7 @@ VERSION := $(shell sed -n 's/^version: //p' galaxy.yml)
 ARTIFACT := $(BUILD)/kube_ecr-secrets-$(VERSION).tar.gz
 
 # The content of the artifact. build_ignore in galaxy.yml excludes everything else.
-COLLECTION_SOURCES := galaxy.yml meta plugins roles playbooks crds docs changelogs README.md LICENSE CHANGELOG.md \
+COLLECTION_SOURCES := galaxy.yml meta plugins roles playbooks extensions crds docs changelogs README.md LICENSE CHANGELOG.md \
 	requirements.txt requirements.yml
 
 checksum = $(shell find /dev/null $(wildcard $(1)) -type f ! -name '*.pyc' ! -path '*/build/*' ! -path '*.egg-info/*' \

@@ -12,7 +12,7 @@ import ipaddress
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -113,14 +113,14 @@ class Session:
         self._config = dict(credentials.client_config)
         self._last = LastRequest()
         self._retries = Retries(PATIENCE)
-        self._listeners = (
+        self._listeners: list[tuple[str, Callable[..., Any]]] = [
             ("before-call", self._last.note_call),
             ("before-call", self._retries.begin),
             ("before-send", self._last.note),
             ("response-received", calls.note),
-        )
+        ]
         if "retries" not in self._config:  # else botocore sends again, as it is told there
-            self._listeners += (("needs-retry", self._retries.wait),)
+            self._listeners.append(("needs-retry", self._retries.wait))
         self._keys = {
             "aws_access_key_id": credentials.access_key,
             "aws_secret_access_key": credentials.secret_key,

@@ -104,7 +104,7 @@ def credentials(cluster: Cluster, resource: Mapping[str, Any], region: str, sett
     )
 
 
-def _source(cluster: Cluster, source: Keys | WebIdentity | None) -> dict[str, str | None]:
+def _source(cluster: Cluster, source: Keys | WebIdentity | None) -> dict[str, Any]:
     if isinstance(source, Keys):
         return {
             "access_key": source.access_key,

@@ -10,7 +10,7 @@ import pytest
 from kube_ecr_runner.runs.environment import PASSED_ON
 from tests.conftest import ROOT
 
-FOLDERS = [ROOT / "docs", ROOT / "roles", ROOT / ".github"]
+FOLDERS = [ROOT / "docs", ROOT / "roles", ROOT / "extensions", ROOT / ".github"]
 PAGES = sorted(
     [*ROOT.glob("*.md"), ROOT / "runner" / "README.md", *(page for folder in FOLDERS for page in folder.rglob("*.md"))]
 )

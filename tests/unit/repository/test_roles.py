@@ -11,7 +11,7 @@ import yaml
 ROLES = Path(__file__).parents[3] / "roles"
 
 
-@pytest.mark.parametrize("role", ["pull_secret", "registry_login", "runner"])
+@pytest.mark.parametrize("role", ["awx_registry_credential", "pull_secret", "registry_login", "runner"])
 def test_each_option_that_takes_text_is_looked_at(role: str) -> None:
     options = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"][
         "options"
