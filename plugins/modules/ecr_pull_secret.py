@@ -156,9 +156,8 @@ options:
         type: str
       data:
         description:
-          - Texts of a V(Template) by key. C($(username\)), C($(password\)), C($(host\)), C($(auth\)) and
-            C($(expiry\)) in them are replaced by what AWS granted. C(auth) is USERNAME:PASSWORD in base64, C(expiry) a
-            time in RFC 3339.
+          - Texts of a V(Template) by key. These placeholders in them are replaced by what AWS granted - $(username),
+            $(password), $(host), $(auth), which is USERNAME:PASSWORD in base64, and $(expiry), a time in RFC 3339.
           - Nothing else in a text has a meaning. Any other placeholder is refused.
         type: dict
       labels:
