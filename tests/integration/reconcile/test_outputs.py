@@ -156,13 +156,18 @@ def test_a_secret_of_somebody_else_is_left_and_the_rest_is_served(
         ),
         ({"name": "x", "type": "BasicAuth", "registry": "https://a.b"}, "must be the host of a registry"),
         ({"name": "X", "type": "BasicAuth"}, "must be a valid Secret name"),
+        ({"name": "x", "type": "BasicAuth", "registry": "ghcr.io"}, "an output is for a registry that is not in"),
+        (
+            {"name": "x", "type": "ArgoCDRepository", "urls": [f"oci://{HOST}/a", "a.b/c"]},
+            "an output is for a registry",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused_at_apply(
     cluster: Cluster, principal: Principal, output: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(KubectlError, match=words):
-        cluster.apply(placed("app", principal, ["default"], outputs=[output]))
+        cluster.apply(placed("app", principal, ["default"], outputs=[output], registries=[HOST]))
 
 
 def login(username: str, password: str) -> dict[str, str]:

@@ -78,7 +78,8 @@ def open_shell(cluster: NodeCluster) -> None:
         wait_for_signal()
         return
     env = {**os.environ, "KUBECONFIG": str(cluster.plane.kubeconfig), "PATH": programs(cluster)}
-    env |= cluster.registry.client_env(cluster.node.directory)
+    # kubectl and helm reach the API server without the way to the registry.
+    env |= {**cluster.registry.client_env(cluster.node.directory), "NO_PROXY": network.SERVICE_ADDRESS}
     subprocess.run([os.environ.get("SHELL", "/bin/sh")], env=env)
 
 
