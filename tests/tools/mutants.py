@@ -64,7 +64,7 @@ _TESTS = (
 _NOT_PURE = ("runner/src/kube_ecr_runner/controller/loop.py", "runner/src/kube_ecr_runner/controller/one_pass.py")
 # Where the packages lie in the copy: where Python looks for them.
 _PLACES = {"plugins": "ansible_collections/kube_ecr/secrets/plugins", "runner/src": "."}
-_COPIED = ("plugins", "runner/src", "runner", "tests")
+_COPIED = ("plugins", "runner/src", "runner", "tests", "crds")
 _KILLED, _SURVIVED, _UNTESTED = 1, 0, 33  # mutmut's exit codes; all others are time-outs and crashes, which are noticed
 
 

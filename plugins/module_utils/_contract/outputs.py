@@ -23,7 +23,7 @@ from typing import Any
 from .errors import ResourceError
 from .grammar import check_registries, check_secret_name, is_data_key, is_object_name
 from .login_request import LoginRequest
-from .reading import list_in, mapping_in, text_in
+from .reading import list_in, mapping_in, mappings_in, text_in
 from .resource import check_template
 from .targets import Names
 
@@ -142,11 +142,9 @@ def parse_outputs(
         return ()
     if not isinstance(entries, list):
         raise ResourceError(path, "must be a list of outputs, with a name and a type each")
-    found: list[Output] = []
-    for entry in entries[: MAX_OUTPUTS + 1]:
-        found += _Entry(entry, path).outputs(requests)
     if len(entries) > MAX_OUTPUTS:
         raise ResourceError(path, f"must not list more than {MAX_OUTPUTS} outputs")
+    found = [output for entry in entries for output in _Entry(entry, path).outputs(requests)]
     names = [secret_name, *(output.name for output in found)]
     for name in names:
         if names.count(name) > 1:
@@ -220,10 +218,10 @@ class _Entry:
                 yield name, self._argo_cd(name, url), host
             return
         texts = {"username": "$(username)", "password": "$(password)"}
-        host = self._given.get("registry", "")
-        if host:
-            check_registries([host], self._at("registry"))
-        yield self.name, texts if self.type == BASIC_AUTH else self._texts(), host
+        registry = self._given.get("registry")
+        if registry is not None:
+            check_registries([registry], self._at("registry"))
+        yield self.name, texts if self.type == BASIC_AUTH else self._texts(), registry or ""
 
     def _urls(self) -> dict[str, str]:
         """Return the hosts of the URLs by URL."""
@@ -232,8 +230,9 @@ class _Entry:
             raise ResourceError(path, f"must be a list of {MAX_URLS} URLs at most")
         hosts = {}
         for url in urls:
-            host, _slash, rest = str(url).removeprefix(_OCI).partition("/") if isinstance(url, str) else ("", "", "")
-            if not host or "://" in host + rest or not _PATH.fullmatch(f"/{rest}" if rest else ""):
+            address = url.removeprefix(_OCI) if isinstance(url, str) else ""
+            host, _slash, rest = address.partition("/")
+            if not host or not _PATH.fullmatch(f"/{rest}" if rest else ""):
                 raise ResourceError(
                     path,
                     f"{url!r} is not the URL of a repository as Argo CD has it, such as "
@@ -307,8 +306,8 @@ def secrets_of(spec: Mapping[str, Any]) -> Iterator[tuple[str, Names | None, fro
 
     namespaces are None for the targets of the pull secret. What cannot be read is left out.
     """
-    for entry in list_in(spec, "outputs"):
-        name = text_in(entry, "name") if isinstance(entry, Mapping) else ""
+    for entry in mappings_in(spec, "outputs"):
+        name = text_in(entry, "name")
         if not is_object_name(name):
             continue
         namespaces = Names.readable_namespaces(entry["namespaces"]) if "namespaces" in entry else None

@@ -62,7 +62,9 @@ def test_argo_cd_has_a_secret_for_each_url_by_whose_form_it_has_a_type(
 
 def test_placeholders_are_replaced_once_and_nothing_else_has_a_meaning() -> None:
     text = "$(username):$(password) $(auth)$(expiry) $HOME ${HOME} {{ x }} $$ $ (host)"
-    (output,) = parsed({"name": "x", "type": "Template", "data": {"a": text, ".b": ""}, "secretType": "example.com/x"})
+    entry = {"name": "x", "type": "Template", "data": {"a": text, ".b": ""}, "secretType": "example.com/x"}
+    (output,) = parsed({**entry, "secretTemplate": {"labels": {"team": "a"}, "annotations": {"note": "a b"}}})
+    assert (output.labels, output.annotations) == ({"team": "a"}, {"note": "a b"})
     assert output.data(LOGIN) == {
         "a": "AWS:$(host) YTpi2026-01-31T12:00:00Z $HOME ${HOME} {{ x }} $$ $ (host)",
         ".b": "",
@@ -118,6 +120,25 @@ ARGO_CD = {"name": "x", "type": "ArgoCDRepository", "urls": [f"{HOST}/a"]}
         ),
         ([{**TEMPLATE, "data": {"a": "$(password"}}], r"x\].data.a: '\$\(password' is no placeholder"),
         ([{**TEMPLATE, "secretType": "kubernetes.io/tls"}], r"x\].secretType: 'kubernetes.io/tls' cannot be the type"),
+        ([{**TEMPLATE, "secretTemplate": {"annotations": {"a b": "x"}}}], r"cannot be one of a Secret's annotations$"),
+        ([{**TEMPLATE, "data": {"a": f"$({'x' * 60})"}}], rf"'\$\({'x' * 38}' is no placeholder"),
+        (
+            [{**TEMPLATE, "data": {"a": "$()"}}],
+            r"there are \$\(username\), \$\(password\), \$\(host\), \$\(auth\), \$\(expiry\)$",
+        ),
+        (
+            [{**TEMPLATE, "secretTemplate": {"annotations": {"expiry": "x"}}}],
+            r"x\].secretTemplate.annotations: 'expiry' ",
+        ),
+        ([{**ARGO_CD, "urls": ["a b/c"]}], r"^spec.outputs\[x\].urls: 'a b' is not a registry host"),
+        (
+            [{**ARGO_CD, "urls": [f"{HOST}/{number}" for number in range(21)]}],
+            r"x\].urls: must be a list of 20 URLs at",
+        ),
+        (
+            [{"name": "x", "type": "BasicAuth", "registry": ""}],
+            r"^spec.outputs\[x\].registry: '' is not a registry host",
+        ),
         ([{**TEMPLATE, "secretTemplate": "x"}], r"x\].secretTemplate.labels: must hold labels"),
         ([{**TEMPLATE, "namespaces": []}], r"x\].namespaces: is empty"),
         ([{**TEMPLATE, "namespaces": ["A"]}], r"x\].namespaces: 'A' is neither the name of a namespace"),
@@ -135,7 +156,12 @@ def test_an_option_is_called_as_it_is_written_and_what_is_not_given_is_none() ->
     entry = {"name": "x", "type": "Template", "data": {"a": ""}, "urls": None, "labels": None, "secret_type": "y z"}
     with pytest.raises(ResourceError, match=r"^outputs\[x\].secret_type: 'y z' cannot be the type"):
         parse_outputs([entry], (OWN,), "ecr-login", path="outputs")
+    with pytest.raises(ResourceError, match=r"^outputs\[x\].registry: there is no login for a.b; .* of ecr_token$"):
+        parse_outputs([{"name": "x", "type": "BasicAuth", "registry": "a.b"}], (OWN,), "ecr-login", path="outputs")
     assert parse_outputs(None, (OWN,), "ecr-login") == ()
+    most = [{**TEMPLATE, "name": f"x{number}"} for number in range(20)]
+    assert len(parse_outputs(most, (OWN,), "ecr-login")) == 20
+    assert len(parsed({**ARGO_CD, "urls": [f"{HOST}/{number}" for number in range(20)]})) == 20
 
 
 def test_the_runner_knows_the_same_secrets_and_none_of_what_cannot_be_read() -> None:
@@ -145,11 +171,13 @@ def test_the_runner_knows_the_same_secrets_and_none_of_what_cannot_be_read() -> 
         {"name": "b", "type": "Template", "secretTemplate": template},
         {"name": "B"},
         "c",
+        {"name": "d"},
     ]
     label = frozenset({("labels", LABEL)})
     assert list(secrets_of({"outputs": entries})) == [
         ("a", Names(("argocd",)), label),
         ("a-2", Names(("argocd",)), label),
         ("b", None, frozenset({("labels", "team"), ("annotations", "note")})),
+        ("d", None, frozenset()),
     ]
     assert list(secrets_of({"outputs": "x"})) == []
