@@ -55,7 +55,9 @@ def test_outputs_and_static_logins_follow_the_token_what_is_edited_and_their_sec
 
     cluster.kubectl("annotate", "caeps", "app", f"{GROUP}/reconcile-at=1")
     cluster.wait(lambda: value(cluster, argo, "charts", "password") not in (None, password), "it has the new token")
-    assert value(cluster, team, "basic", "password") == auths()[host]["password"]
+    renewed = auths()[host]["password"]
+    cluster.wait(lambda: value(cluster, team, "basic", "password") == renewed, "so has the other one, a moment later")
+    assert value(cluster, argo, "charts", "password") == renewed != password
     resource["spec"].pop("outputs")
     cluster.apply(resource)
     cluster.wait(lambda: not (cluster.secret(argo, "charts") or cluster.secret(team, "basic")), "both are removed")

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from kube_ecr_runner.contract.grammar import is_object_name
@@ -179,7 +180,7 @@ class Resource:
             status={name: status[name] for name in STATUS_FIELDS if name in status},
         )
 
-    @property
+    @cached_property
     def secrets(self) -> tuple[WrittenSecret, ...]:
         """All Secrets that it writes: the pull secret, then the outputs."""
         return (WrittenSecret(self.secret_name, self.targets, self.template), *self.outputs)

@@ -92,23 +92,21 @@ def _failed_objects(objects: Iterable[ObjectResult], reason: str) -> Iterator[Ev
 
 
 def _shadowed(resource: Resource, result: Result) -> Iterator[Event]:
-    if not result.shadowed or _is_told(resource, shadowed_suffix(result)):
-        return
-    first, *others = result.shadowed
-    also = f" (also in namespaces: {keys_of(others)})" if others else ""
-    yield Event("Warning", reasons.LOGIN_SHADOWED, first.message + also)
-
-
-def _is_told(resource: Resource, suffix: str) -> bool:
-    return suffix in text_in(condition_of(resource.status, "Ready"), "message")
+    also = f"also in namespaces: {keys_of(result.shadowed[1:])}"
+    return _warned(resource, reasons.LOGIN_SHADOWED, result.shadowed, shadowed_suffix(result), also)
 
 
 def _contested(resource: Resource, result: Result) -> Iterator[Event]:
-    if not result.contested or _is_told(resource, contested_suffix(result)):
-        return
-    first, *others = result.contested
-    also = f" (also: {writers_of(others)})" if others else ""
-    yield Event("Warning", reasons.SERVICE_ACCOUNT_CONTESTED, first.message + also)
+    also = f"also: {writers_of(result.contested[1:])}"
+    return _warned(resource, reasons.SERVICE_ACCOUNT_CONTESTED, result.contested, contested_suffix(result), also)
+
+
+def _warned(
+    resource: Resource, reason: str, found: Sequence[NamespaceResult] | Sequence[ObjectResult], suffix: str, also: str
+) -> Iterator[Event]:
+    """Warn of what others did, by the first of it; suffix is what Ready then says, also names the others."""
+    if found and suffix not in text_in(condition_of(resource.status, "Ready"), "message"):
+        yield Event("Warning", reason, found[0].message + (f" ({also})" if len(found) > 1 else ""))
 
 
 def _failure_event(namespace: NamespaceResult) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 from kube_ecr_runner.contract.reading import number_in
 from kube_ecr_runner.contract.timestamps import parse_time
@@ -53,14 +54,14 @@ def targets_differ_from_status(resource: Resource, namespaces: Mapping[str, Name
     """
     if not namespaces:
         return False
-    status, targets = resource.status, resource.targets.among(namespaces)
+    status = resource.status
+    targets, *outputs = (secret.targets.among(namespaces) for secret in resource.secrets)
     total, failures = status.get("namespacesTotal"), failures_of(status)
     if isinstance(total, int) and total != len(targets):
         return True
-    outputs = sum(len(secret.targets.among(namespaces)) for secret in resource.outputs)
-    if isinstance(total, int) and number_in(status, "outputsTotal") != outputs:
+    if isinstance(total, int) and number_in(status, "outputsTotal") != sum(map(len, outputs)):
         return True
-    places = resource.places(namespaces)
+    places = {*targets, *chain(*outputs)}
     alive = {name for name in places if name in namespaces and not namespaces[name].terminating}
     if len(failures) >= MAX_FAILURES:
         # The list is full, so some failures are not in it: more namespaces may be there than are ready.
