@@ -24,7 +24,7 @@ from tests.support.cluster.placement import entries
 from tests.support.harness.ansible import Ansible
 from tests.support.harness.helm import CHART, NAMESPACE, HelmError, Release, Values, run_helm
 from tests.support.harness.runner import Runner
-from tests.support.harness.tools import go_tool
+from tests.support.harness.tools import HELM, go_tool
 
 ROOT = Path(__file__).parents[2]
 CRDS = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")}
@@ -334,7 +334,7 @@ def commands(number: int) -> str:
 
 def shell(cluster: Cluster, script: str) -> subprocess.CompletedProcess[str]:
     """Run commands as one who has a clone of the repository."""
-    path = f"{kubectl_path().parent}:{go_tool('helm').parent}:{os.environ['PATH']}"
+    path = f"{kubectl_path().parent}:{go_tool(HELM).parent}:{os.environ['PATH']}"
     with tempfile.TemporaryDirectory() as home:
         env = {"PATH": path, "HOME": home, "KUBECONFIG": cluster.kubeconfig}
         command = ["/bin/bash", "-euo", "pipefail", "-c", script]

@@ -12,7 +12,7 @@ from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import GROUP, NAMESPACED, Cluster, condition, keys_secret, pull_secret
 from tests.support.harness.ansible import Ansible
 from tests.support.harness.helm import Release
-from tests.support.harness.tools import go_tool
+from tests.support.harness.tools import HELM, go_tool
 
 
 def test_a_runner_is_installed_upgraded_removed_and_installed_again(
@@ -21,7 +21,7 @@ def test_a_runner_is_installed_upgraded_removed_and_installed_again(
     """The process has the arguments, the variables and the service account that a pod would have."""
     namespace, team = cluster.namespaces("kube-ecr", "team")
     release = Release(cluster.plane, namespace)
-    path = f"{go_tool('helm').parent}:{ansible.environment()['PATH']}"
+    path = f"{go_tool(HELM).parent}:{ansible.environment()['PATH']}"
     values = {"crds": {"enabled": False}, "runner": {"awsEndpointUrl": aws.url}}
     given = {"runner_namespace": namespace, "runner_wait": False, "runner_values": values}
 

@@ -14,7 +14,7 @@ from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.objects import Cluster
 from tests.support.harness.ansible import COLLECTIONS
-from tests.support.harness.tools import go_tool
+from tests.support.harness.tools import HELM, go_tool
 
 ROOT = Path(__file__).parents[2]
 # Each installs the runner by another way, into a cluster that has nothing of ours.
@@ -72,7 +72,7 @@ def test_a_playbook_of_two_tasks(cluster: Cluster, aws: AWSEndpoint, principal: 
 
 
 def test_the_role_installs_by_helm(empty_plane: ControlPlane, tmp_path: Path) -> None:
-    molecule("runner", str(empty_plane.kubeconfig), tmp_path, go_tool("helm").parent)
+    molecule("runner", str(empty_plane.kubeconfig), tmp_path, go_tool(HELM).parent)
 
 
 def test_the_role_installs_where_helm_is_absent(empty_plane: ControlPlane, no_helm: Path, tmp_path: Path) -> None:

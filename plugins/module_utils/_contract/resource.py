@@ -18,6 +18,9 @@ from .kinds import FINALIZER, GROUP, MAX_RECONCILE_REQUEST, RECONCILE_AT
 from .ownership import EXPIRY, MANAGED_BY_LABEL
 from .reading import list_in, mapping_in
 
+# Characters in all values together.
+_MAX_ANNOTATIONS = 32768
+
 
 def spec_of(resource: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the spec of a custom resource, empty where it has none."""
@@ -80,7 +83,7 @@ def is_selected(resource: Mapping[str, Any], names: Collection[str], namespaces:
 def check_template(template: object, field: str, path: str) -> dict[str, str]:
     """Return labels or annotations (which of them field says) for a Secret, none for None.
 
-    Raises ResourceError with path: those that mark a Secret as ours are not to be set.
+    Raises ResourceError with path: those that mark a Secret as ours are not to be set, and annotations have a limit.
     """
     if not isinstance(template or {}, dict):
         raise ResourceError(path, f"must hold {field}, a name and a text each")
@@ -93,4 +96,9 @@ def check_template(template: object, field: str, path: str) -> dict[str, str]:
             raise ResourceError(path, f"{name!r} or its value cannot be one of a Secret's {field}")
         if prefix == GROUP or name == own:
             raise ResourceError(path, f"{name!r} is what kube_ecr.secrets itself uses; remove it")
+    # No rule of the custom resource definitions: Kubernetes 1.29 takes its cost for boundless and refuses them.
+    size = sum(map(len, entries.values()))
+    if field == "annotations" and size > _MAX_ANNOTATIONS:
+        text = f"the values have {size} characters all together, and {_MAX_ANNOTATIONS} are allowed"
+        raise ResourceError(path, f"{text}; shorten or remove some")
     return entries

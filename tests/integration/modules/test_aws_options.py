@@ -22,7 +22,7 @@ from tests.support.cluster.http_proxy import HTTPProxy
 from tests.support.cluster.pki import CertificateAuthority
 from tests.support.cluster.tls_front import TLSFront
 from tests.support.harness import packaged_collections
-from tests.support.harness.ansible import COLLECTIONS, Ansible, Run
+from tests.support.harness.ansible import COLLECTIONS, TARGET_PYTHON, Ansible, Run
 
 REGION = "eu-west-1"
 CANARY = "canary-proxy-password"
@@ -34,7 +34,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "fast": {},
     "shipped": {
         "environment": {"SHIPPED": "1"},
-        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "vars": {"ansible_python_interpreter": TARGET_PYTHON},
     },
 }
 

@@ -17,7 +17,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired i
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
-from tests.support.harness.ansible import Ansible, Run
+from tests.support.harness.ansible import TARGET_PYTHON, Ansible, Run
 
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 CANARY = "canary-password"
@@ -35,7 +35,7 @@ def options(namespaces: list[str], given: dict[str, str] | None = None, **more: 
 
 def task(chosen: dict[str, Any], name: str = "Write", way: str = "fast") -> dict[str, Any]:
     """Return the task; `environment` makes Ansible ship the module, as it does to any other host."""
-    variables = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    variables = {"ansible_python_interpreter": TARGET_PYTHON}
     how = {"environment": WAYS[way], "vars": variables, "ignore_errors": True}
     return {"name": name, "kube_ecr.secrets.ecr_pull_secret": chosen, **how}
 

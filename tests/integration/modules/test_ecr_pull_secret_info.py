@@ -14,7 +14,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pul
 from ansible_collections.kube_ecr.secrets.plugins.modules.ecr_pull_secret_info import EXAMPLES
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import CLUSTER, GROUP, NAMESPACED, Cluster, pull_secret
-from tests.support.harness.ansible import Ansible, Run
+from tests.support.harness.ansible import TARGET_PYTHON, Ansible, Run
 
 HOST, OTHER_HOST = (f"111122223333.dkr.ecr.{region}.amazonaws.com" for region in ("eu-west-1", "us-east-1"))
 CANARY = "canary-password"
@@ -24,7 +24,7 @@ WAYS: dict[str, dict[str, str]] = {"fast": {}, "shipped": {"SHIPPED": "1"}}
 
 def ask(name: str = "Ask", way: str = "fast", **options: object) -> dict[str, Any]:
     """Return the task; `environment` makes Ansible ship the module, as it does to any other host."""
-    variables = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    variables = {"ansible_python_interpreter": TARGET_PYTHON}
     how = {"environment": WAYS[way], "vars": variables, "ignore_errors": True}
     return {"name": name, "kube_ecr.secrets.ecr_pull_secret_info": options, **how}
 

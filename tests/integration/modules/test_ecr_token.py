@@ -19,11 +19,10 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.aws_ret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_token import FEATURE
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
-from tests.support.harness.ansible import Ansible, Run
+from tests.support.harness.ansible import TARGET_PYTHON, Ansible, Run
 
 REGION = "eu-west-1"
 ROLE = "arn:aws:iam::111122223333:role/reader"
-PYTHON = "{{ ansible_playbook_python }}"
 
 
 def keys(principal: Principal, **changes: object) -> dict[str, Any]:
@@ -422,7 +421,7 @@ def test_the_shipped_module_gives_the_result_of_the_fast_path(
     for case, options in {"good": good, "bad": bad, "half": without(good, "secret_key"), "typo": TYPO}.items():
         for way, environment in {"fast": {}, "shipped": {"SHIPPED": "1"}}.items():
             task = {"name": f"{case} {way}", "kube_ecr.secrets.ecr_token": options, "ignore_errors": True}
-            tasks.append({**task, "environment": environment, "vars": {"ansible_python_interpreter": PYTHON}})
+            tasks.append({**task, "environment": environment, "vars": {"ansible_python_interpreter": TARGET_PYTHON}})
     run = ansible.play(*tasks)
     for case in ("good", "bad", "half", "typo"):
         fast, shipped = comparable(run.result(f"{case} fast")), comparable(run.result(f"{case} shipped"))

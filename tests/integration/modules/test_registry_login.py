@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from tests.support.aws.endpoint import AWSEndpoint, Principal
-from tests.support.harness.ansible import Ansible, Run
+from tests.support.harness.ansible import TARGET_PYTHON, Ansible, Run
 from tests.support.harness.tools import go_tool
 from tests.support.registry.server import Registry
 
@@ -58,7 +58,7 @@ def log_in(
     **options: Any,
 ) -> Run:
     """Run the role on these hosts, which are this machine; on one by default."""
-    common = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    common = {"ansible_connection": "local", "ansible_python_interpreter": TARGET_PYTHON}
     inventory = {"all": {"hosts": {name: {**common, **more} for name, more in (hosts or {"host": {}}).items()}}}
     clients = clients or [{"client": "docker"}]
     variables = {"registry_login_clients": clients} | {f"registry_login_{name}": each for name, each in options.items()}

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tests.support.cluster.pki import CertificateAuthority, KeyPair, signing_keys
 from tests.support.harness.processes import Child, Service, StartError, free_ports, wait_for_signal
-from tests.support.harness.tools import ToolError, go_tool
+from tests.support.harness.tools import CONTROL_PLANE, ToolError, go_tool
 
 _CONTROLLERS = (
     "garbage-collector-controller",
@@ -33,7 +33,7 @@ _CONTROLLERS = (
 )
 _ISSUER = "https://kubernetes.default.svc"
 _ISSUER_KEY = "sa.pub"
-_API_SERVER = "kube-apiserver"
+_ETCD, _API_SERVER = "etcd", "kube-apiserver"
 
 
 class KubectlError(RuntimeError):
@@ -122,13 +122,14 @@ class ControlPlane(Service):
         return (self.directory / _ISSUER_KEY).read_bytes()
 
     def _start(self) -> None:
-        self._binary = go_tool("controlplane")
+        # Of Kubernetes only: etcd and kubectl are those of `controlplane`, whichever version is chosen.
+        self._kubernetes = go_tool(CONTROL_PLANE)
         self.directory.mkdir(parents=True, exist_ok=True)
         etcd_port, peer_port, api_port = self._ports()
         self.url = f"https://{self.address}:{api_port}"
         self._etcd_url = f"http://127.0.0.1:{etcd_port}"
         self.kubeconfig = self.kubeconfig_for("admin", ["system:masters"])
-        etcd = self._spawn("etcd", _etcd_flags(self.directory / "etcd", etcd_port, peer_port))
+        etcd = self._spawn(_ETCD, _etcd_flags(self.directory / "etcd", etcd_port, peer_port))
         etcd.wait_until(lambda: _answers(f"{self._etcd_url}/readyz"), "it is ready", self._timeout)
         self._flags = self._api_server_flags(api_port)
         self._context = self._client_context()
@@ -154,7 +155,8 @@ class ControlPlane(Service):
             return json.load(answer)
 
     def _spawn(self, part: str, flags: dict[str, str]) -> Child:
-        command = [str(self._binary), part, *(f"--{name}={value}" for name, value in flags.items())]
+        binary = go_tool("controlplane") if part == _ETCD else self._kubernetes
+        command = [str(binary), part, *(f"--{name}={value}" for name, value in flags.items())]
         child = Child(part, command, self.directory / f"{part}.log")
         self._children.append(child)
         return child

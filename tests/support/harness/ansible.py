@@ -14,7 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-COLLECTIONS = Path(sys.prefix) / "collections"
+# What is tested: Ansible, collections and runner of the virtual environment of the tests, or of another that
+# `make matrix` has made; and the Python of the hosts that modules are shipped to.
+_VENV = Path(os.environ.get("KUBE_ECR_TEST_VENV", sys.prefix))
+COLLECTIONS = _VENV / "collections"
+TARGET_PYTHON = os.environ.get("KUBE_ECR_TEST_TARGET_PYTHON", "{{ ansible_playbook_python }}")
 _CALLBACKS = Path(__file__).parents[1] / "callback_plugins"
 _RUN_SECONDS = 120.0
 
@@ -60,7 +64,7 @@ class Ansible:
 
     home: Path
     env: Mapping[str, str]
-    bin_dir: Path = Path(sys.executable).parent
+    bin_dir: Path = _VENV / "bin"
 
     def oldest(self) -> Self:
         """Return the same with the oldest versions that are supported (tests/requirements-oldest.txt)."""

@@ -15,7 +15,7 @@ import yaml
 from tests.support.cluster.control_plane import ControlPlane
 from tests.support.harness.ansible import Ansible
 from tests.support.harness.runner import WATCHES, Runner
-from tests.support.harness.tools import go_tool
+from tests.support.harness.tools import HELM, go_tool
 
 # As a user of a clone has it: a symbolic link.
 CHART = Path(__file__).parents[3] / "chart"
@@ -40,7 +40,7 @@ def run_helm(*args: str, values: Values | None = None, kubeconfig: Path | None =
     """
     with tempfile.TemporaryDirectory() as home:
         env = {"HOME": home, "KUBECONFIG": str(kubeconfig or Path(home, "none")), "LANG": "C.UTF-8"}
-        command = [str(go_tool("helm")), *args]
+        command = [str(go_tool(HELM)), *args]
         if values is not None:
             command += ["--values", "-"]
         done = subprocess.run(

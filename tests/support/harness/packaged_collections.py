@@ -23,29 +23,38 @@ from pathlib import Path
 
 from tests.support.harness.tools import cache_dir
 
-ANSIBLE_VERSION = "14.5.0"
 KUBERNETES_CORE = "kubernetes.core"
 AMAZON_AWS = "amazon.aws"
-KUBERNETES_CORE_VERSION = "6.6.0"
-VERSIONS = {KUBERNETES_CORE: KUBERNETES_CORE_VERSION, AMAZON_AWS: "11.4.0"}
+# What the tests run with.
+VERSIONS = {KUBERNETES_CORE: "6.6.0", AMAZON_AWS: "11.4.0"}
+# The package that holds these, and which collections others hold, which are for `make matrix`.
+ANSIBLE_VERSION = "14.5.0"
+_PACKAGES = {ANSIBLE_VERSION: VERSIONS, "11.0.0": {KUBERNETES_CORE: "5.0.0"}}
 
 
 class FetchError(Exception):
     """What went wrong, worded for the person who started the command."""
 
 
-def cached(name: str) -> Path:
-    """Return a collection's folder in the cache; all are fetched if it is not there yet."""
+def cached(name: str, version: str = "") -> Path:
+    """Return a collection's folder in the cache, in the tests' version or another of those that are known.
+
+    If it is not there yet, all that come in the same package are fetched. Raises FetchError.
+    """
     cache = cache_dir()
-    targets = {each: cache / f"{each}-{version}" for each, version in VERSIONS.items()}
+    wanted = version or VERSIONS[name]
+    package = next((package for package, holds in _PACKAGES.items() if holds.get(name) == wanted), "")
+    if not package:
+        raise FetchError(f"no version of ansible that holds {name} {wanted} stands in {Path(__file__).name}")
+    targets = {each: cache / f"{each}-{version}" for each, version in _PACKAGES[package].items()}
     if targets[name].is_dir():
         return targets[name]
     cache.mkdir(parents=True, exist_ok=True)
     # Beside its destination, so that the last step is a rename: an interrupted fetch leaves nothing half.
     with tempfile.TemporaryDirectory(prefix="collections-", dir=cache) as scratch:
-        wheel = _download(Path(scratch))
+        wheel = _download(package, Path(scratch))
         for each, target in targets.items():
-            unpacked = _extract(wheel, each, Path(scratch) / "unpacked")
+            unpacked = _extract(wheel, package, each, Path(scratch) / "unpacked")
             try:
                 unpacked.rename(target)
             except OSError:
@@ -54,25 +63,25 @@ def cached(name: str) -> Path:
     return targets[name]
 
 
-def _download(into: Path) -> Path:
+def _download(package: str, into: Path) -> Path:
     print(
-        f"Getting {' and '.join(VERSIONS)} out of PyPI's package ansible {ANSIBLE_VERSION}: "
+        f"Getting {' and '.join(_PACKAGES[package])} out of PyPI's package ansible {package}: "
         f"a download of about 50 MB, once. They are kept in {cache_dir()}.",
         flush=True,
     )
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--dest", str(into), f"ansible=={ANSIBLE_VERSION}"]
+    command += ["--only-binary=:all:", "--dest", str(into), f"ansible=={package}"]
     done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         detail = done.stderr.strip().splitlines()[-1:] or ["pip said nothing"]
-        raise FetchError(f"pip could not download ansible=={ANSIBLE_VERSION}: {detail[0]}")
+        raise FetchError(f"pip could not download ansible=={package}: {detail[0]}")
     wheels = list(into.glob("ansible-*.whl"))
     if len(wheels) != 1:
         raise FetchError(f"pip was to leave one wheel of ansible in {into}, but there are {len(wheels)}")
     return wheels[0]
 
 
-def _extract(wheel: Path, name: str, into: Path) -> Path:
+def _extract(wheel: Path, package: str, name: str, into: Path) -> Path:
     prefix = _folder(name)
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -83,10 +92,10 @@ def _extract(wheel: Path, name: str, into: Path) -> Path:
     except zipfile.BadZipFile as err:
         raise FetchError(f"{wheel.name} is not a whole wheel ({err}): run the command again") from None
     collection = into / prefix
-    version = _version(collection)
-    if version != VERSIONS[name]:
+    version, expected = _version(collection), _PACKAGES[package][name]
+    if version != expected:
         raise FetchError(
-            f"ansible {ANSIBLE_VERSION} holds {name} {version}, not {VERSIONS[name]}: "
+            f"ansible {package} holds {name} {version}, not {expected}: "
             f"change the versions in {Path(__file__).name} together"
         )
     return collection
@@ -104,12 +113,15 @@ def _version(collection: Path) -> str | None:
         return None
 
 
-def install(name: str, collections_path: Path) -> Path:
-    """Copy a collection into a collections path, unless that version is there already; return its folder."""
+def install(name: str, collections_path: Path, version: str = "") -> Path:
+    """Copy a collection into a collections path, unless that version is there already; return its folder.
+
+    It is the tests' version, or another of those that `cached` knows. Raises FetchError.
+    """
     target = collections_path / _folder(name)
-    if _version(target) == VERSIONS[name]:
+    if _version(target) == (version or VERSIONS[name]):
         return target
-    source = cached(name)
+    source = cached(name, version)
     if target.exists():
         shutil.rmtree(target)
     shutil.copytree(source, target)
@@ -123,7 +135,7 @@ def main() -> int:
     parser.add_argument("collections_path", type=Path, help="the folder that holds ansible_collections/")
     args = parser.parse_args()
     try:
-        print(f"{KUBERNETES_CORE} {KUBERNETES_CORE_VERSION} is in {install(KUBERNETES_CORE, args.collections_path)}")
+        print(f"{KUBERNETES_CORE} {VERSIONS[KUBERNETES_CORE]} is in {install(KUBERNETES_CORE, args.collections_path)}")
         cached(AMAZON_AWS)
     except (FetchError, OSError) as err:
         print(f"Could not get a collection: {err}", file=sys.stderr)

@@ -1,8 +1,10 @@
 """The test tools that are written in Go: built once, kept in a cache, shared by every checkout.
 
-A tool is a Go module in `tests/support/go/NAME`. Its binary is kept under a key made of all that goes into
-it (sources, go.mod, go.sum, linker flags, the version of Go), so a checkout never runs a binary of other sources, and a
-second checkout with the same sources does not build. `python -m tests.support.harness.tools [NAME...]` builds ahead
+A tool is a Go module in `tests/support/go/NAME`, or in `NAME-VERSION` if there are several of them. A module without
+sources of ours is a program of others: its go.mod names the package that is built, as its only `tool`. The binary is
+kept under a key made of all that goes into it (sources, go.mod, go.sum, linker flags, the version of Go), so a checkout
+never runs a binary of other sources, and a second checkout with the same sources does not build.
+`python -m tests.support.harness.tools [NAME...]` builds ahead
 of the tests and prints where the binaries are. The cache is safe to delete at any time.
 """
 
@@ -23,8 +25,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Of which version the tests take helm, and API server and controller manager: `make matrix` chooses others.
+HELM = os.environ.get("KUBE_ECR_TEST_HELM", "helm")
+CONTROL_PLANE = os.environ.get("KUBE_ECR_TEST_CONTROL_PLANE", "controlplane")
+
 _SOURCES = Path(__file__).parents[1] / "go"
 _BUILD_NOTES = {
+    "controlplane-1.29": "about 10 minutes on 2 cores, once; later checkouts reuse it",
     "consumers": "about 3 minutes on 2 cores, once; later checkouts reuse it",
     "controlplane": "about 10 minutes on 2 cores, once; later checkouts reuse it",
     "helm": "about 3 minutes on 2 cores, once; later checkouts reuse it",
@@ -55,7 +62,7 @@ def go_tool(name: str) -> Path:
     source = _SOURCES / name
     go_version = _go_version(source)
     home = cache_dir() / "tools" / f"{name}-{_key(source, go_version)}"
-    binary = home / name
+    binary = home / name.partition("-")[0]
     if binary.exists():
         return binary
     home.mkdir(parents=True, exist_ok=True)
@@ -122,7 +129,7 @@ def _build(source: Path, binary: Path) -> None:
     # Kubernetes' own build sets its version in this way; kubectl refuses to work without one.
     extra = source / "ldflags"
     flags = f"-s -w {' '.join(extra.read_text().split())}" if extra.exists() else "-s -w"
-    command = ["go", "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(unfinished), "."]
+    command = ["go", "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(unfinished), _package(source)]
     build = subprocess.Popen(
         command, cwd=source, env=_go_env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -135,6 +142,14 @@ def _build(source: Path, binary: Path) -> None:
         raise ToolError(f"the build of the test tool '{source.name}' failed ({status}):\n{'\n'.join(tail)}")
     unfinished.rename(binary)
     _say(f"built '{source.name}' in {time.monotonic() - started:.0f} s")
+
+
+def _package(source: Path) -> str:
+    """Return what to build in that module: itself, or the only tool that its go.mod names."""
+    if list(source.glob("*.go")):
+        return "."
+    (package,) = re.findall(r"^tool (\S+)$", (source / "go.mod").read_text(), re.MULTILINE)
+    return package
 
 
 def _follow(build: subprocess.Popen[str], name: str, started: float) -> tuple[int, list[str]]:

@@ -17,7 +17,7 @@ from typing import Any
 from tests.support.aws.endpoint import AWSEndpoint
 from tests.support.cluster.control_plane import kubectl_path
 from tests.support.harness.processes import Service, StartError, wait_for_signal
-from tests.support.harness.tools import ToolError, go_tool
+from tests.support.harness.tools import HELM, ToolError, go_tool
 from tests.support.node import network, sandbox
 from tests.support.node.images import PRODUCT, busybox_image
 from tests.support.node.node import Node, NodeControlPlane
@@ -68,7 +68,7 @@ def chart_values(cluster: NodeCluster) -> dict[str, Any]:
 
 def programs(cluster: NodeCluster) -> str:
     """Return a PATH with kubectl, helm and crane on it."""
-    found = (kubectl_path(), go_tool("helm"), cluster.registry.client_path)
+    found = (kubectl_path(), go_tool(HELM), cluster.registry.client_path)
     return os.pathsep.join([*(str(path.parent) for path in found), os.environ["PATH"]])
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from tests.support.aws.hosts import registry_host
 from tests.support.cluster.pki import CertificateAuthority
 from tests.support.harness.processes import Child, Service, StartError, free_ports, wait_for_signal
-from tests.support.harness.tools import ToolError, go_tool
+from tests.support.harness.tools import HELM, ToolError, go_tool
 
 _CLIENT_SECONDS = 60.0
 
@@ -193,7 +193,7 @@ class Registry(Service):
         return self.run_client([str(self.client_path), *arguments], docker_config, directory)
 
     def _helm(self, docker_config: str, directory: Path, *arguments: str) -> str:
-        return self.run_client([str(go_tool("helm")), *arguments], docker_config, directory)
+        return self.run_client([str(go_tool(HELM)), *arguments], docker_config, directory)
 
     def run_client(self, command: list[str], docker_config: str, directory: Path, stdin: str = "") -> str:
         """Run a client with that docker config and nothing of this process's environment; return its stdout.

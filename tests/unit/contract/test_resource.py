@@ -51,3 +51,10 @@ def test_reference_says_in_which_namespace_a_resource_is(resource: dict, namespa
 def test_template_that_cannot_be_is_refused_by_its_field(template: object, words: str) -> None:
     with pytest.raises(ResourceError, match=f"^spec.secretTemplate.labels: {words}"):
         check_template(template, "labels", "spec.secretTemplate.labels")
+
+
+def test_all_annotations_together_have_a_limit_that_the_definitions_cannot_set() -> None:
+    path, most = "spec.secretTemplate.annotations", {f"text-{number}": "x" * 8192 for number in range(4)}
+    assert check_template(most, "annotations", path) == most
+    with pytest.raises(ResourceError, match=f"^{path}: the values have 32769 characters .* 32768 are allowed; shorten"):
+        check_template({**most, "one-more": "x"}, "annotations", path)

@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from tests.support.harness.image import TREE, stages
-from tests.support.harness.packaged_collections import ANSIBLE_VERSION, KUBERNETES_CORE_VERSION
+from tests.support.harness.packaged_collections import ANSIBLE_VERSION, KUBERNETES_CORE, VERSIONS
 
 ROOT = Path(__file__).parents[3]
 RUNNER = ROOT / "runner"
@@ -89,7 +89,7 @@ def test_the_collections_are_there() -> None:
         for path in TREE.glob("collections/ansible_collections/*/*/MANIFEST.json")
     }
     version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
-    assert found == {"kube_ecr/secrets": version, "kubernetes/core": KUBERNETES_CORE_VERSION}
+    assert found == {"kube_ecr/secrets": version, "kubernetes/core": VERSIONS[KUBERNETES_CORE]}
 
 
 def test_python_neither_compiles_nor_looks_at_times() -> None:

@@ -1,0 +1,114 @@
+"""Which versions the tests run with, beside those of `make test`, and which tests that are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# Everything that a user of the collection starts.
+COLLECTION = (
+    "tests/integration/modules",
+    "tests/integration/inventory",
+    "tests/integration/reconcile",
+    "tests/integration/roles",
+)
+# The runner from its start to its end, with what it serves, how it renews, whom it lets lead, and what it is told.
+RUNNER = (
+    "tests/e2e/test_runner.py",
+    "tests/e2e/test_runner_renewal.py",
+    "tests/e2e/test_runner_identities.py",
+    "tests/e2e/test_runner_watches.py",
+    "tests/e2e/test_settings.py",
+    "tests/e2e/test_leader_election.py",
+)
+CHART = (
+    "tests/integration/chart",
+    "tests/e2e/test_chart.py",
+    "tests/e2e/test_install.py",
+)
+# What rests on the API server: rules of the CRDs, server-side apply and its field managers, watches, policies.
+CLUSTER = (
+    "tests/integration/crds",
+    "tests/integration/reconcile",
+    "tests/integration/chart/test_chart.py",
+    "tests/integration/chart/test_chart_rights.py",
+    "tests/e2e/test_chart.py",
+    "tests/e2e/test_runner.py",
+    "tests/e2e/test_runner_visible.py",
+)
+# Each module, as it is shipped to a host.
+TARGETS = tuple(
+    f"tests/integration/modules/test_{name}.py"
+    for name in ("ecr_token", "ecr_pull_secret", "ecr_pull_secret_info", "registry_login")
+)
+SHIPPED = "shipped or registry_login"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Something else than `make test` has, and the tests that run with it.
+
+    With `requirements` (a file of pins), a virtual environment of `python` is made. If it `is_target`, modules are
+    shipped to it. Else Ansible comes from it, with the collection, this version of kubernetes.core, and the runner if
+    `has_runner`. `tools` replaces programs of tests/support/go by others that are there. `tests` and `keyword` choose
+    tests as pytest does; `leaves_out` names those that cannot pass, with the reason.
+    """
+
+    name: str
+    tests: tuple[str, ...]
+    python: str = ""
+    requirements: str = ""
+    kubernetes_core: str = ""
+    has_runner: bool = False
+    is_target: bool = False
+    keyword: str = ""
+    tools: dict[str, str] = field(default_factory=dict)
+    leaves_out: dict[str, str] = field(default_factory=dict)
+
+
+ENVIRONMENTS = (
+    Environment(
+        "ansible-core-2.19",
+        COLLECTION,
+        python="3.11",
+        requirements="tests/requirements-oldest.txt",
+        kubernetes_core="5.0.0",
+    ),
+    Environment(
+        "ansible-core-2.20",
+        (*COLLECTION, *RUNNER),
+        python="3.12",
+        requirements="tests/matrix/ansible-core-2.20.txt",
+        kubernetes_core="6.6.0",
+        has_runner=True,
+    ),
+    Environment(
+        "ansible-core-2.22",
+        (*COLLECTION, *RUNNER),
+        python="3.13",
+        requirements="tests/matrix/ansible-core-2.22.txt",
+        kubernetes_core="6.6.0",
+        has_runner=True,
+    ),
+    Environment(
+        "runner-oldest",
+        RUNNER,
+        python="3.12",
+        requirements="tests/matrix/runner-oldest.txt",
+        kubernetes_core="5.0.0",
+        has_runner=True,
+    ),
+    *(
+        Environment(
+            f"target-{python}", TARGETS, python=python, requirements=requirements, is_target=True, keyword=SHIPPED
+        )
+        for python, requirements in (
+            ("3.9", "tests/matrix/target-oldest.txt"),
+            ("3.10", "tests/matrix/target.txt"),
+            ("3.11", "tests/matrix/target.txt"),
+            ("3.12", "tests/matrix/target.txt"),
+        )
+    ),
+    Environment("helm-3.14", CHART, tools={"helm": "helm-3.14"}),
+    Environment("helm-3.22", CHART, tools={"helm": "helm-3.22"}),
+    Environment("kubernetes-1.29", CLUSTER, tools={"kubernetes": "controlplane-1.29"}),
+)
