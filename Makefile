@@ -39,6 +39,9 @@ ARGS ?=
 # Name of the image that make image builds.
 IMAGE ?= ghcr.io/kube-ecr/runner:$(VERSION)
 
+# Environments of make matrix, all if empty; `.venv/bin/python -m tests.matrix --list` shows them.
+MATRIX ?=
+
 # Number of tests that run in parallel. Three suit two cores, since some tests wait. Each worker has its own control plane.
 WORKERS ?= 3
 
@@ -94,6 +97,19 @@ node-tests: install-collection install-runner ## Run the tests that need contain
 	@echo "== pytest on a node"
 	@$(BIN)/python -m tests.support.node.sandbox --or-skip $(BIN)/python -m pytest tests/node --durations 10 $(ARGS) || { \
 		status=$$?; [ -n "$(ARGS)" ] && [ $$status -eq 5 ]; } # 5: none of them is chosen
+
+.PHONY: test-all
+test-all: test importer sanity docs-site matrix execution-environment mutants ## Run all that CI and a release rest on; takes over an hour
+	@echo
+	@echo "All of it passed."
+
+.PHONY: matrix
+matrix: install-collection install-runner tools ## Run tests with the oldest and newest versions; MATRIX='helm-3.14 target-3.9' chooses
+	@GOGC=400 $(BIN)/python -m tests.matrix $(MATRIX) --args '--numprocesses $(WORKERS) --dist worksteal $(ARGS)'
+
+.PHONY: execution-environment
+execution-environment: install-collection tools ## Build an execution environment, and use it; root, Linux, podman, buildah
+	@KUBE_ECR_EXECUTION_ENVIRONMENT=1 $(BIN)/python -m pytest tests/execution_environment $(ARGS)
 
 .PHONY: node
 node: install-collection install-runner ## Start a cluster of one node, and a shell in it

@@ -158,30 +158,28 @@ def test_the_runner_understands_its_watches(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "way", "word"),
     [
-        ({"replicaz": 2}, "'replicaz' not allowed"),
-        ({"image": {"Tag": "1"}}, "'/image': additional properties 'Tag' not allowed"),
-        ({"rbac": {"secretName": ["a"]}}, "'/rbac': additional properties 'secretName' not allowed"),
-        ({"rbac": {"serviceAccountTokens": {"enable": True}}}, "'/rbac/serviceAccountTokens': .*'enable' not allowed"),
-        ({"rbac": {"secretNames": ["ECR"]}}, "'/rbac/secretNames/0': 'ECR' does not match"),
-        ({"runner": {"logLevel": "trace"}}, "'/runner/logLevel': value must be one of 'debug'"),
-        (
-            {"runner": {"allowedAwsIdentities": ["ecr-pull"]}},
-            "'/runner/allowedAwsIdentities/0': 'ecr-pull' does not match",
-        ),
-        ({"runner": {"forks": 0}}, "'/runner/forks': minimum"),
-        ({"mode": "daemonset"}, "'/mode': value must be one of 'deployment', 'cronjob'"),
-        ({"watchNamespaces": "team-a"}, "'/watchNamespaces': got string, want array"),
-        ({"watches": {"entries": [{**ENTRY, "finalizer": {}}]}}, "'/watches/entries/0': .*'finalizer' not allowed"),
-        ({"prometheusRule": {"disabled": ["Typo"]}}, "'/prometheusRule/disabled/0': value must be one of"),
-        ({"livenessProbe": {"period": 1}}, "'/livenessProbe': additional properties 'period' not allowed"),
-        ({"extraEnv": [{"nam": "A"}]}, "'/extraEnv/0'"),
+        ({"replicaz": 2}, "", "replicaz"),
+        ({"image": {"Tag": "1"}}, "image", "Tag"),
+        ({"rbac": {"secretName": ["a"]}}, "rbac", "secretName"),
+        ({"rbac": {"serviceAccountTokens": {"enable": True}}}, "rbac serviceAccountTokens", "enable"),
+        ({"rbac": {"secretNames": ["ECR"]}}, "rbac secretNames 0", "match"),
+        ({"runner": {"logLevel": "trace"}}, "runner logLevel", "debug"),
+        ({"runner": {"allowedAwsIdentities": ["ecr-pull"]}}, "runner allowedAwsIdentities 0", "match"),
+        ({"runner": {"forks": 0}}, "runner forks", "1"),
+        ({"mode": "daemonset"}, "mode", "cronjob"),
+        ({"watchNamespaces": "team-a"}, "watchNamespaces", "array"),
+        ({"watches": {"entries": [{**ENTRY, "finalizer": {}}]}}, "watches entries 0", "finalizer"),
+        ({"prometheusRule": {"disabled": ["Typo"]}}, "prometheusRule disabled 0", "PullSecretNotReady"),
+        ({"livenessProbe": {"period": 1}}, "livenessProbe", "period"),
+        ({"extraEnv": [{"nam": "A"}]}, "extraEnv 0", "nam"),
     ],
 )
-def test_a_typo_is_refused_by_name(values: Values, words: str) -> None:
-    with pytest.raises(HelmError, match=words):
+def test_a_typo_is_refused_by_name(values: Values, way: str, word: str) -> None:
+    with pytest.raises(HelmError) as error:
         render(values)
+    assert word in error.value.refused[tuple(way.split())]
 
 
 @pytest.mark.parametrize(
@@ -266,7 +264,7 @@ def test_as_a_part_of_another_chart_it_has_a_condition_and_knows_global(tmp_path
     deployment = the(on, "Deployment")
     assert (deployment["metadata"]["name"], deployment["spec"]["replicas"]) == ("a-kube-ecr-runner", 3)
     assert render({**shared, "kube-ecr-runner": {"enabled": False}}, release="a", chart=tmp_path) == []
-    with pytest.raises(HelmError, match="'replicaz' not allowed"):
+    with pytest.raises(HelmError, match="replicaz"):
         render({"kube-ecr-runner": {"replicaz": 3}}, release="a", chart=tmp_path)
 
 
@@ -331,7 +329,6 @@ def notes(values: Values) -> str:
         str(CHART),
         "--namespace=kube-ecr",
         "--dry-run=client",
-        "--hide-secret",
         values=values,
     ).split("NOTES:")[1]
 

@@ -149,7 +149,7 @@ def refused(values: Values) -> set[Way]:
     try:
         run_helm(*ALONE, values=values)
     except HelmError as error:
-        return {tuple(each.split("/")[1:]) for each in re.findall(r"at '(.*?)'", str(error))}
+        return set(error.refused)
     return set()
 
 

@@ -32,6 +32,15 @@ Values = Mapping[str, object]
 class HelmError(RuntimeError):
     """helm failed; the text is what it wrote to stderr."""
 
+    @property
+    def refused(self) -> dict[tuple[str, ...], str]:
+        """What the schema refuses: the way to each value, or to the mapping of an unknown one, and why."""
+        # helm 4 and late 3:  - at '/image': additional properties 'Tag' not allowed
+        # helm 3.14:          - image: Additional property Tag is not allowed
+        found = re.findall(r"^ *- (?:at '/?(.*?)'|(\S+)): (.*)", str(self), re.MULTILINE)
+        ways = [tuple(re.split("[/.]", new or old.replace("(root)", ""))) for new, old, _ in found]
+        return {() if way == ("",) else way: why for way, (_, _, why) in zip(ways, found, strict=True)}
+
 
 def run_helm(*args: str, values: Values | None = None, kubeconfig: Path | None = None) -> str:
     """Run helm with these values, and with files of its own in a directory that is removed; return its stdout.

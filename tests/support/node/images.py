@@ -42,20 +42,29 @@ def product_image() -> Path:
     archive = ROOT / "build" / f"image-{'registry-' if is_true else ''}{_checksum(_sources())}.tar"
     if archive.exists():
         return archive
-    base = [] if is_true else [f"--from={_base()}"]
+    base = [] if is_true else [f"--from={base_image()}"]
     archive.parent.mkdir(exist_ok=True)
     for old in archive.parent.glob("image-*.tar"):
         old.unlink()
     print("== building the image of the runner by its Containerfile", file=sys.stderr, flush=True)
-    mounts = [f"--volume={path}:{path}:ro" for path in _SETTINGS if Path(path).exists()]
-    # Where podman brought crun, buildah prefers that, which does not run with cgroups of both versions.
-    options = ("--isolation=oci", "--runtime=runc", "--network=host", *base, "--file=runner/Containerfile", *mounts)
-    _buildah("build", "--quiet", *options, f"--tag={PRODUCT}", ".")
+    build_image(*base, "--file=runner/Containerfile", f"--tag={PRODUCT}", ".")
     unfinished = archive.with_suffix(".unfinished")
     _buildah("push", "--quiet", PRODUCT, f"docker-archive:{unfinished}:{PRODUCT}")
-    _buildah("rmi", PRODUCT)
+    remove_image(PRODUCT)
     unfinished.rename(archive)
     return archive
+
+
+def build_image(*arguments: str) -> None:
+    """Build an image with buildah, with these options and on this machine's network. Raises ImageError."""
+    mounts = [f"--volume={path}:{path}:ro" for path in _SETTINGS if Path(path).exists()]
+    # Where podman brought crun, buildah prefers that, which does not run with cgroups of both versions.
+    _buildah("build", "--quiet", "--isolation=oci", "--runtime=runc", "--network=host", *mounts, *arguments)
+
+
+def remove_image(name: str) -> None:
+    """Remove an image from buildah's storage. Raises ImageError."""
+    _buildah("rmi", name)
 
 
 def _sources() -> Iterator[Path]:
@@ -73,7 +82,7 @@ def _checksum(paths: Iterator[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _base() -> str:
+def base_image() -> str:
     """Return the name of the stand-in for the base image, made first if the cache does not hold it."""
     key = hashlib.sha256(" ".join((_RELEASE, *_PACKAGES, _strip.__doc__ or "")).encode()).hexdigest()[:8]
     name = f"localhost/python-base:{key}"
@@ -97,9 +106,15 @@ def _strip(root: Path) -> None:
     _run(["rm", "-rf", *(str(root / path) for path in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc"))])
 
 
+def storage() -> tuple[Path, Path]:
+    """Return where buildah keeps images and what runs, the graph root and the run root of its storage (overlay)."""
+    root = cache_dir() / "images"
+    return root, root.with_name(f"{root.name}-run")
+
+
 def _command(*arguments: str) -> list[str]:
-    storage = cache_dir() / "images"
-    return ["buildah", f"--root={storage}", f"--runroot={storage}-run", "--storage-driver=overlay", *arguments]
+    root, run_root = storage()
+    return ["buildah", f"--root={root}", f"--runroot={run_root}", "--storage-driver=overlay", *arguments]
 
 
 def _buildah(*arguments: str) -> str:
