@@ -19,7 +19,7 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.aws_ret
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_token import FEATURE
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
-from tests.support.harness.ansible import TARGET_PYTHON, Ansible, Run
+from tests.support.harness.ansible import TARGET_PYTHON, Ansible, Run, returned
 
 REGION = "eu-west-1"
 ROLE = "arn:aws:iam::111122223333:role/reader"
@@ -431,7 +431,7 @@ def test_the_shipped_module_gives_the_result_of_the_fast_path(
 
 def comparable(result: dict[str, Any]) -> dict[str, Any]:
     """Drop what differs by nature: the token of another call, and what Ansible itself adds."""
-    kept = {name: value for name, value in result.items() if not name.startswith("_ansible") and name != "exception"}
+    kept = returned(result)
     given = kept.get("authorizations", [])
     kept["authorizations"] = [without(each, "password", "expires_at") for each in given]
     return kept

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 # What is tested: Ansible, collections and runner of the virtual environment of the tests, or of another that
 # `make matrix` has made; and the Python of the hosts that modules are shipped to.
@@ -53,6 +53,12 @@ class Run:
             for result in self.results_of(task)
             for served in result.get("resources", ())
         }
+
+
+def returned(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a module returned, without what Ansible adds; 2.19 adds `invocation` to that of a shipped one."""
+    added = ("_ansible", "exception", "invocation")
+    return {name: value for name, value in result.items() if not name.startswith(added)}
 
 
 @dataclass(frozen=True)
