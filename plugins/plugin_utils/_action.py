@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -46,8 +45,10 @@ def validated(argument_spec: dict, task) -> dict:
         error = validation.errors[0]
         is_unknown = isinstance(error, UnsupportedError)
         text = f"Unsupported parameters for ({task.action}) module: {error.msg}" if is_unknown else error.msg
-        # It may quote a value that was given for a wrong type.
-        raise InvalidOptions(remove_values(text, validation._no_log_values))
+        # It may quote a value that was given for a wrong type. Ansible's own function for this ends with 2.25.
+        for value in sorted(filter(None, map(str, validation._no_log_values)), key=len, reverse=True):
+            text = text.replace(value, _HIDDEN)
+        raise InvalidOptions(text)
     return validation.validated_parameters
 
 

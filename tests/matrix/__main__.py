@@ -51,7 +51,8 @@ def prepared(environment: Environment) -> dict[str, str]:
         return variables | {"KUBE_ECR_TEST_TARGET_PYTHON": str(venv / "bin" / "python")}
     _install_collections(environment, venv)
     if environment.has_runner:
-        _call(str(venv / "bin" / "pip"), "install", "--quiet", "--no-deps", "--force-reinstall", str(ROOT / "runner"))
+        pinned = ["--constraint", str(ROOT / environment.requirements)]
+        _call(str(venv / "bin" / "pip"), "install", "--quiet", *pinned, str(ROOT / "runner"))
     return variables | {"KUBE_ECR_TEST_VENV": str(venv)}
 
 

@@ -59,9 +59,20 @@ def run_module(feature: Feature) -> None:
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     module.no_log_values.clear()
+    _keep_from_result(module)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
+
+
+def _keep_from_result(module: AnsibleModule) -> None:
+    """Keep the values of no_log options out of the result, in which ansible-core 2.22 reports them.
+
+    The controller has them from the task. The file in which Ansible keeps the result of an async job would hold them.
+    """
+    tracker = getattr(module, "_new_secrets", None)
+    if tracker is not None:
+        tracker.flush()
 
 
 def visible(params: dict, argument_spec: dict) -> dict:

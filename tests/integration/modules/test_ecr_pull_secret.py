@@ -206,12 +206,17 @@ def test_names_are_not_masked_by_the_value_of_a_secret(ansible: Ansible, cluster
     """Ansible blots out no_log values wherever they occur: with the password `test`, team-test too."""
     names = cluster.namespaces("test", "team-test")
     cases = [(way, secret) for way in WAYS for secret in ("test", "e")]
-    run = ansible.play(
-        *(task(options(names, authorization(password=secret)), f"{way} {secret}", way) for way, secret in cases)
-    )
+    tasks = []
     for way, secret in cases:
-        assert [each["namespace"] for each in run.result(f"{way} {secret}")["namespaces"]] == names
-        assert run.result(f"{way} {secret}")["secret_name"] == "ecr-login"
+        write = task(options(names, authorization(password=secret)), f"{way} {secret}", way)
+        # From 2.22 on, ansible-core hides them from those who watch, but not from the tasks that follow.
+        seen = ["written.namespaces | map(attribute='namespace') == names", "written.secret_name == 'ecr-login'"]
+        tasks += [
+            {**write, "register": "written"},
+            {"ansible.builtin.assert": {"that": seen}, "vars": {"names": names}},
+        ]
+    run = ansible.play(*tasks)
+    assert run.status == 0, run.output
 
 
 def test_the_shipped_module_gives_the_result_of_the_fast_path(ansible: Ansible, cluster: Cluster) -> None:
