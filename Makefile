@@ -202,7 +202,7 @@ manifests: tools ## Regenerate the plain manifests from the chart
 	@$(BIN)/python -m tests.tools.manifests
 
 .PHONY: chart-files
-chart-files: venv ## Regenerate derived chart files: CRDs, version, table of values
+chart-files: venv ## Regenerate derived chart files: CRDs, version, changes, table of values
 	@$(BIN)/python tests/tools/chart_files.py
 
 .PHONY: chart-snapshots
@@ -303,9 +303,9 @@ lock: ## Regenerate the lock files of the image (runner/*.lock) with the version
 version: install-collection ## Prepare a release: VERSION=1.2.3 goes into all files and the changelog
 	@test "$(origin VERSION)" = "command line" || { echo "VERSION is missing: make version VERSION=1.2.3" >&2; exit 2; }
 	@$(BIN)/python tests/tools/version.py --set $(VERSION)
+	@$(BIN)/antsibull-changelog release --version $(VERSION)
 	@$(BIN)/python tests/tools/chart_files.py
 	@$(BIN)/python -m tests.tools.manifests
-	@$(BIN)/antsibull-changelog release --version $(VERSION)
 	@echo "Check the changes, commit them, and push the tag v$(VERSION): .github/workflows/release.yml does the rest."
 
 .PHONY: clean

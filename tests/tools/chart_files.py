@@ -1,4 +1,5 @@
-"""Writes what the chart has from elsewhere: custom resource definitions, its version, and two forms of its values.
+"""Writes what the chart has from elsewhere: custom resource definitions, its version, the changes in that version, and
+two forms of its values.
 
 Of values.yaml are made the table in README.md, and what templates read instead: helm shows them any file but that one.
 
@@ -21,6 +22,22 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "roles" / "runner" / "files" / "chart"
 CRDS = CHART / "files" / "crds"
 _BEGIN, _END = "<!-- values: made by `make chart-files` of values.yaml -->", "<!-- end of values -->"
+
+
+# How Artifact Hub calls what stands in a section of the changelog. The summary and known issues are no changes.
+# https://github.com/artifacthub/hub/blob/master/docs/helm_annotations.md
+_KINDS = {
+    "major_changes": "added",
+    "minor_changes": "changed",
+    "breaking_changes": "changed",
+    "deprecated_features": "deprecated",
+    "removed_features": "removed",
+    "security_fixes": "security",
+    "bugfixes": "fixed",
+}
+# What an entry of the changelog is about, in front of " - ", if a user of the chart has it.
+_OF_CHART = re.compile(r"\b(chart|custom resources|image|kube-ecr-runner|runner)\b")
+_CHANGES = re.compile(r"^  artifacthub\.io/(?:changes: \|\n(?:    .*\n)*|containsSecurityUpdates: .*\n)", re.MULTILINE)
 
 
 class UndocumentedError(Exception):
@@ -49,7 +66,31 @@ def _versioned() -> str:
     text = (CHART / "Chart.yaml").read_text()
     text = re.sub(r"^version: .*$", f"version: {version}", text, flags=re.MULTILINE)
     text = re.sub(r"^appVersion: .*$", f'appVersion: "{version}"', text, flags=re.MULTILINE)
-    return re.sub(r"(image: ghcr\.io/kube-ecr/runner):\S+", rf"\1:{version}", text)
+    text = re.sub(r"(image: ghcr\.io/kube-ecr/runner):\S+", rf"\1:{version}", text)
+    return _CHANGES.sub("", text) + _changes(version)
+
+
+def _changes(version: str) -> str:
+    """Return the annotations that tell what is new in that version, as lines; none before the changelog has it.
+
+    They are the last ones of Chart.yaml. `make version` writes the changelog before it comes here.
+    """
+    path = ROOT / "changelogs" / "changelog.yaml"
+    releases = yaml.safe_load(path.read_text())["releases"] if path.exists() else {}
+    sections = releases.get(version, {}).get("changes", {})
+    # Artifact Hub shows plain text, the changelog is reStructuredText.
+    found = [
+        {"kind": kind, "description": text.replace("``", "`")}
+        for section, kind in _KINDS.items()
+        for text in sections.get(section, ())
+        if _OF_CHART.search(text.split(" - ")[0])
+    ]
+    if not found:
+        return ""
+    lines = yaml.safe_dump(found, sort_keys=False, width=110, allow_unicode=True).splitlines()
+    is_security = any(each["kind"] == "security" for each in found)
+    text = '  artifacthub.io/containsSecurityUpdates: "true"\n' if is_security else ""
+    return f"{text}  artifacthub.io/changes: |\n{''.join(f'    {line}\n' for line in lines)}"
 
 
 def _table(text: str) -> str:
