@@ -21,8 +21,12 @@ PLACES = (
     ("runner/Containerfile", r'.*org\.opencontainers\.image\.version="'),
     ("roles/runner/files/chart/Chart.yaml", r"version: "),
     ("roles/runner/files/chart/Chart.yaml", r'appVersion: "?'),
-    ("docs/install.md", r".*kube-ecr/runner:"),
+    ("docs/install.md", r".*kube-ecr/runner:(?=\d)"),
     ("docs/install.md", r".*image\.tag="),
+    ("docs/aws-identities.md", r".*terraform\?ref=v"),
+    ("docs/install.md", r"VERSION="),
+    ("docs/install.md", r".*secrets\?ref=v"),
+    ("docs/install.md", r" *newTag: "),
 )
 # Galaxy and Helm take semantic versions, Python packages do not take all of these.
 VERSION = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}")

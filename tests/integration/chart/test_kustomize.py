@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,14 +28,29 @@ MANIFESTS = ROOT / "roles" / "runner" / "files"
 )
 
 
+def repository(folder: Path, tag: str) -> str:
+    """Make a git repository with the base as it is in this checkout, under that tag; return its address."""
+    base = yaml.safe_load((ROOT / "kustomization.yaml").read_text())
+    for name in ("kustomization.yaml", *base["resources"]):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    author = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "Release"], ["tag", tag]):
+        subprocess.run(["git", "-C", folder, *command], check=True)
+    return f"file://{folder}/.git?ref={tag}"
+
+
 def kustomize(folder: Path, **more: object) -> list[dict]:
-    """Return what kustomize makes of the manifests of this checkout, with what is shown and more."""
-    names = [Path(address).name for address in KUSTOMIZATION["resources"]]
-    for name in names:
-        (folder / name).write_text((MANIFESTS / name).read_text())
+    """Return what kustomize makes of the base and the manifests of this checkout, with what is shown and more."""
+    base, policies = KUSTOMIZATION["resources"]
+    address, tag = base.split("?ref=")
+    assert address == "https://github.com/kube-ecr/secrets"
+    resources = [repository(folder / "secrets", tag), Path(policies).name]
+    shutil.copy(MANIFESTS / Path(policies).name, folder)
     (folder / "policies.yaml").write_text(json.dumps(POLICIES))
-    (folder / "kustomization.yaml").write_text(json.dumps({**KUSTOMIZATION, "resources": names, **more}))
-    done = subprocess.run([kubectl_path(), "kustomize", folder], capture_output=True, text=True, check=True)
+    (folder / "kustomization.yaml").write_text(json.dumps({**KUSTOMIZATION, "resources": resources, **more}))
+    done = subprocess.run([kubectl_path(), "kustomize", folder], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     return list(yaml.load_all(done.stdout, yaml.CSafeLoader))
 
 
@@ -90,10 +106,17 @@ def test_the_lease_is_where_the_pod_is_and_the_role_allows_it(objects: list[dict
     assert [name] in [rule.get("resourceNames") for rule in the(objects, "Role")["rules"]]
 
 
-def test_the_api_server_takes_what_is_of_the_whole_cluster(objects: list[dict], cluster: Cluster) -> None:
-    """kustomize gives a namespace to the policies, which have none."""
-    whole = [each for each in objects if each["kind"].startswith(("Cluster", "Mutating"))]
-    assert len(whole) == 8
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": whole})
+def test_image_and_role_are_those_of_the_overlay(objects: list[dict]) -> None:
+    (container,) = the(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    (image,) = KUSTOMIZATION["images"]
+    assert container["image"] == f"{image['newName']}:{image['newTag']}"
+    role = {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/ecr-pull"}
+    assert the(objects, "ServiceAccount")["metadata"]["annotations"] == role
+
+
+def test_the_api_server_takes_all_of_it(objects: list[dict], cluster: Cluster) -> None:
+    """Also what has no namespace, to which kustomize gives one."""
+    cluster.make_namespace("platform")
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     options = ["--server-side", "--dry-run=server", "--validate=strict", "-o", "name"]
-    assert len(cluster.kubectl("apply", *options, "-f", "-", stdin=text).split()) == len(whole)
+    assert len(cluster.kubectl("apply", *options, "-f", "-", stdin=text).split()) == len(objects) == 17

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 from tests.tools import chart_files
@@ -57,3 +58,34 @@ def test_a_value_without_a_comment_is_refused_by_name(copy: Path) -> None:
     values.write_text(f"{values.read_text()}\nbare:\n  # Told.\n  told: 1\n\n  untold: 2\n")
     with pytest.raises(chart_files.UndocumentedError, match=r"bare\.untold has no comment"):
         chart_files.wanted()
+
+
+def test_changes_of_the_version_are_told_and_those_of_others_not(copy: Path) -> None:
+    """By the words of Artifact Hub, of what a user of the chart has."""
+    version = yaml.safe_load((copy / "galaxy.yml").read_text())["version"]
+    changes = {
+        "release_summary": "A release.",
+        "major_changes": ["chart - it is there."],
+        "minor_changes": [
+            "runner, image - ``--option`` is new: see\n  below.",
+            "ecr_token - not for the runner.",
+        ],
+        "security_fixes": ["custom resources - a hole is closed."],
+    }
+    releases = {version: {"changes": changes}, "0.0.1": {"changes": {"bugfixes": ["chart - long ago."]}}}
+    (copy / "changelogs").mkdir()
+    (copy / "changelogs" / "changelog.yaml").write_text(yaml.safe_dump({"releases": releases}))
+    chart = copy / "roles/runner/files/chart/Chart.yaml"
+    before = yaml.safe_load(chart.read_text())
+    for _ in range(2):  # The second time they are there.
+        chart.write_text(chart_files.wanted()[chart] or "")
+    after = yaml.safe_load(chart.read_text())
+    assert yaml.safe_load(after["annotations"].pop("artifacthub.io/changes")) == [
+        {"kind": "added", "description": "chart - it is there."},
+        {"kind": "changed", "description": "runner, image - `--option` is new: see\n  below."},
+        {"kind": "security", "description": "custom resources - a hole is closed."},
+    ]
+    assert after["annotations"].pop("artifacthub.io/containsSecurityUpdates") == "true"
+    assert after == before
+    (copy / "changelogs" / "changelog.yaml").unlink()
+    assert yaml.safe_load(chart_files.wanted()[chart] or "") == before

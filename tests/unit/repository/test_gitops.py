@@ -91,9 +91,7 @@ def test_health_follows_from_the_status(kind: str) -> None:
     argocd = ask("argocd", made, script=scripts()[kind])
     kstatus = ask("kstatus", made)
     found = zip(flux, argocd, kstatus, strict=True)
-    assert {
-        name: tuple(each["status"] for each in row) for name, row in zip(STATUSES, found, strict=True)
-    } == EXPECTED
+    assert {name: tuple(each["status"] for each in row) for name, row in zip(STATUSES, found, strict=True)} == EXPECTED
 
 
 def test_argocd_says_what_is_wrong() -> None:
