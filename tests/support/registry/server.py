@@ -103,13 +103,14 @@ class Registry(Service):
             (chart / "Chart.yaml").write_text(f"apiVersion: v2\nname: {name}\nversion: 0.1.0\n")
             self._helm("{}", Path(scratch), "package", str(chart), f"--destination={scratch}")
             archive = f"{scratch}/{name}-0.1.0.tgz"
-            self._helm(self._push_login(host), Path(scratch), "push", archive, f"oci://{host}/{repository}")
+            self._helm(self.push_login(host), Path(scratch), "push", archive, f"oci://{host}/{repository}")
 
     def _push(self, host: str, *arguments: str) -> str:
         with tempfile.TemporaryDirectory(dir=self._directory) as scratch:
-            return self._crane(self._push_login(host), Path(scratch), *arguments).rpartition("@")[2].strip()
+            return self._crane(self.push_login(host), Path(scratch), *arguments).rpartition("@")[2].strip()
 
-    def _push_login(self, host: str) -> str:
+    def push_login(self, host: str) -> str:
+        """Return a docker config JSON with the login of the user who may push to that host."""
         return json.dumps({"auths": {host: {"username": "push", "password": self._push_password}}})
 
     def pull(self, host: str, image: str, docker_config: str) -> str:
