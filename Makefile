@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 COLLECTIONS := $(VENV)/collections
 BUILD := build
 VERSION := $(shell sed -n 's/^version: //p' galaxy.yml)
-ARTIFACT := $(BUILD)/kube_ecr-secrets-$(VERSION).tar.gz
+# Not of $(VERSION): what is built has the version of galaxy.yml also while `make version` is told another one.
+ARTIFACT := $(BUILD)/kube_ecr-secrets-$(shell sed -n 's/^version: //p' galaxy.yml).tar.gz
 
 # The content of the artifact. build_ignore in galaxy.yml excludes everything else.
 COLLECTION_SOURCES := galaxy.yml meta plugins roles playbooks extensions crds docs changelogs README.md LICENSE CHANGELOG.md \
