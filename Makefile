@@ -100,7 +100,7 @@ node-tests: install-collection install-runner ## Run the tests that need contain
 		status=$$?; [ -n "$(ARGS)" ] && [ $$status -eq 5 ]; } # 5: none of them is chosen
 
 .PHONY: test-all
-test-all: test importer sanity docs-site matrix execution-environment mutants ## Run all that CI and a release rest on; takes over an hour
+test-all: test importer sanity docs-site release-tests matrix execution-environment mutants ## Run all that CI and a release rest on; takes over an hour
 	@echo
 	@echo "All of it passed."
 
@@ -111,6 +111,11 @@ matrix: install-collection install-runner tools ## Run tests with the oldest and
 .PHONY: execution-environment
 execution-environment: install-collection tools ## Build an execution environment, and use it; root, Linux, podman, buildah
 	@KUBE_ECR_EXECUTION_ENVIRONMENT=1 $(BIN)/python -m pytest tests/execution_environment $(ARGS)
+
+.PHONY: release-tests
+release-tests: install-collection install-runner tools ## Sign the chart and check it; take the GitOps examples by an API server
+	@$(BIN)/python -m tests.support.harness.tools cosign >/dev/null
+	@KUBE_ECR_RELEASE=1 $(BIN)/python -m pytest tests/release $(ARGS)
 
 .PHONY: node
 node: install-collection install-runner ## Start a cluster of one node, and a shell in it
@@ -273,7 +278,7 @@ $(OLDEST_STAMP): $(VENV_STAMP)
 
 .PHONY: tools
 tools: venv # Runs before the tests, since pytest would hide the messages of a long build.
-	@$(BIN)/python -m tests.support.harness.tools actionlint controlplane helm registry >/dev/null
+	@$(BIN)/python -m tests.support.harness.tools actionlint controlplane gitops helm registry terraform >/dev/null
 
 .PHONY: constraints
 constraints: ## Regenerate tests/constraints.txt after a change of tests/requirements.txt

@@ -35,7 +35,7 @@ _BUILD_NOTES = {
     "consumers": "about 3 minutes on 2 cores, once; later checkouts reuse it",
     "controlplane": "about 10 minutes on 2 cores, once; later checkouts reuse it",
     "cosign": "about 4 minutes on 2 cores, once; later checkouts reuse it",
-    "gitops": "about 3 minutes on 2 cores, once; later checkouts reuse it",
+    "gitops": "about 2 minutes on 2 cores, once; later checkouts reuse it",
     "helm": "about 3 minutes on 2 cores, once; later checkouts reuse it",
     "registry": "about 2 minutes on 2 cores, once; later checkouts reuse it",
 }
