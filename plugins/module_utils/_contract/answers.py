@@ -90,6 +90,21 @@ def parse_success(body: bytes) -> None:
     _check_kind(_parse(body), "Status")
 
 
+def parse_review(body: bytes, kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the status in the answer to a review of a kind, which has no name, as it is stored nowhere.
+
+    spec is what was asked. Raises WrongAnswer.
+    """
+    found = _parse(body)
+    _check_kind(found, kind)
+    if not _holds(found.get("spec"), spec):
+        raise WrongAnswer("is about something else than what was asked")
+    status = found.get("status")
+    if not isinstance(status, dict):
+        raise WrongAnswer("is a review without a status")
+    return status
+
+
 def parse_deletion(body: bytes, expected: Expected) -> None:
     """Take the answer to a deletion: a Status of success, or the object where a finalizer holds it.
 

@@ -11,11 +11,12 @@ import os
 import platform
 import random
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
@@ -44,9 +45,13 @@ from kube_ecr_runner.runs.environment import check_environment, settings_not_pas
 from kube_ecr_runner.runs.run import Run, RunSettings, absolute_path, run_batch
 from kube_ecr_runner.runs.run_directory import check_tmpdir, remove_abandoned
 from kube_ecr_runner.runs.standby import StandBy, files_in_use
+from kube_ecr_runner.telemetry.application import Application
+from kube_ecr_runner.telemetry.authorization import Authorization
+from kube_ecr_runner.telemetry.certificate import CertificateFiles, OwnCertificate
 from kube_ecr_runner.telemetry.health import Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
+from kube_ecr_runner.telemetry.pages import Probes, metrics_pages
 from kube_ecr_runner.telemetry.web import Listener
 
 # How long the rest may take to end after the Lease was lost.
@@ -72,28 +77,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
         watched = _picked(watches.load(settings.watches), settings)
         cluster = Cluster.connect(settings.kubeconfig, settings.context, silence=settings.watch_silence)
         monitor = Monitor(Health(settings.run_timeout), Metrics())
-        listener = _listener(settings, monitor)
+        listener, metrics = _listener(settings, monitor), _metrics_listener(settings, monitor, cluster)
     except StartupError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
     configure(settings.log_level, settings.log_format)
-    _log_start(settings, watched, cluster, listener)
+    _log_start(settings, watched, cluster, listener, metrics)
     for path in remove_abandoned():
         _log.info("removed stale run directory", extra=fields(directory=path))
     if settings.is_pass:
         return 0 if _pass(cluster, watched, settings) else 1
-    with listener or nullcontext():
+    with ExitStack() as stack:
+        for port in filter(None, (listener, metrics)):
+            stack.enter_context(port)
         return _serve(cluster, watched, settings, monitor)
 
 
 def _listener(settings: Settings, monitor: Monitor) -> Listener | None:
-    """Open the port for probes and metrics, where there is to be one; nobody would probe a single pass."""
+    """Open the port for probes and plain metrics, where there is to be one; nobody would probe a single pass."""
     if settings.listen_address is None or settings.is_pass:
         return None
-    return Listener(settings.listen_address, monitor)
+    pages = Probes(monitor.health).pages()
+    return Listener(
+        settings.listen_address,
+        Application(pages if settings.metrics_secure else {**pages, **metrics_pages(monitor.metrics)}),
+        "set --listen-address (or KUBE_ECR_LISTEN_ADDRESS) to an address that is free, or to none to do without probes "
+        "and metrics",
+    )
 
 
-def _log_start(settings: Settings, watched: list[WatchesEntry], cluster: Cluster, listener: Listener | None) -> None:
+def _metrics_listener(settings: Settings, monitor: Monitor, cluster: Cluster) -> Listener | None:
+    """Open the port for metrics with TLS, where there is to be one."""
+    if not settings.metrics_secure or settings.is_pass:
+        return None
+    authorization = Authorization(cluster.reviews()) if settings.metrics_require_rbac else None
+    folder = settings.metrics_cert_path
+    return Listener(
+        settings.metrics_bind_address,
+        Application(metrics_pages(monitor.metrics, authorization)),
+        "set --metrics-bind-address (or KUBE_ECR_METRICS_BIND_ADDRESS) to an address that is free",
+        CertificateFiles(folder) if folder else OwnCertificate(("localhost", socket.gethostname())),
+    )
+
+
+def _log_start(
+    settings: Settings,
+    watched: list[WatchesEntry],
+    cluster: Cluster,
+    listener: Listener | None,
+    metrics: Listener | None,
+) -> None:
     values = fields(
         version=version(PROGRAM),
         python=platform.python_version(),
@@ -102,6 +135,7 @@ def _log_start(settings: Settings, watched: list[WatchesEntry], cluster: Cluster
         namespaces=",".join(settings.namespaces) or None,
         selector=settings.selector or None,
         listening=listener.address if listener else "nowhere",
+        metrics=f"https://{metrics.address}/metrics" if metrics else None,
     )
     _log.info("started", extra=values)
     if names := settings_not_passed_on(os.environ):

@@ -26,6 +26,7 @@ from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.cluster.connection import Access, of_pod
 from kube_ecr_runner.cluster.errors import KubernetesError, malformed, unreachable_because
 from kube_ecr_runner.cluster.lease import Lease
+from kube_ecr_runner.cluster.reviews import Reviews
 from kube_ecr_runner.cluster.sources import Source
 from kube_ecr_runner.contract import reasons
 from kube_ecr_runner.contract.answers import (
@@ -254,6 +255,10 @@ class Cluster:
     def lease(self, namespace: str, name: str, pod: Pod | None) -> Lease:
         """Return the Lease of that name, whether it is there or not; pod owns it while this runner holds it."""
         return Lease(self._call, namespace, name, pod)
+
+    def reviews(self) -> Reviews:
+        """Return what asks the API server who shows a token, and what they may do."""
+        return Reviews(self._call)
 
     def _create_event(
         self, call: str, namespace: str, regarding: Mapping[str, str], action: str, event: Event, now: datetime

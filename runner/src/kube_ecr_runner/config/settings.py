@@ -46,7 +46,8 @@ class Settings:
     """What the runner was told, one field for each option; see --help.
 
     lease is namespace and name, None where there is none; pod is None where the runner is in no pod, or does not know
-    which; listen_address is None where no port is to be opened.
+    which; listen_address is None where no port is to be opened for probes. metrics_cert_path is None where the runner
+    makes a certificate itself.
     """
 
     watches: Path
@@ -72,6 +73,10 @@ class Settings:
     lease: tuple[str, str] | None = None
     pod: Pod | None = None
     listen_address: Address | None = Address("", 8080)  # noqa: RUF009 (frozen)
+    metrics_secure: bool = False
+    metrics_bind_address: Address = Address("", 8443)  # noqa: RUF009 (frozen)
+    metrics_cert_path: Path | None = None
+    metrics_require_rbac: bool = False
     log_level: str = "info"
     log_format: str = "text"
 
@@ -92,6 +97,7 @@ def load_settings(arguments: Sequence[str] | None = None) -> Settings:
             settings = _with_own_lease(Settings(**context.params), context)
             _check_lease(settings, context)
             _check_recovery(settings, context)
+            _check_metrics(settings, context)
     except click.exceptions.Exit as done:
         raise SystemExit(done.exit_code) from None
     except click.UsageError as error:
@@ -109,6 +115,19 @@ def _check_recovery(settings: Settings, context: click.Context) -> None:
     if settings.recover_pods and not settings.watch_pods:
         message = "needs --watch-pods (or KUBE_ECR_WATCH_PODS=true), since only pods that are seen are evicted"
         raise click.BadParameter(message, context, _parameter("recover_pods"))
+
+
+def _check_metrics(settings: Settings, context: click.Context) -> None:
+    """Refuse what counts with TLS only: a token that is shown over plain HTTP belongs to whoever listens."""
+    if settings.metrics_secure:
+        return
+    for name in ("metrics_require_rbac", "metrics_cert_path", "metrics_bind_address"):
+        if getattr(settings, name) != getattr(Settings, name):
+            message = "needs --metrics-secure (or KUBE_ECR_METRICS_SECURE=true), since "
+            message += (
+                "a token must not be shown over plain HTTP" if name == "metrics_require_rbac" else "it is for TLS"
+            )
+            raise click.BadParameter(message, context, _parameter(name))
 
 
 def _parameter(name: str) -> click.Parameter:
@@ -325,7 +344,39 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     type=Parsed(address_of),
     default=Settings.listen_address,
     metavar="[HOST]:PORT",
-    help="address to serve /healthz, /readyz and /metrics on; none or an empty value disables it",
+    help=(
+        "address to serve /healthz, /readyz and, without --metrics-secure, /metrics on; none or an empty value "
+        "disables it"
+    ),
+)
+@_option(
+    "--metrics-secure/--no-metrics-secure",
+    type=Flag(),
+    default=Settings.metrics_secure,
+    help="serve /metrics with TLS, on a port of its own",
+)
+@_option(
+    "--metrics-bind-address",
+    type=Parsed(Address.parse),
+    default=Settings.metrics_bind_address,
+    metavar="[HOST]:PORT",
+    help="address to serve /metrics on, with --metrics-secure",
+)
+@_option(
+    "--metrics-cert-path",
+    type=Parsed(file_of),
+    show_default="a certificate that the runner makes at its start, and signs itself",
+    metavar="FOLDER",
+    help="folder with the certificate for --metrics-secure, tls.crt, and its key, tls.key; changes are noticed",
+)
+@_option(
+    "--metrics-require-rbac/--no-metrics-require-rbac",
+    type=Flag(),
+    default=Settings.metrics_require_rbac,
+    help=(
+        "show /metrics only to those who may get this nonResourceURL, as TokenReview and SubjectAccessReview tell; "
+        "needs --metrics-secure"
+    ),
 )
 @_option(
     "--log-level", type=click.Choice(LEVELS), default=Settings.log_level, help="lowest level of log lines to write"

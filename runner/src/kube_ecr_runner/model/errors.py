@@ -5,7 +5,8 @@ StartupError
 ├── WatchesError              watches.yaml (config)
 ├── EnvironmentVariableError  a variable of AWS (runs)
 ├── TemporaryDirectoryError   $TMPDIR (runs)
-├── ListenError               the port for probes and metrics (telemetry)
+├── ListenError               a port for probes or metrics (telemetry)
+├── CertificateError          the certificate of the metrics (telemetry)
 └── NoClusterError            no API server is named; a KubernetesError, too (cluster)
 """
 

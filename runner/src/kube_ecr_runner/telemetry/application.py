@@ -1,45 +1,33 @@
-"""What is answered on /healthz, /readyz and /metrics: a WSGI application.
+"""What is answered on a port: a WSGI application of some paths.
 
-What always holds: an answer needs no lock that is held for long and no other machine, so it comes while the work loop
-hangs. While the runner starts, /readyz waits a moment for it.
+What always holds: an error that nobody foresaw is told by its type alone, and an answer says nothing of what made it.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from prometheus_client import make_wsgi_app
-
 from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.log import fields
-from kube_ecr_runner.telemetry.monitor import Monitor
 
-_Start = Callable[[str, list[tuple[str, str]]], object]
-
-# kubelet makes a Warning event of each probe that fails, and asks for readiness as soon as the runner listens. So an
-# answer waits, no longer than the probe does, while the first lists come.
-START_SECONDS = 30.0
-PATIENCE_SECONDS = 4.0
-_LOOK_SECONDS = 0.05
+type Start = Callable[[str, list[tuple[str, str]]], object]
+type Page = Callable[[WSGIEnvironment, Start], Iterable[bytes]]
 
 _log = logging.getLogger(__name__)
 
 
 class Application:
-    """Answers from what health and metrics know at the moment."""
+    """Answers with the pages of a port, each under its path."""
 
-    def __init__(self, monitor: Monitor) -> None:
-        self._started = time.monotonic()
-        self._health = monitor.health
-        self._metrics = make_wsgi_app(monitor.metrics.registry)
-        self._lock = threading.Lock()
-        self._is_healthy = True
+    def __init__(self, pages: Mapping[str, Page]) -> None:
+        """Take at least one page."""
+        self._pages = pages
+        *others, last = pages
+        self._told = f"there are {', '.join(others)} and {last}" if others else f"there is {last}"
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -48,49 +36,21 @@ class Application:
             return self._answer(environ, start)
         except Exception as error:  # noqa: BLE001 (wsgiref would print it, and its text could hold anything)
             _log.error("could not answer a probe; please report it", extra=fields(cause=type(error).__name__))
-            return _plain(start, HTTPStatus.INTERNAL_SERVER_ERROR, ["internal error, see the log"])
+            return plain(start, HTTPStatus.INTERNAL_SERVER_ERROR, ["internal error, see the log"])
 
-    def _answer(self, environ: WSGIEnvironment, start: _Start) -> Iterable[bytes]:
+    def _answer(self, environ: WSGIEnvironment, start: Start) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "GET":
-            return _plain(start, HTTPStatus.METHOD_NOT_ALLOWED, ["use GET"])
-        match environ["PATH_INFO"]:
-            case "/metrics":
-                return self._metrics(environ, start)
-            case "/healthz":
-                causes = self._health.unhealthy_causes()
-                self._log_change(causes)
-                return _judged(start, causes)
-            case "/readyz":
-                return _judged(start, self._unready_causes())
-        return _plain(start, HTTPStatus.NOT_FOUND, ["there are /healthz, /readyz and /metrics"])
+            return plain(start, HTTPStatus.METHOD_NOT_ALLOWED, ["use GET"])
+        page = self._pages.get(environ["PATH_INFO"])
+        return page(environ, start) if page else plain(start, HTTPStatus.NOT_FOUND, [self._told])
 
-    def _unready_causes(self) -> list[str]:
-        until = min(time.monotonic() + PATIENCE_SECONDS, self._started + START_SECONDS)
-        while (causes := self._health.unready_causes()) and time.monotonic() < until:
-            time.sleep(_LOOK_SECONDS)
-        return causes
 
-    def _log_change(self, causes: list[str]) -> None:
-        """Whoever restarts a container does not say what it was told."""
-        with self._lock:
-            was_healthy, self._is_healthy = self._is_healthy, not causes
-        if was_healthy and causes:
-            _log.error("unhealthy", extra=fields(cause="; ".join(causes)))
-        elif not was_healthy and not causes:
-            _log.info("healthy again")
+def plain(start: Start, status: HTTPStatus, lines: Iterable[str], *headers: tuple[str, str]) -> Iterable[bytes]:
+    """Answer with lines of text."""
+    start(f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8"), *headers])
+    return ["".join(f"{line}\n" for line in lines).encode()]
 
 
 def _start_as_runner(start_response: StartResponse, status: str, headers: list[tuple[str, str]]) -> object:
     # Without it, wsgiref tells its own version and that of Python.
     return start_response(status, [*headers, ("Server", PROGRAM)])
-
-
-def _judged(start: _Start, causes: list[str]) -> Iterable[bytes]:
-    if causes:
-        return _plain(start, HTTPStatus.SERVICE_UNAVAILABLE, causes)
-    return _plain(start, HTTPStatus.OK, ["ok"])
-
-
-def _plain(start: _Start, status: HTTPStatus, lines: Iterable[str]) -> Iterable[bytes]:
-    start(f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")])
-    return ["".join(f"{line}\n" for line in lines).encode()]

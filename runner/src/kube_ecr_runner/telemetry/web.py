@@ -1,6 +1,7 @@
-"""The port for probes and Prometheus: a server of prometheus_client with limits.
+"""A port for probes or Prometheus: a server of prometheus_client with limits, and with TLS on demand.
 
-What always holds: a client that is slow or many of them cost a few threads and nothing else.
+What always holds: a client that is slow or many of them cost a few threads and nothing else. So each connection serves
+one request, and the handshake of TLS is made in the thread of the client, within the time that a client has.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import ssl
 import sys
 import threading
+from contextlib import suppress
 from io import StringIO
 from socketserver import TCPServer
 from types import TracebackType
@@ -24,13 +27,16 @@ from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.address import Address
 from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.telemetry.application import Application
-from kube_ecr_runner.telemetry.monitor import Monitor
+from kube_ecr_runner.telemetry.certificate import Certificate
 
 CLIENT_SECONDS = 5.0
 MAX_CLIENTS = 32
 # How often it is looked whether to end.
 POLL_SECONDS = 0.1
 _ANY_IPV6 = "::"
+# As Go's servers answer whoever does not speak TLS, so that a person sees what is wrong.
+_NO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nthis port speaks TLS: use https\n"
+_MAX_REQUEST = 65536
 
 _log = logging.getLogger(__name__)
 
@@ -42,15 +48,14 @@ class ListenError(StartupError):
 class Listener:
     """Answers from when it is made until it is left as a context manager."""
 
-    def __init__(self, address: Address, monitor: Monitor) -> None:
-        """Open the port. Raises ListenError."""
+    def __init__(
+        self, address: Address, application: Application, remedy: str, certificate: Certificate | None = None
+    ) -> None:
+        """Open the port, for TLS if there is a certificate. Raises ListenError, which says remedy: what to set."""
         try:
-            self._server = _server(address, Application(monitor))
+            self._server = _server(address, application, certificate)
         except OSError as error:
-            raise ListenError(
-                f"cannot listen on {address}: {error.strerror or error}; set --listen-address (or "
-                "KUBE_ECR_LISTEN_ADDRESS) to an address that is free, or to none to do without probes and metrics"
-            ) from None
+            raise ListenError(f"cannot listen on {address}: {error.strerror or error}; {remedy}") from None
         self.address = Address(address.host, self._server.server_port)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(POLL_SECONDS,), name="listener", daemon=True
@@ -87,9 +92,17 @@ class _Server(ThreadingWSGIServer):
     # With socketserver's 5, a burst of clients makes the next one wait for a second.
     request_queue_size = 2 * MAX_CLIENTS
 
-    def __init__(self, host: str, port: int, family: socket.AddressFamily, application: WSGIApplication) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        family: socket.AddressFamily,
+        application: WSGIApplication,
+        certificate: Certificate | None,
+    ) -> None:
         """Open the port. Raises OSError."""
         self.address_family = family
+        self._certificate = certificate
         self._free = threading.BoundedSemaphore(MAX_CLIENTS)
         super().__init__((host, port), _Handler)
         self.set_app(application)
@@ -117,6 +130,26 @@ class _Server(ThreadingWSGIServer):
         finally:
             self._free.release()
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer a client, in its own thread."""
+        if self._certificate is None:
+            super().finish_request(request, client_address)
+            return
+        # For the whole of the handshake: a client that sends a byte now and then gets no more.
+        request.settimeout(CLIENT_SECONDS)
+        context = self._certificate.context()
+        with context.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as client:
+            try:
+                client.do_handshake()
+            except ssl.SSLError as error:
+                if error.reason == "HTTP_REQUEST":
+                    _answer_plainly(client)
+                return
+            super().finish_request(client, client_address)
+            # Tell the client that this is all. Whoever is gone need not be told.
+            with suppress(OSError):
+                client.unwrap().close()
+
     def handle_error(self, *_: object) -> None:
         """A client that went away is nobody's concern."""
         error = sys.exception()
@@ -124,15 +157,24 @@ class _Server(ThreadingWSGIServer):
             _log.error("could not answer a probe; please report it", extra=fields(cause=type(error).__name__))
 
 
-def _server(address: Address, application: WSGIApplication) -> _Server:
+def _answer_plainly(client: ssl.SSLSocket) -> None:
+    """Answer a client that does not speak TLS, and read its request: otherwise it might see no answer but a reset."""
+    with socket.socket(fileno=client.detach()) as plain:
+        plain.settimeout(CLIENT_SECONDS)
+        plain.sendall(_NO_TLS)
+        plain.shutdown(socket.SHUT_WR)
+        plain.recv(_MAX_REQUEST)
+
+
+def _server(address: Address, application: WSGIApplication, certificate: Certificate | None) -> _Server:
     """Return a server that listens on an address; an empty host is all addresses of both families. Raises OSError."""
     if not address.host and socket.has_dualstack_ipv6():
         try:
-            return _Server(_ANY_IPV6, address.port, socket.AF_INET6, application)
+            return _Server(_ANY_IPV6, address.port, socket.AF_INET6, application, certificate)
         except OSError as error:
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):  # the kernel knows IPv6, the machine not
                 raise
     if not address.host:
-        return _Server("", address.port, socket.AF_INET, application)
+        return _Server("", address.port, socket.AF_INET, application, certificate)
     family, *_, found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-    return _Server(str(found[0]), address.port, family, application)
+    return _Server(str(found[0]), address.port, family, application, certificate)

@@ -73,7 +73,7 @@ REFUSED = [
     ("--log-level", "loud", "'loud' is not one of 'debug', 'info', 'warning', 'error'"),
     ("--log-format", "xml", "'xml' is not one of 'text', 'json'"),
 ]
-FLAGS = ["--once", "--dry-run", "--stand-by", "--watch-pods", "--recover-pods", "--leader-elect"]
+FLAGS = ["--once", "--dry-run", "--stand-by", "--watch-pods", "--recover-pods", "--leader-elect", "--metrics-secure"]
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +135,44 @@ def test_pods_that_are_not_looked_at_cannot_be_recovered(monkeypatch: pytest.Mon
     monkeypatch.setenv("KUBE_ECR_WATCH_PODS", "false")
     with pytest.raises(SettingsError, match=r"^KUBE_ECR_RECOVER_PODS: needs --watch-pods"):
         load_settings(REQUIRED)
+
+
+SECURED = [
+    ("--metrics-bind-address", "127.0.0.1:9443", Address("127.0.0.1", 9443)),
+    ("--metrics-cert-path", "/certificate", Path("/certificate")),
+    ("--metrics-require-rbac", "true", True),
+]
+
+
+@pytest.mark.parametrize(("option", "text", "value"), SECURED)
+def test_what_is_about_tls_counts_with_tls_only(
+    monkeypatch: pytest.MonkeyPatch, option: str, text: str, value: object
+) -> None:
+    """A token that is shown over plain HTTP belongs to whoever listens."""
+    arguments = [*REQUIRED, option] if value is True else [*REQUIRED, option, text]
+    expected = Settings(WATCHES, metrics_secure=True, **{field(option): value})
+    assert load_settings([*arguments, "--metrics-secure"]) == expected
+    with pytest.raises(SettingsError, match=rf"^{option}: needs --metrics-secure \(or KUBE_ECR_METRICS_SECURE=true\)"):
+        load_settings(arguments)
+    monkeypatch.setenv(variable(option), text)
+    with pytest.raises(SettingsError, match=rf"^{variable(option)}: needs --metrics-secure"):
+        load_settings(REQUIRED)
+    monkeypatch.setenv("KUBE_ECR_METRICS_SECURE", "true")
+    assert load_settings(REQUIRED) == expected
+    monkeypatch.setenv(variable(option), "")
+    assert load_settings(REQUIRED) == Settings(WATCHES, metrics_secure=True)
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "words"),
+    [
+        ("--metrics-bind-address", "none", "'none' is not an address to listen on; give :8080"),
+        ("--metrics-cert-path", "", "is empty; name a file"),
+    ],
+)
+def test_what_makes_no_sense_for_tls_is_refused(option: str, text: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{option}: {words}"):
+        load_settings([*REQUIRED, "--metrics-secure", option, text])
 
 
 def test_a_dry_run_is_a_single_pass_too() -> None:

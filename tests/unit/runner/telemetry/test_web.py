@@ -17,10 +17,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from kube_ecr_runner.model.address import Address
 from kube_ecr_runner.model.observer import Part
-from kube_ecr_runner.telemetry import application, web
+from kube_ecr_runner.telemetry import pages, web
+from kube_ecr_runner.telemetry.application import Application
 from kube_ecr_runner.telemetry.health import LOOP_SECONDS, Health
 from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
+from kube_ecr_runner.telemetry.pages import Probes, metrics_pages
 from kube_ecr_runner.telemetry.web import MAX_CLIENTS, Listener, ListenError
 
 SECONDS = 10.0
@@ -61,21 +63,22 @@ class Lab:
 
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    monkeypatch.setattr(application, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(pages, "PATIENCE_SECONDS", 0.0)
     lab = Lab()
-    with Listener(Address("", 0), lab.monitor) as listener:
+    application = Application({**Probes(lab.monitor.health).pages(), **metrics_pages(lab.monitor.metrics)})
+    with Listener(Address("", 0), application, "") as listener:
         lab.port = listener.address.port
         yield lab
 
 
 def test_a_probe_waits_for_a_runner_that_starts(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A probe that fails is a Warning event, and none of these is anybody's concern."""
-    monkeypatch.setattr(application, "PATIENCE_SECONDS", SECONDS)
+    monkeypatch.setattr(pages, "PATIENCE_SECONDS", SECONDS)
     timer = threading.Timer(0.2, lab.monitor.waits_for, [[]])
     timer.start()
     assert lab.get("/readyz")[::2] == (200, "ok\n")
     timer.join()
-    monkeypatch.setattr(application, "START_SECONDS", 0.0)
+    monkeypatch.setattr(pages, "START_SECONDS", 0.0)
     lab.monitor.part_works(Part.RUNS, "no collection")
     assert lab.get("/readyz")[::2] == (503, "no collection\n"), "later it is told at once"
 
@@ -85,7 +88,7 @@ def test_probes_say_what_is_wrong_and_the_log_says_it_once(lab: Lab, caplog: pyt
     lab.monitor.waits_for([])
     assert lab.get("/readyz")[::2] == lab.get("/healthz")[::2] == (200, "ok\n")
     lab.now += LOOP_SECONDS + 1
-    with caplog.at_level(logging.INFO, logger="kube_ecr_runner.telemetry.application"):
+    with caplog.at_level(logging.INFO, logger="kube_ecr_runner.telemetry.pages"):
         for _ in range(2):
             status, _, text = lab.get("/healthz?verbose")
             assert (status, len(text.splitlines())) == (503, 1)
@@ -185,5 +188,7 @@ def test_an_empty_host_is_every_address_of_both_families(lab: Lab) -> None:
 
 
 def test_port_that_is_taken_is_refused_with_what_to_set(lab: Lab) -> None:
-    with pytest.raises(ListenError, match="Address already in use; set --listen-address"):
-        Listener(Address("127.0.0.1", lab.port), lab.monitor)
+    with pytest.raises(ListenError, match="Address already in use; set another one"):
+        Listener(
+            Address("127.0.0.1", lab.port), Application({"/": metrics_pages(Metrics())["/metrics"]}), "set another one"
+        )
