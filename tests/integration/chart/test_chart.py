@@ -19,6 +19,7 @@ from tests.support.cluster.control_plane import KubectlError
 from tests.support.cluster.objects import Cluster
 from tests.support.harness.chart_values import DIGEST, ENTRY, MATRIX, MONITORED, TWO
 from tests.support.harness.helm import CHART, POLICIES, HelmError, Values, process_of, render, run_helm, the
+from tests.support.harness.monitoring import definitions
 
 VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -43,30 +44,12 @@ def restricted(cluster: Cluster) -> str:
 
 @pytest.fixture
 def monitoring(cluster: Cluster) -> Iterator[None]:
-    """Definitions of the Prometheus operator's kinds that take any spec: there are no others in the control plane."""
-    crds = [_lax_crd("monitoring.coreos.com", kind, plural) for kind, plural in MONITORING.items()]
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": crds})
-    cluster.kubectl("create", "-f", "-", stdin=text)
-    cluster.kubectl("wait", "--for=condition=Established", "-f", "-", "--timeout=30s", stdin=text)
+    """The Prometheus operator's definitions of its kinds."""
+    files = [f"--filename={path}" for path in definitions(*MONITORING.values())]
+    cluster.kubectl("create", *files)
+    cluster.kubectl("wait", "--for=condition=Established", *files, "--timeout=30s")
     yield
-    cluster.kubectl("delete", "--wait=false", "-f", "-", stdin=text)
-
-
-def _lax_crd(group: str, kind: str, plural: str) -> dict:
-    schema = {
-        "type": "object",
-        "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-    }
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    names = {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"}
-    spec = {"group": group, "scope": "Namespaced", "names": names, "versions": [version]}
-    metadata = {"name": f"{plural}.{group}"}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": metadata,
-        "spec": spec,
-    }
+    cluster.kubectl("delete", "--wait=false", *files)
 
 
 def pod_of(manifest: dict) -> dict | None:

@@ -27,6 +27,7 @@ SETS: dict[str, Values] = {
         "podMonitor": {"enabled": True},
         "proxy": {"httpsProxy": "http://proxy"},
         "watches": {"entries": [ENTRY]},
+        "metrics": {"secure": True, "certificate": {"secretName": "tls"}},
         "crds": {"enabled": False},
     },
     "cronjob": {"mode": "cronjob", "crds": {"enabled": False}},

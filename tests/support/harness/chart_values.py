@@ -131,6 +131,26 @@ MATRIX: dict[str, Values] = {
         "prometheusRule": {"enabled": True},
         "service": {"enabled": False},
     },
+    "metrics": {
+        "metrics": {"secure": True},
+        "serviceMonitor": {"enabled": True},
+        "networkPolicy": {"enabled": True, "from": [{"namespaceSelector": {}}]},
+    },
+    "metrics-certificate": {
+        "metrics": {"secure": True, "certificate": {"secretName": "metrics-tls"}, "authorization": {"enabled": True}},
+        "serviceMonitor": {"enabled": True},
+    },
+    "metrics-token": {
+        "metrics": {
+            "secure": True,
+            "certificate": {
+                "secretName": "metrics-tls",
+                "ca": {"configMap": {"name": "openshift-service-ca.crt", "key": "service-ca.crt"}},
+            },
+            "authorization": {"enabled": True, "credentials": {"name": "prometheus-token", "key": "token"}},
+        },
+        "podMonitor": {"enabled": True},
+    },
     "network-policy": {"networkPolicy": {"enabled": True}},
     "network-policy-open": {"networkPolicy": {"enabled": True, "from": [{"namespaceSelector": {}}], "egress": [{}]}},
     "extra-objects": {

@@ -49,6 +49,24 @@
 {{- regexReplaceAll "^[0-9]" (include "kube-ecr-runner.fullname" .) "runner-${0}" }}
 {{- end }}
 
+{{/* The port of the metrics: its name, and the number. */}}
+{{- define "kube-ecr-runner.metricsPort" -}}
+{{- ternary "https" "http" .Values.metrics.secure }}
+{{- end }}
+
+{{- define "kube-ecr-runner.metricsPortNumber" -}}
+{{- ternary 8443 8080 .Values.metrics.secure }}
+{{- end }}
+
+{{/* The ClusterRole that Prometheus needs. */}}
+{{- define "kube-ecr-runner.metricsReader" -}}
+{{- printf "%s-metrics-reader" (include "kube-ecr-runner.clusterName" .) }}
+{{- end }}
+
+{{- define "kube-ecr-runner.certificatePath" -}}
+/etc/kube-ecr-runner-metrics
+{{- end }}
+
 {{- define "kube-ecr-runner.selectorLabels" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" | toYaml }}
 app.kubernetes.io/instance: {{ toYaml .Release.Name }}
@@ -182,6 +200,17 @@ args:
   {{- end }}
   {{- if index . 2 }}
   - --pod=$(RUNNER_POD_NAMESPACE)/$(RUNNER_POD_NAME)/$(RUNNER_POD_UID)
+  {{- with $values.metrics }}
+  {{- if .secure }}
+  - --metrics-secure
+  {{- if .certificate.secretName }}
+  - --metrics-cert-path={{ include "kube-ecr-runner.certificatePath" $root }}
+  {{- end }}
+  {{- if .authorization.enabled }}
+  - --metrics-require-rbac
+  {{- end }}
+  {{- end }}
+  {{- end }}
   {{- end }}
 env:
   {{- if index . 2 }}
@@ -208,6 +237,11 @@ ports:
   - name: http
     containerPort: 8080
     protocol: TCP
+  {{- if $values.metrics.secure }}
+  - name: {{ include "kube-ecr-runner.metricsPort" $root }}
+    containerPort: {{ include "kube-ecr-runner.metricsPortNumber" $root }}
+    protocol: TCP
+  {{- end }}
 startupProbe:
   {{- merge (dict "httpGet" (dict "path" "/healthz" "port" "http")) $values.startupProbe | toYaml | nindent 2 }}
 livenessProbe:
@@ -227,6 +261,11 @@ volumeMounts:
   {{- if $values.watches.entries }}
   - name: watches
     mountPath: {{ dir (include "kube-ecr-runner.watchesPath" $root) }}
+    readOnly: true
+  {{- end }}
+  {{- if and (index . 2) $values.metrics.certificate.secretName }}
+  - name: metrics-certificate
+    mountPath: {{ include "kube-ecr-runner.certificatePath" $root }}
     readOnly: true
   {{- end }}
   {{- with $values.extraVolumeMounts }}
@@ -277,6 +316,17 @@ volumes:
   - name: watches
     configMap:
       name: {{ printf "%s-watches" (include "kube-ecr-runner.fullname" .) | toYaml }}
+  {{- end }}
+  {{- with $values.metrics.certificate.secretName }}
+  - name: metrics-certificate
+    secret:
+      secretName: {{ toYaml . }}
+      {{- /* Not the CA, which the runner does not need, nor what a user has put beside it. */}}
+      items:
+        - key: tls.crt
+          path: tls.crt
+        - key: tls.key
+          path: tls.key
   {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}

@@ -12,6 +12,26 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with $values.metrics }}
+{{- if and .secure (eq $values.mode "cronjob") }}
+{{- fail "metrics.secure: does nothing with mode=cronjob, where no process stays; set it to false, or mode=deployment" }}
+{{- end }}
+{{- if and .authorization.enabled (not .secure) }}
+{{- fail "metrics.authorization.enabled: needs metrics.secure=true, since a token must not be shown over plain HTTP; set it, or leave this out" }}
+{{- end }}
+{{- if and .authorization.credentials (not .authorization.enabled) }}
+{{- fail "metrics.authorization.credentials: counts only with metrics.authorization.enabled=true" }}
+{{- end }}
+{{- if and (or .certificate.secretName .certificate.ca) (not .secure) }}
+{{- fail "metrics.certificate: counts only with metrics.secure=true" }}
+{{- end }}
+{{- if and .certificate.ca (not .certificate.secretName) }}
+{{- fail "metrics.certificate.ca: is of no use without metrics.certificate.secretName, as no CA knows the certificate that the runner makes" }}
+{{- end }}
+{{- if and $values.podMonitor.enabled .authorization.enabled (not .authorization.credentials) }}
+{{- fail "podMonitor.enabled: a PodMonitor cannot name the token of Prometheus itself; set metrics.authorization.credentials, or take serviceMonitor.enabled" }}
+{{- end }}
+{{- end }}
 {{- if and $values.runner.recoverPods (not $values.runner.watchPods) }}
 {{- fail "runner.recoverPods: needs runner.watchPods=true, since only pods that are seen are evicted; set it, or leave this out" }}
 {{- end }}
