@@ -187,6 +187,24 @@ def test_a_typo_is_refused_by_name(values: Values, way: str, word: str) -> None:
         ),
         ({"runner": {"recoverPods": True, "watchPods": False}}, "runner.recoverPods: needs runner.watchPods=true"),
         ({"runner": {"recoverPods": True}, "mode": "cronjob"}, "runner.recoverPods: does nothing with mode=cronjob"),
+        ({"metrics": {"secure": True}, "mode": "cronjob"}, "metrics.secure: does nothing with mode=cronjob"),
+        ({"metrics": {"authorization": {"enabled": True}}}, "metrics.authorization.enabled: needs metrics.secure=true"),
+        (
+            {"metrics": {"secure": True, "authorization": {"credentials": {"name": "a", "key": "b"}}}},
+            "metrics.authorization.credentials: counts only with metrics.authorization.enabled=true",
+        ),
+        (
+            {"metrics": {"certificate": {"secretName": "a"}}},
+            "metrics.certificate: counts only with metrics.secure=true",
+        ),
+        (
+            {"metrics": {"secure": True, "certificate": {"ca": {"secret": {"name": "a", "key": "b"}}}}},
+            "metrics.certificate.ca: is of no use without metrics.certificate.secretName",
+        ),
+        (
+            {"metrics": {"secure": True, "authorization": {"enabled": True}}, "podMonitor": {"enabled": True}},
+            "podMonitor.enabled: a PodMonitor cannot name the token of Prometheus itself",
+        ),
         ({"rbac": {"keysSecretNames": ["a"]}}, "rbac.keysSecretNames: limits nothing without rbac.secretNames"),
         ({"rbac": {"serviceAccountTokens": {"enabled": False, "names": ["a"]}}}, "serviceAccountTokens.enabled=true"),
         *(

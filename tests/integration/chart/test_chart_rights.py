@@ -67,7 +67,7 @@ def granted(values: Values) -> set[Right]:
         rights = found.setdefault(namespace, set())
         for rule in role["rules"]:
             (name,) = rule.get("resourceNames", ["any"])
-            for resource in rule["resources"]:
+            for resource in rule.get("resources", []):
                 rights |= {(resource, verb, where, BY_NAME.get(name, name)) for verb in rule["verbs"]}
     narrow = [found[namespace] for namespace in found if namespace not in ("", NAMESPACE)]
     assert narrow == narrow[:1] * len(narrow)
@@ -101,6 +101,19 @@ def test_pods_are_evicted_only_if_resources_may_ask_for_it() -> None:
     for values, where in (({}, "all"), ({"watchNamespaces": EACH}, "each")):
         more = granted({**values, "runner": {"recoverPods": True}}) - granted(values)
         assert more == {(*eviction, where, "any")}
+
+
+@pytest.mark.parametrize("values", MODES, ids=["default", "secretNames", "watchNamespaces", "both"])
+def test_reviews_are_for_a_runner_that_asks_who_reads_its_metrics(values: Values) -> None:
+    """Cluster-wide, whatever namespaces are served; and a role for Prometheus, which the runner does not have."""
+    secure = {**values, "metrics": {"secure": True}}
+    assert granted(secure) == granted(values)
+    asking = {**values, "metrics": {"secure": True, "authorization": {"enabled": True}}}
+    reviews = {(each, "create", "all", "any") for each in ("tokenreviews", "subjectaccessreviews")}
+    assert granted(asking) - granted(values) == reviews
+    (reader,) = (each for each in render(asking) if each["metadata"]["name"].endswith("-metrics-reader"))
+    assert reader["kind"] == "ClusterRole"
+    assert reader["rules"] == [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
 
 
 def test_tokens_need_to_read_service_accounts_and_nothing_else() -> None:

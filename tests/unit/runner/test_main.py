@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -35,3 +36,13 @@ def test_a_process_that_is_told_to_end_while_it_still_loads_ends_at_once(monkeyp
     with pytest.raises(SystemExit, match="143"):
         main()
     assert os.umask(0) == 0o077, "what it writes can be read by its own user, whatever it inherited"
+
+
+def test_what_only_some_runners_need_is_not_loaded_by_all() -> None:
+    """Each of these takes megabytes: the official client, and what makes a certificate for --metrics-secure."""
+    program = (
+        "import sys, kube_ecr_runner.cli\n"
+        "print([name for name in ('kubernetes', 'cryptography') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
