@@ -7,7 +7,8 @@ import http.client
 import json
 import re
 import ssl
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -38,19 +39,34 @@ def accounts(cluster: Cluster) -> str:
     return namespace
 
 
-def bind(cluster: Cluster, role: str, namespace: str) -> str:
-    """Let the account `prometheus` have a ClusterRole; return the name of the binding."""
-    name = f"{namespace}-prometheus"
-    account = f"--serviceaccount={namespace}:prometheus"
-    cluster.kubectl("create", "clusterrolebinding", name, f"--clusterrole={role}", account)
-    return name
+@pytest.fixture
+def reader(cluster: Cluster) -> Iterator[str]:
+    """A ClusterRole that may read metrics, for tests without the chart."""
+    cluster.kubectl("create", "clusterrole", "reader", "--verb=get", "--non-resource-url=/metrics")
+    yield "reader"
+    cluster.kubectl("delete", "clusterrole", "reader")
 
 
 @pytest.fixture
-def reader(cluster: Cluster, accounts: str) -> str:
-    """A ClusterRole that may read metrics; it goes with its binding."""
-    cluster.kubectl("create", "clusterrole", f"{accounts}-reader", "--verb=get", "--non-resource-url=/metrics")
-    return f"{accounts}-reader"
+def bind(cluster: Cluster, accounts: str) -> Iterator[Callable[[str], str]]:
+    """Lets the account `prometheus` have a ClusterRole, and returns the name of the binding."""
+    account = f"--serviceaccount={accounts}:prometheus"
+
+    def bind(role: str) -> str:
+        cluster.kubectl("create", "clusterrolebinding", "prometheus", f"--clusterrole={role}", account)
+        return "prometheus"
+
+    yield bind
+    cluster.kubectl("delete", "clusterrolebinding", "prometheus", "--ignore-not-found")
+
+
+@pytest.fixture
+def release(cluster: Cluster) -> Iterator[Release]:
+    """A release that is not installed yet, and uninstalled afterwards."""
+    (namespace,) = cluster.namespaces("kube-ecr")
+    release = Release(cluster.plane, namespace)
+    yield release
+    release.uninstall()
 
 
 def token(cluster: Cluster, namespace: str, name: str, *options: str) -> str:
@@ -73,9 +89,13 @@ def status_of(cluster: Cluster, shown: str) -> bool:
     return connection.reviews().user_of(shown) is not None
 
 
+def wait_for(cluster: Cluster, runner: Runner) -> None:
+    cluster.wait(lambda: " started " in runner.log, "the runner listens", timeout=120)
+
+
 def scrape(runner: Runner, shown: str = "", ca: CertificateAuthority | None = None) -> tuple[int, str]:
     """Ask for the metrics as Prometheus does; without a CA the certificate is not verified."""
-    host, port = re.findall(r"metrics=https://([\d.]+):(\d+)/metrics", runner.log)[-1]
+    ((host, port),) = re.findall(r"metrics=https://([\d.]+):(\d+)/metrics", runner.log)
     if ca:
         context = ssl.create_default_context(cadata=ca.pem.decode())
     else:
@@ -87,19 +107,24 @@ def scrape(runner: Runner, shown: str = "", ca: CertificateAuthority | None = No
         return answer.status, answer.read().decode()
 
 
+@pytest.mark.usefixtures("own_files")
 def test_the_chart_lets_those_read_who_have_its_role_and_nobody_else(
-    cluster: Cluster, accounts: str, ansible: Ansible, tmp_path: Path
+    cluster: Cluster,
+    accounts: str,
+    release: Release,
+    bind: Callable[[str], str],
+    ansible: Ansible,
+    tmp_path: Path,
 ) -> None:
     """The runner has the rights of the chart alone, with namespaces of its own, and makes its certificate itself."""
-    (home,) = cluster.namespaces("kube-ecr")
-    release = Release(cluster.plane, home)
+    home = release.namespace
     metrics = {"secure": True, "authorization": {"enabled": True}}
     env = [{"name": "KUBE_ECR_METRICS_BIND_ADDRESS", "value": "127.0.0.1:0"}]
     values = {"crds": {"enabled": False}, "metrics": metrics, "watchNamespaces": [home], "extraEnv": env}
     said = release.upgrade({**values, "runner": {"logLevel": "debug", "standBy": False}})
     role = f"{home}:kube-ecr-runner-metrics-reader"
     assert f"--clusterrole={role}" in said
-    binding = bind(cluster, role, accounts)
+    bind(role)
     good = token(cluster, accounts, "prometheus")
     shown = {
         "good": good,
@@ -110,13 +135,15 @@ def test_the_chart_lets_those_read_who_have_its_role_and_nobody_else(
         "none of all": "canary-token",
         "none": "",
     }
-    runner = release.runner(ansible, tmp_path / "runner.log", tmp_path)
-    with runner:
+    # pytest's paths are too long for sockets.
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        release.runner(ansible, tmp_path / "runner.log", Path(temporary)) as runner,
+    ):
+        wait_for(cluster, runner)
         answers = {name: scrape(runner, each) for name, each in shown.items()}
         status, text = runner.ask("/metrics")
         assert runner.ask("/healthz")[0] == 200
-    release.uninstall()
-    cluster.kubectl("delete", "clusterrolebinding", binding)
     assert {name: answer[0] for name, answer in answers.items()} == {
         "good": 200,
         "without the role": 403,
@@ -141,6 +168,7 @@ def test_an_api_server_that_is_down_lets_nobody_in_and_a_new_certificate_counts_
     cluster: Cluster,
     accounts: str,
     reader: str,
+    bind: Callable[[str], str],
     proxy: APIProxy,
     start: Callable[..., Runner],
     tmp_path: Path,
@@ -150,12 +178,13 @@ def test_an_api_server_that_is_down_lets_nobody_in_and_a_new_certificate_counts_
         (tmp_path / "tls.key").write_bytes(pair.key)
         (tmp_path / "tls.crt").write_bytes(pair.public)
 
-    binding = bind(cluster, reader, accounts)
+    bind(reader)
     first, second, third = (token(cluster, accounts, "prometheus") for _ in range(3))
     assert len({first, second, third}) == 3
     write("first")
     options = (*SECURE, "--metrics-cert-path", str(tmp_path), "--metrics-require-rbac", "--log-level", "debug")
     runner = start(*options, K8S_AUTH_KUBECONFIG=str(proxy.kubeconfig))
+    wait_for(cluster, runner)
     assert scrape(runner, first, CA)[0] == 200
     reviews = proxy.count("POST", "reviews")
     assert reviews == 2
@@ -172,12 +201,12 @@ def test_an_api_server_that_is_down_lets_nobody_in_and_a_new_certificate_counts_
     proxy.start()
     assert [scrape(runner, each, CA)[0] for each in (second, third)] == [200, 200]
     assert "can tell again who may read the metrics" in runner.log
-    cluster.kubectl("delete", "clusterrolebinding,clusterrole", binding, reader, "--ignore-not-found")
     assert not [part for each in (first, second, third) for part in each.split(".") if part in runner.log]
 
 
+@pytest.mark.usefixtures("own_files")
 def test_a_binding_that_is_removed_counts_until_the_answer_is_forgotten(
-    cluster: Cluster, accounts: str, reader: str
+    cluster: Cluster, accounts: str, reader: str, bind: Callable[[str], str]
 ) -> None:
     now = 0.0
     connection = Connection.connect(str(cluster.kubeconfig), None, silence=90)
@@ -187,7 +216,7 @@ def test_a_binding_that_is_removed_counts_until_the_answer_is_forgotten(
     def is_refused() -> bool:
         return authorization.refusal(header) is not None
 
-    binding = bind(cluster, reader, accounts)
+    binding = bind(reader)
     reviewed = connection.reviews().user_of(header.removeprefix("Bearer "))
     assert reviewed
     assert "system:authenticated" in reviewed.groups
@@ -199,4 +228,3 @@ def test_a_binding_that_is_removed_counts_until_the_answer_is_forgotten(
     assert not is_refused()
     now = ALLOWED_SECONDS
     assert is_refused()
-    cluster.kubectl("delete", "clusterrole", reader)

@@ -11,7 +11,6 @@ import os
 import platform
 import random
 import signal
-import socket
 import sys
 import threading
 import time
@@ -116,7 +115,7 @@ def _metrics_listener(settings: Settings, monitor: Monitor, cluster: Cluster) ->
         settings.metrics_bind_address,
         Application(metrics_pages(monitor.metrics, authorization)),
         "set --metrics-bind-address (or KUBE_ECR_METRICS_BIND_ADDRESS) to an address that is free",
-        CertificateFiles(folder) if folder else OwnCertificate(("localhost", socket.gethostname())),
+        CertificateFiles(folder) if folder else OwnCertificate(),
     )
 
 

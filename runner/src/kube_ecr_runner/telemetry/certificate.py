@@ -102,9 +102,8 @@ class OwnCertificate:
     The key is in memory alone, and is another one each time.
     """
 
-    def __init__(self, names: tuple[str, ...], clock: Callable[[], float] = time.time) -> None:
-        """Make one for these DNS names. Raises CertificateError."""
-        self._names = names
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """Make one. Raises CertificateError."""
         self._clock = clock
         self._lock = threading.Lock()
         try:
@@ -126,7 +125,7 @@ class OwnCertificate:
         # Not at the top: this library takes memory, and most runners do without it.
         from kube_ecr_runner.telemetry.self_signed import self_signed
 
-        certificate, key = self_signed(self._names, LIFE)
+        certificate, key = self_signed(LIFE)
         # Python's ssl reads certificates from files only. These have no name, and go with their descriptors.
         with ExitStack() as stack:
             self._context = _context(*(_in_memory(stack, content) for content in (certificate, key)))

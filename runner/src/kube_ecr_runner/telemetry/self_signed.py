@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -16,8 +15,8 @@ from kube_ecr_runner import PROGRAM
 _SKEW = timedelta(hours=1)
 
 
-def self_signed(names: Iterable[str], life: timedelta) -> tuple[bytes, bytes]:
-    """Return a certificate for servers of these DNS names, and its key, both in PEM."""
+def self_signed(life: timedelta) -> tuple[bytes, bytes]:
+    """Return a certificate for a server that is called localhost, and its key, both in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PROGRAM)])
     begin = datetime.now(UTC) - _SKEW
@@ -29,7 +28,7 @@ def self_signed(names: Iterable[str], life: timedelta) -> tuple[bytes, bytes]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
         .not_valid_after(begin + life)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -170,7 +170,7 @@ def test_own_certificate_is_in_no_file_and_is_made_anew_before_it_ends(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     descriptors = set(Path("/proc/self/fd").iterdir())
     now = [time.time()]
-    certificate = OwnCertificate(("localhost", "pod-1"), lambda: now[0])
+    certificate = OwnCertificate(lambda: now[0])
     assert set(Path("/proc/self/fd").iterdir()) == descriptors
     assert list(tmp_path.iterdir()) == []
     with serve(certificate) as listener:
