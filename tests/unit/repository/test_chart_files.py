@@ -16,7 +16,7 @@ from tests.tools import chart_files
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The parts of the repository that matter, to change them."""
     chart = Path("roles", "runner", "files", "chart")
-    for folder in (chart, Path("crds")):
+    for folder in (chart, Path("crds"), Path("changelogs")):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "galaxy.yml", tmp_path)
     monkeypatch.setattr(chart_files, "ROOT", tmp_path)
@@ -73,10 +73,11 @@ def test_changes_of_the_version_are_told_and_those_of_others_not(copy: Path) -> 
         "security_fixes": ["custom resources - a hole is closed."],
     }
     releases = {version: {"changes": changes}, "0.0.1": {"changes": {"bugfixes": ["chart - long ago."]}}}
-    (copy / "changelogs").mkdir()
-    (copy / "changelogs" / "changelog.yaml").write_text(yaml.safe_dump({"releases": releases}))
+    changelog = copy / "changelogs" / "changelog.yaml"
+    changelog.unlink(missing_ok=True)
     chart = copy / "roles/runner/files/chart/Chart.yaml"
-    before = yaml.safe_load(chart.read_text())
+    before = yaml.safe_load(chart_files.wanted()[chart] or "")
+    changelog.write_text(yaml.safe_dump({"releases": releases}))
     for _ in range(2):  # The second time they are there.
         chart.write_text(chart_files.wanted()[chart] or "")
     after = yaml.safe_load(chart.read_text())
@@ -87,5 +88,5 @@ def test_changes_of_the_version_are_told_and_those_of_others_not(copy: Path) -> 
     ]
     assert after["annotations"].pop("artifacthub.io/containsSecurityUpdates") == "true"
     assert after == before
-    (copy / "changelogs" / "changelog.yaml").unlink()
+    changelog.unlink()
     assert yaml.safe_load(chart_files.wanted()[chart] or "") == before
