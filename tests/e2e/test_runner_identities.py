@@ -267,7 +267,10 @@ def test_no_secret_of_any_way_leaves_memory(
     start: Callable[..., Runner],
     failing: bool,
 ) -> None:
-    """Log, status, events, annotations, files while it runs, environments and command lines of its children."""
+    """Log, status, events, metrics, annotations, files while it runs, environments and command lines of its children.
+
+    ansible-playbook prints all that it can, and that is in the log.
+    """
     own, other, shared = cluster.namespaces("own", "other", "shared")
     aws.trust_issuer(cluster.plane.issuer, cluster.plane.issuer_key)
     ambient = aws.principal()
@@ -284,26 +287,33 @@ def test_no_secret_of_any_way_leaves_memory(
     aws.latency = 0.5
     resources = ((NAMESPACED, "own", own), (NAMESPACED, "other", other), (CLUSTER, "shared", ""))
     with watch_processes(ansible.home) as seen:
-        runner = start(AWS_ACCESS_KEY_ID=ambient.access_key, AWS_SECRET_ACCESS_KEY=ambient.secret_key)
+        keys = {"AWS_ACCESS_KEY_ID": ambient.access_key, "AWS_SECRET_ACCESS_KEY": ambient.secret_key}
+        runner = start("--ansible-verbosity", "7", "--ansible-args", "--diff", "--log-level", "debug", **keys)
         cluster.wait(lambda: aws.count("AssumeRole"), "AWS was asked")
         # That of the runner itself is where the user put these keys.
         given = Path(f"/proc/{runner.process.pid}/environ").read_bytes()
         private = contents_below(runner.temporary)
         for resource in resources:
             cluster.wait_ready(*resource, status="False" if failing else "True")
+        told = runner.ask("/metrics")[1]
     assert runner.stop() == 0
+    assert "ansible-playbook output=" in runner.log
+    assert "TASK [Write the pull secrets]" in runner.log
     assert ambient.secret_key.encode() in given
     children = seen - {given}
     program = [content for content in private if b"credential_process" in content]
     assert program, "the private files were seen"
     assert all(aws.url.encode() in content for content in program), "it asks STS at the endpoint that is given"
-    told = runner.log + cluster.kubectl("get", "events", "-A", "-o=jsonpath={..message}")
+    told += runner.log + cluster.kubectl("get", "events", "-A", "-o=jsonpath={..message}")
     told += cluster.kubectl(
         "get", "secrets", "-A", "--field-selector=metadata.name=ecr-login", "-o=jsonpath={..annotations}"
     )
     told += json.dumps([cluster.resource(*resource)["status"] for resource in resources])
     secrets = [assumed["externalId"], *aws.session_secrets, *aws.web_identity_tokens]
     secrets += [key for each in (principal, ambient) for key in (each.access_key, each.secret_key)]
+    for namespace in () if failing else (own, other, shared):
+        for login in cluster.config(namespace)["auths"].values():
+            secrets += [login["auth"], login["password"]]
     assert len(aws.web_identity_tokens) >= 1
     assert len(aws.session_secrets) >= (2 if failing else 8)
     for secret in secrets:

@@ -141,6 +141,8 @@ REFRESH_SUCCEEDED = "RefreshSucceeded"
 POD_INJECTION_MISSING = "PodInjectionMissing"
 # Tokens of the resource live so short that passes on a usual schedule let them expire; also a reason of an event.
 SHORT_TOKEN_LIFE = "ShortTokenLife"
+# An annotation of operator-sdk cannot be read, or sets nothing here; only a reason of an event.
+ANNOTATION_IGNORED = "AnnotationIgnored"
 
 # Of the condition PodsWaiting
 

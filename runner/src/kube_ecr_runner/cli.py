@@ -29,10 +29,11 @@ from kube_ecr_runner.cluster.leader_election import Identity, Leadership
 from kube_ecr_runner.cluster.reflector import Reflector, WatchErrorLog
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, pods_in, resources_of
 from kube_ecr_runner.config import selectors, watches
+from kube_ecr_runner.config.sdk_settings import without_effect
 from kube_ecr_runner.config.settings import Settings, load_settings
 from kube_ecr_runner.config.watches import WatchesEntry, WatchesError
 from kube_ecr_runner.contract.filters import unpicked
-from kube_ecr_runner.contract.kinds import NAMESPACED_KIND
+from kube_ecr_runner.contract.kinds import GROUP, KINDS, NAMESPACED_KIND
 from kube_ecr_runner.controller.loop import Controller
 from kube_ecr_runner.controller.messages import Inbox, Stop
 from kube_ecr_runner.controller.one_pass import serve_once
@@ -40,7 +41,12 @@ from kube_ecr_runner.controller.parts import Parts
 from kube_ecr_runner.log import configure, fields
 from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.model.observer import Part
-from kube_ecr_runner.runs.environment import check_environment, settings_not_passed_on
+from kube_ecr_runner.runs.environment import (
+    VAULT_PASSWORD_FILE,
+    check_environment,
+    settings_not_passed_on,
+    without_secrets,
+)
 from kube_ecr_runner.runs.run import Run, RunSettings, absolute_path, run_batch
 from kube_ecr_runner.runs.run_directory import check_tmpdir, remove_abandoned
 from kube_ecr_runner.runs.standby import StandBy, files_in_use
@@ -73,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             is_there=OWN_ENVIRONMENT.exists(),
             can_read=lambda path: os.access(absolute_path(path), os.R_OK),
         )
-        watched = _picked(watches.load(settings.watches), settings)
+        watched = _picked(_watches(settings), settings)
         cluster = Cluster.connect(settings.kubeconfig, settings.context, silence=settings.watch_silence)
         monitor = Monitor(Health(settings.run_timeout), Metrics())
         listener, metrics = _listener(settings, monitor), _metrics_listener(settings, monitor, cluster)
@@ -137,8 +143,22 @@ def _log_start(
         metrics=f"https://{metrics.address}/metrics" if metrics else None,
     )
     _log.info("started", extra=values)
-    if names := settings_not_passed_on(os.environ):
+    if names := settings_not_passed_on(os.environ, {watches.verbosity_variable(kind) for kind in KINDS}):
         _log.info("runs do not use these variables", extra=fields(names=",".join(names)))
+    if names := without_effect(os.environ, GROUP):
+        _log.warning(
+            "variables without effect: resources share a run", extra=fields(names=",".join(names), use="--forks")
+        )
+
+
+def _watches(settings: Settings) -> list[WatchesEntry]:
+    has_password = settings.ansible_args.has_vault_password or bool(os.environ.get(VAULT_PASSWORD_FILE))
+    return watches.load(
+        settings.watches,
+        without_secrets(os.environ),
+        verbosity=settings.ansible_verbosity,
+        has_vault_password=has_password,
+    )
 
 
 def _run_settings(settings: Settings) -> RunSettings:
@@ -152,6 +172,7 @@ def _run_settings(settings: Settings) -> RunSettings:
         is_pass=settings.is_pass,
         timeout=settings.run_timeout,
         forks=settings.forks,
+        arguments=settings.ansible_args.arguments,
     )
 
 
@@ -229,7 +250,7 @@ def _serve(cluster: Cluster, watched: list[WatchesEntry], settings: Settings, mo
                 on_begin=partial(monitor.part_works, Part.PLAYBOOK, ""),
             ),
             is_on=settings.stand_by,
-            files=lambda: files_in_use(os.environ, settings.kubeconfig),
+            files=lambda: files_in_use(os.environ, settings.kubeconfig, settings.ansible_args.files),
             tell=partial(monitor.part_works, Part.PLAYBOOK),
         ),
         inbox.put,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,17 +82,23 @@ def address_of(text: str) -> Address | None:
     return Address.parse(text) if text not in ("", "none") else None
 
 
-def at_least(kind: Callable[[str], float], least: int) -> Parsed:
-    """Return the type of a number that is finite and no less than that."""
+def readable(path: str) -> bool:
+    """Return whether there is something at a path that this process may read."""
+    return os.access(path, os.R_OK)
+
+
+def at_least(kind: Callable[[str], float], least: int, *, most: float = math.inf) -> Parsed:
+    """Return the type of a number that is finite, no less than that, and no more than most."""
 
     def number(text: str) -> float:
         try:
             value = kind(text)
         except ValueError:
             value = math.nan
-        if not least <= value < math.inf:
+        if not (least <= value <= most and value < math.inf):
             what = "a whole number" if kind is int else "a number"
-            raise ValueError(f"{text!r} is not {what} that is {least} or more")
+            bounds = f"{least} or more" if most == math.inf else f"between {least} and {most}"
+            raise ValueError(f"{text!r} is not {what} that is {bounds}")
         return value
 
     return Parsed(number)

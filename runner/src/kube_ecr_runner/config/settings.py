@@ -17,6 +17,7 @@ import click
 from click.core import ParameterSource
 
 from kube_ecr_runner import PROGRAM
+from kube_ecr_runner.config.ansible_args import parse_arguments
 from kube_ecr_runner.config.option_types import (
     Flag,
     Parsed,
@@ -26,12 +27,16 @@ from kube_ecr_runner.config.option_types import (
     file_of,
     lease_of,
     pod_of,
+    readable,
 )
+from kube_ecr_runner.config.sdk_settings import replacement_of
 from kube_ecr_runner.contract.api_server import NAMESPACE_FILE
 from kube_ecr_runner.contract.filters import identities_of, namespaces_of, selector_of
 from kube_ecr_runner.log import FORMATS, LEVELS
 from kube_ecr_runner.model.address import Address
+from kube_ecr_runner.model.ansible_arguments import AnsibleArguments
 from kube_ecr_runner.model.errors import StartupError
+from kube_ecr_runner.model.playbook import MAX_VERBOSITY
 from kube_ecr_runner.model.pod import Pod
 
 _PREFIX = "KUBE_ECR"
@@ -66,6 +71,8 @@ class Settings:
     watch_silence: float = 90
     run_timeout: int = 300
     forks: int = 5
+    ansible_verbosity: int = 0
+    ansible_args: AnsibleArguments = AnsibleArguments()  # noqa: RUF009 (frozen)
     stand_by: bool = True
     watch_pods: bool = True
     recover_pods: bool = False
@@ -137,6 +144,8 @@ def _parameter(name: str) -> click.Parameter:
 
 def _refusal(error: click.UsageError) -> SettingsError:
     """Return what click found wrong in one line: where the value came from, and what to give instead."""
+    if isinstance(error, click.NoSuchOption) and (instead := replacement_of(error.option_name)):
+        return SettingsError(f"{error.option_name}: is an option of operator-sdk; {instead}")
     if not isinstance(error, click.BadParameter) or error.param is None or error.ctx is None:
         # An option that does not exist, has no value, or should have none: click names it.
         return SettingsError(f"{error.format_message().removesuffix('.')}; --help lists the options")
@@ -298,6 +307,27 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     default=Settings.forks,
     metavar="N",
     help="largest number of processes of a run; one serves up to 25 AWS identities side by side",
+)
+@_option(
+    "--ansible-verbosity",
+    type=at_least(int, 0, most=MAX_VERBOSITY),
+    default=Settings.ansible_verbosity,
+    metavar="N",
+    help=(
+        f"how much ansible-playbook prints, from 0 to {MAX_VERBOSITY}, as with so many -v; from 1 on the log has it, at "
+        "level info"
+    ),
+)
+@_option(
+    "--ansible-args",
+    type=Parsed(lambda text: parse_arguments(text, readable)),
+    default=Settings.ansible_args,
+    show_default="none",
+    metavar="ARGUMENTS",
+    help=(
+        "further arguments of ansible-playbook, quoted as for a shell, such as '--vault-password-file FILE --diff'; one "
+        "that would change what a run serves is refused"
+    ),
 )
 @_option(
     "--stand-by/--no-stand-by",

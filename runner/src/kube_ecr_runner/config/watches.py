@@ -18,27 +18,15 @@ from typing import Any
 import yaml
 
 from kube_ecr_runner.config import selectors
-from kube_ecr_runner.contract.durations import parse_duration
+from kube_ecr_runner.config.sdk_keys import is_without_effect, refusal_of
+from kube_ecr_runner.config.watches_text import VAULT, read_yaml
 from kube_ecr_runner.contract.kinds import GROUP, KINDS
 from kube_ecr_runner.model.errors import StartupError
-from kube_ecr_runner.model.playbook import CARRY_ON, RECONCILE, PlaybookSpec
+from kube_ecr_runner.model.period import parse_period
+from kube_ecr_runner.model.playbook import CARRY_ON, MAX_VERBOSITY, RECONCILE, PlaybookSpec
 
 _NAMING = ("version", "group", "kind")
-_KEYS = (*_NAMING, "playbook", "role", "vars", "reconcilePeriod", "manageStatus", "selector")
-# Keys of operator-sdk that have nothing to set here, and why.
-_NOT_NEEDED = {
-    "finalizer": "a deletion is undone by the playbook itself, and its tasks see the resource on the host 'absent'",
-    "maxRunnerArtifacts": "no artifacts of a run are ever kept",
-    "watchDependentResources": "Secrets, service accounts and namespaces are always watched",
-    "watchClusterScopedResources": "namespaces are always watched",
-    "watchAnnotationsChanges": "what annotations allow or ask for is always watched",
-    "snakeCaseParameters": "resources are in the variable pull_secrets, whose fields have fixed names",
-    "markUnsafe": "text from a resource is never a template",
-    "blacklist": "only what resources name is watched",
-    "maxConcurrentReconciles": "resources share a run; see the option --forks",
-    "maxWorkers": "resources share a run; see the option --forks",
-    "ansibleVerbosity": "the output of runs is not kept; see the option --log-level",
-}
+_KEYS = (*_NAMING, "playbook", "role", "vars", "reconcilePeriod", "manageStatus", "selector", "ansibleVerbosity")
 _COLLECTION_PLAYBOOK = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){2,}")
 _FILE_ENDINGS = (".yml", ".yaml")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -56,8 +44,6 @@ _OWN_VARIABLES = frozenset(
         "reconciled",
     }
 )
-MIN_PERIOD = timedelta(seconds=10)
-MAX_PERIOD = timedelta(days=365)
 
 
 class WatchesError(StartupError):
@@ -79,13 +65,26 @@ class WatchesEntry:
     selector: str = ""
 
 
-def load(path: Path) -> list[WatchesEntry]:
-    """Return the entries of a file. Raises WatchesError, also for a file, playbook or role that cannot be read."""
+def load(
+    path: Path, environment: Mapping[str, str] | None = None, *, verbosity: int = 0, has_vault_password: bool = False
+) -> list[WatchesEntry]:
+    """Return the entries of a file. Raises WatchesError, also for a file, playbook or role that cannot be read.
+
+    environment are the variables that may stand in it. verbosity is that of runs for which neither an entry nor a
+    variable says another; has_vault_password says whether there is a password for values that are encrypted.
+    """
     try:
         text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise WatchesError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
-    return [_found(entry, path) for entry in parse(text, path.absolute())]
+    entries = parse(text, path.absolute(), environment or {}, verbosity)
+    for entry in entries:
+        if VAULT in entry.playbook.variables and not has_vault_password:
+            raise WatchesError(
+                f"{path}: vars of {entry.kind} hold a value of the vault (!vault), but there is no password; set "
+                "ANSIBLE_VAULT_PASSWORD_FILE, or --vault-password-file in --ansible-args"
+            )
+    return [_found(entry, path) for entry in entries]
 
 
 def _found(entry: WatchesEntry, path: Path) -> WatchesEntry:
@@ -103,10 +102,13 @@ def _found(entry: WatchesEntry, path: Path) -> WatchesEntry:
     raise WatchesError(f"{path}: the role {role} of {entry.kind} {what}")
 
 
-def parse(text: str, path: Path) -> list[WatchesEntry]:
-    """Return the entries of the text of the file at path, in order. Raises WatchesError."""
+def parse(
+    text: str, path: Path, environment: Mapping[str, str] | None = None, verbosity: int = 0
+) -> list[WatchesEntry]:
+    """Return the entries of the text of the file at path, in order. Raises WatchesError. See load()."""
+    variables = environment or {}
     try:
-        items = yaml.safe_load(text)
+        items = read_yaml(text, variables)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
@@ -116,34 +118,63 @@ def parse(text: str, path: Path) -> list[WatchesEntry]:
     entries: list[WatchesEntry] = []
     for number, item in enumerate(items, start=1):
         where = f"{path.name}: entry {number}"
-        entry = _entry(item, where, path.parent)
+        if not isinstance(item, dict):
+            raise WatchesError(f"{where}: must be a mapping with the keys {', '.join((*_NAMING, 'playbook'))}")
+        kind = item.get("kind")
+        where += f" ({kind})" if isinstance(kind, str) and kind in KINDS else ""
+        entry = _entry(item, where, path.parent, variables, verbosity)
         if any(other.kind == entry.kind for other in entries):
-            raise WatchesError(f"{where}: kind {entry.kind} was watched before; remove one of the two")
+            raise WatchesError(f"{where}: the kind was watched before; remove one of the two")
         entries.append(entry)
     return entries
 
 
-def _entry(entry: object, where: str, folder: Path) -> WatchesEntry:
-    if not isinstance(entry, dict):
-        raise WatchesError(f"{where}: must be a mapping with the keys {', '.join((*_NAMING, 'playbook'))}")
-    for key in entry:
-        if key in _NOT_NEEDED:
-            raise WatchesError(f"{where}: key '{key}' is not supported: {_NOT_NEEDED[key]}; remove it")
-        if key not in _KEYS:
+def _entry(
+    given: Mapping[str, Any], where: str, folder: Path, environment: Mapping[str, str], verbosity: int
+) -> WatchesEntry:
+    for key, value in given.items():
+        if key in _KEYS:
+            continue
+        if not is_without_effect(key):
             raise WatchesError(f"{where}: key '{key}' is not supported; supported are {', '.join(_KEYS)}")
-    for key in (*_NAMING, *(key for key in ("playbook", "role") if key in entry)):
-        if not isinstance(entry.get(key), str) or not entry[key].strip():
+        if refusal := refusal_of(key, value):
+            raise WatchesError(f"{where}: {refusal}")
+    for key in (*_NAMING, *(key for key in ("playbook", "role") if key in given)):
+        if not isinstance(given.get(key), str) or not given[key].strip():
             raise WatchesError(f"{where}: key '{key}' is missing or no text")
+    # A key without a value is one that is not there, as in operator-sdk.
+    entry = {key: value for key, value in given.items() if value is not None}
     _must_be(where, "group", entry["group"], (GROUP,))
     _must_be(where, "kind", entry["kind"], tuple(KINDS))
     _must_be(where, "version", entry["version"], (KINDS[entry["kind"]].version,))
+    chosen = _verbosity(entry.get("ansibleVerbosity", verbosity), f"{where}: ansibleVerbosity")
     return WatchesEntry(
         kind=entry["kind"],
-        playbook=_playbook_spec(entry, where, folder),
+        playbook=replace(
+            _playbook_spec(entry, where, folder), verbosity=_verbosity_in(environment, entry["kind"], chosen)
+        ),
         period=_period(entry.get("reconcilePeriod", "0s"), where),
         manages_status=_is_true(entry.get("manageStatus", True), f"{where}: manageStatus"),
-        selector=_selector(entry["selector"], where) if "selector" in entry else "",
+        # operator-sdk's own default selects everything, too.
+        selector=_selector(entry["selector"], where) if entry.get("selector", {}) != {} else "",
     )
+
+
+def verbosity_variable(kind: str) -> str:
+    """Return the variable that says how much runs for a kind print: operator-sdk's, which goes before all else."""
+    return f"ANSIBLE_VERBOSITY_{kind}_{GROUP}".replace(".", "_").upper()
+
+
+def _verbosity_in(environment: Mapping[str, str], kind: str, otherwise: int) -> int:
+    name = verbosity_variable(kind)
+    text = environment.get(name, "")
+    return _verbosity(int(text) if text.isdecimal() else text, name) if text else otherwise
+
+
+def _verbosity(value: object, where: str) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_VERBOSITY:
+        raise WatchesError(f"{where} {value!r} must be a number from 0 to {MAX_VERBOSITY}, without quotes")
+    return value
 
 
 def _must_be(where: str, key: str, value: str, supported: tuple[str, ...]) -> None:
@@ -193,14 +224,10 @@ def _variables(variables: object, where: str) -> str:
 
 
 def _period(text: object, where: str) -> timedelta:
-    """Return the length of time in a text in the form of Go: https://pkg.go.dev/time#ParseDuration."""
-    period = parse_duration(text)
-    if period is None:
-        raise WatchesError(f"{where}: reconcilePeriod {text!r} is no length of time such as 1h30m, 90s, or 0s for none")
-    if timedelta(0) < period < MIN_PERIOD or period > MAX_PERIOD:
-        least, most = MIN_PERIOD.seconds, MAX_PERIOD.days * 24
-        raise WatchesError(f"{where}: reconcilePeriod '{text}' must be 0s, or at least {least}s and at most {most}h")
-    return period
+    try:
+        return parse_period(text)
+    except ValueError as error:
+        raise WatchesError(f"{where}: reconcilePeriod {error}") from None
 
 
 def _is_true(value: object, where: str) -> bool:

@@ -222,8 +222,8 @@ class OnePass:
             return
         self.results[result.key] = result
         settlement = self._settled(resource, result)
-        if result.warning:
-            _log.warning("to be known", extra=fields(resource=result.key, warning=result.warning.message))
+        for warning in (*resource.sdk.warnings, *([result.warning.message] if result.warning else [])):
+            _log.warning("to be known", extra=fields(resource=result.key, warning=warning))
         trouble = self._report(resource, settlement)
         # What is gone needs nothing any more.
         self._causes[result.key] = "" if trouble is None else settlement.cause or trouble

@@ -65,8 +65,8 @@ def settle(
 ) -> Settlement:
     """Return what the result of a run means for a resource.
 
-    resource.status is what it was before. period is the longest time between two reconciliations, zero for none;
-    namespaces are those of the cluster, as far as they are known.
+    resource.status is what it was before. period is the longest time between two reconciliations of its kind, zero
+    for none; namespaces are those of the cluster, as far as they are known.
     """
     cause = cause_of(result)
     if result.generation < resource.generation:
@@ -76,7 +76,7 @@ def settle(
     failures = history.failures + 1 if schedule.has_failed(result) else 0
     planned = parse_time(resource.status.get("nextRefreshTime"))
     due = schedule.next_due(result, failures, planned, now, random, history.expires_at)
-    due = schedule.within(due, period, now, random)
+    due = schedule.within(due, resource.period(period), now, random)
     if result.is_cleanup and result.succeeded:
         # It is gone as soon as its finalizer is: there is no status to write any more.
         return Settlement(due, failures, log=LogLine(logging.INFO, "cleanup finished"))

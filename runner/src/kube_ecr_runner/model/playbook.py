@@ -13,6 +13,8 @@ CARRY_ON = "kube_ecr_carry_on"
 WAIT = "Wait for the next round"
 # Each costs some milliseconds when ansible-playbook starts, which reads them all.
 ROUNDS = 100
+# How often -v may be given to ansible-playbook: more say nothing more.
+MAX_VERBOSITY = 7
 # The inventory's group of all hosts that hold resources.
 _HOSTS = "aws_identities"
 
@@ -23,12 +25,13 @@ class PlaybookSpec:
 
     playbook is namespace.collection.playbook, or the absolute path of a file; role is one that is run after it:
     namespace.collection.role, or the absolute path of a folder; variables is a mapping in JSON, empty for none. The
-    variables are the administrator's, so they may hold templates.
+    variables are the administrator's, so they may hold templates. verbosity is how often ansible-playbook is told -v.
     """
 
     playbook: str = RECONCILE
     role: str = ""
     variables: str = ""
+    verbosity: int = 0
 
     def __str__(self) -> str:
         """Return what is played, for a log."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -22,6 +22,7 @@ from kube_ecr_runner.contract.ownership import intact_for, owner_of, template_of
 from kube_ecr_runner.contract.reading import list_in, mapping_in, mappings_in, number_in, text_in
 from kube_ecr_runner.contract.targets import Names, Targets
 from kube_ecr_runner.contract.timestamps import parse_time
+from kube_ecr_runner.model.sdk_annotations import SdkAnnotations
 from kube_ecr_runner.model.waiting_pod import WaitingPod
 
 MAX_FAILURES = 20
@@ -125,7 +126,8 @@ class Resource:
     be done for it. uses_own_identity says that the way into AWS is the identity of the runner. identity is a number
     that is the same in this process for resources whose way into AWS reads the same, so that AWS is asked once for
     them. recovers_pods says that pods that wait for an image are to be evicted when the Secret that they name was
-    written. reconcile_request is what it is annotated with to have its token renewed at once.
+    written. reconcile_request is what it is annotated with to have its token renewed at once, sdk what annotations of
+    operator-sdk say.
     """
 
     key: Key
@@ -144,6 +146,7 @@ class Resource:
     registries: tuple[str, ...] = ()
     recovers_pods: bool = False
     reconcile_request: str = ""
+    sdk: SdkAnnotations = SdkAnnotations()  # noqa: RUF009 (frozen)
     status: Mapping[str, object] = field(default_factory=dict, repr=False)
     outputs: tuple[WrittenSecret, ...] = ()
 
@@ -153,6 +156,7 @@ class Resource:
         metadata, spec = mapping_in(item, "metadata"), mapping_in(item, "spec")
         key = Key(text_in(item, "kind"), text_in(metadata, "namespace"), text_in(metadata, "name"))
         access, status = mapping_in(spec, "awsAccess"), mapping_in(item, "status")
+        annotations = mapping_in(metadata, "annotations")
         deleting, finalizers = "deletionTimestamp" in metadata, list_in(metadata, "finalizers")
         targets = Targets.only(key.namespace) if key.namespace else Targets.readable(spec)
         return cls(
@@ -176,7 +180,8 @@ class Resource:
             registries=tuple(host for host in list_in(spec, "registries") if isinstance(host, str)),
             # Whatever a later version adds, what is not known is not done.
             recovers_pods=spec.get("recoverPods") == "Delete",
-            reconcile_request=text_in(mapping_in(metadata, "annotations"), RECONCILE_AT)[:MAX_RECONCILE_REQUEST],
+            reconcile_request=text_in(annotations, RECONCILE_AT)[:MAX_RECONCILE_REQUEST],
+            sdk=SdkAnnotations.parse(annotations),
             status={name: status[name] for name in STATUS_FIELDS if name in status},
         )
 
@@ -198,6 +203,10 @@ class Resource:
     def hosts(self) -> list[str]:
         """The hosts of the registries that its Secrets log in to, as far as it is known."""
         return [host for host in list_in(self.status, "registries") if isinstance(host, str)] or list(self.registries)
+
+    def period(self, default: timedelta) -> timedelta:
+        """Return the longest time between two checks, zero for no limit; default is that of its kind."""
+        return default if self.sdk.period is None else self.sdk.period
 
     @property
     def has_unanswered_request(self) -> bool:

@@ -47,6 +47,7 @@ def events_of(resource: Resource, result: Result) -> list[Event]:
         *([Event("Warning", result.warning.reason, result.warning.message)] if result.warning else []),
         *_shadowed(resource, result),
         *_contested(resource, result),
+        *_annotations(resource),
     ]
 
 
@@ -99,6 +100,13 @@ def _shadowed(resource: Resource, result: Result) -> Iterator[Event]:
 def _contested(resource: Resource, result: Result) -> Iterator[Event]:
     also = f"also: {writers_of(result.contested[1:])}"
     return _warned(resource, reasons.SERVICE_ACCOUNT_CONTESTED, result.contested, contested_suffix(result), also)
+
+
+def _annotations(resource: Resource) -> Iterator[Event]:
+    said = text_in(condition_of(resource.status, "Ready"), "message")
+    for warning in resource.sdk.warnings:
+        if warning not in said:
+            yield Event("Warning", reasons.ANNOTATION_IGNORED, warning)
 
 
 def _warned(

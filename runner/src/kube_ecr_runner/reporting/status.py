@@ -38,6 +38,7 @@ def status_of(
     is_ready, reason, message = _ready(resource, result, state, next_due)
     message += f"; {result.warning.message}" if result.warning else ""
     message += shadowed_suffix(result) + contested_suffix(result)
+    message += "".join(f"; {warning}" for warning in resource.sdk.warnings)
     pods_condition, pods_waiting = pods_part(previous)
     status = {
         "observedGeneration": generation,

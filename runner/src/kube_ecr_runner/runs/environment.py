@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from kube_ecr_runner.model.errors import StartupError
@@ -165,9 +165,15 @@ def child_environment(
     }
 
 
-def settings_not_passed_on(environment: Mapping[str, str]) -> list[str]:
-    """Return the variables for Ansible which environment has, but no run."""
-    return sorted(name for name in environment if name.startswith("ANSIBLE_") and name not in PASSED_ON)
+def settings_not_passed_on(environment: Mapping[str, str], used: Collection[str] = ()) -> list[str]:
+    """Return the variables for Ansible which environment has, but no run; but for those that the runner itself uses."""
+    settings = (name for name in environment if name.startswith("ANSIBLE_"))
+    return sorted(name for name in settings if name not in PASSED_ON and name not in used)
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that may stand in a file of a run: no key, no token, and no option of the runner."""
+    return {name: value for name, value in environment.items() if not _is_secret(name)}
 
 
 def _is_utf8(text: str) -> bool:
@@ -188,4 +194,8 @@ def _is_withheld(name: str, has_config: bool) -> bool:
     if has_config and (name in _REPLACED or name.startswith(_REPLACED_PREFIX)):
         return True
     is_setting = (name in _SETTINGS or name.startswith(_SETTINGS_PREFIXES)) and name not in PASSED_ON
-    return is_setting or name in _WITHHELD or name.startswith(_WITHHELD_PREFIXES)
+    return is_setting or _is_secret(name)
+
+
+def _is_secret(name: str) -> bool:
+    return name in _WITHHELD or name.startswith(_WITHHELD_PREFIXES)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import threading
 import time
@@ -36,6 +37,7 @@ from kube_ecr_runner.model.run import TIMEOUT, RunSummary
 from kube_ecr_runner.runs.causes import cause_of_error, failure_cause
 from kube_ecr_runner.runs.environment import child_environment, own_identity_config
 from kube_ecr_runner.runs.job_events import Progress, is_wait
+from kube_ecr_runner.runs.output import log_output
 from kube_ecr_runner.runs.processes import end_all, kill_in, resident_in
 from kube_ecr_runner.runs.run_directory import run_directory, tmpdir_of
 
@@ -54,7 +56,7 @@ class RunSettings:
 
     allowed_aws_identities are the patterns of AWS identities of the runner that namespaced resources may use. Outside
     namespaces nothing is to be read, if there are any; is_dry says that nothing is to be changed, is_pass that nobody
-    knows when the next run comes.
+    knows when the next run comes. arguments are further ones of ansible-playbook.
     """
 
     kubeconfig: str | None = None
@@ -66,6 +68,7 @@ class RunSettings:
     is_pass: bool = False
     timeout: int = 300
     forks: int = 5
+    arguments: tuple[str, ...] = ()
 
     def inventory(self, names_file: Path, wait_for: Path) -> dict[str, object]:
         """Return the content of an inventory file that waits for a FIFO, and then reads which resources it is for."""
@@ -173,6 +176,8 @@ class Run:
 
     def _handle(self, event: Mapping) -> bool:
         """Take a job event. Those of a round come before that of the play in which the next one is waited for."""
+        if self.playbook.verbosity:
+            log_output(event)
         if not is_wait(event):
             return self._progress.handle(event)
         with self._state:
@@ -254,7 +259,8 @@ class Run:
         runner = init_runner(
             private_data_dir=str(directory),
             playbook=self.playbook.path(str(directory)),
-            cmdline="--check" if self._settings.is_dry else None,
+            cmdline=shlex.join([*(["--check"] if self._settings.is_dry else []), *self._settings.arguments]) or None,
+            verbosity=self.playbook.verbosity,
             inventory=str(inventory),
             forks=self._settings.forks,
             fact_cache_type="",

@@ -208,13 +208,13 @@ class StandBy:
         self._tell(f"ansible-playbook ended before there was something to do: {cause}")
 
 
-def files_in_use(environment: Mapping[str, str], kubeconfig: str | None) -> object:
+def files_in_use(environment: Mapping[str, str], kubeconfig: str | None, further: Iterable[str] = ()) -> object:
     """Return something that is another when a file was written that a run reads and that a variable or option names."""
     named = [environment[name] for name in FILE_VARIABLES if environment.get(name)]
     home = Path(environment.get("HOME") or "/")
     paths = [*map(Path, named), home / ".aws" / "config", home / ".aws" / "credentials", Path(TOKEN_FILE)]
     configs = (kubeconfig or environment.get("KUBECONFIG") or str(home / ".kube" / "config")).split(os.pathsep)
-    return tuple(_state(path) for path in (*paths, *map(Path, filter(None, configs))))
+    return tuple(_state(path) for path in (*paths, *map(Path, filter(None, (*configs, *further)))))
 
 
 def _state(path: Path) -> tuple[int, int] | None:

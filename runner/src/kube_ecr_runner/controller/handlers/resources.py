@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from random import Random
@@ -12,9 +13,12 @@ from kube_ecr_runner.controller.batching import Batcher
 from kube_ecr_runner.controller.handlers.pods import PodHandler
 from kube_ecr_runner.controller.store import ResourceChange, Store
 from kube_ecr_runner.controller.suspended import SuspendedResources
-from kube_ecr_runner.controller.triggers.resources import is_due_at_once, was_edited
+from kube_ecr_runner.controller.triggers.resources import is_due_at_once, was_edited, was_rescheduled
+from kube_ecr_runner.log import fields
 from kube_ecr_runner.model.observer import Observer
 from kube_ecr_runner.model.resource import Key, Resource
+
+_log = logging.getLogger(__name__)
 
 
 class ResourceHandler:
@@ -58,7 +62,7 @@ class ResourceHandler:
             if change.after:
                 self._added(change.after, now)
         elif change.before and change.after and was_edited(change.before, change.after):
-            self._edited(change.after, now)
+            self._edited(change.before, change.after, now)
 
     def gone(self, key: Key) -> None:
         """Take it that a resource was deleted."""
@@ -78,18 +82,22 @@ class ResourceHandler:
 
     def _added(self, resource: Resource, now: datetime) -> None:
         self._observer.resource_known(resource.key, resource.status)
+        self._warn(resource)
         self._suspended.note_new(resource, now)
         self._pods.note_new(resource, now)
         if self._store.is_complete:
             self._enqueue(resource, now, timedelta(0))
 
-    def _edited(self, resource: Resource, now: datetime) -> None:
+    def _edited(self, before: Resource, resource: Resource, now: datetime) -> None:
         tracked = self._store[resource.key]
         tracked.failures = 0
         self._suspended.note(resource, now)
         self._pods.note(resource, now)
         # A run may have read the edited resource before the watch delivered the edit.
         is_news = tracked.served_generation != resource.generation or resource.has_unanswered_request
+        if was_rescheduled(before, resource):
+            is_news = True
+            self._warn(resource)
         if is_news and self._store.is_complete:
             self._batcher.enqueue_now(resource.key, now)
 
@@ -100,9 +108,14 @@ class ResourceHandler:
         if due is None:
             self._batcher.enqueue_now(resource.key, now)
         else:
-            due = schedule.within(due, self._periods[resource.key.kind], now, self._random)
+            period = resource.period(self._periods[resource.key.kind])
+            due = schedule.within(due, period, now, self._random)
             retry_of = resource.identity if schedule.is_failing(resource) else None
             self._batcher.enqueue(resource.key, due, retry_of=retry_of)
+
+    def _warn(self, resource: Resource) -> None:
+        for warning in resource.sdk.warnings:
+            _log.warning("to be known", extra=fields(resource=resource.key, warning=warning))
 
     def _gone(self, change: ResourceChange) -> None:
         if change.before:

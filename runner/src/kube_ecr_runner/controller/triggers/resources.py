@@ -16,10 +16,15 @@ def was_edited(before: Resource, after: Resource) -> bool:
     return _edition(before) != _edition(after)
 
 
+def was_rescheduled(before: Resource, after: Resource) -> bool:
+    """Return whether annotations name another period, or are ignored for another reason: a check tells what holds."""
+    return before.sdk != after.sdk
+
+
 def is_due_at_once(resource: Resource, namespaces: Mapping[str, Namespace]) -> bool:
     """Return whether a resource that is seen for the first time is due, whatever time its status names."""
     return resource.cleanup or resource.has_unanswered_request or targets_changed_since_status(resource, namespaces)
 
 
-def _edition(resource: Resource) -> tuple[int, bool, str]:
-    return resource.generation, resource.cleanup, resource.reconcile_request
+def _edition(resource: Resource) -> tuple[object, ...]:
+    return resource.generation, resource.cleanup, resource.reconcile_request, resource.sdk

@@ -1,0 +1,69 @@
+"""The text of watches.yaml: YAML, with variables of the environment as in operator-sdk, and values of Ansible's vault.
+
+Pure. `${NAME}` stands for a variable of the environment; where there is none of that name, it stays as it is. A value
+is put into one text of the file at a time, so nothing that stands in it changes the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+# How JSON names an encrypted value to Ansible, see ansible.parsing.ajson.
+VAULT = "__ansible_vault"
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_TEXT = "tag:yaml.org,2002:str"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads what yaml.safe_load() reads, and values of the vault."""
+
+
+def _vaulted(loader: yaml.SafeLoader, node: yaml.Node) -> dict[str, str]:
+    if not isinstance(node, yaml.ScalarNode):
+        raise yaml.constructor.ConstructorError(None, None, "!vault needs a text", node.start_mark)
+    # ansible-vault indents what it prints for a file.
+    return {VAULT: "\n".join(line.strip() for line in str(node.value).splitlines())}
+
+
+_Loader.add_constructor("!vault", _vaulted)
+
+
+def read_yaml(text: str, environment: Mapping[str, str]) -> Any:
+    """Return what a text in YAML stands for. Raises yaml.YAMLError."""
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        for node in _nodes(root, set()):
+            _expand(node, environment, loader)
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _nodes(node: yaml.Node, seen: set[int]) -> Iterator[yaml.ScalarNode]:
+    """Yield the texts in a node, each once, wherever aliases name it; a key is no place for a variable."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        yield node
+    elif isinstance(node, yaml.CollectionNode):
+        for child in node.value:
+            yield from _nodes(child[1] if isinstance(node, yaml.MappingNode) else child, seen)
+
+
+def _expand(node: yaml.ScalarNode, environment: Mapping[str, str], loader: _Loader) -> None:
+    """Put variables of the environment into a text."""
+    before = node.value
+    if node.tag != _TEXT:
+        return
+    node.value = _VARIABLE.sub(lambda found: environment.get(found[1], found[0]), before)
+    if node.value != before and node.style is None:
+        # Without quotes, a number is a number.
+        node.tag = loader.resolve(yaml.ScalarNode, node.value, (True, False))
