@@ -61,9 +61,7 @@ _PASSWORD_FILE, _VAULT_ID = "--vault-password-file", "--vault-id"
 class _Refused(argparse.Action):
     """An option that is not handed on; its help says what to do instead."""
 
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: object, values: object, name: str | None = None
-    ) -> NoReturn:
+    def __call__(self, _parser: object, _namespace: object, _values: object, name: str | None = None) -> NoReturn:
         raise ValueError(f"{name} is not supported: {self.help}")
 
 
@@ -85,7 +83,7 @@ class _Collector:
         """Return an action of argparse that calls a method with the option and its value."""
 
         class Handed(argparse.Action):
-            def __call__(self, parser: object, namespace: object, values: Any, name: str | None = None) -> None:
+            def __call__(self, _parser: object, _namespace: object, values: Any, _name: str | None = None) -> None:
                 handle(self.option_strings[-1], values)
 
         return Handed
@@ -102,7 +100,7 @@ class _Collector:
     def variables(self, option: str, value: str) -> None:
         if not value.startswith("@"):
             raise ValueError(
-                f"{option} takes @FILE only, since other processes see arguments; put variables into vars in watches.yaml"
+                f"{option} takes @FILE only, since others see arguments; put variables into vars in watches.yaml"
             )
         self.text(option, f"@{self._file(option, value[1:])}")
 

@@ -314,8 +314,8 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     default=Settings.ansible_verbosity,
     metavar="N",
     help=(
-        f"how much ansible-playbook prints, from 0 to {MAX_VERBOSITY}, as with so many -v; from 1 on the log has it, at "
-        "level info"
+        f"how much ansible-playbook prints, from 0 to {MAX_VERBOSITY}, as with so many -v; from 1 on the log has it "
+        "(level info)"
     ),
 )
 @_option(
@@ -325,8 +325,8 @@ _option = partial(click.option, show_envvar=True, show_default=True)
     show_default="none",
     metavar="ARGUMENTS",
     help=(
-        "further arguments of ansible-playbook, quoted as for a shell, such as '--vault-password-file FILE --diff'; one "
-        "that would change what a run serves is refused"
+        "further arguments of ansible-playbook, quoted as for a shell, such as '--vault-password-file FILE --diff'; "
+        "those that would change what a run serves are refused"
     ),
 )
 @_option(

@@ -22,7 +22,7 @@ class _Loader(yaml.SafeLoader):
     """Reads what yaml.safe_load() reads, and values of the vault."""
 
 
-def _vaulted(loader: yaml.SafeLoader, node: yaml.Node) -> dict[str, str]:
+def _vaulted(_: yaml.SafeLoader, node: yaml.Node) -> dict[str, str]:
     if not isinstance(node, yaml.ScalarNode):
         raise yaml.constructor.ConstructorError(None, None, "!vault needs a text", node.start_mark)
     # ansible-vault indents what it prints for a file.

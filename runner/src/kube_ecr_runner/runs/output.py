@@ -1,29 +1,108 @@
-"""What ansible-playbook prints, as lines of the log: for whoever asks for it by --ansible-verbosity.
+"""What ansible-playbook prints, as lines of the log: for whoever asks by --ansible-verbosity. Pure, but for log().
 
-Ansible leaves out what a task hides by no_log. What tasks of a user print beside that is theirs to hide.
+What always holds: of a task with no_log only its name and outcome are told. ansible-core (2.19 to 2.21) prints the
+message of such a task when it fails, just before the result that it hides, and connection plugins print the commands of
+one from -vvv on. Only the results say that a task has no_log, so what it prints is held back until they are there. What
+other tasks of a user print is theirs to hide.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from kube_ecr_runner.log import fields
 
-# Of a line, and of the lines of an event: the result of a task may have megabytes.
+# Of a line, of the lines of an event, and of those of a task: a result may have megabytes.
 MAX_LINE = 4096
 MAX_LINES = 200
+MAX_LINES_OF_TASK = 2000
 
 _log = logging.getLogger(__name__)
 
 
-def log_output(event: Mapping) -> None:
-    """Log what was printed for a job event, a record for each line."""
-    for line in lines_of(str(event.get("stdout") or "")):
+@dataclass
+class _Task:
+    """What a task printed so far, and what is told of it if it is hidden: a line for each result."""
+
+    name: str
+    lines: list[str] = field(default_factory=list)
+    outcomes: list[str] = field(default_factory=list)
+    has_result: bool = False
+    is_hidden: bool = False
+
+    def told(self) -> Iterator[str]:
+        """Yield the lines that may be told: none where no result says whether they may."""
+        if self.is_hidden:
+            yield from self.outcomes
+        elif self.has_result:
+            yield from self.lines[:MAX_LINES_OF_TASK]
+            if len(self.lines) > MAX_LINES_OF_TASK:
+                yield f"... ({len(self.lines) - MAX_LINES_OF_TASK} more lines)"
+        else:
+            yield f"task {self.name!r}: it had no result, so nothing is told of what it printed"
+
+
+class Output:
+    """The output of an ansible-playbook, whose job events it is given in their order."""
+
+    def __init__(self) -> None:
+        # By the ID that Ansible gives a task. With the strategy free, several are at work.
+        self._tasks: dict[str, _Task] = {}
+
+    def log(self, event: Mapping) -> None:
+        """Log what may be told after a job event, a record for each line."""
+        _write(self.lines(event))
+
+    def log_rest(self) -> None:
+        """Log what was held back: ansible-playbook has ended."""
+        _write(self.rest())
+
+    def lines(self, event: Mapping) -> Iterator[str]:
+        """Yield the lines that may be told after a job event."""
+        kind, data = str(event.get("event")), event.get("event_data") or {}
+        printed = _cut(str(event.get("stdout") or ""))
+        if kind.endswith("_task_start"):
+            yield from self._finished()
+            yield from printed
+        elif kind.startswith("playbook_") or not data.get("task_uuid"):
+            yield from self.rest() if kind.startswith("playbook_") else ()
+            yield from printed
+        else:
+            self._hold(kind, data, printed)
+
+    def rest(self) -> Iterator[str]:
+        """Yield what was held back, as far as it may be told."""
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks.values():
+            yield from task.told()
+
+    def _finished(self) -> Iterator[str]:
+        """Yield what tasks printed that had a result, and work no more unless other hosts do."""
+        for identifier, task in list(self._tasks.items()):
+            if task.has_result:
+                yield from self._tasks.pop(identifier).told()
+
+    def _hold(self, kind: str, data: Mapping, printed: Iterator[str]) -> None:
+        task = self._tasks.setdefault(str(data["task_uuid"]), _Task(str(data.get("task"))))
+        task.lines += printed
+        result = data.get("res")
+        if not isinstance(result, Mapping):
+            return
+        task.has_result = True
+        if "censored" in result:
+            task.is_hidden = True
+            outcome = kind.rpartition("_")[2]
+            task.outcomes.append(f"task {task.name!r} on {data.get('host')}: {outcome}; its no_log hides the rest")
+
+
+def _write(lines: Iterator[str]) -> None:
+    for line in lines:
         _log.info("ansible-playbook", extra=fields(output=line))
 
 
-def lines_of(text: str) -> Iterator[str]:
+def _cut(text: str) -> Iterator[str]:
     """Yield the lines of a text that are not empty, cut to a length and a number that a log can take."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     for line in lines[:MAX_LINES]:

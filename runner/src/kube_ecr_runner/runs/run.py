@@ -37,7 +37,7 @@ from kube_ecr_runner.model.run import TIMEOUT, RunSummary
 from kube_ecr_runner.runs.causes import cause_of_error, failure_cause
 from kube_ecr_runner.runs.environment import child_environment, own_identity_config
 from kube_ecr_runner.runs.job_events import Progress, is_wait
-from kube_ecr_runner.runs.output import log_output
+from kube_ecr_runner.runs.output import Output
 from kube_ecr_runner.runs.processes import end_all, kill_in, resident_in
 from kube_ecr_runner.runs.run_directory import run_directory, tmpdir_of
 
@@ -108,6 +108,7 @@ class Run:
         self._on_calls = on_calls
         self._on_begin = on_begin
         self._progress = self._waiting()
+        self._output = Output()
         self._thread = threading.Thread(target=self._follow, name="ansible-playbook", daemon=True)
         self._ready = threading.Event()
         # Guards what the round that works came to: its progress when it was over, or that all is.
@@ -177,7 +178,7 @@ class Run:
     def _handle(self, event: Mapping) -> bool:
         """Take a job event. Those of a round come before that of the play in which the next one is waited for."""
         if self.playbook.verbosity:
-            log_output(event)
+            self._output.log(event)
         if not is_wait(event):
             return self._progress.handle(event)
         with self._state:
@@ -223,6 +224,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 (whatever it is, resources wait for a result)
             self._progress.errors.append(cause_of_error(error))
         finally:
+            self._output.log_rest()
             self._end()
 
     def _end(self) -> None:
