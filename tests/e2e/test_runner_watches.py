@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import yaml
 
+from kube_ecr_runner.contract.timestamps import parse_time
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import CLUSTER, GROUP, NAMESPACED, Cluster, condition, pull_secret
 from tests.support.cluster.placement import grant, placed, versions
@@ -130,6 +132,40 @@ def test_a_pass_on_trial_says_what_a_pass_would_do_and_changes_nothing(
     assert done.returncode == 0
     assert run_once(ansible, "--once", "--namespaces", own).returncode == 0
     assert cluster.secret(own) is None
+
+
+def test_period_of_an_annotation_counts_at_once_and_a_wrong_one_is_told(
+    cluster: Cluster, principal: Principal, start: Callable[..., Runner]
+) -> None:
+    (own,) = cluster.namespaces("own")
+    cluster.apply(pull_secret("app", principal, namespace=own))
+    runner = start()
+    cluster.wait_ready(NAMESPACED, "app", own)
+    before = cluster.secret(own)
+
+    def annotate(value: str) -> None:
+        name = "ansible.sdk.operatorframework.io/reconcile-period"
+        cluster.kubectl("annotate", "aeps", "app", "-n", own, "--overwrite", f"{name}={value}")
+
+    def next_check() -> timedelta:
+        due = parse_time(cluster.resource(NAMESPACED, "app", own)["status"]["nextRefreshTime"])
+        assert due
+        return due - datetime.now(UTC)
+
+    assert next_check() > timedelta(hours=5)
+    annotate("2h")
+    cluster.wait(lambda: next_check() <= timedelta(hours=2), "the period counts")
+    annotate("two hours")
+    cluster.wait(lambda: "AnnotationIgnored" in cluster.kubectl("get", "events", "-n", own), "it is told")
+    ready = condition(cluster.resource(NAMESPACED, "app", own), "Ready")
+    told = (
+        "annotation ansible.sdk.operatorframework.io/reconcile-period is ignored: 'two hours' is no length of time such "
+        "as 1h30m, 90s, or 0s for none; correct or remove it"
+    )
+    assert (ready["status"], ready["message"].endswith(f"; {told}")) == ("True", True)
+    assert told in runner.log
+    assert next_check() > timedelta(hours=5)
+    assert cluster.secret(own) == before
 
 
 def test_a_runner_of_some_namespaces_needs_no_right_outside_them(

@@ -128,6 +128,7 @@ def test_the_runner_understands_what_its_container_is_given(name: str, monkeypat
         assert settings.namespaces == tuple(values.get("watchNamespaces", ()))
         for option, value in values.get("runner", {}).items():
             given = getattr(settings, re.sub(r"([A-Z])", r"_\1", option).lower())
+            given = " ".join(given.arguments) if option == "ansibleArgs" else given
             assert given == (tuple(value) if isinstance(value, list) else value)
     assert [settings.dry_run, settings.once] == [True, False], "the test is what helm renders last"
 
@@ -153,7 +154,13 @@ def test_the_runner_understands_its_watches(tmp_path: Path) -> None:
         ({"runner": {"forks": 0}}, "runner forks", "1"),
         ({"mode": "daemonset"}, "mode", "cronjob"),
         ({"watchNamespaces": "team-a"}, "watchNamespaces", "array"),
-        ({"watches": {"entries": [{**ENTRY, "finalizer": {}}]}}, "watches entries 0", "finalizer"),
+        ({"watches": {"entries": [{**ENTRY, "finalizer": {}}]}}, "watches entries 0 finalizer", "null"),
+        (
+            {"watches": {"entries": [{**ENTRY, "snakeCaseParameters": False}]}},
+            "watches entries 0 snakeCaseParameters",
+            "",
+        ),
+        ({"runner": {"ansibleVerbosity": 8}}, "runner ansibleVerbosity", "7"),
         ({"prometheusRule": {"disabled": ["Typo"]}}, "prometheusRule disabled 0", "PullSecretNotReady"),
         ({"livenessProbe": {"period": 1}}, "livenessProbe", "period"),
         ({"extraEnv": [{"nam": "A"}]}, "extraEnv 0", "nam"),

@@ -61,6 +61,8 @@ MATRIX: dict[str, Values] = {
             "batchWindow": 1.5,
             "batchSize": 1000000,
             "forks": 20,
+            "ansibleVerbosity": 4,
+            "ansibleArgs": "--diff --force-handlers",
             "runTimeout": 600,
             "watchSilence": 120,
             "standBy": False,
@@ -76,7 +78,11 @@ MATRIX: dict[str, Values] = {
         "extraVolumeMounts": [{"name": "ca", "mountPath": "/ca", "readOnly": True}],
     },
     "watches": {
-        "watches": {"entries": [{**ENTRY, "vars": {"a": {"b": "{{ c }}"}}}], "files": {"site.yml": "- hosts: all\n"}}
+        "watches": {
+            "entries": [{**ENTRY, "vars": {"a": {"b": "{{ c }}"}}, "snakeCaseParameters": True}],
+            "files": {"site.yml": "- hosts: all\n"},
+            "vaultPasswordSecret": {"name": "vault", "key": "pass"},
+        }
     },
     "pod": {
         "priorityClassName": "",

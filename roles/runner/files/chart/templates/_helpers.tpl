@@ -122,6 +122,10 @@ annotations:
 /etc/kube-ecr-runner/watches.yaml
 {{- end }}
 
+{{- define "kube-ecr-runner.vaultPath" -}}
+/etc/kube-ecr-runner-vault/password
+{{- end }}
+
 {{/* Options that are the same in a deployment, a pass and a test. */}}
 {{- define "kube-ecr-runner.args" -}}
 - --watches={{ include "kube-ecr-runner.watchesPath" . }}
@@ -149,6 +153,18 @@ annotations:
   value: {{ .Values.runner.logLevel }}
 - name: KUBE_ECR_LOG_FORMAT
   value: {{ .Values.runner.logFormat }}
+{{- with int .Values.runner.ansibleVerbosity }}
+- name: KUBE_ECR_ANSIBLE_VERBOSITY
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.runner.ansibleArgs }}
+- name: KUBE_ECR_ANSIBLE_ARGS
+  value: {{ . | quote }}
+{{- end }}
+{{- if .Values.watches.vaultPasswordSecret.name }}
+- name: ANSIBLE_VAULT_PASSWORD_FILE
+  value: {{ include "kube-ecr-runner.vaultPath" . }}
+{{- end }}
 {{- with .Values.runner.allowedAwsIdentities }}
 - name: KUBE_ECR_ALLOWED_AWS_IDENTITIES
   value: {{ join "," . | quote }}
@@ -268,6 +284,11 @@ volumeMounts:
     mountPath: {{ include "kube-ecr-runner.certificatePath" $root }}
     readOnly: true
   {{- end }}
+  {{- if $values.watches.vaultPasswordSecret.name }}
+  - name: vault
+    mountPath: {{ dir (include "kube-ecr-runner.vaultPath" $root) }}
+    readOnly: true
+  {{- end }}
   {{- with $values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -327,6 +348,16 @@ volumes:
           path: tls.crt
         - key: tls.key
           path: tls.key
+  {{- end }}
+  {{- with $values.watches.vaultPasswordSecret }}
+  {{- if .name }}
+  - name: vault
+    secret:
+      secretName: {{ toYaml .name }}
+      items:
+        - key: {{ toYaml .key }}
+          path: {{ base (include "kube-ecr-runner.vaultPath" $) }}
+  {{- end }}
   {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}

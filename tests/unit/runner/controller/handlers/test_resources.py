@@ -11,6 +11,7 @@ from kube_ecr_runner.cluster.sources import resources_of
 from kube_ecr_runner.contract.kinds import CLUSTER_KIND, NAMESPACED_KIND
 from kube_ecr_runner.model.resource import Key, Resource
 from kube_ecr_runner.model.result import Origin, Problem, Result
+from kube_ecr_runner.model.sdk_annotations import SdkAnnotations
 from tests.unit.runner.controller.builders import (
     CLEANUP,
     EXPIRY,
@@ -196,6 +197,45 @@ def test_annotation_is_due_once_for_each_value(value: str, is_due: bool) -> None
     parts.serve(replace(served(), reconcile_request="1"))
     parts.resources.seen(replace(make_resource(), reconcile_request=value), NOW)
     assert parts.start() == [KEY] * is_due
+
+
+@pytest.mark.parametrize("period", [timedelta(minutes=2), timedelta(0)])
+def test_period_of_an_annotation_counts_from_its_change_on(period: timedelta) -> None:
+    """The resource is checked at once, and then at the latest after this time; 0 stands for no limit."""
+    parts = Parts(period=HOUR)
+    parts.list(make_resource())
+    parts.serve(served())
+    annotated = replace(make_resource(), sdk=SdkAnnotations(period))
+    parts.resources.seen(annotated, NOW)
+    parts.resources.seen(annotated, NOW)
+    assert parts.serve(served(state="unchanged")) == [KEY]
+    parts.resources.seen(annotated, NOW)
+    assert parts.start() == []
+    assert (NOW + 0.9 * period <= due(parts) <= NOW + period) if period else (due(parts) > NOW + 4 * HOUR)
+    parts.resources.seen(make_resource(), NOW)
+    assert parts.serve(served(state="unchanged")) == [KEY]
+    assert NOW + 0.9 * HOUR <= due(parts) <= NOW + HOUR
+
+
+def test_period_of_an_annotation_counts_after_a_restart() -> None:
+    parts = Parts()
+    parts.list(replace(make_resource(status=ready()), sdk=SdkAnnotations(timedelta(minutes=2))))
+    assert NOW + timedelta(seconds=108) <= due(parts) <= NOW + timedelta(minutes=2)
+
+
+def test_annotation_that_is_ignored_is_logged_once_and_the_resource_served(caplog: pytest.LogCaptureFixture) -> None:
+    """It is in the status and an event, too, and gone from the status when it is gone."""
+    parts = Parts()
+    odd = replace(make_resource(), sdk=SdkAnnotations(None, ("annotation a is ignored: b",)))
+    parts.list(odd)
+    assert parts.serve(served()) == [KEY]
+    parts.resources.seen(odd, NOW)
+    assert [record.__dict__["fields"]["warning"] for record in caplog.records] == ["annotation a is ignored: b"]
+    assert parts.api.statuses[-1]["conditions"][0]["message"].endswith("; annotation a is ignored: b")
+    assert parts.api.reasons.count("AnnotationIgnored") == 1
+    parts.resources.seen(make_resource(), NOW)
+    assert parts.serve(served(state="unchanged")) == [KEY]
+    assert "is ignored" not in parts.api.statuses[-1]["conditions"][0]["message"]
 
 
 def test_annotation_whose_run_failed_is_tried_again_with_a_growing_delay() -> None:
