@@ -159,8 +159,8 @@ def test_period_of_an_annotation_counts_at_once_and_a_wrong_one_is_told(
     cluster.wait(lambda: "AnnotationIgnored" in cluster.kubectl("get", "events", "-n", own), "it is told")
     ready = condition(cluster.resource(NAMESPACED, "app", own), "Ready")
     told = (
-        "annotation ansible.sdk.operatorframework.io/reconcile-period is ignored: 'two hours' is no length of time such "
-        "as 1h30m, 90s, or 0s for none; correct or remove it"
+        "annotation ansible.sdk.operatorframework.io/reconcile-period is ignored: 'two hours' is no length of time "
+        "such as 1h30m, 90s, or 0s for none; correct or remove it"
     )
     assert (ready["status"], ready["message"].endswith(f"; {told}")) == ("True", True)
     assert told in runner.log
