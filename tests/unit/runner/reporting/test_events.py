@@ -9,6 +9,7 @@ import pytest
 from kube_ecr_runner.contract.result import ErrorResult, NamespaceResult, ObjectResult
 from kube_ecr_runner.model.event import Event
 from kube_ecr_runner.model.result import Origin, Problem, Result
+from kube_ecr_runner.model.sdk_annotations import SdkAnnotations
 from kube_ecr_runner.reporting.events import events_of
 from kube_ecr_runner.reporting.status import status_of
 from tests.unit.runner.reporting.builders import (
@@ -116,6 +117,14 @@ def test_events_tell_of_service_accounts_and_removals() -> None:
         Event("Warning", "UpdateServiceAccountError", "is contended"),
         Event("Warning", "DeleteSecretError", "may not delete (also: d/old, p/old)"),
     ]
+
+
+def test_annotation_that_is_ignored_is_told_once() -> None:
+    annotated = replace(resource("a"), sdk=SdkAnnotations(warnings=("one is ignored", "two is ignored")))
+    told = [Event("Warning", "AnnotationIgnored", f"{which} is ignored") for which in ("one", "two")]
+    assert events_of(annotated, result(unchanged("a"))) == told
+    status = status_of(replace(annotated, sdk=SdkAnnotations(warnings=("one is ignored",))), result(), NOW, DUE, [])
+    assert events_of(replace(annotated, status=status), result(unchanged("a"))) == told[1:]
 
 
 def warnings(before: dict | None, found: Result) -> list[str]:

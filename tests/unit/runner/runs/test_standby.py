@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from kube_ecr_runner.model.playbook import PlaybookSpec
 from kube_ecr_runner.model.resource import Key
 from kube_ecr_runner.model.result import Result
 from kube_ecr_runner.model.run import RunSummary
-from kube_ecr_runner.runs.standby import MAX_AGE_SECONDS, MAX_GROWTH_BYTES, PAUSE_SECONDS, StandBy
+from kube_ecr_runner.runs.standby import MAX_AGE_SECONDS, MAX_GROWTH_BYTES, PAUSE_SECONDS, StandBy, files_in_use
 
 # One of a user, which works once, and our own, which works for many rounds.
 PLAY, OURS = PlaybookSpec("a.b.c"), PlaybookSpec()
@@ -228,3 +229,14 @@ def test_when_it_is_over_nothing_waits_and_nothing_begins(how: str) -> None:
     lab.stand_by.tend(PLAY)
     assert lab.run().missing == KEYS
     assert len(lab.made) == 1
+
+
+def test_files_in_use_are_others_when_one_that_an_argument_names_was_written(tmp_path: Path) -> None:
+    """A Secret that is mounted is replaced by another file under the same name."""
+    password, other = tmp_path / "password", tmp_path / "other"
+    password.write_text("a")
+    before = files_in_use({"HOME": str(tmp_path)}, None, [str(password)])
+    assert files_in_use({"HOME": str(tmp_path)}, None, [str(password)]) == before
+    other.write_text("a")
+    other.replace(password)
+    assert files_in_use({"HOME": str(tmp_path)}, None, [str(password)]) != before
