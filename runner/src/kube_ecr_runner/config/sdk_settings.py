@@ -17,7 +17,6 @@ _OPTIONS = {
     "--ansible-collections-path": "set the variable ANSIBLE_COLLECTIONS_PATH",
     "--ansible-log-events": "use --ansible-verbosity",
     "--metrics-addr": _METRICS,
-    "--metrics-bind-address": _METRICS,
     "--health-probe-bind-address": _METRICS,
     "--enable-leader-election": "use --leader-elect",
     "--leader-election-id": "use --lease NAMESPACE/NAME",

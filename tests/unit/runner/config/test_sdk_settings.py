@@ -12,7 +12,6 @@ from kube_ecr_runner.config.settings import SettingsError, load_settings
     ("option", "instead"),
     [
         ("--watches-file=./watches.yaml", "--watches-file: is an option of operator-sdk; use --watches"),
-        ("--metrics-bind-address=127.0.0.1:8080", "--listen-address serves metrics and probes"),
         ("--health-probe-bind-address=:6789", "--listen-address serves metrics and probes"),
         ("--leader-election-id=memcached-operator", "use --lease NAMESPACE/NAME"),
         ("--max-concurrent-reconciles", "resources share a run; use --forks"),
