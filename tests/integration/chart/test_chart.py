@@ -317,8 +317,11 @@ def test_schema_and_values_name_the_same() -> None:
             node = schema["definitions"][node["$ref"].rsplit("/", 1)[1]]
         if "properties" in node and isinstance(values, dict):
             unread = {"global", "enabled"} if not path else set()
+            # An empty mapping stands for nothing; what it may hold says its comment.
             partly = (
-                path in ("resources", "startupProbe", "livenessProbe", "readinessProbe") or "ecurityContext" in path
+                path in ("resources", "startupProbe", "livenessProbe", "readinessProbe")
+                or "ecurityContext" in path
+                or not values
             )
             # Kubernetes knows more of these, and their types are looked at by it.
             assert node.get("additionalProperties") is (None if "ecurityContext" in path else False), path
