@@ -185,6 +185,13 @@ options:
     type: bool
     default: false
 attributes:
+  action:
+    description: >-
+      Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+    details:
+      - On the control node itself, the module runs inside Ansible's own process. On another host, or with C(become),
+        C(async), C(environment) or another C(ansible_python_interpreter), Ansible ships it.
   action_group:
     description: Use C(group/kube_ecr.secrets.k8s) in C(module_defaults) to set defaults for this module.
     support: full
@@ -205,6 +212,10 @@ attributes:
     details:
       - Shows registry hosts, expiry and a short fingerprint for each Secret, never data. Also shows the
         C(imagePullSecrets) of service accounts.
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
 seealso:
   - module: kube_ecr.secrets.ecr_token
 """
@@ -303,8 +314,8 @@ namespaces:
       type: str
     shadowed_by:
       description: >-
-        The keys of these logins of somebody else, ten at most. They are looked for when the Secret is written. Absent
-        if there are none.
+        The keys of these logins of somebody else, ten at most. They are looked for when the Secret is written.
+      returned: if there are any
       type: list
       elements: str
       sample: [111122223333.dkr.ecr.eu-west-1.amazonaws.com/team]
@@ -368,7 +379,8 @@ service_accounts:
       description: Why it failed, or who else writes it, and what to do about it, in words.
       type: str
     written_by:
-      description: Who else writes it, for a person. Absent if nobody else does.
+      description: Who else writes it, for a person.
+      returned: if somebody else does
       type: str
       sample: helm release web
 removed:

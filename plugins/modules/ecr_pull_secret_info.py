@@ -44,6 +44,13 @@ options:
         replacement is 3 hours late.
     type: int
 attributes:
+  action:
+    description: >-
+      Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+    details:
+      - On the control node itself, the module runs inside Ansible's own process. On another host, or with C(become),
+        C(async), C(environment) or another C(ansible_python_interpreter), Ansible ships it.
   action_group:
     description: Use C(group/kube_ecr.secrets.k8s) in C(module_defaults) to set defaults for this module.
     support: full
@@ -61,6 +68,10 @@ attributes:
     support: none
     details:
       - There is nothing that could change.
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
 notes:
   - Kubernetes has no right for metadata only. An account that may list Secrets may also read them.
 seealso:

@@ -85,6 +85,10 @@ attributes:
     details:
       - Shows registry hosts, expiry and a short fingerprint for each Secret, never data. Also shows the
         C(imagePullSecrets) of service accounts.
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
 notes:
   - If some resources take long, the task ends with RV(unfinished) above 0 after two seconds. Set C(until), C(retries)
     and C(delay) as in the example, and Ansible asks again, until all results are there.
@@ -127,8 +131,32 @@ resources:
           type: str
           sample: AWSECRImagePullSecret/team-a/ecr
         owner:
-          description: The same in parts, with API version, UID and generation.
+          description: The same in parts.
           type: dict
+          contains:
+            api_version:
+              description: Group and version of its API.
+              type: str
+              sample: aws.zakariaamine.com/v1alpha2
+            kind:
+              description: Its kind.
+              type: str
+              sample: AWSECRImagePullSecret
+            namespace:
+              description: Its namespace; empty if it is a cluster resource.
+              type: str
+              sample: team-a
+            name:
+              description: Its name.
+              type: str
+              sample: ecr
+            uid:
+              description: Its UID.
+              type: str
+            generation:
+              description: The generation of its spec that was served.
+              type: int
+              sample: 1
         state:
           description: V(present), or V(absent) if it is being deleted.
           type: str
@@ -139,13 +167,29 @@ resources:
           description: Whether there is a namespace that is to have the Secret.
           type: bool
         error:
-          description: Why it cannot be served as it is written, with C(reason) and C(msg); C(null) if it can.
+          description: Why it cannot be served as it is written; C(null) if it can.
           type: dict
+          contains:
+            reason:
+              description: A word in CamelCase.
+              type: str
+              sample: CredentialsSecretNotFound
+            msg:
+              description: What is wrong and what to do about it.
+              type: str
         warning:
           description: >-
             What is to be known of it although it is served, in the same form, such as that its tokens live short;
             C(null) if there is nothing.
           type: dict
+          contains:
+            reason:
+              description: A word in CamelCase.
+              type: str
+              sample: ShortTokenLife
+            msg:
+              description: What is to be known and what to do about it.
+              type: str
     changed:
       description: Whether anything was changed for it.
       type: bool

@@ -94,6 +94,12 @@ options:
     choices: [warn, fail]
     default: warn
 attributes:
+  action:
+    description: >-
+      Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+    details:
+      - It checks and hides the options. The module always runs on the host.
   async:
     description: Supports being used with the C(async) keyword.
     support: full
@@ -107,6 +113,10 @@ attributes:
     support: full
     details:
       - Shows registry hosts, expiry and a short fingerprint for each login that is written or replaced, never data.
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
 notes:
   - Turn on pipelining (C(ansible_pipelining)). Without it, Ansible hands the options to the host in a file, which it
     removes when the task is over. The role P(kube_ecr.secrets.registry_login#role) turns it on.
@@ -182,6 +192,46 @@ credential_helpers:
   returned: success
   type: dict
   sample: {111122223333.dkr.ecr.eu-west-1.amazonaws.com: ecr-login}
+state:
+  description: What RV(path) is.
+  returned: if there is such a file
+  type: str
+  sample: file
+owner:
+  description: User who owns RV(path).
+  returned: if there is such a file
+  type: str
+  sample: deploy
+group:
+  description: Group that owns RV(path).
+  returned: if there is such a file
+  type: str
+  sample: deploy
+uid:
+  description: UID of the owner.
+  returned: if there is such a file
+  type: int
+  sample: 1000
+gid:
+  description: GID of the group.
+  returned: if there is such a file
+  type: int
+  sample: 1000
+mode:
+  description: Permissions of RV(path).
+  returned: if there is such a file
+  type: str
+  sample: "0600"
+size:
+  description: Size of RV(path) in bytes.
+  returned: if there is such a file
+  type: int
+  sample: 3021
+secontext:
+  description: SELinux context of RV(path).
+  returned: if there is such a file, and SELinux is enabled
+  type: str
+  sample: unconfined_u:object_r:user_home_t:s0
 """
 
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_registry_login import FEATURE

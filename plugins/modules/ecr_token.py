@@ -131,6 +131,12 @@ options:
       - The kind of endpoint that a host in O(registries) needs goes before them. So does O(region).
     type: dict
 attributes:
+  action:
+    description: >-
+      Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+    details:
+      - On the control node itself, the module runs inside Ansible's own process. See the notes.
   action_group:
     description: Use C(group/kube_ecr.secrets.aws) in C(module_defaults) to set defaults for this module.
     support: full
@@ -156,6 +162,10 @@ attributes:
     support: none
     details:
       - There is nothing that could change.
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
 notes:
   - Set C(no_log=true) on every task that uses this module. Its result holds a password. Otherwise C(-v) shows it, and
     callback plugins receive it.

@@ -20,11 +20,9 @@ import pytest
 from tests.support.aws.endpoint import AWSEndpoint
 from tests.support.harness.ansible import Ansible, Run
 from tests.support.node.requirements import PACKAGES
+from tests.support.node.users import HOMES, USERS, users_of_the_machine
 from tests.support.registry.server import Registry
 
-USERS = {"deploy": 47101, "build": 47102}
-# The sandbox has a /run of its own.
-HOMES = Path("/run/kube-ecr-homes")
 DOCKER, PODMAN = ".docker/config.json", ".config/containers/auth.json"
 WRITE = "Log the clients in or out"
 
@@ -46,32 +44,10 @@ def registry(endpoint: AWSEndpoint) -> Iterator[Registry]:
 
 @pytest.fixture
 def users(tmp_path: Path) -> Iterator[dict[str, Path]]:
-    """The homes of root and of two users, who are there as long as the test, for no other process of the machine."""
-    mounted = []
-    lines = {
-        "passwd": [f"{name}:x:{uid}:{uid}::{HOMES / name}:/bin/sh" for name, uid in USERS.items()],
-        "group": [f"{name}:x:{uid}:" for name, uid in USERS.items()],
-    }
-    root = HOMES / "root"
-    for name, more in lines.items():
-        content = [
-            f"root:x:0:0:root:{root}:/bin/sh" if line.startswith("root:") and name == "passwd" else line
-            for line in Path("/etc", name).read_text().splitlines()
-        ]
-        (tmp_path / name).write_text("\n".join([*content, *more, ""]))
-        (tmp_path / name).chmod(0o644)
-        subprocess.run(["mount", "--bind", str(tmp_path / name), f"/etc/{name}"], check=True)
-        mounted.append(f"/etc/{name}")
-    for name, uid in {**USERS, "root": 0}.items():
-        (HOMES / name).mkdir(parents=True)
-        os.chown(HOMES / name, uid, uid)
-    HOMES.chmod(0o755)
-    yield {name: HOMES / name for name in (*USERS, "root")}
-    for path in mounted:
-        subprocess.run(["umount", path], check=True)
-    subprocess.run(
-        ["rm", "-rf", str(HOMES), "/run/containers", "/run/kube-ecr-images", "/run/kube-ecr-podman"], check=True
-    )
+    """The homes of root and of other users, who are there as long as the test, for no other process of the machine."""
+    with users_of_the_machine(tmp_path) as homes:
+        yield homes
+    subprocess.run(["rm", "-rf", "/run/containers", "/run/kube-ecr-images", "/run/kube-ecr-podman"], check=True)
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "record"
 
     def _record(self, status: str, result) -> None:
-        line = {"task": result.task.name, "host": result.host.name, "status": status, "result": result.result}
+        task = {"task": result.task.name, "action": result.task.action}
+        line = {**task, "host": result.host.name, "status": status, "result": result.result}
         with Path(os.environ["RECORD_RESULTS"]).open("a") as file:
             file.write(json.dumps(line, default=str) + "\n")
 

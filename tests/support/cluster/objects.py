@@ -131,6 +131,10 @@ class Cluster:
         """Make one namespace of a name from `names`."""
         self.core.create_namespace({"metadata": {"name": name}})
 
+    def remove_at_end(self, name: str) -> None:
+        """Remove a namespace at the end that has no name from `names`, such as one that a document names."""
+        self._namespaces.append(name)
+
     def terminating_namespace(self, name: str) -> None:
         """Make a namespace that stays Terminating until `clear`, held by a foreign finalizer on an object in it."""
         self.make_namespace(name)
@@ -262,13 +266,17 @@ class Cluster:
 
     def clear(self) -> None:
         """Remove what the test made."""
-        for kind in _KINDS:
-            self._delete_all(kind)
+        self.clear_resources()
         release = {"metadata": {"finalizers": None}}
         for name in self._held:
             self.core.patch_namespaced_config_map("held", name, release)
         for name in self._namespaces:
             self._delete_namespace(name)
+
+    def clear_resources(self) -> None:
+        """Remove all custom resources."""
+        for kind in _KINDS:
+            self._delete_all(kind)
 
     def _delete_all(self, kind: str) -> None:
         """Nobody is there any more to undo what a finalizer waits for."""

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.documentation.returned import problems_of_run
+
 # What is tested: Ansible, collections and runner of the virtual environment of the tests, or of another that
 # `make matrix` has made; and the Python of the hosts that modules are shipped to.
 _VENV = Path(os.environ.get("KUBE_ECR_TEST_VENV", sys.prefix))
@@ -90,7 +92,10 @@ class Ansible:
         return {**settings, **self.env}
 
     def run(self, command: str, *args: str, **env: str) -> Run:
-        """Run ansible, ansible-playbook, ansible-inventory or the like with `env` on top."""
+        """Run ansible, ansible-playbook, ansible-inventory or the like with `env` on top.
+
+        Whatever is tested, what our modules returned is compared with what they document.
+        """
         record = self.home / "results.jsonl"
         record.unlink(missing_ok=True)
         done = subprocess.run(
@@ -103,7 +108,9 @@ class Ansible:
             timeout=_RUN_SECONDS,
         )
         lines = record.read_text().splitlines() if record.exists() else []
-        return Run(done.returncode, done.stdout, done.stderr, [json.loads(line) for line in lines])
+        results = [json.loads(line) for line in lines]
+        assert not (problems := problems_of_run(results)), "\n".join(problems)
+        return Run(done.returncode, done.stdout, done.stderr, results)
 
     def play(self, *tasks: dict, args: tuple[str, ...] = (), **env: str) -> Run:
         """Run a play of these tasks on localhost."""

@@ -1,0 +1,1 @@
+"""What the documentation of the collection shows and promises, as data: examples, return values, attributes."""
