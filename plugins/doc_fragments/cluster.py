@@ -1,6 +1,6 @@
 # Copyright: kube_ecr.secrets contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Options with which inventory plugins select a cluster; modules use kubernetes.core's own fragment."""
+"""Options with which inventory plugins select a cluster; modules have those of k8s_auth.py."""
 
 from __future__ import annotations
 
@@ -26,5 +26,6 @@ requirements:
   - kubernetes >= 31, but not 36.0.0 and 36.0.1, which send no token, and not 37.0.2
 notes:
   - Other authentication settings for the cluster (tokens, client certificates, impersonation) are read from the
-    variables C(K8S_AUTH_*) that C(kubernetes.core) documents. So no secret has to be in an inventory file.
+    variables C(K8S_AUTH_*) that M(kube_ecr.secrets.ecr_pull_secret) documents. So no secret has to be in an inventory
+    file.
 """

@@ -20,43 +20,14 @@ description:
   - A namespace that does not exist yet, or is being deleted, is reported as V(pending). That is not a failure.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
-requirements:
-  - python >= 3.9
-  - kubernetes >= 31, but not 36.0.0 and 36.0.1, which send no token, and not 37.0.2
 extends_documentation_fragment:
-  - kubernetes.core.k8s_auth_options
+  - kube_ecr.secrets.authorizations
+  - kube_ecr.secrets.k8s_auth
 options:
-  authorizations:
-    description:
-      - The logins to write, as RV(kube_ecr.secrets.ecr_token#module:authorizations) returns them.
-      - Required unless O(state=absent). The list may be empty only if O(authorization_errors) is set.
-    type: list
-    elements: dict
-    suboptions:
-      registry:
-        description: Host of the registry as it is written in image references, without scheme and path.
-        type: str
-        required: true
-      username:
-        description: User name for the registry.
-        type: str
-        default: AWS
-      password:
-        description: Password for the registry.
-        type: str
-        required: true
-      expires_at:
-        description: When the password expires, in RFC 3339.
-        type: str
-        required: true
-      requested:
-        description: >-
-          The entry that this login answers, as in RV(kube_ecr.secrets.ecr_token#module:authorizations). If not set,
-          O(authorizations[].registry).
-        type: str
   authorization_errors:
     description:
       - Why logins are missing in O(authorizations), as RV(kube_ecr.secrets.ecr_token#module:errors) returns it.
+      - If it is set, O(authorizations) may be empty.
       - The other logins are written, beside the missing ones that the Secret still holds. Without any login, nothing is
         written. The task fails in any case, after it has checked which namespaces hold valid tokens.
     type: list

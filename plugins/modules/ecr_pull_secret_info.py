@@ -16,11 +16,8 @@ description:
   - An expired token is not a failure. Check the result with M(ansible.builtin.assert) if it should be one.
 author:
   - kube_ecr.secrets contributors (@kube-ecr)
-requirements:
-  - python >= 3.9
-  - kubernetes >= 31, but not 36.0.0 and 36.0.1, which send no token, and not 37.0.2
 extends_documentation_fragment:
-  - kubernetes.core.k8s_auth_options
+  - kube_ecr.secrets.k8s_auth
 options:
   secret_name:
     description:

@@ -20,6 +20,8 @@ author:
   - kube_ecr.secrets contributors (@kube-ecr)
 requirements:
   - python >= 3.9
+extends_documentation_fragment:
+  - kube_ecr.secrets.authorizations
 options:
   client:
     description:
@@ -35,32 +37,6 @@ options:
     type: str
     choices: [docker, helm, nerdctl, podman]
     required: true
-  authorizations:
-    description:
-      - The logins to write, as RV(kube_ecr.secrets.ecr_token#module:authorizations) returns them.
-      - Required unless O(state=absent).
-    type: list
-    elements: dict
-    suboptions:
-      registry:
-        description: Host of the registry as it is written in image references, without scheme and path.
-        type: str
-        required: true
-      username:
-        description: User name for the registry.
-        type: str
-        default: AWS
-      password:
-        description: Password for the registry.
-        type: str
-        required: true
-      expires_at:
-        description: When the password expires, in RFC 3339.
-        type: str
-        required: true
-      requested:
-        description: The entry that this login answers, which makes no difference here.
-        type: str
   state:
     description:
       - With V(present), the logins are written.

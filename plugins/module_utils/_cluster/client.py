@@ -27,6 +27,7 @@ from .._contract.kinds import GROUP, KINDS
 from .._contract.ownership import FIELD_MANAGER
 from .._contract.reading import mapping_in, text_in
 from .._contract.service_account import NoServiceAccount
+from .auth_options import AUTH_OPTIONS
 from .connection import Connection, is_of_pod, of_pod
 from .errors import KubernetesError, malformed, no_cluster, unreachable
 
@@ -35,8 +36,6 @@ try:
     from urllib3._collections import HTTPHeaderDict
 except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
     urllib3 = None  # type: ignore[assignment]
-
-from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 15
@@ -103,7 +102,7 @@ class Cluster:
         query = {"fieldManager": manager, "force": str(force).lower(), **_dry(dry_run)}
         what, path = _object_name("secrets", namespace, name), _core_path("secrets", namespace, name)
         expected = Expected("Secret", name, namespace, content=_written(manifest))
-        status, _ = self._exchange(
+        status, _applied = self._exchange(
             "patch", path, what, partial(parse_object, expected=expected), query, manifest, content=_APPLY
         )
         return status == 201
@@ -360,7 +359,7 @@ def load_ahead(params: dict) -> None:
 
 
 def _given(params: dict) -> dict:
-    return {option: params[option] for option in AUTH_ARG_SPEC if params.get(option) is not None}
+    return {option: params[option] for option in AUTH_OPTIONS if params.get(option) is not None}
 
 
 @lru_cache(maxsize=8)

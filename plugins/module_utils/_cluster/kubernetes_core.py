@@ -31,13 +31,21 @@ try:
 except ImportError:  # reported by _features.runtime.missing_libraries, by name, when a task runs
     KubeConfigLoader = object  # type: ignore[assignment,misc]
 
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
+try:
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
+except ImportError:  # Ansible ships what is here; without the collection, load() says so
+    core_client = None
 
 _loading = threading.Lock()
 
 
 def load(params: Mapping[str, Any]) -> Connection:
     """Return the connection that kubernetes.core's options name. Raises KubernetesError when there is none."""
+    if core_client is None:
+        raise no_cluster(
+            "the collection kubernetes.core is not installed; "
+            "on the controller, run: ansible-galaxy collection install kubernetes.core"
+        )
     try:
         configuration, headers = _configure(params)
         configuration.proxy, configuration.no_proxy = choose_proxy(

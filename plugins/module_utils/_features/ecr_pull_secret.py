@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-
 from .._aws.authorizations import LoginError, living_from_options
+from .._cluster.auth_options import AUTH_OPTIONS
 from .._cluster.client import connect
 from .._cluster.errors import KubernetesError
 from .._contract import reasons
@@ -26,7 +25,7 @@ from .options import AUTHORIZATIONS
 from .runtime import Feature
 
 ARGUMENT_SPEC = {
-    **AUTH_ARG_SPEC,
+    **AUTH_OPTIONS,
     "authorizations": AUTHORIZATIONS,
     "authorization_errors": {
         "type": "list",

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-
+from .._cluster.auth_options import AUTH_OPTIONS
 from .._cluster.client import Cluster, connect
 from .._cluster.errors import KubernetesError
 from .._contract import reasons
@@ -45,7 +44,7 @@ from .._secret.whose import whose_by_metadata
 from .runtime import Feature
 
 ARGUMENT_SPEC = {
-    **AUTH_ARG_SPEC,
+    **AUTH_OPTIONS,
     # Not a secret: masking the name would blot it out wherever it occurs in a result.
     "secret_name": {"type": "str", "no_log": False},
     "namespaces": {"type": "list", "elements": "str"},
