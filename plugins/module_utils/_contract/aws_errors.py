@@ -311,7 +311,7 @@ def reason_of_answer(response: Mapping[str, Any]) -> str:
 
 def remedy_of_answer(response: Mapping[str, Any]) -> str:
     """Return what to do about an error that was answered, by what AWS says is wrong."""
-    _, text, status = _answered(response)
+    _code, text, status = _answered(response)
     reason = reason_of_answer(response)
     if reason == reasons.MALFORMED_ANSWER:
         kind = "a redirect" if 300 <= status < 400 else "no error of AWS"

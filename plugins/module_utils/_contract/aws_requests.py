@@ -105,6 +105,6 @@ class LastRequest:
 
         Its URL is the one that is called: that of the client is another one for FIPS endpoints.
         """
-        _, service, operation = event_name.split(".", 2)
+        _before_send, service, operation = event_name.split(".", 2)
         region = getattr(self._local, "region", "")
         self._local.request = AwsRequest(f"{service_name(service)} {operation}", origin_of(request.url), region)

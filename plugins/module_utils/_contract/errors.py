@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import traceback
+from typing import TypeVar
 
 from .reasons import UNKNOWN
+
+T = TypeVar("T")
 
 
 class SpecError(ValueError):
@@ -31,3 +34,13 @@ def unforeseen(error: Exception) -> str:
     """Return the text of an error that nobody foresaw: its type and place alone, since its own could hold anything."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"internal error: {type(error).__name__} at {place.filename}:{place.lineno}; please report it"
+
+
+def known(value: T | None, why: str) -> T:
+    """Return a value that cannot be None here; why says what rules that out. Raises AssertionError if it is None.
+
+    ansible-test allows no assert statement in a collection, since Python leaves these out with -O.
+    """
+    if value is None:
+        raise AssertionError(why)
+    return value

@@ -102,7 +102,8 @@ def _output(command: str, settings: Mapping[str, Any], cluster: Mapping[str, Any
         raise LoginProgramError("cannot be started: args and env have to be texts; put numbers in quotes")
     environment["KUBERNETES_EXEC_INFO"] = json.dumps(_info(settings, cluster, asks=asks), default=str)
     try:
-        process = subprocess.Popen(
+        # AnsibleModule.run_command is none for the runner, which runs this code, too.
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
             arguments,
             stdin=None if asks else subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -61,7 +61,7 @@ def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
 
     Hosts of one name are one host to Ansible: it would have the variables of the last file only.
     """
-    stem, _, number = name.rpartition("-")
+    stem, _dash, number = name.rpartition("-")
     stem, first = (stem, int(number)) if number.isdigit() else (name, 1)
     names = chain([name], (f"{stem}-{following}" for following in count(first + 1)))
     return next(each for each in names if not is_taken(each))

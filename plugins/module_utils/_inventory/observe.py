@@ -182,8 +182,11 @@ def source_secret(desired: DesiredSecret, held: Iterable[ObservedSecret], now: d
     """Return the pull secret that others can be copied from: of those that have all logins, the one to last longest."""
     valid = [secret for secret in held if secret.is_valid(now) and not secret.is_output]
     able = [secret for secret in valid if set(desired.registries) <= set(secret.registries)]
-    order = lambda secret: (secret.is_fresh(now, desired), secret.renew_after, secret.namespace)  # noqa: E731
-    return max(able, key=order, default=None)
+    return max(
+        able,
+        key=lambda secret: (secret.is_fresh(now, desired), secret.renew_after, secret.namespace),
+        default=None,
+    )
 
 
 def _accounts(item: Item, accounts: Iterable[dict]) -> tuple[list[NamespacedName], list[ContestedAccount]]:

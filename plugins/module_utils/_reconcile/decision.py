@@ -17,7 +17,7 @@ from itertools import repeat
 from typing import Optional, Union
 
 from .._contract import reasons
-from .._contract.errors import ResourceError
+from .._contract.errors import ResourceError, known
 from .._contract.login_request import LoginRequest
 from .._contract.result import ErrorResult
 from .._secret import conflicts, docker_config, merge
@@ -107,8 +107,7 @@ class Case:
     @property
     def part(self) -> ObservedSecret:
         """What the request put into the Secret; only to be asked for where it is not missing."""
-        assert self.observed.part is not None
-        return self.observed.part
+        return known(self.observed.part, "it is not missing")
 
 
 Decision = Union[Leave, LeaveUnrenewed, Write, Copy, Fail, Read, ProbeNamespace]
@@ -278,8 +277,8 @@ def fresh(case: Case) -> Decision | None:
 
 def newer(case: Case) -> Decision | None:
     """There are logins that last longer."""
-    assert case.part.renew_after, "it has not expired"
-    return _replaced(case) if case.best and case.best.renew_after > case.part.renew_after else None
+    renew_after = known(case.part.renew_after, "it has not expired")
+    return _replaced(case) if case.best and case.best.renew_after > renew_after else None
 
 
 def asked_for(case: Case) -> Decision | None:
@@ -300,9 +299,7 @@ def late(case: Case) -> Decision | None:
     So what was granted for the others is written before their old logins expire all the same, though not at each
     attempt: when two thirds are over from half of the life to its end.
     """
-    begin, end = case.part.renew_after, case.part.expires_at
-    assert begin, "it has not expired"
-    assert end, "it has not expired"
+    begin, end = (known(time, "it has not expired") for time in (case.part.renew_after, case.part.expires_at))
     latest = begin + (end - begin) * 2 / 3
     return _replaced(case) if case.available.granted and case.now > latest else None
 

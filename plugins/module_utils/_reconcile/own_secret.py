@@ -15,6 +15,7 @@ from typing import Any
 from .._cluster.client import CONFLICT_ATTEMPTS, Cluster
 from .._cluster.errors import KubernetesError
 from .._contract import reasons
+from .._contract.errors import known
 from .._contract.item import NamespacedName
 from .._contract.result import CREATED, FAILED, PENDING, UNCHANGED, UPDATED
 from .._contract.token_life import due_at, issued_at
@@ -78,7 +79,7 @@ class OwnSecretWriter:
     def _carry_out(self, decision: Decision, observed: TargetState) -> NamespaceOutcome:
         namespace = observed.namespace
         if isinstance(decision, Leave):
-            outcome = NamespaceOutcome(namespace, UNCHANGED, **self._times(decision.part))
+            outcome = NamespaceOutcome(namespace=namespace, state=UNCHANGED, **self._times(decision.part))
             return self._judged(self._shadowed(outcome, decision.part.shadowed_by), decision.shortfall)
         if isinstance(decision, LeaveUnrenewed):
             return NamespaceOutcome(namespace, UNCHANGED, expires_at=decision.valid_until)
@@ -86,13 +87,14 @@ class OwnSecretWriter:
             return _failed(namespace, decision)
         if isinstance(decision, ProbeNamespace):
             return self._probe(namespace, decision.otherwise)
-        assert isinstance(decision, Write), "whoever reads decides again"
-        return self._write(decision, observed)
+        if isinstance(decision, Write):
+            return self._write(decision, observed)
+        raise TypeError(f"{type(decision).__name__}: whoever reads decides again")
 
     def _write(self, decision: Write, observed: TargetState) -> NamespaceOutcome:
         logins = decision.logins
         written = self.write(observed, logins)
-        outcome = NamespaceOutcome(observed.namespace, UNCHANGED, **self._times(logins))
+        outcome = NamespaceOutcome(namespace=observed.namespace, state=UNCHANGED, **self._times(logins))
         text = content.stored(observed.secret) if observed.secret else ""
         if written:
             text = written.text
@@ -137,9 +139,8 @@ class OwnSecretWriter:
 
     def _times(self, token: Logins | ObservedSecret) -> dict[str, Any]:
         """Return the times of a token that lives, by the fields of an outcome."""
-        assert token.expires_at, "a token without a life is never left or written"
-        assert token.renew_after
-        times = (token.expires_at, token.renew_after)
+        why = "a token without a life is never left or written"
+        times = known(token.expires_at, why), known(token.renew_after, why)
         renew_after = due_at(*times, self.request.desired.refresh_interval)
         return {"expires_at": token.expires_at, "renew_after": renew_after, "issued_at": issued_at(*times)}
 

@@ -40,7 +40,7 @@ class Pruner:
         if removal is merge.Undo.DELETE:
             version = current["metadata"]["resourceVersion"]
             self.cluster.delete_secret(place.namespace, place.name, version, dry_run=self.dry_run)
-            return ObjectOutcome(place.namespace, place.name, DELETED, before=before, after={})
+            return ObjectOutcome(**place.as_dict(), state=DELETED, before=before, after={})
         after = self.cluster.patch_object("Secret", place.namespace, place.name, removal, dry_run=self.dry_run)
         after = docker_config.describe(content.stored(after), None)
-        return ObjectOutcome(place.namespace, place.name, RELEASED, before=before, after=after)
+        return ObjectOutcome(**place.as_dict(), state=RELEASED, before=before, after=after)

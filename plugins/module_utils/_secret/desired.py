@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from .._contract.errors import ResourceError
+from .._contract.errors import ResourceError, known
 from .._contract.item import Owner
 from .._contract.kinds import RECONCILE_AT
 from .._contract.login_request import LoginRequest
@@ -106,14 +106,14 @@ class DesiredSecret:
 
     def host(self, logins: Logins) -> str:
         """Return the host of the login that the output holds. Raises ResourceError if there is none."""
-        assert self.output, "a pull secret is for all hosts"
-        answering = filter(self.output.request.is_answered_by, docker_config.hosts_in(logins.config))
+        output = known(self.output, "a pull secret is for all hosts")
+        answering = filter(output.request.is_answered_by, docker_config.hosts_in(logins.config))
         # A stand-in for AWS may name any host for a region.
         host = next(answering, next(iter(docker_config.hosts_in(logins.config)), ""))
-        if self.output.host not in ("", host):
+        if output.host not in ("", host):
             raise ResourceError(
                 f"outputs[{self.name}]",
-                f"there is no login for {self.output.host}: the AWS identity has that of {host}; name that host, or "
+                f"there is no login for {output.host}: the AWS identity has that of {host}; name that host, or "
                 "list the other one in spec.registries (registries of ecr_token)",
             )
         return host
