@@ -14,13 +14,17 @@ ARTIFACT := $(BUILD)/kube_ecr-secrets-$(shell sed -n 's/^version: //p' galaxy.ym
 
 # The content of the artifact. build_ignore in galaxy.yml excludes everything else.
 COLLECTION_SOURCES := galaxy.yml meta plugins roles playbooks extensions crds docs changelogs README.md LICENSE CHANGELOG.md \
-	requirements.txt requirements.yml
+	requirements.txt requirements.yml tests/config.yml
 
 checksum = $(shell find /dev/null $(wildcard $(1)) -type f ! -name '*.pyc' ! -path '*/build/*' ! -path '*.egg-info/*' \
 	-exec cksum {} + | LC_ALL=C sort | cksum | tr ' ' '-')
 VENV_STAMP := $(VENV)/.made-$(call checksum,tests/requirements.txt tests/constraints.txt)
 OLDEST := $(VENV)/oldest
 OLDEST_STAMP := $(VENV)/.oldest-$(call checksum,tests/requirements-oldest.txt)
+IMPORTER := $(VENV)/importer
+IMPORTER_STAMP := $(VENV)/.importer-$(call checksum,tests/requirements-importer.txt)
+DOCS := $(VENV)/docs-site
+DOCS_STAMP := $(VENV)/.docs-site-$(call checksum,tests/requirements-docs.txt)
 REPORT := $(VENV)/report
 REPORT_STAMP := $(VENV)/.report-$(call checksum,tests/requirements-bench.txt)
 RUNNER_STAMP := $(VENV)/.runner-$(call checksum,runner plugins/module_utils/_contract)
@@ -193,6 +197,40 @@ lint: install-collection types imports ## Check style, YAML, scripts, workflows,
 		$(COLLECTIONS)/ansible_collections/kube_ecr/secrets
 	@echo "== ansible-lint"
 	@$(BIN)/ansible-lint --offline -q
+
+.PHONY: importer
+importer: install-collection $(IMPORTER_STAMP) ## Have Galaxy's importer take the artifact, and refuse a broken copy of it
+	@echo "== galaxy-importer"
+	@$(BIN)/python -m tests.tools.importer $(IMPORTER) $(ARTIFACT)
+	@$(BIN)/python -m tests.tools.importer $(IMPORTER) $(ARTIFACT) --self-check
+
+$(IMPORTER_STAMP): $(VENV_STAMP)
+	@echo "== making $(IMPORTER), with Galaxy's importer"
+	@rm -rf $(IMPORTER) $(VENV)/.importer-* && $(BIN)/python -m venv $(IMPORTER)
+	@$(IMPORTER)/bin/pip install --quiet --requirement tests/requirements-importer.txt
+	@touch $@
+
+.PHONY: sanity
+sanity: install-collection $(OLDEST_STAMP) ## Run ansible-test sanity on the artifact, with the newest and the oldest ansible-core
+	@$(BIN)/python -m tests.tools.sanity $(ARTIFACT) $(VENV) $(OLDEST) $(ARGS)
+
+# antsibull-docs wants folders that nobody else may write into, so they are made with a mode.
+.PHONY: docs-site
+docs-site: install-collection $(DOCS_STAMP) ## Build the pages of the collection (build/docs-site), and pack them for a release
+	@echo "== antsibull-docs, sphinx-build"
+	@rm -rf $(DOCS)/rst $(BUILD)/docs-site $(BUILD)/docs-site-*.tar.gz && install -d -m 755 $(DOCS)/rst
+	@PATH=$(CURDIR)/$(DOCS)/bin:$$PATH antsibull-docs collection --use-current --squash-hierarchy --fail-on-error \
+		--dest-dir $(DOCS)/rst kube_ecr.secrets
+	@$(DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going --builder html --doctree-dir $(DOCS)/doctrees --fresh-env \
+		--define release=$(VERSION) --conf-dir tests/tools/docsite $(DOCS)/rst $(BUILD)/docs-site
+	@tar -czf $(BUILD)/docs-site-$(VERSION).tar.gz -C $(BUILD) docs-site
+	@echo "$(BUILD)/docs-site/index.html, and $(BUILD)/docs-site-$(VERSION).tar.gz"
+
+$(DOCS_STAMP): $(VENV_STAMP)
+	@echo "== making $(DOCS), with what builds the pages"
+	@rm -rf $(DOCS) $(VENV)/.docs-site-* && $(BIN)/python -m venv $(DOCS)
+	@$(DOCS)/bin/pip install --quiet --requirement tests/requirements-docs.txt
+	@touch $@
 
 .PHONY: hooks
 hooks: venv ## Check the changed files before each commit, with the versions of .venv

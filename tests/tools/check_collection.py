@@ -1,12 +1,13 @@
 """Checks the built and the installed collection, as `make lint` does:
 
 1. The artifact holds what is meant to ship, and nothing else.
-2. Every plugin's documentation can be read by `ansible-doc`, without a warning.
+2. Every plugin's documentation can be read by `ansible-doc`, without a warning and without any other collection: where
+   Galaxy reads it, there is none.
 3. ansible-test's own validate-modules finds nothing: options, defaults, types and return values are
    documented as the code has them, and the examples are YAML.
 
-`ansible-test sanity --test validate-modules` does the third as well, but makes an environment of its own for
-it, for which it downloads more than a package index has. Its program is run here with our packages.
+`make sanity` does the third as well, with all that ansible-test has, and takes minutes for it. Here its program is run
+with our packages, in seconds, since this is where most slips are made.
 
     python tests/tools/check_collection.py build/kube_ecr-secrets-0.1.0.tar.gz .venv/collections
 """
@@ -20,6 +21,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -41,6 +43,7 @@ SHIPPED = {
     "requirements.txt",
     "requirements.yml",
     "roles",
+    "tests",
 }
 MUST_SHIP = {
     "LICENSE",
@@ -76,6 +79,7 @@ MUST_SHIP = {
     "roles/runner/files/manifests.yaml",
     "roles/runner/files/pod-injection.yaml",
     "roles/runner/tasks/main.yml",
+    "tests/config.yml",
 }
 NEVER_SHIPPED = ("__pycache__", ".pyc", ".retry", "~", ".tar.gz", ".swp", ".orig", ".rej")
 
@@ -88,6 +92,8 @@ def artifact_problems(artifact: Path) -> Iterator[str]:
         names = {PurePosixPath(member.name).as_posix() for member in tar.getmembers()}
     for name in sorted({name.split("/")[0] for name in names} - SHIPPED):
         yield f"{name} ships in the artifact: name it in build_ignore of galaxy.yml, or in SHIPPED here"
+    for name in sorted(name for name in names if name.startswith("tests/") and name != "tests/config.yml"):
+        yield f"{name} ships in the artifact, as of tests only config.yml should: correct build_ignore in galaxy.yml"
     for name in sorted(MUST_SHIP - names):
         yield f"{name} is missing from the artifact"
     for name in sorted(names):
@@ -98,7 +104,11 @@ def artifact_problems(artifact: Path) -> Iterator[str]:
 def documentation_problems(collections: Path) -> Iterator[str]:
     """ansible-doc as a user runs it. It may exit with 0 and still have complained."""
     command = [_tool("ansible-doc"), "--json", "--metadata-dump", f"{NAMESPACE}.{NAME}"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=_environment(collections))
+    with tempfile.TemporaryDirectory(prefix="collections-") as scratch:
+        alone = _installed(Path(scratch))
+        alone.parent.mkdir(parents=True)
+        alone.symlink_to(_installed(collections))
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=_environment(Path(scratch)))
     # Ansible itself holds a collection without a manifest, of which it warns.
     complaints = [line for line in done.stderr.splitlines() if line.strip() and "/ansible/_protomatter'" not in line]
     if done.returncode or complaints:
