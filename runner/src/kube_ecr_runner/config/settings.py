@@ -1,12 +1,13 @@
 """The settings of kube-ecr-runner: its command line options, and the environment variables that stand in for them.
 
-What always holds: each option has a variable, KUBE_ECR_ and its name; an option goes before its variable, and an empty
-variable, or an empty filter, counts as not set. A value that makes no sense is refused with the option or the variable
-that it came from.
+What always holds: each option has a variable, KUBE_ECR_ and its name, and some have a second one, which others set; an
+option goes before its variables, and an empty variable, or an empty filter, counts as not set. A value that makes no
+sense is refused with the option or the variable that it came from.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -156,10 +157,11 @@ def _refusal(error: click.UsageError) -> SettingsError:
 
 def _source(parameter: click.Parameter, context: click.Context) -> str:
     """Return the option, or the variable where the value came from one."""
-    if context.get_parameter_source(parameter.name) is ParameterSource.ENVIRONMENT:
-        # Those with a second variable take any text.
-        return _variable(parameter)
-    return parameter.opts[0]
+    if context.get_parameter_source(parameter.name) is not ParameterSource.ENVIRONMENT:
+        return parameter.opts[0]
+    # As click does: the first one that has a value.
+    variables = parameter.envvar if isinstance(parameter.envvar, list) else []
+    return next((name for name in variables if os.environ.get(name)), _variable(parameter))
 
 
 def _variable(parameter: click.Parameter) -> str:
@@ -226,6 +228,9 @@ _option = partial(click.option, show_envvar=True, show_default=True)
 )
 @_option(
     "--namespaces",
+    # The second one is that of operators which OLM or operator-sdk starts; empty means all namespaces there, too.
+    # https://sdk.operatorframework.io/docs/building-operators/golang/operator-scope/
+    envvar=["KUBE_ECR_NAMESPACES", "WATCH_NAMESPACE"],
     type=Parsed(namespaces_of),
     default=Settings.namespaces,
     metavar="NAMES",

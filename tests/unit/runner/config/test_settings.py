@@ -79,7 +79,7 @@ FLAGS = ["--once", "--dry-run", "--stand-by", "--watch-pods", "--recover-pods", 
 @pytest.fixture(autouse=True)
 def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith(("KUBE_ECR_", "K8S_AUTH_")):
+        if name.startswith(("KUBE_ECR_", "K8S_AUTH_", "WATCH_NAMESPACE")):
             monkeypatch.delenv(name)
 
 
@@ -205,6 +205,24 @@ def test_kubeconfig_and_context_come_from_ansibles_variables_too(monkeypatch: py
     monkeypatch.setenv("KUBE_ECR_KUBECONFIG", "/own")
     monkeypatch.setenv("KUBE_ECR_CONTEXT", "own")
     assert load_settings(REQUIRED) == Settings(WATCHES, kubeconfig="/own", context="own")
+
+
+@pytest.mark.parametrize(("text", "namespaces"), [("", ()), ("team-a", ("team-a",)), ("a,b", ("a", "b"))])
+def test_namespaces_come_from_the_variable_of_operators_too(
+    monkeypatch: pytest.MonkeyPatch, text: str, namespaces: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("WATCH_NAMESPACE", text)
+    assert load_settings(REQUIRED) == Settings(WATCHES, namespaces=namespaces)
+    monkeypatch.setenv("KUBE_ECR_NAMESPACES", "own")
+    assert load_settings(REQUIRED) == Settings(WATCHES, namespaces=("own",))
+    assert load_settings([*REQUIRED, "--namespaces", "given"]) == Settings(WATCHES, namespaces=("given",))
+
+
+def test_a_refused_value_is_named_with_the_variable_that_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBE_ECR_NAMESPACES", "")
+    monkeypatch.setenv("WATCH_NAMESPACE", "team-a,*")
+    with pytest.raises(SettingsError, match=r"^WATCH_NAMESPACE: '\*' is not the name of a namespace"):
+        load_settings(REQUIRED)
 
 
 @pytest.mark.parametrize(("option", "text", "words"), REFUSED)
