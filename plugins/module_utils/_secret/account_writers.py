@@ -28,6 +28,11 @@ HELM = "helm"
 _HELM_LABEL_VALUE = "Helm"
 _RELEASE_ANNOTATION = "meta.helm.sh/release-name"
 _LIST = "f:imagePullSecrets"
+# They apply the list with the entries of others as they found them, and name it no more when others have changed it. So
+# they are in nobody's way, and an entry does not become theirs. OpenShift's gives each service account a login for the
+# internal registry.
+# https://github.com/openshift/openshift-controller-manager/blob/master/pkg/internalregistry/controllers/service_account_controller.go
+_KEEPS_OTHERS = ("openshift.io/image-registry-pull-secrets_service-account-controller",)
 # The API server takes no longer name of a field manager.
 _MAX_NAME = 128
 _CHART_REMEDY = (
@@ -64,7 +69,7 @@ def recorded_manager(metadata: Metadata) -> str:
 
     A patch of ours leaves no other trace of it in the account.
     """
-    present = {text_in(fields, "manager") for fields in mappings_in(metadata, "managedFields")} - {""}
+    present = {text_in(fields, "manager") for fields in mappings_in(metadata, "managedFields")} - {"", *_KEEPS_OTHERS}
     recorded = (SharedEntry.from_dict(entry).taken_from for entry in entries_of(metadata).values())
     return next((manager for manager in recorded if manager in present), "")
 
@@ -91,6 +96,7 @@ def _owners(metadata: Metadata) -> Iterator[tuple[str, str]]:
     for fields in mappings_in(metadata, "managedFields"):
         manager = text_in(fields, "manager")
         is_other = manager and manager.partition("/")[0] != FIELD_MANAGER and not fields.get("subresource")
+        is_other = is_other and manager not in _KEEPS_OTHERS
         if is_other and _LIST in mapping_in(fields, "fieldsV1"):
             yield manager, text_in(fields, "operation")
 

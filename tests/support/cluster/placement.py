@@ -85,6 +85,8 @@ def make_account(cluster: Cluster, namespace: str, name: str, *entries: dict, ba
 def apply_account(cluster: Cluster, namespace: str, name: str, manager: str, *names: str, force: bool = False) -> None:
     """Apply a service account server-side as a manager, as helm 4 (with its marks) or a GitOps tool does.
 
+    Without names it says nothing of the list.
+
     Raises KubectlError, as when it is a conflict.
     """
     of_helm = {
@@ -96,7 +98,7 @@ def apply_account(cluster: Cluster, namespace: str, name: str, manager: str, *na
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": {"name": name, "namespace": namespace, **marks},
-        "imagePullSecrets": [{"name": each} for each in names],
+        **({"imagePullSecrets": [{"name": each} for each in names]} if names else {}),
     }
     forced = ["--force-conflicts"] if force else []
     cluster.kubectl("apply", "--server-side", f"--field-manager={manager}", *forced, "-f", "-", stdin=json.dumps(body))

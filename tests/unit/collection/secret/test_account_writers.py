@@ -13,6 +13,7 @@ from tests.support.cluster.stored_secrets import patched
 HERE = "team-a/default"
 LABEL, SHARED = "aws.zakariaamine.com/owner", "aws.zakariaamine.com/shared"
 LIST = {"f:imagePullSecrets": {}}
+OPENSHIFT = "openshift.io/image-registry-pull-secrets_service-account-controller"
 OTHER = {"f:metadata": {"f:labels": {"f:app": {}}}}
 
 
@@ -53,6 +54,9 @@ def ours(taken_from: str = "") -> dict:
         pytest.param(account(by("kube-ecr-secrets")), "", id="we applied it"),
         pytest.param(account(by("kube-ecr-secrets/uid-1")), "", id="a resource of ours applied it"),
         pytest.param(account(by("kube-ecr-secrets-2")), "field manager kube-ecr-secrets-2", id="not quite our name"),
+        pytest.param(account(by(OPENSHIFT)), "", id="OpenShift, which keeps what others have in it"),
+        pytest.param(account(by(OPENSHIFT), by("flux")), "field manager flux", id="OpenShift and somebody"),
+        pytest.param(account(by(OPENSHIFT, fields=OTHER), entries=ours(OPENSHIFT)), "", id="OpenShift, noted by us"),
         pytest.param(account(by("helm")), "helm", id="helm 4"),
         pytest.param(account(by("helm", "Update")), "helm", id="helm 3"),
         pytest.param(account(by("helm", fields=OTHER)), "", id="helm, other fields, and no mark of a chart"),
