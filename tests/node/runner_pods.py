@@ -53,6 +53,12 @@ class RunnerPods:
         (runner,) = (pid for pid in _processes(pod["metadata"]["uid"]) if b"kube-ecr-runner" in _command(pid))
         os.kill(runner, number)
 
+    def ids(self, name: str) -> set[tuple[int, int]]:
+        """Return user and group of the processes of a pod's containers, without that which only holds the sandbox."""
+        (pod,) = (pod for pod in self._pods() if pod["metadata"]["name"] == name)
+        processes = [pid for pid in _processes(pod["metadata"]["uid"]) if b"kube-ecr-runner" in _command(pid)]
+        return {(found.st_uid, found.st_gid) for found in (Path(f"/proc/{pid}").stat() for pid in processes)}
+
     def _pods(self) -> list[dict]:
         labels = "app.kubernetes.io/name=kube-ecr-runner,app.kubernetes.io/component!=test"
         found = self.cluster.kubectl("get", "pods", "-n", self.release.namespace, "-l", labels, "-o", "json")

@@ -16,6 +16,9 @@ from tests.support.harness.helm import Release, run_helm
 from tests.support.node.cluster import NodeCluster, chart_values
 from tests.tools.manifests import FILES
 
+# The first of the users that OpenShift gave a namespace, which its pods have by the constraints restricted-v2.
+_OF_NAMESPACE = 1000680000
+
 
 def warnings(cluster: Cluster, namespace: str) -> list[str]:
     found = json.loads(cluster.kubectl("get", "events", "-n", namespace, "--field-selector=type=Warning", "-o", "json"))
@@ -44,6 +47,19 @@ def test_an_upgrade_serves_on(cluster: Cluster, aws: AWSEndpoint, pods: RunnerPo
     (team,) = cluster.namespaces("team")
     cluster.apply(pull_secret("app", aws.principal(), namespace=team))
     cluster.wait_ready(NAMESPACED, "app", team)
+
+
+def test_it_serves_as_the_user_that_openshift_gives_its_namespace(
+    cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods, upgrade: Upgrade
+) -> None:
+    """One that the image does not know. The group is 0 then, and volumes have a group of the same number."""
+    before = pods.wait_leader()
+    upgrade({"securityContext": {"runAsUser": _OF_NAMESPACE}, "podSecurityContext": {"fsGroup": _OF_NAMESPACE}})
+    leader = pods.wait_leader(other_than=before)
+    (team,) = cluster.namespaces("team")
+    cluster.apply(pull_secret("app", aws.principal(), namespace=team))
+    cluster.wait_ready(NAMESPACED, "app", team)
+    assert pods.ids(leader) == {(_OF_NAMESPACE, 0)}
 
 
 def test_a_cron_job_makes_passes(cluster: Cluster, aws: AWSEndpoint, release: Release, upgrade: Upgrade) -> None:
