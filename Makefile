@@ -249,6 +249,10 @@ manifests: tools ## Regenerate the plain manifests from the chart
 chart-files: venv ## Regenerate derived chart files: CRDs, version, changes, table of values
 	@$(BIN)/python tests/tools/chart_files.py
 
+.PHONY: bundle
+bundle: venv ## Make the bundle for OLM of the chart (build/bundle); DIGEST=sha256:... pins the image
+	@$(BIN)/python -m tests.tools.olm $(BUILD)/bundle $(if $(DIGEST),--digest $(DIGEST))
+
 .PHONY: chart-snapshots
 chart-snapshots: venv ## Update the chart snapshots (tests/snapshots) after an intended change
 	@$(BIN)/python -m tests.support.harness.chart_snapshots
@@ -316,7 +320,7 @@ $(OLDEST_STAMP): $(VENV_STAMP)
 
 .PHONY: tools
 tools: venv # Runs before the tests, since pytest would hide the messages of a long build.
-	@$(BIN)/python -m tests.support.harness.tools actionlint controlplane gitops helm registry terraform >/dev/null
+	@$(BIN)/python -m tests.support.harness.tools actionlint bundle controlplane gitops helm registry terraform >/dev/null
 
 .PHONY: constraints
 constraints: ## Regenerate tests/constraints.txt after a change of tests/requirements.txt

@@ -32,15 +32,16 @@ def wanted() -> dict[str, str]:
 
 
 def _text(objects: list[dict]) -> str:
-    texts = (yaml.dump(_without_helm(each), sort_keys=False, width=110, allow_unicode=True) for each in objects)
+    texts = (yaml.dump(without_helm(each), sort_keys=False, width=110, allow_unicode=True) for each in objects)
     return _HEAD + "---\n".join(texts)
 
 
-def _without_helm(node: object) -> object:
+def without_helm(node: object) -> object:
+    """Return an object without what only helm minds; a mapping of nothing else goes, too."""
     if isinstance(node, list):
-        return [_without_helm(each) for each in node]
+        return [without_helm(each) for each in node]
     if isinstance(node, dict):
-        kept = {name: _without_helm(value) for name, value in node.items() if name not in _OF_HELM}
+        kept = {name: without_helm(value) for name, value in node.items() if name not in _OF_HELM}
         return {name: value for name, value in kept.items() if value or not node[name]}
     return node
 

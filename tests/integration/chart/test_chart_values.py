@@ -221,4 +221,6 @@ def test_a_text_stays_one_whatever_it_looks_like(name: str) -> None:
 
 def _without_digests(objects: list[dict]) -> str:
     """Of the file that is mounted. Nor alerts and monitors say here what the Service is called."""
-    return re.sub(r'checksum/watches": "\w+"|job=\\"[-\w/]+|"serverName": "[-\w.]+"', "", json.dumps(objects, sort_keys=True))
+    return re.sub(
+        r'checksum/watches": "\w+"|job=\\"[-\w/]+|"serverName": "[-\w.]+"', "", json.dumps(objects, sort_keys=True)
+    )

@@ -91,8 +91,16 @@ def process_of(container: dict, pod: dict) -> tuple[list[str], dict[str, str]]:
 
     for each in container["env"]:
         field = each.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath", "")
-        env[each["name"]] = pod["metadata"][field.removeprefix("metadata.")] if field else expanded(each["value"])
+        env[each["name"]] = _field_of(pod, field) if field else expanded(each["value"])
     return [expanded(each) for each in container["args"]], env
+
+
+def _field_of(pod: dict, path: str) -> str:
+    """Return a field of a pod's metadata, or one of its annotations, as the downward API gives it."""
+    name = path.removeprefix("metadata.")
+    if annotation := re.fullmatch(r"annotations\['(.*)'\]", name):
+        return pod["metadata"].get("annotations", {}).get(annotation[1], "")
+    return pod["metadata"][name]
 
 
 @dataclass(frozen=True)
@@ -159,15 +167,20 @@ class Release:
         return args, env | {"TMPDIR": str(temporary), "K8S_AUTH_KUBECONFIG": str(self.kubeconfig(kubeconfig))}
 
     def _make_pod(self) -> dict:
+        template = self._template()
         metadata = {"generateName": f"{self.name}-", "labels": dict([_MADE.split("=")])}
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self._pod_spec()}
+        metadata["annotations"] = template["metadata"].get("annotations", {})
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
         made = self.plane.kubectl("create", "-n", self.namespace, "-f", "-", "-o", "json", stdin=json.dumps(pod))
         return json.loads(made)
 
     def _pod_spec(self) -> dict:
+        return self._template()["spec"]
+
+    def _template(self) -> dict:
         named = ["-n", self.namespace, f"--field-selector=metadata.name={self.name}", "-o", "json"]
         (found,) = json.loads(self.plane.kubectl("get", "deployments,cronjobs", *named))["items"]
-        return found["spec"].get("jobTemplate", found)["spec"]["template"]["spec"]
+        return found["spec"].get("jobTemplate", found)["spec"]["template"]
 
     def _helm(self, *args: str, values: Values | None = None) -> str:
         return run_helm(*args, f"--namespace={self.namespace}", values=values, kubeconfig=self.plane.kubeconfig)
