@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,7 +89,7 @@ def test_attributes_say_what_the_module_does(
     is_refused = alone["status"] == "failed" and "async" in alone["result"]["msg"]
     assert is_refused or alone["status"] == "ok", f"what is not possible is refused aloud: {alone}"
     groups = sorted(f"{plugins.COLLECTION}.{name}" for name, members in GROUPS.items() if module in members)
-    action = Path(str(plugins.plugin("modules", module).__file__)).parents[1] / "action" / f"{module}.py"
+    action = plugins.FOLDER / "action" / f"{module}.py"
     measured = {
         "action": "full" if action.exists() else "none",
         "async": "none" if is_refused else "full",

@@ -78,7 +78,7 @@ def all_examples() -> list[Example]:
 
 def _of_plugins() -> Iterator[Example]:
     for name in plugins.names("modules"):
-        source, text = f"module {name}", plugins.plugin("modules", name).EXAMPLES
+        source, text = f"module {name}", plugins.text("modules", name, "EXAMPLES")
         content = yaml.safe_load(text)
         if _is_play(content):
             yield Example(source, content[0]["name"], PLAY, text, content)
@@ -86,7 +86,7 @@ def _of_plugins() -> Iterator[Example]:
         for task in content:
             yield Example(source, task["name"], TASK, "", task)
     for name in plugins.names("inventory"):
-        for document in re.split(r"\n\n(?=# )", plugins.plugin("inventory", name).EXAMPLES.strip()):
+        for document in re.split(r"\n\n(?=# )", plugins.text("inventory", name, "EXAMPLES").strip()):
             title = document.splitlines()[0].removeprefix("# ")
             yield Example(f"inventory {name}", title, INVENTORY, f"{document}\n", yaml.safe_load(document))
 

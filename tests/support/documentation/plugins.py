@@ -1,33 +1,37 @@
-"""The documentation of our modules and inventory plugins, as the installed copies have it."""
+"""The documentation of our modules and inventory plugins, as the installed copies have it.
+
+It is read from their files, and nothing is imported: the demo and tools use it, too, for which the collection is not on
+Python's path.
+"""
 
 from __future__ import annotations
 
-import importlib
+import ast
+import sys
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yaml
 
-from ansible_collections.kube_ecr.secrets import plugins
-
 COLLECTION = "kube_ecr.secrets"
+FOLDER = Path(sys.prefix, "collections", "ansible_collections", *COLLECTION.split("."), "plugins")
 
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
     """Return the names of all plugins of a folder, such as `modules`."""
-    return tuple(
-        sorted(path.stem for path in (Path(plugins.__path__[0]) / kind).glob("*.py") if not path.name.startswith("_"))
-    )
+    return tuple(sorted(path.stem for path in (FOLDER / kind).glob("*.py") if not path.name.startswith("_")))
 
 
-def plugin(kind: str, name: str) -> ModuleType:
-    """Return the Python module of a plugin."""
-    return importlib.import_module(f"ansible_collections.{COLLECTION}.plugins.{kind}.{name}")
+def text(kind: str, name: str, part: str) -> str:
+    """Return DOCUMENTATION, EXAMPLES or RETURN of a plugin, as it is written."""
+    for node in ast.parse((FOLDER / kind / f"{name}.py").read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == part:
+            return str(ast.literal_eval(node.value))
+    raise LookupError(f"{kind}/{name}.py has no {part}")
 
 
 def documentation(name: str, part: str) -> dict[str, Any]:
     """Return DOCUMENTATION or RETURN of a module, parsed."""
-    return yaml.safe_load(getattr(plugin("modules", name), part))
+    return yaml.safe_load(text("modules", name, part))

@@ -2,8 +2,8 @@
 
 A tool is a Go module in `tests/support/go/NAME`, or in `NAME-VERSION` if there are several of them. A module without
 sources of ours is a program of others: its go.mod names the package that is built, as its only `tool`. The binary is
-kept under a key made of all that goes into it (sources, go.mod, go.sum, linker flags, build tags, the version of Go), so
-a checkout never runs a binary of other sources, and a second checkout with the same sources does not build.
+kept under a key made of all that goes into it (sources, go.mod, go.sum, linker flags, build tags, the version of Go).
+So a checkout never runs a binary of other sources, and a second checkout with the same sources does not build.
 `python -m tests.support.harness.tools [NAME...]` builds ahead of the tests and prints where the binaries are. The cache
 is safe to delete at any time.
 """
