@@ -734,9 +734,16 @@ def blocks(page: Path, language: str) -> list[str]:
     return [dedent(text) for _, text in fenced]
 
 
+class Loader(yaml.SafeLoader):
+    """Takes what stands behind a tag of Ansible's, such as !vault, for text."""
+
+
+Loader.add_multi_constructor("!", lambda loader, _tag, node: loader.construct_scalar(node))
+
+
 def manifests(text: str) -> list[dict]:
     """Return the objects of a YAML text if all its documents are such, else none: it shows something else then."""
-    documents = [each for each in yaml.safe_load_all(text) if each is not None]
+    documents = [each for each in yaml.load_all(text, Loader) if each is not None]
     return documents if all(isinstance(each, dict) and "apiVersion" in each for each in documents) else []
 
 
