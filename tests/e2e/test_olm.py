@@ -65,15 +65,17 @@ def test_what_an_install_mode_names_is_served_and_no_right_is_missing(
     with tempfile.TemporaryDirectory() as temporary:
         runner = release.runner(ansible, tmp_path / "runner.log", Path(temporary))
         runner.start()
-        for each in served:
-            cluster.wait_ready(NAMESPACED, "app", each)
-        if not targets:
-            cluster.wait_ready(CLUSTER, "shared")
-        cluster.core.delete_namespaced_secret("ecr-login", served[-1])
-        cluster.wait(lambda: cluster.secret(served[-1]), "what somebody deleted is put back")
-        lease = json.loads(cluster.kubectl("get", "lease", release.name, "-n", release.namespace, "-o", "json"))
-        assert lease["spec"]["holderIdentity"]
-        assert runner.stop() == 0
+        try:
+            for each in served:
+                cluster.wait_ready(NAMESPACED, "app", each)
+            if not targets:
+                cluster.wait_ready(CLUSTER, "shared")
+            cluster.core.delete_namespaced_secret("ecr-login", served[-1])
+            cluster.wait(lambda: cluster.secret(served[-1]), "what somebody deleted is put back")
+            lease = json.loads(cluster.kubectl("get", "lease", release.name, "-n", release.namespace, "-o", "json"))
+            assert lease["spec"]["holderIdentity"]
+        finally:
+            assert runner.stop() == 0
     assert [each for each in namespaces.values() if cluster.secret(each)] == [
         each for each in namespaces.values() if each in served
     ]
