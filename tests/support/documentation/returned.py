@@ -120,7 +120,9 @@ def problems_of_run(results: Iterable[Mapping[str, Any]]) -> list[str]:
     found: list[str] = []
     for each in results:
         name = str(each.get("action", "")).removeprefix(f"{plugins.COLLECTION}.")
-        result = each["result"]
+        # Of an item of a loop, Ansible adds the variable of the loop, and its name.
+        loop = {"ansible_loop_var", each["result"].get("ansible_loop_var")}
+        result = {key: value for key, value in each["result"].items() if key not in loop}
         # A loop as a whole holds the results that came before; a job was only started; no_log hides a result.
         is_whole = not ({"results", "censored"} & result.keys()) and each["status"] != "skipped"
         is_job = "ansible_job_id" in result and result.get("finished") in (0, False)

@@ -246,8 +246,6 @@ def staged(ansible: Ansible, aws: AWSEndpoint, cluster: Cluster | None) -> Itera
         pair = authority.server("aws", ["127.0.0.1"])
         front = servers.enter_context(TLSFront(urlsplit(aws.url).port or 0, pair))
         environment = {
-            "AWS_ACCESS_KEY_ID": principal.access_key,
-            "AWS_SECRET_ACCESS_KEY": principal.secret_key,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": aws.url,
             "CONTROLLER_HOST": awx.url,
@@ -268,7 +266,8 @@ def staged(ansible: Ansible, aws: AWSEndpoint, cluster: Cluster | None) -> Itera
 
 def _write_files(stage: Stage, authority: CertificateAuthority) -> None:
     keys = f"aws_access_key_id={stage.principal.access_key}\naws_secret_access_key={stage.principal.secret_key}\n"
-    stage.write(".aws/credentials", f"[registry-reader]\n{keys}")
+    # No variables: amazon.aws takes no profile beside keys of the environment.
+    stage.write(".aws/credentials", f"[default]\n{keys}[registry-reader]\n{keys}")
     stage.write(".aws/config", "[profile registry-reader]\nregion = eu-west-1\n")
     stage.write("company.pem", authority.pem.decode())
     collections = stage.home / ".ansible" / "collections" / "ansible_collections"

@@ -64,6 +64,15 @@ def test_each_option_is_used_and_has_the_default_that_is_documented(role: str) -
     assert found.keys() <= options.keys()
 
 
+@pytest.mark.parametrize("role", ALL)
+def test_a_condition_takes_a_text_for_a_truth_value(role: str) -> None:
+    """What -e NAME=true sets is a text, and a condition that is one is an error."""
+    truths = [name for name, option in options_of(role).items() if option["type"] == "bool"]
+    for task in tasks_of(role):
+        conditions = str(task.get("when", ""))
+        assert [name for name in truths if re.search(rf"\b{name}\b(?! \| bool)", conditions)] == []
+
+
 @pytest.mark.parametrize(
     ("role", "feature"),
     [
@@ -77,8 +86,12 @@ def test_each_option_is_used_and_has_the_default_that_is_documented(role: str) -
 def test_a_role_hands_on_each_option_of_its_modules(role: str, feature: str) -> None:
     module = importlib.import_module(f"{FEATURES}.{feature}")
     (task,) = (task for task in tasks_of(role) if f"kube_ecr.secrets.{feature}" in task)
-    handed_on = task[f"kube_ecr.secrets.{feature}"].keys()
-    assert handed_on == module.ARGUMENT_SPEC.keys() - NOT_HANDED_ON.get((role, feature), set())
+    handed_on = task[f"kube_ecr.secrets.{feature}"]
+    assert handed_on.keys() == module.ARGUMENT_SPEC.keys() - NOT_HANDED_ON.get((role, feature), set())
+    # What is for AWS comes from the variable of the same name; a credential of AWX is for one registry.
+    for name, value in handed_on.items() if feature == "ecr_token" else ():
+        variable = name if name != "registries" or role != "awx_registry_credential" else "registry"
+        assert re.search(rf"\b{role}_{variable}\b", str(value)), name
 
 
 @pytest.mark.parametrize("role", ALL)
