@@ -53,6 +53,11 @@ NOT_IN_HELM_3 = {
         "its command is helm 4's; the page says what to omit with helm 3"
     ),
 }
+NOT_IN_HELM_3_14 = NOT_IN_HELM_3 | {
+    "tests/e2e/test_chart.py::test_definitions_that_a_release_left_are_taken_over_by_another_that_is_told_to": (
+        "--take-ownership came with helm 3.17"
+    ),
+}
 _NO_POLICIES = "MutatingAdmissionPolicy is not there; spec.podInjection needs Kubernetes 1.36"
 NOT_IN_KUBERNETES_1_29 = {
     "tests/integration/crds/test_pod_injection.py": _NO_POLICIES,
@@ -154,7 +159,7 @@ ENVIRONMENTS = (
             ("3.12", "tests/matrix/target.txt"),
         )
     ),
-    Environment("helm-3.14", CHART, tools={"helm": "helm-3.14"}, leaves_out=NOT_IN_HELM_3),
+    Environment("helm-3.14", CHART, tools={"helm": "helm-3.14"}, leaves_out=NOT_IN_HELM_3_14),
     Environment("helm-3.22", CHART, tools={"helm": "helm-3.22"}, leaves_out=NOT_IN_HELM_3),
     Environment(
         "kubernetes-1.29", CLUSTER, tools={"kubernetes": "controlplane-1.29"}, leaves_out=NOT_IN_KUBERNETES_1_29
