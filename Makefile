@@ -117,8 +117,8 @@ execution-environment: install-collection tools ## Build an execution environmen
 	@KUBE_ECR_EXECUTION_ENVIRONMENT=1 $(BIN)/python -m pytest tests/execution_environment $(ARGS)
 
 .PHONY: release-tests
-release-tests: install-collection install-runner tools ## Sign the chart and check it; take the GitOps examples by an API server
-	@$(BIN)/python -m tests.support.harness.tools cosign >/dev/null
+release-tests: install-collection install-runner tools ## Run the release workflow here, as far as it can; take the GitOps examples by an API server
+	@$(BIN)/python -m tests.support.harness.tools cosign oras >/dev/null
 	@KUBE_ECR_RELEASE=1 $(BIN)/python -m pytest tests/release $(ARGS)
 
 .PHONY: node

@@ -1,4 +1,4 @@
-"""These tests build cosign and fetch the definitions of Flux and Argo CD, which takes minutes: `make release-tests`.
+"""These tests build cosign and oras, and fetch definitions of others, which takes minutes: `make release-tests`.
 
 Elsewhere pytest does not collect them.
 """

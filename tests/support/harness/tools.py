@@ -38,6 +38,7 @@ _BUILD_NOTES = {
     "cosign": "about 4 minutes on 2 cores, once; later checkouts reuse it",
     "gitops": "about 2 minutes on 2 cores, once; later checkouts reuse it",
     "helm": "about 3 minutes on 2 cores, once; later checkouts reuse it",
+    "oras": "about 1 minute on 2 cores, once; later checkouts reuse it",
     "registry": "about 2 minutes on 2 cores, once; later checkouts reuse it",
 }
 _INPUTS = ("go.mod", "go.sum", "ldflags", "tags")
