@@ -13,7 +13,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: pull_secrets
 short_description: Custom resources that ask for ECR pull secrets, grouped by AWS identity
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads the C(AWSECRImagePullSecret) and C(ClusterAWSECRImagePullSecret) resources of a cluster, and those of the
     deprecated C(AWSECRCredential) where there are any.

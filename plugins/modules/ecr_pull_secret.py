@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ecr_pull_secret
 short_description: Keep a pull secret fresh in namespaces of a Kubernetes cluster
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes registry logins into a Secret of type C(kubernetes.io/dockerconfigjson), in any number of namespaces, for use
     in C(imagePullSecrets) of pods and service accounts.
@@ -88,7 +88,7 @@ options:
         reported as a conflict.
     type: list
     elements: dict
-    version_added: 0.1.0
+    version_added: 1.0.0
     suboptions:
       name:
         description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ecr_pull_secret_info
 short_description: List the pull secrets of a Kubernetes cluster with their owners and the expiry of their tokens
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Lists the Secrets that this collection keeps fresh, by a playbook or for custom resources, with the expiry of their
     tokens and their owners.

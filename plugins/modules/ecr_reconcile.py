@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ecr_reconcile
 short_description: Serve the custom resources of a host of the inventory pull_secrets
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Gets the tokens that custom resources need from AWS ECR, and keeps the pull secrets of these resources fresh. It is
     the task of the playbook C(kube_ecr.secrets.reconcile), and takes the variables of a host of the inventory

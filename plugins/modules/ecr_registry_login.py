@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ecr_registry_login
 short_description: Log docker, podman, helm or nerdctl in to ECR
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes logins of ECR into the config file of a container client on a host, as C(docker login) would. No program is
     started, so no password is in the arguments of one, and the client need not be installed yet.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ecr_token
 short_description: Get authorization tokens of AWS ECR
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Asks AWS ECR, and ECR Public if wanted, for authorization tokens. A container client can pull with a token for up to
     12 hours.

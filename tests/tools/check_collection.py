@@ -9,7 +9,7 @@
 `make sanity` does the third as well, with all that ansible-test has, and takes minutes for it. Here its program is run
 with our packages, in seconds, since this is where most slips are made.
 
-    python tests/tools/check_collection.py build/kube_ecr-secrets-0.1.0.tar.gz .venv/collections
+    python tests/tools/check_collection.py build/kube_ecr-secrets-1.0.0.tar.gz .venv/collections
 """
 
 from __future__ import annotations

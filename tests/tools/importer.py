@@ -4,8 +4,8 @@ Galaxy imports an artifact without any other collection, shows what `ansible-doc
 refuses it or shows it without documentation if something is wrong. This fails if the importer refuses the artifact, if
 it says anything that is not in EXPECTED, or if a module, plugin or role comes out without documentation.
 
-    python -m tests.tools.importer .venv/importer build/kube_ecr-secrets-0.1.0.tar.gz
-    python -m tests.tools.importer .venv/importer build/kube_ecr-secrets-0.1.0.tar.gz --self-check
+    python -m tests.tools.importer .venv/importer build/kube_ecr-secrets-1.0.0.tar.gz
+    python -m tests.tools.importer .venv/importer build/kube_ecr-secrets-1.0.0.tar.gz --self-check
 
 With --self-check, a doc string in a copy of the artifact is broken first, and it is an error if that is not noticed.
 """

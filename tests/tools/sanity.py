@@ -1,6 +1,6 @@
 """Runs `ansible-test sanity` on the collection as it ships, as `make sanity` does, with the given versions of Ansible.
 
-    python -m tests.tools.sanity build/kube_ecr-secrets-0.1.0.tar.gz .venv .venv/oldest
+    python -m tests.tools.sanity build/kube_ecr-secrets-1.0.0.tar.gz .venv .venv/oldest
 
 The artifact is unpacked where no other collection is, as on the machines that certify collections: an import of another
 collection has to be guarded there.

@@ -27,6 +27,7 @@ PLACES = (
     ("docs/install.md", r"VERSION="),
     ("docs/install.md", r".*secrets\?ref=v"),
     ("docs/install.md", r" *newTag: "),
+    ("docs/openshift.md", r".*kube-ecr/runner-bundle:(?=\d)"),
 )
 # Galaxy and Helm take semantic versions, Python packages do not take all of these.
 VERSION = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}")

@@ -87,7 +87,7 @@
 {{- end }}
 {{- $digest := "sha256:[0-9a-f]{64}" }}
 {{- if not (regexMatch (printf "^([a-zA-Z0-9_][-a-zA-Z0-9_.]{0,127}(@%s)?)?$" $digest) .tag) }}
-{{- fail (printf "image.tag: %q can be no tag; give one such as 0.1.0, and put a digest into image.digest" .tag) }}
+{{- fail (printf "image.tag: %q can be no tag; give one such as 1.0.0, and put a digest into image.digest" .tag) }}
 {{- end }}
 {{- if not (regexMatch (printf "^(%s)?$" $digest) .digest) }}
 {{- fail (printf "image.digest: %q is not of the form sha256: and 64 hexadecimal digits" .digest) }}
