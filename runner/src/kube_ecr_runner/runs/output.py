@@ -2,8 +2,10 @@
 
 What always holds: of a task with no_log only its name and outcome are told. ansible-core (2.19 to 2.21) prints the
 message of such a task when it fails, just before the result that it hides, and connection plugins print the commands of
-one from -vvv on. Only the results say that a task has no_log, so what it prints is held back until they are there. What
-other tasks of a user print is theirs to hide.
+one from -vvv on. Only the results say that a task has no_log, so what it prints is held back until they are there, from
+all hosts that work on it: no_log may differ by host. With the strategy free, hosts work on several tasks at once, and
+ansible-runner takes what is printed for the output of the task that began last. So what is printed then is left out.
+What other tasks of a user print is theirs to hide.
 """
 
 from __future__ import annotations
@@ -18,17 +20,24 @@ from kube_ecr_runner.log import fields
 MAX_LINE = 4096
 MAX_LINES = 200
 MAX_LINES_OF_TASK = 2000
+_STARTED = "runner_on_start"
+_ENDED = frozenset({"runner_on_ok", "runner_on_failed", "runner_on_skipped", "runner_on_unreachable"})
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class _Task:
-    """What a task printed so far, and what is told of it if it is hidden: a line for each result."""
+    """What a task printed so far, and what is told of it if it is hidden: a line for each result.
+
+    at_work are the hosts that have no result yet. With lacks_lines, it may have printed more, as may others.
+    """
 
     name: str
     lines: list[str] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
+    at_work: set[str] = field(default_factory=set)
+    lacks_lines: bool = False
     has_result: bool = False
     is_hidden: bool = False
 
@@ -40,6 +49,8 @@ class _Task:
             yield from self.lines[:MAX_LINES_OF_TASK]
             if len(self.lines) > MAX_LINES_OF_TASK:
                 yield f"... ({len(self.lines) - MAX_LINES_OF_TASK} more lines)"
+            if self.lacks_lines:
+                yield f"task {self.name!r}: what was printed while others were at work, too, is not told"
         else:
             yield f"task {self.name!r}: it had no result, so nothing is told of what it printed"
 
@@ -79,14 +90,22 @@ class Output:
             yield from task.told()
 
     def _finished(self) -> Iterator[str]:
-        """Yield what tasks printed that had a result, and work no more unless other hosts do."""
+        """Yield what tasks printed that had their results."""
         for identifier, task in list(self._tasks.items()):
-            if task.has_result:
+            if task.has_result and not task.at_work:
                 yield from self._tasks.pop(identifier).told()
 
     def _hold(self, kind: str, data: Mapping, printed: Iterator[str]) -> None:
         task = self._tasks.setdefault(str(data["task_uuid"]), _Task(str(data.get("task"))))
-        task.lines += printed
+        host = str(data.get("host"))
+        if not kind.startswith("runner_") and any(each.at_work for each in self._tasks.values() if each is not task):
+            task.lacks_lines = True
+        else:
+            task.lines += printed
+        if kind == _STARTED:
+            task.at_work.add(host)
+        elif kind in _ENDED:
+            task.at_work.discard(host)
         result = data.get("res")
         if not isinstance(result, Mapping):
             return

@@ -76,6 +76,42 @@ def test_nothing_is_told_of_a_task_that_had_no_result_when_ansible_playbook_died
     assert lines == ["TASK [T]", "TASK [U]", "task 'T': it had no result, so nothing is told of what it printed"]
 
 
+def test_what_is_printed_while_hosts_work_on_several_tasks_is_nobodys() -> None:
+    """With the strategy free, ansible-runner calls the output of one the output of the task that began last."""
+    first, second = {"task": "T", "task_uuid": "1"}, {"task": "U", "task_uuid": "2"}
+    lines = told(
+        event("playbook_on_task_start", "TASK [T]", **first),
+        event("runner_on_start", "", host="b", **first),
+        event("playbook_on_task_start", "TASK [U]", **second),
+        event("runner_on_start", "", host="a", **second),
+        event("verbose", "<b> EXEC echo canary", **second),
+        event("runner_on_ok", "ok: [a]", res={}, host="a", **second),
+        event("runner_on_ok", "canary", res={"censored": "hidden"}, host="b", **first),
+    )
+    assert lines == [
+        "TASK [T]",
+        "TASK [U]",
+        "task 'T' on b: ok; its no_log hides the rest",
+        "ok: [a]",
+        "task 'U': what was printed while others were at work, too, is not told",
+    ]
+
+
+def test_a_task_is_not_told_of_before_all_hosts_have_said_whether_it_has_no_log() -> None:
+    first = {"task": "T", "task_uuid": "1"}
+    events = [
+        event("playbook_on_task_start", "TASK [T]", **first),
+        event("runner_on_start", "", host="a", **first),
+        event("runner_on_start", "", host="b", **first),
+        event("verbose", "<b> EXEC echo canary", **first),
+        event("runner_on_ok", "ok: [a]", res={}, host="a", **first),
+        event("playbook_on_task_start", "TASK [U]", task="U", task_uuid="2"),
+    ]
+    assert told(*events, is_over=False) == ["TASK [T]", "TASK [U]"]
+    last = event("runner_on_ok", "canary", res={"censored": "hidden"}, host="b", **first)
+    assert told(*events, last) == ["TASK [T]", "TASK [U]", "task 'T' on b: ok; its no_log hides the rest"]
+
+
 def test_lines_of_a_task_are_counted_beyond_a_number() -> None:
     many = [event("verbose", "x\n" * MAX_LINES, task="T", task_uuid="1")] * (MAX_LINES_OF_TASK // MAX_LINES + 1)
     lines = told(*many, event("runner_on_ok", "", res={}, task="T", task_uuid="1"))
