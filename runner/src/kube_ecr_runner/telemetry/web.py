@@ -1,7 +1,8 @@
 """A port for probes or Prometheus: a server of prometheus_client with limits, and with TLS on demand.
 
-What always holds: a client that is slow or many of them cost a few threads and nothing else. So each connection serves
-one request, and the handshake of TLS is made in the thread of the client, within the time that a client has.
+What always holds: clients that are slow, or many, cost a few threads and nothing else, and probes are answered beside
+them. So each connection serves one request, has a time for each read and a time for all of it, and gives way to
+a new one when there are too many. The handshake of TLS is made in the thread of the client.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from contextlib import suppress
 from io import StringIO
 from socketserver import TCPServer
@@ -29,7 +31,9 @@ from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.telemetry.application import Application
 from kube_ecr_runner.telemetry.certificate import Certificate
 
+# For each read and write of a client, and for all that it wants.
 CLIENT_SECONDS = 5.0
+REQUEST_SECONDS = 15.0
 MAX_CLIENTS = 32
 # How often it is looked whether to end.
 POLL_SECONDS = 0.1
@@ -86,6 +90,47 @@ class _Handler(WSGIRequestHandler):
         """Write no access log: probes come every few seconds."""
 
 
+class _Clients:
+    """The connections that are served, the oldest first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun: dict[socket.socket, tuple[float, socket.socket]] = {}
+
+    def add(self, request: socket.socket) -> None:
+        with self._lock:
+            self._begun[request] = (time.monotonic(), request)
+
+    def speaks_tls(self, request: socket.socket, client: socket.socket) -> None:
+        """From now on the connection of a request is in another socket."""
+        with self._lock:
+            self._begun[request] = (self._begun[request][0], client)
+
+    def remove(self, request: socket.socket) -> None:
+        with self._lock:
+            self._begun.pop(request, None)
+
+    def end_oldest(self) -> None:
+        """Have the thread of the oldest connection find it at its end."""
+        with self._lock:
+            for _, client in list(self._begun.values())[:1]:
+                _end(client)
+
+    def end_overdue(self) -> None:
+        """Have the threads of connections that take too long find them at their end."""
+        latest = time.monotonic() - REQUEST_SECONDS
+        with self._lock:
+            for begun, client in self._begun.values():
+                if begun < latest:
+                    _end(client)
+
+
+def _end(client: socket.socket) -> None:
+    # Not SSLSocket's, which would take TLS away from the thread that is about to read or write.
+    with suppress(OSError):
+        socket.socket.shutdown(client, socket.SHUT_RDWR)
+
+
 class _Server(ThreadingWSGIServer):
     # Whoever is too slow must not hold up the end of the process.
     block_on_close = False
@@ -104,6 +149,7 @@ class _Server(ThreadingWSGIServer):
         self.address_family = family
         self._certificate = certificate
         self._free = threading.BoundedSemaphore(MAX_CLIENTS)
+        self._clients = _Clients()
         super().__init__((host, port), _Handler)
         self.set_app(application)
 
@@ -117,17 +163,27 @@ class _Server(ThreadingWSGIServer):
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Start a thread for a client, or turn it away when there are too many."""
-        if self._free.acquire(blocking=False):
+        """Start a thread for a client. Where there are too many, the oldest one has to go."""
+        is_free = self._free.acquire(blocking=False)
+        if not is_free:
+            self._clients.end_oldest()
+            is_free = self._free.acquire(timeout=POLL_SECONDS)
+        if is_free:
+            self._clients.add(request)
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Look after the clients, several times in a second."""
+        self._clients.end_overdue()
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve a client."""
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self._clients.remove(request)
             self._free.release()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
@@ -139,6 +195,7 @@ class _Server(ThreadingWSGIServer):
         request.settimeout(CLIENT_SECONDS)
         context = self._certificate.context()
         with context.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as client:
+            self._clients.speaks_tls(request, client)
             try:
                 client.do_handshake()
             except ssl.SSLError as error:

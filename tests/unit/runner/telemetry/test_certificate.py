@@ -23,6 +23,7 @@ from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.pages import metrics_pages
 from kube_ecr_runner.telemetry.web import Listener
 from tests.support.cluster.pki import CertificateAuthority, KeyPair
+from tests.unit.runner.telemetry.slow_client import is_cut_off
 
 SECONDS = 10.0
 CA = CertificateAuthority("ca")
@@ -253,3 +254,15 @@ def test_the_end_of_an_answer_is_told(port: int) -> None:
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         while client.recv(65536):
             pass
+
+
+def test_a_client_that_sends_a_byte_now_and_then_gets_no_more_time(
+    port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(web, "REQUEST_SECONDS", 0.3)
+    with (
+        socket.create_connection(("127.0.0.1", port), SECONDS) as plain,
+        trusting(CA.pem).wrap_socket(plain, server_hostname="localhost") as client,
+    ):
+        assert is_cut_off(client, SECONDS)
+    assert caplog.text == "", "which is nobody's concern"

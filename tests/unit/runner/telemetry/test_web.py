@@ -24,6 +24,7 @@ from kube_ecr_runner.telemetry.metrics import Metrics
 from kube_ecr_runner.telemetry.monitor import Monitor
 from kube_ecr_runner.telemetry.pages import Probes, metrics_pages
 from kube_ecr_runner.telemetry.web import MAX_CLIENTS, Listener, ListenError
+from tests.unit.runner.telemetry.slow_client import is_cut_off
 
 SECONDS = 10.0
 
@@ -160,7 +161,7 @@ def test_client_that_does_not_read_is_left_without_a_word(
 def test_clients_that_say_nothing_keep_nobody_from_an_answer(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Those that are too many are turned away at once, the others in the end."""
+    """Where there are too many, the oldest has to go; the others in the end."""
     assert web._Handler.timeout == web.CLIENT_SECONDS
     monkeypatch.setattr(web._Handler, "timeout", 0.1)
     with socket.create_connection(("127.0.0.1", lab.port), SECONDS) as slow:
@@ -172,14 +173,20 @@ def test_clients_that_say_nothing_keep_nobody_from_an_answer(
         def connect() -> socket.socket:
             return stack.enter_context(socket.create_connection(("127.0.0.1", lab.port), SECONDS))
 
-        for _ in range(MAX_CLIENTS - 1):
-            connect()
+        oldest, *others = [connect() for _ in range(MAX_CLIENTS)]
         assert lab.get("/healthz")[0] == 200
-        # Its place is free again soon, not at once.
-        assert lab.get_soon("/healthz")[0] == 200
-        turned_away, _, _ = select.select([connect(), connect()], [], [], SECONDS)
-        assert turned_away, "there is place for one of the two at most"
-        assert [client.recv(1) for client in turned_away] == [b""] * len(turned_away)
+        assert oldest.recv(1) == b""
+        assert select.select(others, [], [], 0)[0] == [], "there is place for these"
+
+
+def test_a_client_that_sends_a_byte_now_and_then_gets_no_more_time(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert web.REQUEST_SECONDS > web.CLIENT_SECONDS > pages.PATIENCE_SECONDS
+    monkeypatch.setattr(web, "REQUEST_SECONDS", 0.3)
+    with socket.create_connection(("127.0.0.1", lab.port), SECONDS) as client:
+        assert is_cut_off(client, SECONDS)
+    assert caplog.text == "", "which is nobody's concern"
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine knows no IPv6")
