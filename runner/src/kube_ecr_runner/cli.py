@@ -29,6 +29,7 @@ from kube_ecr_runner.cluster.leader_election import Identity, Leadership
 from kube_ecr_runner.cluster.reflector import Reflector, WatchErrorLog
 from kube_ecr_runner.cluster.sources import NAMESPACES, Source, pods_in, resources_of
 from kube_ecr_runner.config import selectors, watches
+from kube_ecr_runner.config.option_types import readable
 from kube_ecr_runner.config.sdk_settings import without_effect
 from kube_ecr_runner.config.settings import Settings, load_settings
 from kube_ecr_runner.config.watches import WatchesEntry, WatchesError
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ,
             OWN_ENVIRONMENT,
             is_there=OWN_ENVIRONMENT.exists(),
-            can_read=lambda path: os.access(absolute_path(path), os.R_OK),
+            can_read=lambda path: readable(absolute_path(path)),
         )
         watched = _picked(_watches(settings), settings)
         cluster = Cluster.connect(settings.kubeconfig, settings.context, silence=settings.watch_silence)

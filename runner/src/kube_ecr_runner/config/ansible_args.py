@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from kube_ecr_runner.model.ansible_arguments import AnsibleArguments
+from kube_ecr_runner.model.playbook import OWN_VARIABLES
 
 _NO_TERMINAL = "a run has no terminal to ask on"
 _IN_A_PLAY = "it would hold for the task of the collection, too; write it into your play or task"
@@ -49,7 +50,6 @@ _REFUSED = {
 _FLAGS = (("-D", "--diff"), ("--force-handlers",))
 _TEXTS = (
     ("-u", "--user"),
-    ("-T", "--timeout"),
     ("--ssh-common-args",),
     ("--ssh-extra-args",),
     ("--sftp-extra-args",),
@@ -73,8 +73,9 @@ class _Parser(argparse.ArgumentParser):
 class _Collector:
     """Takes the options that are handed on, in their order."""
 
-    def __init__(self, can_read: Callable[[str], bool]) -> None:
+    def __init__(self, can_read: Callable[[str], bool], names_in: Callable[[str], Collection[str]]) -> None:
         self._can_read = can_read
+        self._names_in = names_in
         self.arguments: list[str] = []
         self.files: list[str] = []
         self.has_vault_password = False
@@ -94,6 +95,11 @@ class _Collector:
     def text(self, option: str, value: str) -> None:
         self.arguments.append(f"{option}={value}")
 
+    def seconds(self, option: str, value: str) -> None:
+        if not value.isdecimal():
+            raise ValueError(f"{option}: {value!r} is no whole number of seconds")
+        self.text(option, value)
+
     def file(self, option: str, value: str) -> None:
         self.text(option, self._file(option, value))
 
@@ -102,7 +108,10 @@ class _Collector:
             raise ValueError(
                 f"{option} takes @FILE only, since others see arguments; put variables into vars in watches.yaml"
             )
-        self.text(option, f"@{self._file(option, value[1:])}")
+        path = self._file(option, value[1:])
+        if own := sorted(OWN_VARIABLES.intersection(self._names_in(path))):
+            raise ValueError(f"{option}: {path} sets {own[0]}, which the playbook itself sets; take another name")
+        self.text(option, f"@{path}")
 
     def vault_password_file(self, _: str, value: str) -> None:
         self.has_vault_password = True
@@ -116,6 +125,8 @@ class _Collector:
         self.text(option, f"{label}{at}{self._file(option, source)}")
 
     def _file(self, option: str, value: str) -> str:
+        if not value:
+            raise ValueError(f"{option} names no file")
         path = str(Path(value).expanduser().absolute())
         if not self._can_read(path):
             raise ValueError(f"{option}: {path} cannot be read; correct the path or its rights")
@@ -123,16 +134,18 @@ class _Collector:
         return path
 
 
-def parse_arguments(text: str, can_read: Callable[[str], bool]) -> AnsibleArguments:
+def parse_arguments(
+    text: str, can_read: Callable[[str], bool], names_in: Callable[[str], Collection[str]]
+) -> AnsibleArguments:
     """Return the arguments in a text that is quoted as for a shell. Raises ValueError.
 
-    can_read tells whether there is a file that this process may read.
+    can_read tells whether there is a file that this process may read, and names_in which variables a file sets.
     """
     try:
         words = shlex.split(text)
     except ValueError as error:
         raise ValueError(f"is not quoted as for a shell: {error}") from None
-    found = _Collector(can_read)
+    found = _Collector(can_read, names_in)
     _, left = _parser(found).parse_known_args(words)
     if left:
         raise ValueError(f"{left[0]!r} is no option that is handed on to ansible-playbook; remove it")
@@ -147,6 +160,7 @@ def _parser(found: _Collector) -> _Parser:
         parser.add_argument(*names, action=found.action(found.flag), nargs=0)
     handled: Sequence[tuple[tuple[str, ...], Callable[[str, str], None]]] = (
         *((names, found.text) for names in _TEXTS),
+        (("-T", "--timeout"), found.seconds),
         (("--key-file", "--private-key"), found.file),
         (("-e", "--extra-vars"), found.variables),
         (("--vault-pass-file", _PASSWORD_FILE), found.vault_password_file),

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import yaml
 
 from kube_ecr_runner import PROGRAM
 from kube_ecr_runner.contract.grammar import is_namespace_name, is_object_name
@@ -82,9 +83,33 @@ def address_of(text: str) -> Address | None:
     return Address.parse(text) if text not in ("", "none") else None
 
 
+def tls_address_of(text: str) -> Address:
+    """Return an address to listen on with TLS. Raises ValueError."""
+    if text == "0":
+        # controller-runtime's way to say none.
+        raise ValueError("'0' is no address; for no metrics with TLS, leave --metrics-secure out")
+    return Address.parse(text)
+
+
 def readable(path: str) -> bool:
-    """Return whether there is something at a path that this process may read."""
-    return os.access(path, os.R_OK)
+    """Return whether there is a file, a pipe or the like at a path, and this process may read it."""
+    return os.access(path, os.R_OK) and not Path(path).is_dir()
+
+
+def variables_in(path: str) -> frozenset[str]:
+    """Return which variables a file in YAML or JSON sets; none if it is encrypted. Raises ValueError."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        root = None if text.startswith("$ANSIBLE_VAULT") else yaml.compose(text, yaml.SafeLoader)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        raise ValueError(f"{path} is not valid YAML") from None
+    if root is None:
+        return frozenset()
+    if not isinstance(root, yaml.MappingNode):
+        raise ValueError(f"{path} holds no mapping of variables to values")
+    return frozenset(str(name.value) for name, _ in root.value)
 
 
 def at_least(kind: Callable[[str], float], least: int, *, most: float = math.inf) -> Parsed:

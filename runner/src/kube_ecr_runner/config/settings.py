@@ -29,6 +29,8 @@ from kube_ecr_runner.config.option_types import (
     lease_of,
     pod_of,
     readable,
+    tls_address_of,
+    variables_in,
 )
 from kube_ecr_runner.config.sdk_settings import replacement_of
 from kube_ecr_runner.contract.api_server import NAMESPACE_FILE
@@ -133,7 +135,9 @@ def _check_metrics(settings: Settings, context: click.Context) -> None:
         if getattr(settings, name) != getattr(Settings, name):
             message = "needs --metrics-secure (or KUBE_ECR_METRICS_SECURE=true), since "
             message += (
-                "a token must not be shown over plain HTTP" if name == "metrics_require_rbac" else "it is for TLS"
+                "a token must not be shown over plain HTTP"
+                if name == "metrics_require_rbac"
+                else "it is for TLS; --listen-address serves plain HTTP"
             )
             raise click.BadParameter(message, context, _parameter(name))
 
@@ -148,11 +152,20 @@ def _refusal(error: click.UsageError) -> SettingsError:
     if isinstance(error, click.NoSuchOption) and (instead := replacement_of(error.option_name)):
         return SettingsError(f"{error.option_name}: is an option of operator-sdk; {instead}")
     if not isinstance(error, click.BadParameter) or error.param is None or error.ctx is None:
-        # An option that does not exist, has no value, or should have none: click names it.
+        if isinstance(error, click.BadOptionUsage) and (parameter := _flag(error.option_name)):
+            # Go's flags take one.
+            forms = ", or ".join([*parameter.opts, *parameter.secondary_opts])
+            return SettingsError(f"{error.option_name}: takes no value; write {forms}")
+        # An option that does not exist, or has no value: click names it.
         return SettingsError(f"{error.format_message().removesuffix('.')}; --help lists the options")
     if isinstance(error, click.MissingParameter):
         return SettingsError(f"{error.param.opts[0]}: is missing; give it, or set {_variable(error.param)}")
     return SettingsError(f"{_source(error.param, error.ctx)}: {error.message.removesuffix('.')}")
+
+
+def _flag(option: str) -> click.Option | None:
+    found = (each for each in _command.params if isinstance(each, click.Option) and each.is_flag)
+    return next((each for each in found if option in (*each.opts, *each.secondary_opts)), None)
 
 
 def _source(parameter: click.Parameter, context: click.Context) -> str:
@@ -325,7 +338,7 @@ _option = partial(click.option, show_envvar=True, show_default=True)
 )
 @_option(
     "--ansible-args",
-    type=Parsed(lambda text: parse_arguments(text, readable)),
+    type=Parsed(lambda text: parse_arguments(text, readable, variables_in)),
     default=Settings.ansible_args,
     show_default="none",
     metavar="ARGUMENTS",
@@ -392,7 +405,7 @@ _option = partial(click.option, show_envvar=True, show_default=True)
 )
 @_option(
     "--metrics-bind-address",
-    type=Parsed(Address.parse),
+    type=Parsed(tls_address_of),
     default=Settings.metrics_bind_address,
     metavar="[HOST]:PORT",
     help="address to serve /metrics on, with --metrics-secure",

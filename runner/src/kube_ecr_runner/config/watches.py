@@ -8,8 +8,9 @@ https://sdk.operatorframework.io/docs/building-operators/ansible/reference/watch
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,27 +24,15 @@ from kube_ecr_runner.config.watches_text import VAULT, read_yaml
 from kube_ecr_runner.contract.kinds import GROUP, KINDS
 from kube_ecr_runner.model.errors import StartupError
 from kube_ecr_runner.model.period import parse_period
-from kube_ecr_runner.model.playbook import CARRY_ON, MAX_VERBOSITY, RECONCILE, PlaybookSpec
+from kube_ecr_runner.model.playbook import MAX_VERBOSITY, OWN_VARIABLES, RECONCILE, PlaybookSpec
 
+# Folders of roles, as ansible-playbook takes them.
+ROLES_PATH = "ANSIBLE_ROLES_PATH"
 _NAMING = ("version", "group", "kind")
 _KEYS = (*_NAMING, "playbook", "role", "vars", "reconcilePeriod", "manageStatus", "selector", "ansibleVerbosity")
 _COLLECTION_PLAYBOOK = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){2,}")
 _FILE_ENDINGS = (".yml", ".yaml")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# What the inventory and the playbook set: an extra variable would be in the place of all of them.
-_OWN_VARIABLES = frozenset(
-    {
-        "allowed_aws_identities",
-        "ansible_connection",
-        "aws_endpoint_url",
-        "aws_logins",
-        "item",
-        CARRY_ON,
-        "kubernetes_connection",
-        "pull_secrets",
-        "reconciled",
-    }
-)
 
 
 class WatchesError(StartupError):
@@ -84,18 +73,27 @@ def load(
                 f"{path}: vars of {entry.kind} hold a value of the vault (!vault), but there is no password; set "
                 "ANSIBLE_VAULT_PASSWORD_FILE, or --vault-password-file in --ansible-args"
             )
-    return [_found(entry, path) for entry in entries]
+    roles = [
+        Path(each).expanduser().absolute() for each in (environment or {}).get(ROLES_PATH, "").split(os.pathsep) if each
+    ]
+    return [_found(entry, path, roles) for entry in entries]
 
 
-def _found(entry: WatchesEntry, path: Path) -> WatchesEntry:
-    """Return an entry whose files are there; a role may be in the folder roles beside the file, as in operator-sdk."""
+def _found(entry: WatchesEntry, path: Path, roles: Sequence[Path]) -> WatchesEntry:
+    """Return an entry whose files are there.
+
+    As in operator-sdk, a role may be in the folder roles beside the file, or in one of the folders of roles.
+    """
     spec = entry.playbook
     if spec.playbook.endswith(_FILE_ENDINGS) and not Path(spec.playbook).is_file():
         raise WatchesError(f"{path}: the playbook {spec.playbook} of {entry.kind} is not there")
     role = Path(spec.role)
     if not role.is_absolute():
         return entry
-    for folder in (role, role.parent / "roles" / role.name):
+    beside = path.absolute().parent
+    name = role.relative_to(beside) if role.is_relative_to(beside) else role
+    elsewhere = (folder / each for folder in roles for each in (name, "roles" / name))
+    for folder in (role, role.parent / "roles" / role.name, *elsewhere):
         if (folder / "tasks").is_dir():
             return replace(entry, playbook=replace(spec, role=str(folder)))
     what = "has no folder tasks" if role.is_dir() else "is not there"
@@ -112,7 +110,9 @@ def parse(
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
-        raise WatchesError(f"{path.name}: is not valid YAML{where}") from None
+        # operator-sdk puts variables in before it reads YAML, so it takes them without quotes.
+        hint = "; within { } or [ ], ${NAME} has to be in quotes" if "${" in text else ""
+        raise WatchesError(f"{path.name}: is not valid YAML{where}{hint}") from None
     if not isinstance(items, list) or not items:
         raise WatchesError(f"{path.name}: must be a list with an entry for each kind to watch")
     entries: list[WatchesEntry] = []
@@ -212,7 +212,7 @@ def _variables(variables: object, where: str) -> str:
     for name, value in (variables or {}).items():
         if not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
             raise WatchesError(f"{where}: vars: {name!r} is no name of a variable (letters, digits and '_')")
-        if name in _OWN_VARIABLES:
+        if name in OWN_VARIABLES:
             raise WatchesError(f"{where}: vars: '{name}' is what the playbook itself sets; take another name")
         try:
             json.dumps(value, allow_nan=False)

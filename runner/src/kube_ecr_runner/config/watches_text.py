@@ -1,7 +1,7 @@
 """The text of watches.yaml: YAML, with variables of the environment as in operator-sdk, and values of Ansible's vault.
 
 Pure. `${NAME}` stands for a variable of the environment; where there is none of that name, it stays as it is. A value
-is put into one text of the file at a time, so nothing that stands in it changes the others.
+is put into one text or key of the file at a time, so nothing that stands in it changes the others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ _TEXT = "tag:yaml.org,2002:str"
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads what yaml.safe_load() reads, and values of the vault."""
+    """Reads what yaml.safe_load() reads, and values of the vault. Every mistake is a yaml.YAMLError."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return what a node stands for. Raises yaml.YAMLError."""
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            # PyYAML lets through what int(), date() and the like raise, with the value in it.
+            raise yaml.constructor.ConstructorError(None, None, "not what it should be", node.start_mark) from None
 
 
 def _vaulted(_: yaml.SafeLoader, node: yaml.Node) -> dict[str, str]:
@@ -42,12 +50,14 @@ def read_yaml(text: str, environment: Mapping[str, str]) -> Any:
         for node in _nodes(root, set()):
             _expand(node, environment, loader)
         return loader.construct_document(root)
+    except RecursionError:
+        raise yaml.YAMLError("is nested too deep") from None
     finally:
         loader.dispose()
 
 
 def _nodes(node: yaml.Node, seen: set[int]) -> Iterator[yaml.ScalarNode]:
-    """Yield the texts in a node, each once, wherever aliases name it; a key is no place for a variable."""
+    """Yield the texts and keys in a node, each once, wherever aliases name it."""
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -55,7 +65,8 @@ def _nodes(node: yaml.Node, seen: set[int]) -> Iterator[yaml.ScalarNode]:
         yield node
     elif isinstance(node, yaml.CollectionNode):
         for child in node.value:
-            yield from _nodes(child[1] if isinstance(node, yaml.MappingNode) else child, seen)
+            for each in child if isinstance(node, yaml.MappingNode) else (child,):
+                yield from _nodes(each, seen)
 
 
 def _expand(node: yaml.ScalarNode, environment: Mapping[str, str], loader: _Loader) -> None:

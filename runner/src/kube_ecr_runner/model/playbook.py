@@ -9,6 +9,20 @@ from dataclasses import dataclass
 RECONCILE = "kube_ecr.secrets.reconcile"
 # Has our playbook let a user's tasks run where a resource failed.
 CARRY_ON = "kube_ecr_carry_on"
+# What the inventory and the playbook set: an extra variable would be in the place of all of them.
+OWN_VARIABLES = frozenset(
+    {
+        "allowed_aws_identities",
+        "ansible_connection",
+        "aws_endpoint_url",
+        "aws_logins",
+        "item",
+        CARRY_ON,
+        "kubernetes_connection",
+        "pull_secrets",
+        "reconciled",
+    }
+)
 # The play in which ansible-playbook waits for its next round: it makes its inventory anew when it is told what to do.
 WAIT = "Wait for the next round"
 # Each costs some milliseconds when ansible-playbook starts, which reads them all.

@@ -251,7 +251,19 @@ def test_flag_that_is_neither_true_nor_false_is_refused(monkeypatch: pytest.Monk
     [
         (["--watches", ""], "--watches: is empty; name a file"),
         (["--watches"], "Option '--watches' requires an argument; --help lists the options"),
-        ([*REQUIRED, "--once=yes"], "Option '--once' does not take a value; --help lists the options"),
+        ([*REQUIRED, "--once=yes"], "--once: takes no value; write --once"),
+        (
+            [*REQUIRED, "--metrics-secure=true"],
+            "--metrics-secure: takes no value; write --metrics-secure, or --no-metrics-secure",
+        ),
+        (
+            [*REQUIRED, "--metrics-secure", "--metrics-bind-address=0"],
+            "--metrics-bind-address: '0' is no address; for no metrics with TLS, leave --metrics-secure out",
+        ),
+        (
+            [*REQUIRED, "--metrics-bind-address=127.0.0.1:8080"],
+            "--metrics-bind-address: needs --metrics-secure (or KUBE_ECR_METRICS_SECURE=true), since it is for TLS; ",
+        ),
         ([*REQUIRED, "--fork", "2"], "No such option '--fork'"),
         ([*REQUIRED, "more"], "Got unexpected extra argument (more); --help lists the options"),
         ([*REQUIRED, "--leader-elect"], "--leader-elect: needs --lease NAMESPACE/NAME (or KUBE_ECR_LEASE)"),
@@ -316,7 +328,7 @@ def test_help_names_each_option_with_its_variable(capsys: pytest.CaptureFixture[
 def test_version_needs_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         load_settings(["--version"])
-    assert capsys.readouterr().out.startswith("kube-ecr-runner 0.")
+    assert capsys.readouterr().out.startswith("kube-ecr-runner 1.")
 
 
 @pytest.mark.parametrize("name", ["KUBE_ECR_HELP", "KUBE_ECR_VERSION"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -163,6 +164,22 @@ def test_further_keys_of_operator_sdk_are_taken(written: str, expected: dict) ->
         (f"{PLAIN}  ansibleVerbosity: true\n", "ansibleVerbosity True must be a number from 0 to 7"),
         (f"{PLAIN}  vars: {{a: !vault [x]}}\n", "watches.yaml: is not valid YAML (line 5)"),
         (f"{PLAIN}  vars: {{a: !!python/object:os.x x}}\n", "watches.yaml: is not valid YAML (line 5)"),
+        *(
+            (f"{PLAIN}  vars: {{a: {value}}}\n", "watches.yaml: is not valid YAML (line 5)")
+            for value in (
+                "2026-13-45",
+                "!!int canary",
+                "!!int ''",
+                "!!float canary",
+                "!!bool canary",
+                "!!timestamp canary",
+            )
+        ),
+        (f"{PLAIN}  vars: {'[' * 5000}\n", "watches.yaml: is not valid YAML"),
+        (
+            f"{PLAIN}  selector: {{matchExpressions: [{{key: ${{K}}, operator: In, values: [a]}}]}}\n",
+            "is not valid YAML (line 5); within { } or [ ], ${NAME} has to be in quotes",
+        ),
         (f"{PLAIN}  vars: x\n", "entry 1 (AWSECRImagePullSecret): vars must be a mapping"),
         (f"{PLAIN}  vars: {{a-b: 1}}\n", "entry 1 (AWSECRImagePullSecret): vars: 'a-b' is no name of a variable"),
         *(
@@ -209,6 +226,7 @@ def test_refusal_names_the_entry_and_the_remedy(text: str, message: str) -> None
     with pytest.raises(WatchesError) as refused:
         parse(text, PATH)
     assert message in str(refused.value)
+    assert "canary" not in str(refused.value)
 
 
 def test_text_that_has_no_lines_is_refused_without_one() -> None:
@@ -247,6 +265,17 @@ def test_role_is_a_name_or_a_folder_that_is_there(tmp_path: Path, place: str) ->
     assert load(path)[0].playbook.role == str(folder)
 
 
+@pytest.mark.parametrize("place", ["extra", "roles/extra"])
+def test_role_is_looked_for_where_ansible_is_told_to(tmp_path: Path, place: str) -> None:
+    path, folder = tmp_path / "watches.yaml", tmp_path / "elsewhere" / place
+    path.write_text(f"{HEAD}  role: extra\n")
+    (folder / "tasks").mkdir(parents=True)
+    with pytest.raises(WatchesError, match="is not there"):
+        load(path)
+    for text in (f"/none:{tmp_path}/elsewhere", os.path.relpath(tmp_path / "elsewhere")):
+        assert Path(load(path, {"ANSIBLE_ROLES_PATH": text})[0].playbook.role).samefile(folder)
+
+
 def test_file_of_operator_sdk_is_read_as_it_is(tmp_path: Path) -> None:
     role = tmp_path / "roles" / "awsecrimagepullsecret"
     (role / "tasks").mkdir(parents=True)
@@ -268,7 +297,8 @@ def test_file_of_operator_sdk_is_read_as_it_is(tmp_path: Path) -> None:
         ("${HOSTILE}", "x, b: {{ 1 }} # "),
         ("['${NAME}', {b: &b '${NAME}', c: *b}]", ["tom", {"b": "tom", "c": "tom"}]),
         ("'${UNSET} $NAME ${} ${1}'", "${UNSET} $NAME ${} ${1}"),
-        ("{'${NAME}': 1}", {"${NAME}": 1}),
+        ("{'${NAME}': 1}", {"tom": 1}),
+        ("\n      ${NAME}: 1", {"tom": 1}),
     ],
 )
 def test_variables_of_the_environment_are_put_in(written: str, variable: object) -> None:
