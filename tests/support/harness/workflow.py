@@ -16,6 +16,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.harness.tools import cache_dir
+
 _SECONDS = 300.0
 _EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 
@@ -95,7 +97,7 @@ class Workflow:
                     shutil.copy(path, target)
             case "actions/download-artifact":
                 assert options["merge-multiple"] == "True", "each artifact would be in a folder of its own"
-                for path in (self.artifacts / "uploaded").glob("*/*"):
+                for path in (self.artifacts / "uploaded").glob(f"{options['pattern']}/*"):
                     (self.checkout / options["path"]).mkdir(exist_ok=True)
                     shutil.copy(path, self.checkout / options["path"])
             case "actions/attest-build-provenance":
@@ -129,5 +131,6 @@ def environment_of_a_runner(home: Path, *folders: Path) -> dict[str, str]:
     """Return the variables of a machine with that home, on whose PATH these folders come first."""
     # Where packages come from, and which certificates count, are this machine's.
     kept = {name: text for name, text in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_", "GO"))}
-    path = os.pathsep.join([*map(str, folders), "/usr/local/bin", "/usr/bin", "/bin"])
-    return {**kept, "HOME": str(home), "PATH": path, "LANG": "C.UTF-8"}
+    go = Path(shutil.which("go") or "/usr/bin/go").parent
+    path = os.pathsep.join([*map(str, folders), str(go), "/usr/local/bin", "/usr/bin", "/bin"])
+    return {**kept, "HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "KUBE_ECR_CACHE": str(cache_dir())}

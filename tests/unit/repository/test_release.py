@@ -42,6 +42,24 @@ def test_files_of_the_release_are_attested_before_it_is_made() -> None:
     assert "dist/" not in making["run"].rsplit("dist/*", 1)[0]
 
 
+def test_the_release_takes_the_artifacts_of_this_workflow_and_no_others() -> None:
+    """An action may upload one, too: docker/build-push-action does."""
+    (download,) = steps("release", "download-artifact")
+    uploads = [
+        each["with"]["name"]
+        for job in JOBS
+        for each in JOBS[job].get("steps", [])
+        if "upload-art" in each.get("uses", "")
+    ]
+    assert sorted(uploads) == ["release-bundle", "release-chart", "release-collection", "release-docs-site"]
+    assert download["with"]["pattern"] == "release-*"
+
+
+def test_nothing_can_fail_after_galaxy_has_it_but_the_release_itself() -> None:
+    assert {*JOBS["collection"]["needs"]} == {*JOBS} - {"collection", "release", "test", "image"}
+    assert JOBS["release"]["needs"] == ["check", "collection"]
+
+
 def test_only_jobs_that_sign_get_an_identity() -> None:
     signing = {job for job in JOBS if JOBS[job].get("steps") and steps(job, "attest-build-provenance")}
     assert signing == {job for job in JOBS if "id-token" in JOBS[job]["permissions"]} == {"image", "chart", "release"}
