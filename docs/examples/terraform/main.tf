@@ -2,6 +2,13 @@
 resource "aws_iam_role" "ecr_pull" {
   name               = local.role_name
   assume_role_policy = local.trust[var.identity]
+
+  lifecycle {
+    precondition {
+      condition     = var.identity != "assumed-role" || var.trusted_arn != null
+      error_message = "Set trusted_arn: identity = \"assumed-role\" needs the user or role that may assume the role."
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "ecr_pull" {

@@ -75,6 +75,7 @@ def test_an_external_id_is_asked_for_only_if_there_is_one() -> None:
     [
         ("aws_iam_role.ecr_pull.name", "aws_iam_role.other.name", {}, "does not have an attribute named"),
         ("var.cluster_name", "var.cluster", {}, "does not have an attribute named"),
+        ("", "", {"identity": "assumed-role"}, 'Set trusted_arn: identity = "assumed-role" needs the user or role'),
         ("", "", {"identity": "keys"}, "identity must be pod-identity, irsa or assumed-role"),
     ],
 )

@@ -127,15 +127,23 @@ func variables(blocks []*hclsyntax.Block, context *hcl.EvalContext, given map[st
 			if block.Type != "variable" || inner.Type != "validation" {
 				continue
 			}
-			holds, problems := inner.Body.Attributes["condition"].Expr.Value(context)
-			if problems.HasErrors() {
-				return problems
-			}
-			if holds.False() {
-				message, _ := inner.Body.Attributes["error_message"].Expr.Value(nil)
-				return fmt.Errorf("%s", message.AsString())
+			if err := check(inner, context); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+// check evaluates a validation or precondition; its message is the error.
+func check(block *hclsyntax.Block, context *hcl.EvalContext) error {
+	holds, problems := block.Body.Attributes["condition"].Expr.Value(context)
+	if problems.HasErrors() {
+		return problems
+	}
+	if holds.False() {
+		message, _ := block.Body.Attributes["error_message"].Expr.Value(nil)
+		return fmt.Errorf("%s", message.AsString())
 	}
 	return nil
 }
@@ -176,10 +184,19 @@ func locals(blocks []*hclsyntax.Block, context *hcl.EvalContext, told map[string
 	return nil
 }
 
-// resource tells the attributes of a resource. An output is evaluated and not told.
+// resource checks the preconditions of a resource, and tells its attributes. An output is evaluated and not told.
 func resource(block *hclsyntax.Block, context *hcl.EvalContext, told map[string]map[string]json.RawMessage) error {
 	if block.Type != "resource" && block.Type != "output" {
 		return nil
+	}
+	for _, lifecycle := range block.Body.Blocks {
+		for _, inner := range lifecycle.Body.Blocks {
+			if lifecycle.Type == "lifecycle" && inner.Type == "precondition" {
+				if err := check(inner, context); err != nil {
+					return err
+				}
+			}
+		}
 	}
 	attributes := map[string]json.RawMessage{}
 	for name, attribute := range block.Body.Attributes {
