@@ -22,10 +22,10 @@ PLACES = (
     ("roles/runner/files/chart/Chart.yaml", r"version: "),
     ("roles/runner/files/chart/Chart.yaml", r'appVersion: "?'),
     ("docs/install.md", r".*kube-ecr/runner:(?=\d)"),
-    ("docs/install.md", r".*image\.tag="),
     ("docs/aws-identities.md", r".*terraform\?ref=v"),
     ("docs/install.md", r"VERSION="),
     ("docs/install.md", r".*secrets\?ref=v"),
+    ("docs/install.md", r".*releases/download/v(?=\d)"),
     ("docs/install.md", r" *newTag: "),
     ("docs/openshift.md", r".*kube-ecr/runner-bundle:(?=\d)"),
 )
@@ -40,7 +40,7 @@ def versions(texts: Mapping[str, str]) -> dict[str, str]:
     """
     found = {}
     for path, before in PLACES:
-        matches = re.findall(rf'^{before}([^\s"`]+)', texts[path], re.MULTILINE)
+        matches = re.findall(rf'^{before}([^\s"`/]+)', texts[path], re.MULTILINE)
         if len(set(matches)) != 1:
             raise ValueError(f"{path}: {len(set(matches))} versions stand behind {before}, there should be one")
         found[f"{path}, {before}"] = matches[0]
@@ -72,7 +72,7 @@ def with_version(path: str, text: str, version: str) -> str:
     """Return the text of that file with another version."""
     for each, before in PLACES:
         if each == path:
-            text = re.sub(rf'^({before})[^\s"`]+', rf"\g<1>{version}", text, flags=re.MULTILINE)
+            text = re.sub(rf'^({before})[^\s"`/]+', rf"\g<1>{version}", text, flags=re.MULTILINE)
     return text
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kube_ecr_runner.runs.environment import PASSED_ON
 from tests.conftest import ROOT
@@ -29,15 +31,27 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def links(page: Path) -> list[str]:
+    """Return where the links of a page lead; those to a file of the repository on GitHub as a path below its root."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", without_code(page))
+    return [re.sub(r"^https://github\.com/kube-ecr/secrets/blob/main/", f"{ROOT}/", target) for target in targets]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_each_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page)):
+    for target in links(page):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
         linked = page.parent / path if path else page
         assert linked.exists(), target
         assert not anchor or anchor in (anchors if linked.suffix == ".md" else lines)(linked), target
+
+
+def test_what_galaxy_shows_leads_only_to_what_it_has() -> None:
+    ignored = yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"]
+    targets = [target.partition("#")[0] for target in links(ROOT / "README.md") if not target.startswith(("/", "http"))]
+    assert {target for target in targets for rule in ignored if fnmatch(target, rule)} == set()
 
 
 def lines(path: Path) -> set[str]:
