@@ -79,19 +79,23 @@ help: ## Show this list (the default target)
 demo: install-collection install-runner ## Show the whole path, from a custom resource to a pulled image
 	@$(BIN)/python -m tests.support.harness.demo
 
-# These two also measure the coverage of the tests. Only the whole suite has to reach the floor.
-test coverage: MEASURE = $(BIN)/python -m tests.tools.measure $(if $(ARGS),--no-floor)
+# The tests marked slow are left to `make test-all`. Other targets run what they are told to.
+test: CHOSEN := -m 'not slow'
+
+# These also measure the coverage of the tests. Only the whole suite has to reach the floor.
+test test-all coverage: MEASURE = $(BIN)/python -m tests.tools.measure $(if $(ARGS),--no-floor)
 
 .PHONY: test
-test: lint unit-and-up node-tests ## Run lint and all tests (unit, integration, end to end, molecule, on a node)
+test: lint unit-and-up node-tests ## Run lint and tests (unit, integration, end to end, on a node), but for the slow ones
 	@echo
 	@echo "All checks passed. Next: 'make demo' shows the whole path; CONTRIBUTING.md explains how to contribute."
 
 .PHONY: unit-and-up
 unit-and-up: install-collection install-runner install-image $(OLDEST_STAMP) tools
+	@$(if $(CHOSEN),,$(BIN)/python -m tests.support.harness.tools bundle gitops >/dev/null) # only slow tests need them
 	@echo "== pytest ($(WORKERS) workers; each starts a control plane, which takes about 5 s)"
 	@# GOGC: the Go programs have enough memory, so they can collect garbage less often.
-	@GOGC=400 $(MEASURE) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 20 $(ARGS) || { status=$$?; \
+	@GOGC=400 $(MEASURE) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 20 $(CHOSEN) $(ARGS) || { status=$$?; \
 		echo "Tests failed. To run one of them again: make test-only ARGS='-k NAME -x'" >&2; exit $$status; }
 
 .PHONY: test-only
@@ -100,11 +104,11 @@ test-only: unit-and-up ## Run tests without lint, for example: make test-only AR
 .PHONY: node-tests
 node-tests: install-collection install-runner ## Run the tests that need containers: root, Linux; INSTALL=1 installs the packages
 	@echo "== pytest on a node"
-	@$(BIN)/python -m tests.support.node.sandbox --or-skip $(BIN)/python -m pytest tests/node --durations 10 $(ARGS) || { \
+	@$(BIN)/python -m tests.support.node.sandbox --or-skip $(BIN)/python -m pytest tests/node --durations 10 $(CHOSEN) $(ARGS) || { \
 		status=$$?; [ -n "$(ARGS)" ] && [ $$status -eq 5 ]; } # 5: none of them is chosen
 
 .PHONY: test-all
-test-all: test importer sanity docs-site release-tests matrix execution-environment mutants ## Run all that CI and a release rest on; takes over an hour
+test-all: lint unit-and-up node-tests importer sanity docs-site release-tests matrix execution-environment mutants ## Run all that CI and a release rest on; takes over an hour
 	@echo
 	@echo "All of it passed."
 
@@ -320,7 +324,7 @@ $(OLDEST_STAMP): $(VENV_STAMP)
 
 .PHONY: tools
 tools: venv # Runs before the tests, since pytest would hide the messages of a long build.
-	@$(BIN)/python -m tests.support.harness.tools actionlint bundle controlplane gitops helm registry terraform >/dev/null
+	@$(BIN)/python -m tests.support.harness.tools actionlint consumers controlplane helm registry terraform >/dev/null
 
 .PHONY: constraints
 constraints: ## Regenerate tests/constraints.txt after a change of tests/requirements.txt

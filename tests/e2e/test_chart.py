@@ -87,7 +87,9 @@ def allowed(kubeconfig: Path, *rights: tuple[str, str, str, str]) -> dict[tuple[
     return {each: may(*each) for each in rights}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode", ["default", *(pytest.param(mode, marks=pytest.mark.slow) for mode in MODES if mode != "default")]
+)
 def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
     mode: str,
     release: Release,
@@ -190,6 +192,7 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
     assert allowed(kubeconfig, *rights) == rights
 
 
+@pytest.mark.slow
 def test_a_cron_job_serves_all_with_the_rights_of_a_pass(
     release: Release, cluster: Cluster, aws: AWSEndpoint, principal: Principal, ansible: Ansible, tmp_path: Path
 ) -> None:
@@ -268,6 +271,7 @@ def definitions(cluster: Cluster) -> list[str]:
     return cluster.kubectl("get", "crd", "-o", "name").split()
 
 
+@pytest.mark.slow
 def test_uninstalled_it_leaves_all_that_it_served_and_installed_again_it_goes_on(
     bare: Cluster, aws: AWSEndpoint, principal: Principal, pod_home: Ansible, tmp_path: Path
 ) -> None:
@@ -320,6 +324,7 @@ def test_uninstalled_it_leaves_all_that_it_served_and_installed_again_it_goes_on
     assert len(definitions(bare)) == len(CRDS)
 
 
+@pytest.mark.slow
 def test_definitions_that_a_release_left_are_taken_over_by_another_that_is_told_to(
     bare: Cluster, principal: Principal
 ) -> None:
@@ -374,6 +379,7 @@ def old_chart(tmp_path: Path) -> Path:
     return chart
 
 
+@pytest.mark.slow
 def test_definitions_of_the_go_operators_chart_are_taken_over_as_documented(
     bare: Cluster, principal: Principal, old_chart: Path
 ) -> None:

@@ -570,6 +570,7 @@ def encoded(config: object) -> str:
     return base64.b64encode(json.dumps(config).encode()).decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds())
 def test_whatever_people_do_the_cluster_becomes_what_the_specs_say(
     cluster: Cluster, aws: AWSEndpoint, runner: Runner, seed: int

@@ -76,6 +76,7 @@ def is_healthy(runner: Runner) -> bool:
     return runner.process is not None and runner.process.poll() is None and runner.ask("/healthz")[0] == 200
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("down")
 def test_of_each_fault_the_cause_is_told_once_and_all_is_served_after_it(
     cluster: Cluster, principal: Principal, proxy: APIProxy, start: Start
@@ -118,6 +119,7 @@ def failing(cluster: Cluster, namespace: str) -> str:
     return condition(cluster.resource(NAMESPACED, "app", namespace), "RefreshFailing").get("reason", "")
 
 
+@pytest.mark.slow
 def test_writes_that_are_not_answered_or_conflict_are_made_good(
     cluster: Cluster, aws: AWSEndpoint, proxy: APIProxy, start: Start
 ) -> None:
@@ -168,6 +170,7 @@ def test_writes_that_are_not_answered_or_conflict_are_made_good(
     assert proxy.count("DELETE", "") == 0
 
 
+@pytest.mark.slow
 def test_a_token_that_is_rotated_is_read_and_a_refusal_passes(
     cluster: Cluster, principal: Principal, proxy: APIProxy, start: Start, tmp_path: Path
 ) -> None:
@@ -199,6 +202,7 @@ def test_a_token_that_is_rotated_is_read_and_a_refusal_passes(
     assert runner.log.count("cause=Unauthorized") <= 2
 
 
+@pytest.mark.slow
 def test_what_happened_while_the_api_server_was_restarted_and_etcd_compacted_is_found(
     cluster: Cluster, principal: Principal, proxy: APIProxy, start: Start
 ) -> None:
@@ -215,6 +219,7 @@ def test_what_happened_while_the_api_server_was_restarted_and_etcd_compacted_is_
     assert is_healthy(runner)
 
 
+@pytest.mark.slow
 def test_what_watches_keep_back_is_seen_in_lists(
     cluster: Cluster, principal: Principal, proxy: APIProxy, start: Start
 ) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import pytest
+
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.aws_retries import ATTEMPTS
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.http_proxy import HTTPProxy
@@ -61,6 +63,7 @@ FAULTS = (
 )
 
 
+@pytest.mark.slow
 def test_a_living_token_outlives_each_fault_and_what_has_none_is_told_why(
     cluster: Cluster, aws: AWSEndpoint, runner: Runner
 ) -> None:
@@ -113,6 +116,7 @@ def test_a_living_token_outlives_each_fault_and_what_has_none_is_told_why(
     assert condition(cluster.resource(NAMESPACED, "held", dead), "RefreshFailing")["status"] == "False"
 
 
+@pytest.mark.slow
 def test_runs_reach_aws_through_the_proxy_of_the_runner_and_the_api_server_directly(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, start: Callable[..., Runner]
 ) -> None:

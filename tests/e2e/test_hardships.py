@@ -45,6 +45,7 @@ def kill(find: Callable[[], list[int]], cluster: Cluster) -> None:
     cluster.wait(is_killed, "there is one to kill")
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_when_a_process_is_killed_at_any_moment_of_a_run(
     cluster: Cluster, aws: AWSEndpoint, runner: Runner
 ) -> None:
@@ -111,6 +112,7 @@ needs_namespaces = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_namespaces
 def test_a_full_disk_is_told_and_all_goes_on_when_there_is_room_again(
     cluster: Cluster, aws: AWSEndpoint, ansible: Ansible, room: Path, tmp_path: Path
@@ -155,6 +157,7 @@ def fill(path: Path) -> None:
                     file.write(b"x" * size)
 
 
+@pytest.mark.slow
 @needs_namespaces
 @pytest.mark.parametrize("more", [(), ("env", "-u", "HOME")], ids=["as the image sets it", "without a home"])
 def test_the_image_runs_as_any_user_on_a_read_only_file_system(
@@ -185,6 +188,7 @@ def test_where_it_can_write_nowhere_it_says_so_at_start(ansible: Ansible, room: 
     assert line.startswith(f"kube-ecr-runner: {tmp_path} is full or cannot be written to; set TMPDIR to a directory")
 
 
+@pytest.mark.slow
 def test_passes_leave_nothing_behind(cluster: Cluster, aws: AWSEndpoint, runner: Runner) -> None:
     """The rest of them, 300 over 100 resources, is `make soak PASSES=300`."""
     fleet = Fleet(cluster, aws, 5)

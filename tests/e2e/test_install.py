@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import GROUP, NAMESPACED, Cluster, condition, keys_secret, pull_secret
 from tests.support.harness.ansible import Ansible
@@ -15,6 +17,7 @@ from tests.support.harness.helm import Release
 from tests.support.harness.tools import HELM, go_tool
 
 
+@pytest.mark.slow
 def test_a_runner_is_installed_upgraded_removed_and_installed_again(
     cluster: Cluster, aws: AWSEndpoint, ansible: Ansible, principal: Principal, tmp_path: Path
 ) -> None:

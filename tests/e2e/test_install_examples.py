@@ -34,6 +34,7 @@ def stage(_endpoint: AWSEndpoint) -> Iterator[Stage]:
         yield stage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", HERE, ids=str)
 def test_what_installs_or_removes_the_runner_works(example: Example, stage: Stage) -> None:
     if example.kind != COMMAND:

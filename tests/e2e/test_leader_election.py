@@ -67,6 +67,7 @@ def make_pod(cluster: Cluster, namespace: str) -> dict:
     return json.loads(cluster.kubectl("get", "pod", "pod", "-n", namespace, "-o", "json"))["metadata"]
 
 
+@pytest.mark.slow
 def test_the_other_one_takes_over_after_a_kill_and_after_a_clean_stop(
     cluster: Cluster, principal: Principal, replica: Start, home: str
 ) -> None:
@@ -96,6 +97,7 @@ def test_the_other_one_takes_over_after_a_kill_and_after_a_clean_stop(
     assert lease(cluster, home)["leaseTransitions"] >= 2
 
 
+@pytest.mark.slow
 def test_who_cannot_reach_the_api_server_ends_before_another_takes_over(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, proxy: APIProxy, replica: Start
 ) -> None:
@@ -130,6 +132,7 @@ def test_who_finds_the_lease_in_other_hands_ends(cluster: Cluster, replica: Star
     assert lease(cluster, home)["holderIdentity"] == "somebody else"
 
 
+@pytest.mark.slow
 def test_who_may_not_have_the_lease_is_not_ready_and_says_why(
     cluster: Cluster, replica: Start, home: str, ansible: Ansible
 ) -> None:

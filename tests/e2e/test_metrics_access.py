@@ -164,6 +164,7 @@ def test_the_chart_lets_those_read_who_have_its_role_and_nobody_else(
     assert not [part for part in parts if part in told], "no token, and no part of one, is told"
 
 
+@pytest.mark.slow
 def test_an_api_server_that_is_down_lets_nobody_in_and_a_new_certificate_counts_at_once(
     cluster: Cluster,
     accounts: str,

@@ -65,15 +65,18 @@ def test_each_scenario_is_run() -> None:
     assert {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")} == {"default", *INSTALLATIONS}
 
 
+@pytest.mark.slow
 def test_a_playbook_of_two_tasks(cluster: Cluster, aws: AWSEndpoint, principal: Principal, tmp_path: Path) -> None:
     keys = {"AWS_ACCESS_KEY_ID": principal.access_key, "AWS_SECRET_ACCESS_KEY": principal.secret_key}
     molecule("default", cluster.kubeconfig, tmp_path, AWS_ENDPOINT_URL=aws.url, **keys)
     assert aws.count("GetAuthorizationToken") == 2, "once to converge, once to prove idempotence"
 
 
+@pytest.mark.slow
 def test_the_role_installs_by_helm(empty_plane: ControlPlane, tmp_path: Path) -> None:
     molecule("runner", str(empty_plane.kubeconfig), tmp_path, go_tool(HELM).parent)
 
 
+@pytest.mark.slow
 def test_the_role_installs_where_helm_is_absent(empty_plane: ControlPlane, no_helm: Path, tmp_path: Path) -> None:
     molecule("runner_manifests", str(empty_plane.kubeconfig), tmp_path, no_helm)

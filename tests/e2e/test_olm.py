@@ -38,6 +38,7 @@ def refusals(cluster: Cluster) -> float:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_what_an_install_mode_names_is_served_and_no_right_is_missing(
     mode: str,

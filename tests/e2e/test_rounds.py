@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import NAMESPACED, Cluster, condition, pull_secret
 from tests.support.harness.processes import contents_below, watch_processes
@@ -39,6 +41,7 @@ def serve(cluster: Cluster, runner: Runner, namespace: str, principal: Principal
     cluster.wait(lambda: len(runner.runs()) > rounds, "the round is over")
 
 
+@pytest.mark.slow
 def test_nothing_of_a_round_is_left_for_the_next(cluster: Cluster, aws: AWSEndpoint, runner: Runner) -> None:
     """Searched while a later round works: the files and environments of its processes, and then the log."""
     first, refused, last = cluster.namespaces("first", "refused", "last")
@@ -68,6 +71,7 @@ def test_nothing_of_a_round_is_left_for_the_next(cluster: Cluster, aws: AWSEndpo
         assert not any(secret.encode() in content for content in (*private, *seen))
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_in_the_third_round_costs_that_round(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:
@@ -90,6 +94,7 @@ def test_a_worker_that_is_killed_in_the_third_round_costs_that_round(
     assert process not in playbooks(runner), "another process went on"
 
 
+@pytest.mark.slow
 def test_a_round_that_hangs_is_stopped_at_its_deadline_and_the_next_is_served(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, start
 ) -> None:

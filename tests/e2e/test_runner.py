@@ -56,6 +56,7 @@ def test_a_custom_resource_becomes_a_login_that_pulls(
         registry.pull(host, "team/app:1", json.dumps(cluster.config(own)))
 
 
+@pytest.mark.slow
 def test_a_restart_while_nothing_is_due_asks_and_writes_nothing(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:
@@ -126,6 +127,7 @@ def test_wrong_keys_are_told_and_right_ones_heal_at_once(
     assert cluster.config(own)["auths"].keys() == {other.registry()}
 
 
+@pytest.mark.slow
 def test_tokens_are_renewed_in_time_and_an_outage_is_told_until_it_ends(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:
@@ -160,6 +162,7 @@ def test_tokens_are_renewed_in_time_and_an_outage_is_told_until_it_ends(
     assert failing() == "RefreshSucceeded"
 
 
+@pytest.mark.slow
 def test_many_resources_of_one_identity_are_one_run_and_one_call(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:
@@ -241,6 +244,7 @@ def test_sigterm_in_mid_run_leaves_nothing_behind(runner: Runner) -> None:
     assert runner.processes() == []
 
 
+@pytest.mark.slow
 def test_sigkill_in_mid_run_leaves_no_key_behind_and_a_restart_serves(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner, ansible: Ansible, hanging: str
 ) -> None:

@@ -53,6 +53,7 @@ def refresh_failing(cluster: Cluster, kind: str, name: str, namespace: str) -> d
     return condition(cluster.resource(kind, name, namespace), "RefreshFailing")
 
 
+@pytest.mark.slow
 def test_new_keys_in_a_secret_renew_the_pull_secret_at_once_also_after_a_restart(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, registry: Registry, start: Callable[..., Runner]
 ) -> None:
@@ -119,6 +120,7 @@ def narrow(cluster: Cluster) -> Iterator[tuple[str, str]]:
     cluster.kubectl("delete", f"{base[0]}/{base[1]}", f"{base[2]}/{base[3]}")
 
 
+@pytest.mark.slow
 def test_the_rights_that_the_document_names_are_enough(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, narrow: tuple[str, str], start: Callable[..., Runner]
 ) -> None:
@@ -146,6 +148,7 @@ def test_the_rights_that_the_document_names_are_enough(
     cluster.wait(lambda: logins(cluster, own) == [other.registry()], "the new keys are used")
 
 
+@pytest.mark.slow
 def test_a_service_account_is_served_as_soon_as_it_and_its_role_are_there(
     cluster: Cluster, aws: AWSEndpoint, start: Callable[..., Runner]
 ) -> None:
@@ -167,6 +170,7 @@ def test_a_service_account_is_served_as_soon_as_it_and_its_role_are_there(
     assert [call.session_name for call in aws.calls if call.session_name] == [f"kube-ecr@{own}@own"]
 
 
+@pytest.mark.slow
 def test_the_runners_own_identity_serves_the_administrator_and_whom_he_allows(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, start: Callable[..., Runner]
 ) -> None:
@@ -193,6 +197,7 @@ def test_the_runners_own_identity_serves_the_administrator_and_whom_he_allows(
     cluster.wait_ready(NAMESPACED, "tenant", tenant)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sts", [None, "http://127.0.0.1:9"], ids=["one endpoint", "no STS"])
 def test_the_runners_own_web_identity_needs_no_endpoint_but_the_option(
     cluster: Cluster, aws: AWSEndpoint, ansible: Ansible, start: Callable[..., Runner], sts: str | None
@@ -216,6 +221,7 @@ def test_the_runners_own_web_identity_needs_no_endpoint_but_the_option(
     assert token.read_text() not in runner.log
 
 
+@pytest.mark.slow
 def test_a_role_on_top_of_keys_and_many_registries(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, registry: Registry, start: Callable[..., Runner]
 ) -> None:

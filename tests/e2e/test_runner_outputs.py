@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 
+import pytest
+
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import CLUSTER, Cluster, condition, pull_secret
 from tests.support.harness.runner import Runner
@@ -16,6 +18,7 @@ def value(cluster: Cluster, namespace: str, name: str, key: str) -> str | None:
     return secret and base64.b64decode(secret["data"].get(key, "")).decode()
 
 
+@pytest.mark.slow
 def test_outputs_and_static_logins_follow_the_token_what_is_edited_and_their_secrets(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:

@@ -58,6 +58,7 @@ def settle(cluster: Cluster, aws: AWSEndpoint, runner: Runner) -> Callable[[], N
     return settle
 
 
+@pytest.mark.slow
 def test_namespaces_come_and_go_on_a_token_that_is_held(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:
@@ -121,6 +122,7 @@ def test_what_is_edited_or_deleted_is_put_right_at_once(
     assert aws.count("GetAuthorizationToken") == 1
 
 
+@pytest.mark.slow
 def test_its_own_writes_make_it_look_at_nothing_again(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner, settle: Callable[[], None]
 ) -> None:
@@ -164,6 +166,7 @@ def test_its_own_writes_make_it_look_at_nothing_again(
     assert everything() == before
 
 
+@pytest.mark.slow
 def test_service_accounts_get_the_secret_and_lose_it_with_the_resource(
     cluster: Cluster, principal: Principal, runner: Runner
 ) -> None:
@@ -189,6 +192,7 @@ def test_service_accounts_get_the_secret_and_lose_it_with_the_resource(
     assert GROUP not in str(account(cluster, own))
 
 
+@pytest.mark.slow
 def test_a_service_account_that_helm_applies_is_a_warning_until_it_is_named_no_more(
     cluster: Cluster, principal: Principal, runner: Runner
 ) -> None:
@@ -223,6 +227,7 @@ def test_a_service_account_that_helm_applies_is_a_warning_until_it_is_named_no_m
     assert pull_secrets_of(cluster, own, "web") == ["regcred"]
 
 
+@pytest.mark.slow
 def test_what_changed_while_it_was_dead_is_found_in_the_cluster(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:
@@ -256,6 +261,7 @@ def test_what_changed_while_it_was_dead_is_found_in_the_cluster(
     cluster.wait(lambda: cluster.secret(keep) is None, "the old one is gone")
 
 
+@pytest.mark.slow
 def test_a_namespace_goes_though_a_resource_in_it_has_a_finalizer_and_dead_keys(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:
@@ -268,6 +274,7 @@ def test_a_namespace_goes_though_a_resource_in_it_has_a_finalizer_and_dead_keys(
     cluster.wait(lambda: cluster.kubectl("get", "namespace", own, "--ignore-not-found") == "", "it is gone")
 
 
+@pytest.mark.slow
 def test_the_legacy_kind_is_served_until_a_resource_of_its_name_takes_over(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:
@@ -285,6 +292,7 @@ def test_the_legacy_kind_is_served_until_a_resource_of_its_name_takes_over(
     assert (owner["kind"], uid(cluster, own)) == (CLUSTER, before)
 
 
+@pytest.mark.slow
 def test_the_rights_that_the_document_names_are_enough(
     cluster: Cluster, principal: Principal, start: Callable[..., Runner]
 ) -> None:
@@ -312,6 +320,7 @@ def test_the_rights_that_the_document_names_are_enough(
     assert " WARNING " not in runner.log
 
 
+@pytest.mark.slow
 def test_a_list_of_names_needs_no_right_beyond_them(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, start: Callable[..., Runner]
 ) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from kube_ecr_runner.cluster.client import Cluster as Connection
 from kube_ecr_runner.model.waiting_pod import WaitingPod
 from tests.e2e.test_runner_visible import samples
@@ -18,6 +20,7 @@ from tests.support.cluster.pods import guard, make_owner, make_stuck_pod, pods, 
 from tests.support.harness.runner import Runner
 
 
+@pytest.mark.slow
 def test_pods_that_wait_are_told_in_status_column_and_metrics(
     cluster: Cluster, principal: Principal, start: Callable[..., Runner]
 ) -> None:
@@ -74,6 +77,7 @@ def test_runner_that_may_not_read_pods_serves_and_says_what_is_missing(
     assert "runner.watchPods=false" in line
 
 
+@pytest.mark.slow
 def test_pods_are_evicted_when_the_secret_that_they_name_was_written(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, start: Callable[..., Runner]
 ) -> None:

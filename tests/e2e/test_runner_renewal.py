@@ -41,6 +41,7 @@ def settle(cluster: Cluster, principal: Principal, runner: Runner) -> Callable[[
     return settle
 
 
+@pytest.mark.slow
 def test_a_resource_rests_while_it_is_suspended_and_a_nudge_is_answered_once(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner, settle: Callable[[], None]
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_resource_rests_while_it_is_suspended_and_a_nudge_is_answered_once(
     assert entries(cluster, own) == []
 
 
+@pytest.mark.slow
 def test_what_aws_says_of_the_life_of_a_token_is_believed_only_if_it_can_be(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:

@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support.aws.endpoint import Principal
 from tests.support.cluster.objects import GROUP, NAMESPACED, Cluster, condition, pull_secret
 from tests.support.harness.ansible import Ansible
@@ -55,6 +57,7 @@ def failing(cluster: Cluster, namespace: str) -> tuple[str, str]:
     return found["reason"], found["message"]
 
 
+@pytest.mark.slow
 def test_values_of_the_vault_are_used_and_told_nowhere(
     cluster: Cluster, principal: Principal, ansible: Ansible, tmp_path: Path, start: Callable[..., Runner]
 ) -> None:
@@ -92,6 +95,7 @@ def test_values_of_the_vault_are_used_and_told_nowhere(
         assert principal.secret_key.encode() not in content
 
 
+@pytest.mark.slow
 def test_run_that_fails_or_dies_tells_no_value_of_the_vault(
     cluster: Cluster, principal: Principal, ansible: Ansible, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import yaml
 
 from kube_ecr_runner.contract.timestamps import parse_time
@@ -58,6 +59,7 @@ def own_tasks(folder: Path) -> Path:
     return watches(folder, **{NAMESPACED: {"playbook": "site.yml", "vars": variables}, CLUSTER: {"role": "extra"}})
 
 
+@pytest.mark.slow
 def test_a_task_of_a_users_own_that_fails_is_told_by_name_and_the_others_are_served(
     cluster: Cluster, principal: Principal, ansible: Ansible, tmp_path: Path
 ) -> None:
@@ -82,6 +84,7 @@ def test_a_task_of_a_users_own_that_fails_is_told_by_name_and_the_others_are_ser
     assert CANARY not in done.stderr + str(cluster.events("shared"))
 
 
+@pytest.mark.slow
 def test_a_pass_on_trial_says_what_a_pass_would_do_and_changes_nothing(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, ansible: Ansible, tmp_path: Path
 ) -> None:
@@ -134,6 +137,7 @@ def test_a_pass_on_trial_says_what_a_pass_would_do_and_changes_nothing(
     assert cluster.secret(own) is None
 
 
+@pytest.mark.slow
 def test_period_of_an_annotation_counts_at_once_and_a_wrong_one_is_told(
     cluster: Cluster, principal: Principal, start: Callable[..., Runner]
 ) -> None:
@@ -168,6 +172,7 @@ def test_period_of_an_annotation_counts_at_once_and_a_wrong_one_is_told(
     assert cluster.secret(own) == before
 
 
+@pytest.mark.slow
 def test_a_runner_of_some_namespaces_needs_no_right_outside_them(
     cluster: Cluster, principal: Principal, ansible: Ansible, start: Callable[..., Runner]
 ) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster, condition, pull_secret
 from tests.support.harness.ansible import COLLECTIONS, Ansible
@@ -63,6 +65,7 @@ def settings(ansible: Ansible) -> tuple[dict[str, str], str]:
     return variables, "".join(f"[{name}]\n" + "".join(f"{line}\n" for line in found) for name, found in lines.items())
 
 
+@pytest.mark.slow
 def test_no_setting_of_something_else_keeps_resources_from_being_served_or_the_message_names_it(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:

@@ -60,6 +60,7 @@ def test_all_of_its_calls_pass(
     assert "TLS" not in runner.log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("--once",), ("--once", "--dry-run")], ids=["once", "dry run"])
 def test_a_single_pass_serves_or_says_why_not(
     ansible: Ansible,

@@ -50,6 +50,7 @@ def test_the_settings_are_those_of_examples() -> None:
     assert SETTINGS.keys() <= set(map(str, HERE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", sorted({example.source for example in HERE if example.kind == TASK}))
 def test_the_tasks_of_a_module_work(source: str, stage: Stage) -> None:
     tasks = [example for example in HERE if example.source == source]
@@ -58,6 +59,7 @@ def test_the_tasks_of_a_module_work(source: str, stage: Stage) -> None:
     assert problems == {str(example): [] for example in tasks}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", [example for example in HERE if example.kind != TASK], ids=str)
 def test_a_play_and_variables_of_a_role_work(example: Example, stage: Stage) -> None:
     setting = SETTINGS.get(str(example), Setting())

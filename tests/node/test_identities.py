@@ -39,6 +39,7 @@ def test_keys_in_a_secret(cluster: Cluster, aws: AWSEndpoint, workloads: Workloa
     workloads.wait_running(team, "app")
 
 
+@pytest.mark.slow
 def test_a_role_on_top_of_keys(cluster: Cluster, aws: AWSEndpoint, workloads: Workloads) -> None:
     (team,) = cluster.namespaces("team")
     principal = aws.principal()
@@ -60,6 +61,7 @@ def test_a_service_account(cluster: Cluster, trusted: AWSEndpoint, workloads: Wo
     workloads.wait_running(team, "app")
 
 
+@pytest.mark.slow
 def test_the_identity_of_the_runner_as_eks_gives_it(
     cluster: Cluster,
     trusted: AWSEndpoint,

@@ -20,6 +20,7 @@ def assert_serves(cluster: Cluster, aws: AWSEndpoint) -> None:
     cluster.wait_ready(NAMESPACED, "app", team)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hung"])
 def test_the_only_runner(number: signal.Signals, cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods) -> None:
     leader = pods.wait_leader()
@@ -29,6 +30,7 @@ def test_the_only_runner(number: signal.Signals, cluster: Cluster, aws: AWSEndpo
     assert_serves(cluster, aws)
 
 
+@pytest.mark.slow
 def test_the_only_runner_on_a_node_that_is_drained(cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods) -> None:
     leader = pods.wait_leader()
     selector = "--pod-selector=app.kubernetes.io/name=kube-ecr-runner"
@@ -38,6 +40,7 @@ def test_the_only_runner_on_a_node_that_is_drained(cluster: Cluster, aws: AWSEnd
     assert_serves(cluster, aws)
 
 
+@pytest.mark.slow
 def test_one_of_two_runners(cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods, upgrade: Upgrade) -> None:
     """One that hangs is followed by the other, one that is killed by its own successor in the same pod."""
     upgrade({"replicas": 2})
@@ -55,6 +58,7 @@ def test_one_of_two_runners(cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods
     assert_serves(cluster, aws)
 
 
+@pytest.mark.slow
 def test_two_runners_on_a_node_that_is_drained(
     cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods, upgrade: Upgrade
 ) -> None:

@@ -46,6 +46,7 @@ def test_a_secret_that_is_renewed_in_place_starts_pods_though_its_token_is_dead(
     workloads.wait_running(team, "second")
 
 
+@pytest.mark.slow
 def test_a_secret_that_is_deleted_and_made_again_does_not(
     cluster: Cluster, aws: AWSEndpoint, workloads: Workloads
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_secret_that_is_deleted_and_made_again_does_not(
     workloads.wait_refused(team, "second", "403")
 
 
+@pytest.mark.slow
 def test_another_spelling_of_the_host_does_not_stand_in_the_way(
     cluster: Cluster, aws: AWSEndpoint, workloads: Workloads
 ) -> None:
@@ -86,6 +88,7 @@ def test_another_spelling_of_the_host_does_not_stand_in_the_way(
     workloads.wait_running(team, "app")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secrets", [["ecr-login"], []], ids=["named", "injected"])
 def test_a_namespace_and_a_deployment_in_it_at_once(
     secrets: list[str], cluster: Cluster, aws: AWSEndpoint, workloads: Workloads
@@ -106,6 +109,7 @@ def test_a_namespace_and_a_deployment_in_it_at_once(
     cluster.kubectl("rollout", "status", "deployment/app", "-n", team, "--timeout=60s")
 
 
+@pytest.mark.slow
 def test_a_pod_that_waits_is_made_anew_when_its_secret_was_written(
     cluster: Cluster, aws: AWSEndpoint, workloads: Workloads, upgrade: Upgrade
 ) -> None:

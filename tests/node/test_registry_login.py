@@ -171,6 +171,7 @@ def test_each_user_fetches_with_his_own_file(ansible: Ansible, registry: Registr
     assert owned(deploy / DOCKER) == ("deploy", 0o600)
 
 
+@pytest.mark.slow
 def test_what_docker_and_podman_wrote_stays_and_what_they_write_leaves_ours(
     ansible: Ansible, registry: Registry, users: dict[str, Path]
 ) -> None:
@@ -195,6 +196,7 @@ def test_what_docker_and_podman_wrote_stays_and_what_they_write_leaves_ours(
     assert docker(registry, "deploy") == ""
 
 
+@pytest.mark.slow
 def test_a_login_that_podman_reads_first_is_told(ansible: Ansible, registry: Registry, users: dict[str, Path]) -> None:
     host = registry.hosts[0]
     dead = {"auth": base64.b64encode(b"AWS:dead").decode()}
@@ -215,6 +217,7 @@ def test_a_login_that_podman_reads_first_is_told(ansible: Ansible, registry: Reg
     assert "authentication required" in podman(registry)
 
 
+@pytest.mark.slow
 def test_credential_helpers_are_what_docker_and_podman_ask(
     ansible: Ansible, registry: Registry, users: dict[str, Path]
 ) -> None:
@@ -244,6 +247,7 @@ def test_credential_helpers_are_what_docker_and_podman_ask(
             assert bool(results[1]["registries"]) is is_used_by_podman, more
 
 
+@pytest.mark.slow
 def test_a_link_in_a_home_leads_only_where_its_user_can_go(
     ansible: Ansible, registry: Registry, users: dict[str, Path]
 ) -> None:
@@ -274,6 +278,7 @@ def test_a_link_in_a_home_leads_only_where_its_user_can_go(
     assert docker(registry, "deploy") == ""
 
 
+@pytest.mark.slow
 def test_who_is_not_root_is_told_what_to_do(ansible: Ansible, users: dict[str, Path]) -> None:
     """As on a host that is reached without `become`. Ansible runs as that user, with all that it needs to read."""
     login = {"registry": "public.ecr.aws", "password": "p", "expires_at": "2099-01-01T00:00:00Z"}

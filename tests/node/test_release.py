@@ -49,6 +49,7 @@ def test_an_upgrade_serves_on(cluster: Cluster, aws: AWSEndpoint, pods: RunnerPo
     cluster.wait_ready(NAMESPACED, "app", team)
 
 
+@pytest.mark.slow
 def test_it_serves_as_the_user_that_openshift_gives_its_namespace(
     cluster: Cluster, aws: AWSEndpoint, pods: RunnerPods, upgrade: Upgrade
 ) -> None:
@@ -62,6 +63,7 @@ def test_it_serves_as_the_user_that_openshift_gives_its_namespace(
     assert pods.ids(leader) == {(_OF_NAMESPACE, 0)}
 
 
+@pytest.mark.slow
 def test_a_cron_job_makes_passes(cluster: Cluster, aws: AWSEndpoint, release: Release, upgrade: Upgrade) -> None:
     upgrade({"mode": "cronjob"})
     (team,) = cluster.namespaces("team")
@@ -81,6 +83,7 @@ def test_the_release_leaves_nothing(
     wait_for_nothing(cluster, release, pods)
 
 
+@pytest.mark.slow
 def test_the_manifests_do_the_same(
     cluster: Cluster, aws: AWSEndpoint, release: Release, node: NodeCluster, pods: RunnerPods, installed_again: None
 ) -> None:

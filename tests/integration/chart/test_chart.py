@@ -79,6 +79,7 @@ def dry_run(cluster: Cluster, manifests: list[dict]) -> str:
     return cluster.kubectl("apply", *options, "-f", "-", stdin=text)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("monitoring")
 def test_the_api_server_takes_whatever_comes_of_the_values(cluster: Cluster, restricted: str) -> None:
     """Everything of all sets of values at once: each is a release of its own, and one has the definitions."""
@@ -344,6 +345,11 @@ def notes(values: Values) -> str:
     ).split("NOTES:")[1]
 
 
+# Metrics that Prometheus reads with a token of its own.
+SHOWN = {"serviceMonitor": {"enabled": True}}
+SECURED = {"secure": True, "authorization": {"enabled": True}}
+
+
 @pytest.mark.parametrize(
     ("values", "told", "untold"),
     [
@@ -358,6 +364,12 @@ def notes(values: Values) -> str:
         ({"crds": {"keep": False}}, ["WARNING: crds.keep=false"], []),
         ({"crds": {"enabled": False}}, ["kubectl apply --server-side -f crds/"], []),
         ({"replicas": 0}, ["WARNING: replicas=0"], []),
+        ({**SHOWN, "metrics": SECURED}, ["Prometheus shows its own token to whoever"], []),
+        (
+            {**SHOWN, "metrics": {**SECURED, "certificate": {"secretName": "tls"}}},
+            [],
+            ["Prometheus shows its own token"],
+        ),
         ({"networkPolicy": {"enabled": True}, "podMonitor": {"enabled": True}}, ["Prometheus cannot reach"], []),
         ({"proxy": {"httpsProxy": "http://proxy", "noProxy": ""}}, ["proxy.noProxy lacks 169.254.169.254"], []),
     ],

@@ -132,6 +132,7 @@ def test_a_pass_watches_nothing_and_holds_no_lease(values: Values) -> None:
     }
 
 
+@pytest.mark.slow
 def test_nothing_else_is_made_than_what_was_looked_at() -> None:
     """Run `make chart-snapshots` if the change is meant, and look at the diff."""
     for path, text in snapshots().items():

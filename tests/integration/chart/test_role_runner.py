@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.harness.ansible import Ansible
 
 _NO_TEXT = "not a text, but what YAML made of one"
@@ -24,6 +26,7 @@ SLIPS = {
 }
 
 
+@pytest.mark.slow
 def test_what_is_no_text_and_what_can_be_no_image_is_refused_by_name(tmp_path: Path) -> None:
     role = {"ansible.builtin.include_role": {"name": "kube_ecr.secrets.runner"}}
     refused = {"name": "Refused", "ansible.builtin.debug": {"msg": "{{ ansible_failed_result.msg }}"}}

@@ -481,6 +481,7 @@ def test_a_misspelt_selector_does_not_select_every_namespace(cluster: Cluster, f
         cluster.apply(with_targets(namespaceSelector={field: {"team": "a"}}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [["apply"], ["apply", "--server-side"], ["create"]], ids=" ".join)
 @pytest.mark.parametrize("selector", [None, {"matchLabels": {"team": None}}], ids=["selector", "label"])
 def test_a_null_does_not_select_every_namespace(cluster: Cluster, way: list[str], selector: dict | None) -> None:

@@ -148,6 +148,7 @@ def policies(cluster: Cluster, rendered: list[dict]) -> Iterator[Policies]:
         cluster.kubectl("delete", "aeps", "-A", "-l", selector)
 
 
+@pytest.mark.slow
 def test_the_api_server_and_the_runner_agree_on_the_namespaces(policies: Policies) -> None:
     specs = {f"case-{number}": spec for number, spec in enumerate(SPECS)}
     policies.create(*(resource(CLUSTER, name, **spec) for name, spec in specs.items()))
@@ -214,6 +215,7 @@ def test_only_pods_with_an_image_of_its_registries_get_the_secret(policies: Poli
         assert set(policies.secrets_of(wherever)) == {"always", "own", "empty"}
 
 
+@pytest.mark.slow
 def test_what_a_pod_names_itself_comes_first_and_once(policies: Policies) -> None:
     policies.create(resource(CLUSTER, "ours", **ONE))
     policies.wait(pod("pi-a"), "ours")
@@ -258,6 +260,7 @@ def test_a_namespaced_resource_serves_the_pods_of_its_own_namespace(policies: Po
     assert policies.secrets_of(pod("pi-bb", f"{OWN}/app")) == []
 
 
+@pytest.mark.slow
 def test_pods_and_namespaces_that_are_left_alone(policies: Policies) -> None:
     everywhere = {"namespaceSelector": {}}
     policies.create(resource(CLUSTER, "ours", **everywhere), resource(NAMESPACED, "tenant", namespace="kube-public"))
@@ -272,6 +275,7 @@ def test_pods_and_namespaces_that_are_left_alone(policies: Policies) -> None:
     policies.cluster.kubectl("label", "namespace", "pi-a", "aws.zakariaamine.com/inject-")
 
 
+@pytest.mark.slow
 def test_a_chart_that_lists_pull_secrets_is_upgraded_as_if_there_were_no_resource(
     policies: Policies, tmp_path: Path
 ) -> None:
@@ -296,6 +300,7 @@ def test_a_chart_that_lists_pull_secrets_is_upgraded_as_if_there_were_no_resourc
     run_helm("uninstall", "web", "--namespace=pi-a", kubeconfig=policies.cluster.plane.kubeconfig)
 
 
+@pytest.mark.slow
 def test_the_inventory_tells_where_no_policy_is_installed(
     cluster: Cluster, ansible: Ansible, rendered: list[dict]
 ) -> None:
@@ -333,6 +338,7 @@ LARGEST = {
 }
 
 
+@pytest.mark.slow
 def test_the_largest_resource_stays_within_the_limits_of_cel(policies: Policies) -> None:
     """The API server limits what an expression may cost; one that exceeds it is passed over in silence."""
     images = [{"name": f"c-{number}", "image": f"{'x' * 200}/{number}"} for number in range(30)]

@@ -68,6 +68,7 @@ def play(ansible: Ansible, module: str, chosen: dict[str, Any], *modes: str) -> 
     return ansible.run("ansible-playbook", *inventory, str(path), *python, **jobs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", plugins.names("modules"))
 def test_attributes_say_what_the_module_does(
     module: str, ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal

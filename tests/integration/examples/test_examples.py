@@ -148,6 +148,7 @@ def test_the_settings_are_those_of_examples() -> None:
     assert SETTINGS.keys() <= set(map(str, HERE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", sorted({example.source for example in _TASKS}))
 def test_the_tasks_of_a_module_or_page_work(source: str, stage: Stage) -> None:
     settings = {example: setting_of(example) for example in _TASKS if example.source == source}
@@ -156,12 +157,14 @@ def test_the_tasks_of_a_module_or_page_work(source: str, stage: Stage) -> None:
     assert problems == {str(example): [] for example in settings}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", _OTHERS, ids=str)
 def test_a_play_an_inventory_and_variables_of_a_role_work(example: Example, stage: Stage) -> None:
     setting = setting_of(example)
     assert stage.run_twice(example, setting).problems(setting) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", _COMMANDS, ids=str)
 def test_a_command_works(example: Example, stage: Stage) -> None:
     """The file ecr.yml is that of README.md."""

@@ -67,6 +67,7 @@ def task(module: str, options: dict[str, Any], way: str) -> dict[str, Any]:
     return {"name": module, f"kube_ecr.secrets.{module}": options, "ignore_errors": True, **WAYS[way]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_each_key_that_is_documented_is_returned(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal, way: str

@@ -77,6 +77,7 @@ def names(found: list[dict]) -> list[str]:
     return [each["metadata"]["name"] for each in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["limit=2$", "continue="], ids=["first page", "second page"])
 @pytest.mark.parametrize(
     ("fault", "times"),
@@ -96,6 +97,7 @@ def test_a_fault_that_passes_costs_no_object(
     assert max(pauses, default=0) <= RETRY_AFTER_LIMIT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "reason", "words"),
     [

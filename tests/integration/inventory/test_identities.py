@@ -50,6 +50,7 @@ def trust(cluster: Cluster, aws: AWSEndpoint) -> None:
     aws.trust_issuer(cluster.plane.issuer, cluster.plane.issuer_key)
 
 
+@pytest.mark.slow
 def test_keys_in_a_secret_and_the_same_inline_share_a_call_until_they_are_rotated(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -79,6 +80,7 @@ def test_keys_in_a_secret_and_the_same_inline_share_a_call_until_they_are_rotate
     assert_logins(cluster, aws, own, other.registry())
 
 
+@pytest.mark.slow
 def test_temporary_keys_in_a_secret_bring_their_session_token(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -161,6 +163,7 @@ def test_a_role_is_assumed_with_its_external_id_and_refused_without(
     assert "canary" not in run.output
 
 
+@pytest.mark.slow
 def test_what_sts_refuses_of_a_service_account_says_what_has_to_trust_whom(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint
 ) -> None:
@@ -180,6 +183,7 @@ def test_what_sts_refuses_of_a_service_account_says_what_has_to_trust_whom(
             assert words in told["msg"]
 
 
+@pytest.mark.slow
 def test_the_own_identity_is_the_administrators_and_a_tenants_where_it_is_allowed(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -272,6 +276,7 @@ def test_hosts_of_other_partitions_are_those_that_aws_names(
     assert "end in amazonaws.com.cn" in error(run, "wrong")["msg"]
 
 
+@pytest.mark.slow
 def test_a_region_in_trouble_costs_only_those_that_need_it_and_them_nothing_that_they_had(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -316,6 +321,7 @@ def test_ecr_public_names_the_permission_that_lacks(ansible: Ansible, cluster: C
         assert words in told["msg"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trust")
 @pytest.mark.parametrize("failing", [False, True], ids=["success", "failure"])
 def test_no_session_token_web_identity_or_external_id_leaves_memory(

@@ -72,6 +72,7 @@ def test_graph_shows_identities_and_list_shows_what_each_serves_and_no_key(
         assert form not in json.dumps(hosts)
 
 
+@pytest.mark.slow
 def test_an_option_or_a_variable_picks_resources(ansible: Ansible, resources: list[str]) -> None:
     team_a, team_b = resources
     shared, app_a, app_b = (
@@ -90,6 +91,7 @@ def test_an_option_or_a_variable_picks_resources(ansible: Ansible, resources: li
     assert hosts["inventory-error"]["inventory_error"].endswith("no custom resource is called nothing")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -108,6 +110,7 @@ def test_what_is_wrong_with_the_file_or_the_cluster_is_said(
     assert "Traceback" not in run.output
 
 
+@pytest.mark.slow
 def test_a_run_ahead_of_need_serves_what_it_is_told_and_ends_with_who_began_it(
     ansible: Ansible, resources: list[str]
 ) -> None:

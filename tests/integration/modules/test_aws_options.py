@@ -39,7 +39,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=["newest", "oldest"])
+@pytest.fixture(params=["newest", pytest.param("oldest", marks=pytest.mark.slow)])
 def commands(ansible: Ansible, request: pytest.FixtureRequest) -> Ansible:
     return ansible.oldest() if request.param == "oldest" else ansible
 
@@ -69,6 +69,7 @@ def own_chain(principal: Principal) -> dict[str, str]:
     return {"AWS_ACCESS_KEY_ID": principal.access_key, "AWS_SECRET_ACCESS_KEY": principal.secret_key}
 
 
+@pytest.mark.slow
 def test_certificates_are_checked_with_the_bundle_that_is_given(
     commands: Ansible, aws: AWSEndpoint, principal: Principal, tmp_path: Path
 ) -> None:
@@ -109,6 +110,7 @@ def test_certificates_are_checked_with_the_bundle_that_is_given(
     assert principal.secret_key not in run.output
 
 
+@pytest.mark.slow
 def test_the_environment_names_a_bundle_and_an_empty_name_is_none(
     commands: Ansible, aws: AWSEndpoint, principal: Principal, tmp_path: Path
 ) -> None:
@@ -128,6 +130,7 @@ def test_the_environment_names_a_bundle_and_an_empty_name_is_none(
             assert aws.calls == []
 
 
+@pytest.mark.slow
 def test_settings_of_botocore_reach_every_call(
     commands: Ansible, aws: AWSEndpoint, principal: Principal, http_proxy: HTTPProxy
 ) -> None:
@@ -188,6 +191,7 @@ def test_who_says_how_to_retry_is_retried_by_botocore_alone(
         assert aws.count("GetAuthorizationToken") == (attempts or ATTEMPTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_amazon", [True, False], ids=["with amazon.aws", "without"])
 def test_defaults_of_our_group_reach_our_module_and_those_of_amazon_aws(
     commands: Ansible, aws: AWSEndpoint, principal: Principal, tmp_path: Path, has_amazon: bool

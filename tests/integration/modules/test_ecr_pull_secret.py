@@ -202,6 +202,7 @@ def test_a_missing_right_is_told_with_verb_resource_and_namespace(ansible: Ansib
     assert f"get secrets/ecr-login in namespace {denied}" in told["msg"]
 
 
+@pytest.mark.slow
 def test_names_are_not_masked_by_the_value_of_a_secret(ansible: Ansible, cluster: Cluster) -> None:
     """Ansible blots out no_log values wherever they occur: with the password `test`, team-test too."""
     names = cluster.namespaces("test", "team-test")
@@ -219,6 +220,7 @@ def test_names_are_not_masked_by_the_value_of_a_secret(ansible: Ansible, cluster
     assert run.status == 0, run.output
 
 
+@pytest.mark.slow
 def test_the_shipped_module_gives_the_result_of_the_fast_path(ansible: Ansible, cluster: Cluster) -> None:
     given = authorization()
     (foreign, missing) = (*cluster.namespaces("foreign"), *cluster.names("missing"))
@@ -243,6 +245,7 @@ def test_the_shipped_module_gives_the_result_of_the_fast_path(ansible: Ansible, 
     assert CANARY not in run.output
 
 
+@pytest.mark.slow
 def test_async_works_and_keeps_no_token(ansible: Ansible, cluster: Cluster) -> None:
     """But for ecr_token, whose result Ansible would keep."""
     (team,) = cluster.namespaces("team")

@@ -105,6 +105,7 @@ def test_what_is_ours_how_long_it_lives_and_whose_it_is(
     assert told(checked, names).keys() == set(names)
 
 
+@pytest.mark.slow
 def test_what_dies_soon_is_told_and_can_fail_a_job(ansible: Ansible, cluster: Cluster) -> None:
     """With the examples of the documentation, as a user has them."""
     names = lives, dying, dead, unclear = cluster.namespaces("lives", "dying", "dead", "unclear")
@@ -133,6 +134,7 @@ def test_what_dies_soon_is_told_and_can_fail_a_job(ansible: Ansible, cluster: Cl
         assert f"{lives}/" not in failure["msg"]
 
 
+@pytest.mark.slow
 def test_a_shared_secret_is_told_once_with_the_first_of_its_tokens(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -162,6 +164,7 @@ def test_a_shared_secret_is_told_once_with_the_first_of_its_tokens(
     assert told(ansible.play(ask()), [namespace])[namespace]["intact"] is False
 
 
+@pytest.mark.slow
 def test_by_name_all_are_told_and_by_labels_only_what_is_ours(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -225,6 +228,7 @@ def test_an_edit_shows_though_the_marks_still_stand(ansible: Ansible, cluster: C
     assert {each["managed"] for each in found.values()} == {True}
 
 
+@pytest.mark.slow
 def test_names_of_namespaces_need_no_right_elsewhere_and_a_missing_one_is_named(
     ansible: Ansible, cluster: Cluster
 ) -> None:
@@ -257,6 +261,7 @@ def test_names_of_namespaces_need_no_right_elsewhere_and_a_missing_one_is_named(
         assert "pull_secrets" not in result
 
 
+@pytest.mark.slow
 def test_the_shipped_module_gives_the_result_of_the_fast_path(ansible: Ansible, cluster: Cluster) -> None:
     names = ours, dead = cluster.namespaces("ours", "dead")
     ansible.play(write(ours), write(dead))

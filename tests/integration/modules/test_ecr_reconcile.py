@@ -82,6 +82,7 @@ def test_it_runs_on_the_control_node_whatever_the_host_is(
     assert cluster.secret(own) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -119,6 +119,7 @@ def credentials_endpoint(principal: Principal) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_the_identities_of_pods_and_programs_are_found(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal, credentials_endpoint: str
 ) -> None:
@@ -243,6 +244,7 @@ def test_what_cannot_be_meant_is_refused_before_any_call(
     assert aws.calls == []
 
 
+@pytest.mark.slow
 def test_errors_of_aws_are_told_apart(ansible: Ansible, aws: AWSEndpoint, principal: Principal) -> None:
     """One playbook, a task for each: what AWS answers, and what becomes of it."""
     forbidden = aws.principal(allowed=False)
@@ -273,6 +275,7 @@ def test_errors_of_aws_are_told_apart(ansible: Ansible, aws: AWSEndpoint, princi
         assert secret not in run.output
 
 
+@pytest.mark.slow
 def test_throttling_is_retried_and_an_outage_ends(ansible: Ansible, aws: AWSEndpoint, principal: Principal) -> None:
     options = keys(principal, endpoint_url=aws.url)
     aws.fail("ThrottlingException", "Rate exceeded", times=2)
@@ -412,6 +415,7 @@ def test_an_absurd_expiry_is_an_error_or_counts_as_the_longest_that_aws_document
         assert told_expiry <= datetime.now(UTC) + timedelta(hours=12)
 
 
+@pytest.mark.slow
 def test_the_shipped_module_gives_the_result_of_the_fast_path(
     ansible: Ansible, aws: AWSEndpoint, principal: Principal
 ) -> None:

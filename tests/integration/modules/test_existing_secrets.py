@@ -6,6 +6,8 @@ import base64
 import json
 from typing import Any
 
+import pytest
+
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import Cluster
 from tests.support.cluster.placement import (
@@ -99,6 +101,7 @@ def test_merge_keeps_all_else_and_takes_out_only_its_own(
     assert "canary" not in gone.output
 
 
+@pytest.mark.slow
 def test_a_login_of_others_for_a_part_of_our_registry_stays_and_is_told_until_it_is_gone(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:
@@ -136,6 +139,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.slow
 def test_what_cannot_be_adopted_or_merged_into_stays_and_says_why(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:
@@ -196,6 +200,7 @@ def test_adopt_takes_over_in_place_and_keeps_what_is_not_logins(
     assert versions(cluster, [own]) == seen
 
 
+@pytest.mark.slow
 def test_a_changed_policy_changes_the_secret_in_place_with_the_token_that_it_holds(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -244,6 +249,7 @@ def test_a_changed_policy_changes_the_secret_in_place_with_the_token_that_it_hol
     assert aws.count("GetAuthorizationToken") == 1
 
 
+@pytest.mark.slow
 def test_two_resources_merge_into_one_secret_which_goes_with_the_last(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -284,6 +290,7 @@ def test_two_resources_merge_into_one_secret_which_goes_with_the_last(
     assert is_gone(cluster, "second")
 
 
+@pytest.mark.slow
 def test_resources_of_one_registry_share_its_entry_until_the_last_of_them_goes(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -303,6 +310,7 @@ def test_resources_of_one_registry_share_its_entry_until_the_last_of_them_goes(
     assert is_gone(cluster, "first")
 
 
+@pytest.mark.slow
 def test_edits_of_a_shared_secret_stay_where_they_are_others_and_are_put_right_where_they_are_ours(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -339,6 +347,7 @@ def test_edits_of_a_shared_secret_stay_where_they_are_others_and_are_put_right_w
     assert cluster.secret(copy) == there
 
 
+@pytest.mark.slow
 def test_who_comes_first_has_the_secret_and_the_other_is_told_and_gets_it_later(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -372,6 +381,7 @@ def test_who_comes_first_has_the_secret_and_the_other_is_told_and_gets_it_later(
     assert (cluster.secret(fresh) or {})["metadata"]["labels"][OWNER] == uid
 
 
+@pytest.mark.slow
 def test_an_outage_of_aws_during_a_change_of_policy_leaves_what_can_pull(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:

@@ -96,6 +96,7 @@ def front(proxy: APIProxy, pod: Pod) -> Iterator[TLSFront]:
         yield front
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "is_oldest"),
     [(RUNNER, False), (COLLECTION, False), (COLLECTION, True)],

@@ -79,6 +79,7 @@ def shown(run: Run) -> dict[str, tuple[object, object]]:
     }
 
 
+@pytest.mark.slow
 def test_check_mode_and_diff_tell_the_truth(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -142,6 +143,7 @@ def test_check_mode_and_diff_tell_the_truth(
         assert secret not in said.output + done.output
 
 
+@pytest.mark.slow
 def test_a_pass_with_nothing_to_do_writes_nothing(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -221,6 +223,7 @@ def reader(cluster: Cluster) -> Iterator[Path]:
     cluster.kubectl("delete", "clusterrole,clusterrolebinding", "reader")
 
 
+@pytest.mark.slow
 def test_what_is_refused_in_one_namespace_is_told_for_it_and_others_are_served(
     ansible: Ansible, cluster: Cluster, principal: Principal, refusing: str, reader: Path
 ) -> None:
@@ -282,6 +285,7 @@ def is_refused(cluster: Cluster, namespace: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_secret_that_is_deleted_or_edited_after_it_was_listed_is_looked_at_again(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:

@@ -108,6 +108,7 @@ def test_an_endpoint_of_aws_that_is_an_address_may_be_in_a_network(
     assert bool(http_proxy.passed) == (not is_direct)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("is_oldest", "exceptions", "is_direct"),
     [(False, ".svc,127.0.0.0/8", True), (True, ".svc,127.0.0.0/8", True), (True, ".svc", False)],

@@ -125,6 +125,7 @@ def test_clients_are_logged_in_and_fetch(ansible: Ansible, aws: AWSEndpoint, reg
     assert aws.count("GetAuthorizationToken") == 1
 
 
+@pytest.mark.slow
 def test_a_module_changes_nothing_the_second_time_and_nothing_in_check_mode(ansible: Ansible, aws: AWSEndpoint) -> None:
     option = {"client": "docker", "authorizations": "{{ ecr.authorizations }}"}
     login = "kube_ecr.secrets.ecr_registry_login"
@@ -157,6 +158,7 @@ def test_a_module_changes_nothing_the_second_time_and_nothing_in_check_mode(ansi
     assert held(ansible.home / DOCKER) == {"auths": {}}
 
 
+@pytest.mark.slow
 def test_the_hosts_that_share_an_aws_identity_share_a_call(
     ansible: Ansible, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -202,6 +204,7 @@ def test_the_logins_that_aws_gives_are_written_and_the_others_named(
     assert "eu-central-1" in run.result("Fail where AWS gave only some of the logins")["msg"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [{"credHelpers": {"HOST": "none"}}, {"credsStore": "none"}], ids=["host", "all"])
 def test_a_credential_helper_of_the_host_is_respected_and_told(
     ansible: Ansible, registry: Registry, principal: Principal, config: dict[str, Any]
@@ -234,6 +237,7 @@ def test_a_credential_helper_of_the_host_is_respected_and_told(
     assert crane(registry, home) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["canary", '["canary"]', '{"auths": {"a.example": "canary"}}', '{"auths": "canary"}'])
 def test_what_is_no_config_is_refused_by_name_and_left_alone(ansible: Ansible, text: str) -> None:
     path = ansible.home / DOCKER
@@ -247,6 +251,7 @@ def test_what_is_no_config_is_refused_by_name_and_left_alone(ansible: Ansible, t
     assert "canary" not in run.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -319,6 +324,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_the_token_is_nowhere_but_in_the_file(ansible: Ansible, principal: Principal, settings: dict[str, str]) -> None:
     """In no output, no argument, no other file; no AWS key is there, either, which was in the options of the role."""
@@ -358,6 +364,7 @@ def test_the_token_is_nowhere_but_in_the_file(ansible: Ansible, principal: Princ
     assert not any(secret.encode() in each for each in watched.seen for secret in (auth, password))
 
 
+@pytest.mark.slow
 def test_logging_out_asks_aws_for_nothing(ansible: Ansible, aws: AWSEndpoint, principal: Principal) -> None:
     done(log_in(ansible, registries=[REGION, "public.ecr.aws"]))
     aws.forget_calls()
@@ -376,6 +383,7 @@ def setting(unit: Path, name: str) -> str:
     return line.partition("=")[2].replace("%%", "%")
 
 
+@pytest.mark.slow
 def test_the_timer_runs_the_playbook(ansible: Ansible, principal: Principal) -> None:
     """Here no systemd starts it; systemd-analyze checks it where there is one. What it would start is started."""
     odd = ansible.home / 'my "50%" files'
@@ -419,6 +427,7 @@ def test_the_timer_runs_the_playbook(ansible: Ansible, principal: Principal) -> 
     assert list(units.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -442,6 +451,7 @@ def test_what_cannot_be_in_a_unit_is_refused_by_name(ansible: Ansible, options: 
     assert not list(ansible.home.glob("*.service"))
 
 
+@pytest.mark.slow
 def test_the_oldest_supported_ansible_logs_in_and_out(ansible: Ansible, principal: Principal) -> None:
     oldest = ansible.oldest()
     (result,) = done(log_in(oldest, "--diff"))

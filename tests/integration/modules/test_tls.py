@@ -233,6 +233,7 @@ def test_the_runner_follows_when_the_cluster_gets_another_ca(proxy: APIProxy, in
         assert next(cluster.list_pages(source))["items"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_client_certificate_needs_no_key_identifiers_either(
     proxy: APIProxy, tmp_path: Path, list_resources: List, version: ssl.TLSVersion
@@ -375,6 +376,7 @@ def test_a_playbook_reaches_api_server_and_aws(
     assert cluster.secret(own)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ca", "host", "cause"),
     [

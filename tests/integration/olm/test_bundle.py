@@ -65,10 +65,12 @@ BROKEN: list[tuple[Callable[[Path], object], str, str]] = [
 ]
 
 
+@pytest.mark.slow
 def test_olms_libraries_find_nothing(bundle: Path) -> None:
     assert findings(bundle) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("damage", "check", "words"), BROKEN)
 def test_olms_libraries_would_find_it(
     bundle: Path, tmp_path: Path, damage: Callable[[Path], object], check: str, words: str
@@ -79,6 +81,7 @@ def test_olms_libraries_would_find_it(
     assert [each for each in findings(broken) if each.check == check and words in each.text]
 
 
+@pytest.mark.slow
 def test_an_install_for_all_namespaces_has_the_rights_of_the_chart_and_no_more(bundle: Path) -> None:
     """OLM grants both lists in the whole cluster then. The right to the Lease, the chart grants in its namespace."""
     spec = manifest(bundle, "ClusterServiceVersion")["spec"]["install"]["spec"]
@@ -90,6 +93,7 @@ def test_an_install_for_all_namespaces_has_the_rights_of_the_chart_and_no_more(b
     }
 
 
+@pytest.mark.slow
 def test_an_install_for_some_namespaces_has_no_right_to_a_secret_elsewhere(bundle: Path) -> None:
     spec = manifest(bundle, "ClusterServiceVersion")["spec"]["install"]["spec"]
     (everywhere,) = spec["clusterPermissions"]
@@ -98,6 +102,7 @@ def test_an_install_for_some_namespaces_has_no_right_to_a_secret_elsewhere(bundl
     assert "clusterawsecrimagepullsecrets" in resources
 
 
+@pytest.mark.slow
 def test_the_deployment_is_the_charts_and_is_told_its_namespaces(bundle: Path) -> None:
     (deployment,) = manifest(bundle, "ClusterServiceVersion")["spec"]["install"]["spec"]["deployments"]
     (of_chart,) = (each for each in render() if each["kind"] == "Deployment")
@@ -108,6 +113,7 @@ def test_the_deployment_is_the_charts_and_is_told_its_namespaces(bundle: Path) -
     assert {**container, "env": env} == own
 
 
+@pytest.mark.slow
 def test_a_digest_pins_the_image_everywhere(bundle: Path, tmp_path: Path) -> None:
     pinned = tmp_path / "bundle"
     write(pinned, DIGEST)
@@ -117,6 +123,7 @@ def test_a_digest_pins_the_image_everywhere(bundle: Path, tmp_path: Path) -> Non
     assert re.findall(r"ghcr\.io/kube-ecr/runner\S*", text) == [f"ghcr.io/kube-ecr/runner@{DIGEST}"] * 3
 
 
+@pytest.mark.slow
 def test_every_field_of_a_kind_has_a_descriptor_that_says_what_it_is(bundle: Path) -> None:
     for kind in manifest(bundle, "ClusterServiceVersion")["spec"]["customresourcedefinitions"]["owned"]:
         crd = yaml.safe_load((bundle / "manifests" / f"{kind['name']}.crd.yaml").read_text())
@@ -127,6 +134,7 @@ def test_every_field_of_a_kind_has_a_descriptor_that_says_what_it_is(bundle: Pat
             assert [each["path"] for each in descriptors if not each["description"]] == []
 
 
+@pytest.mark.slow
 def test_an_api_server_takes_what_olm_applies(bundle: Path, cluster: Cluster) -> None:
     (namespace,) = cluster.namespaces("bundle")
     csv = manifest(bundle, "ClusterServiceVersion")
@@ -140,6 +148,7 @@ def test_an_api_server_takes_what_olm_applies(bundle: Path, cluster: Cluster) ->
         cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", str(path))
 
 
+@pytest.mark.slow
 def test_the_version_of_kubernetes_is_that_of_the_chart_in_words_of_openshift(bundle: Path) -> None:
     chart = yaml.safe_load((ROOT / "chart" / "Chart.yaml").read_text())
     oldest = manifest(bundle, "ClusterServiceVersion")["spec"]["minKubeVersion"]

@@ -313,6 +313,7 @@ def test_secrets_are_taken_over_in_place(
     assert {namespace: cluster.secret(namespace) for namespace in before} == taken
 
 
+@pytest.mark.slow
 def test_tokens_of_the_go_operator_stay_while_aws_gives_no_others(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal, go_operator: GoOperator
 ) -> None:
@@ -343,6 +344,7 @@ def test_what_was_left_behind_is_not_touched_and_goes_with_its_resource(
     cluster.wait(lambda: cluster.secret(dropped) is cluster.secret(ns1) is None, "the garbage collector has been there")
 
 
+@pytest.mark.slow
 def test_a_secret_that_was_there_first_is_named_ahead_and_adopted_in_place(
     ansible: Ansible, shell: Shell, cluster: Cluster, aws: AWSEndpoint, principal: Principal, go_operator: GoOperator
 ) -> None:
@@ -364,6 +366,7 @@ def test_a_secret_that_was_there_first_is_named_ahead_and_adopted_in_place(
     assert owners(states[-1]) == [f"{CLUSTER}/shared"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_served", [True, False], ids=["served before", "at once"])
 def test_a_successor_takes_over_and_its_predecessor_is_deleted_without_loss(
     ansible: Ansible,
@@ -412,6 +415,7 @@ def test_a_successor_takes_over_and_its_predecessor_is_deleted_without_loss(
     assert told(last, f"{CLUSTER}/old") == {ns1: UNCHANGED, ns2: UNCHANGED}
 
 
+@pytest.mark.slow
 def test_no_successor_takes_from_a_predecessor_of_another_name(
     ansible: Ansible, cluster: Cluster, principal: Principal, go_operator: GoOperator
 ) -> None:
@@ -430,6 +434,7 @@ def test_no_successor_takes_from_a_predecessor_of_another_name(
         assert cluster.secret(ns1) == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("old_crds")
 def test_one_of_the_first_releases_is_kept_until_its_successor_takes_over(
     ansible: Ansible, shell: Shell, cluster: Cluster, aws: AWSEndpoint, principal: Principal, go_operator: GoOperator
@@ -473,6 +478,7 @@ def test_one_of_the_first_releases_is_kept_until_its_successor_takes_over(
     assert logs_in(aws, after)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("old_crds")
 def test_definitions_are_replaced_under_resources_as_they_are(
     ansible: Ansible, shell: Shell, cluster: Cluster, principal: Principal, go_operator: GoOperator
@@ -493,6 +499,7 @@ def test_definitions_are_replaced_under_resources_as_they_are(
     assert ansible.reconcile().status == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("old_crds")
 def test_a_runner_under_definitions_of_another_version_serves_and_says_what_to_apply(
     ansible: Ansible, cluster: Cluster, principal: Principal
@@ -504,6 +511,7 @@ def test_a_runner_under_definitions_of_another_version_serves_and_says_what_to_a
     assert cluster.secret(own)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("old_crds")
 def test_a_version_that_is_gone_is_no_longer_among_those_stored(
     ansible: Ansible, shell: Shell, cluster: Cluster, principal: Principal, go_operator: GoOperator
@@ -593,6 +601,7 @@ def _is_refused(cluster: Cluster, manifest: dict) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_what_to_look_for_is_told_by_one_command(
     ansible: Ansible, shell: Shell, cluster: Cluster, principal: Principal, go_operator: GoOperator
 ) -> None:
@@ -619,6 +628,7 @@ def test_what_to_look_for_is_told_by_one_command(
     assert f"clusterawsecrimagepullsecret.{GROUP}/shared" in check.stdout
 
 
+@pytest.mark.slow
 def test_the_way_back_and_here_again(
     ansible: Ansible, shell: Shell, cluster: Cluster, aws: AWSEndpoint, principal: Principal, go_operator: GoOperator
 ) -> None:
@@ -664,6 +674,7 @@ def test_the_way_back_and_here_again(
     cluster.wait(lambda: cluster.secret(ns1) is cluster.secret(ns2) is None, "nothing holds the resource back")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("old_crds")
 def test_the_go_operators_definitions_drop_what_is_new_and_nothing_else(
     ansible: Ansible, shell: Shell, cluster: Cluster, principal: Principal, go_operator: GoOperator

@@ -56,6 +56,7 @@ def openshift(cluster: Cluster, principal: Principal) -> Iterator[None]:
     cluster.kubectl("delete", "namespace", "openshift-config", "kube-ecr")
 
 
+@pytest.mark.slow
 def test_the_global_pull_secret_keeps_what_openshift_wrote_byte_for_byte(
     openshift: None, ansible: Ansible, cluster: Cluster, aws: AWSEndpoint
 ) -> None:
@@ -83,6 +84,7 @@ def test_the_global_pull_secret_keeps_what_openshift_wrote_byte_for_byte(
     assert text(cluster, "openshift-config", "pull-secret") == OPENSHIFT
 
 
+@pytest.mark.slow
 def test_the_additional_pull_secret_of_a_hosted_cluster_comes_and_goes(
     openshift: None, ansible: Ansible, cluster: Cluster, aws: AWSEndpoint
 ) -> None:
@@ -96,6 +98,7 @@ def test_the_additional_pull_secret_of_a_hosted_cluster_comes_and_goes(
     assert cluster.secret("kube-system", "additional-pull-secret") is None
 
 
+@pytest.mark.slow
 def test_openshift_and_we_share_the_pull_secrets_of_a_service_account(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:

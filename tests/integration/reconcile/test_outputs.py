@@ -54,6 +54,7 @@ def state_of(run: Run) -> dict[str, str]:
     return {f"{each['namespace']}/{each['name']}": each["state"] for each in served["outputs"]}
 
 
+@pytest.mark.slow
 def test_one_call_serves_every_output_and_what_is_edited_or_dropped_is_put_right(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -175,6 +176,7 @@ def login(username: str, password: str) -> dict[str, str]:
     return {"username": username, "password": password, "auth": auth}
 
 
+@pytest.mark.slow
 def test_static_logins_stand_beside_ecrs_and_stay_where_their_secret_is_gone(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -230,6 +232,7 @@ def test_static_logins_stand_beside_ecrs_and_stay_where_their_secret_is_gone(
     assert aws.count(OPERATION) == 2
 
 
+@pytest.mark.slow
 def test_static_logins_are_merged_with_the_others_and_taken_out_with_them(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:
@@ -271,6 +274,7 @@ def test_what_an_orphaned_resource_leaves_belongs_to_nobody(
     assert "aws.zakariaamine.com" not in str({key: secret["metadata"].get(key) for key in ("labels", "annotations")})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_the_module_writes_and_removes_the_same(ansible: Ansible, cluster: Cluster, way: str) -> None:
     team, argo = cluster.namespaces("team", "argocd")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import json
 
+import pytest
+
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import GROUP, Cluster
 from tests.support.cluster.placement import (
@@ -48,6 +50,7 @@ def orphaned(cluster: Cluster, name: str) -> None:
     cluster.kubectl("delete", KIND, name, "--cascade=orphan", "--wait=true")
 
 
+@pytest.mark.slow
 def test_a_login_applied_as_text_is_noticed_and_put_right(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -73,6 +76,7 @@ def test_a_login_applied_as_text_is_noticed_and_put_right(
     assert versions(cluster, [own, theirs]) == seen
 
 
+@pytest.mark.slow
 def test_the_successor_takes_over_what_was_left_and_nothing_else(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:
@@ -123,6 +127,7 @@ def test_the_successor_takes_over_what_was_left_and_nothing_else(
     assert entries(cluster, kept) == []
 
 
+@pytest.mark.slow
 def test_marks_that_a_policy_takes_or_overwrites_do_not_make_a_secret_forgotten(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -162,6 +167,7 @@ def test_marks_that_a_policy_takes_or_overwrites_do_not_make_a_secret_forgotten(
             cluster.kubectl("delete", each["kind"], each["metadata"]["name"])
 
 
+@pytest.mark.slow
 def test_the_remedy_that_a_conflict_names_is_one_that_works(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:

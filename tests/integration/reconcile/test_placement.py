@@ -92,6 +92,7 @@ def narrow(cluster: Cluster) -> Iterator[Path]:
         cluster.kubectl("delete", "clusterrole,clusterrolebinding", f"narrow-{name}")
 
 
+@pytest.mark.slow
 def test_a_selector_without_the_right_to_list_namespaces_is_told_and_removes_nothing(
     ansible: Ansible, cluster: Cluster, principal: Principal, narrow: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_a_selector_without_the_right_to_list_namespaces_is_told_and_removes_not
     }
 
 
+@pytest.mark.slow
 def test_a_resource_that_cannot_be_understood_any_more_loses_nothing(
     ansible: Ansible, cluster: Cluster, principal: Principal, loose_crds: None
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_resource_that_cannot_be_understood_any_more_loses_nothing(
     assert versions(cluster, [own]) == before
 
 
+@pytest.mark.slow
 def test_the_template_is_followed_and_what_others_put_on_the_secret_stays(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -192,6 +195,7 @@ DRIFT = {
 }
 
 
+@pytest.mark.slow
 def test_drift_is_put_right_in_place_from_a_token_that_is_held(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -217,6 +221,7 @@ def test_drift_is_put_right_in_place_from_a_token_that_is_held(
     assert "changed=0" in ansible.reconcile().stdout
 
 
+@pytest.mark.slow
 def test_an_edited_secret_that_is_the_only_one_is_put_right(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -242,6 +247,7 @@ def test_an_edited_secret_that_is_the_only_one_is_put_right(
     assert aws.verify(principal.registry(), login["username"], login["password"])
 
 
+@pytest.mark.slow
 def test_no_token_for_one_resource_is_no_trouble_of_another_that_needs_none(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -273,6 +279,7 @@ def test_a_foreign_secret_that_goes_is_replaced_without_a_nudge(
     assert aws.calls == []
 
 
+@pytest.mark.slow
 def test_registries_that_are_no_longer_wanted_go_from_the_secret_once(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:

@@ -137,6 +137,7 @@ def test_a_token_that_is_held_serves_new_namespaces_without_a_call_to_aws(
     assert cluster.config(late) == cluster.config(served)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("edited", "words"), [(False, "NotFound"), (True, "was edited or made again")])
 def test_a_resource_that_is_another_when_its_keys_are_needed_fails_with_a_reason(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal, edited: bool, words: str
@@ -206,6 +207,7 @@ def test_text_of_a_resource_is_never_a_template(
     assert '"49"' not in json.dumps(run.results)
 
 
+@pytest.mark.slow
 def test_how_servers_are_reached_is_no_matter_here(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -258,6 +260,7 @@ def test_the_oldest_supported_versions_serve_both_kinds(
     assert "changed=0" in ansible.reconcile().stdout, "both write the same"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["test", "e"])
 def test_keys_of_localstack_work_and_mask_nothing(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, key: str

@@ -32,6 +32,7 @@ from tests.support.harness.processes import kill_all
 MERGE, ORPHAN = {"existingSecretPolicy": "Merge"}, {"deletionPolicy": "Orphan"}
 
 
+@pytest.mark.slow
 def test_a_renamed_secret_stays_until_its_successor_stands(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_renamed_secret_stays_until_its_successor_stands(
     assert aws.calls == []
 
 
+@pytest.mark.slow
 def test_a_removal_that_is_killed_half_way_is_finished_by_the_next_run(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:
@@ -98,6 +100,7 @@ def placed_in(cluster: Cluster, name: str) -> set[str]:
     return {each.metadata.namespace for each in listed.items}
 
 
+@pytest.mark.slow
 def test_copies_of_our_secrets_are_never_touched(ansible: Ansible, cluster: Cluster, principal: Principal) -> None:
     """With labels, annotations and owner references, in a target namespace and elsewhere, under the name or another."""
     here, target, elsewhere = cluster.namespaces("here", "target", "elsewhere")
@@ -120,6 +123,7 @@ def test_copies_of_our_secrets_are_never_touched(ansible: Ansible, cluster: Clus
     assert {key: cluster.secret(*key) for key in copies} == copies
 
 
+@pytest.mark.slow
 def test_orphans_are_released_and_live_on(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -157,6 +161,7 @@ def test_orphans_are_released_and_live_on(
     assert MARKS not in ((cluster.secret(theirs, "merged") or {})["metadata"].get("annotations") or {})
 
 
+@pytest.mark.slow
 def test_a_finalizer_is_there_only_where_it_is_needed_and_keeps_nothing_from_going(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:

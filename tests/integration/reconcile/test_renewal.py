@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
+import pytest
+
 from tests.support.aws.endpoint import AWSEndpoint, Principal
 from tests.support.cluster.objects import CLUSTER, GROUP, Cluster
 from tests.support.cluster.placement import (
@@ -29,6 +31,7 @@ def nudge(cluster: Cluster, value: str, *names: str) -> None:
         cluster.kubectl("annotate", "caeps", name, f"{GROUP}/reconcile-at={value}", "--overwrite")
 
 
+@pytest.mark.slow
 def test_a_suspended_resource_rests_until_it_goes_on_or_is_deleted(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -67,6 +70,7 @@ def test_a_suspended_resource_rests_until_it_goes_on_or_is_deleted(
     assert (entries(cluster, own), entries(cluster, own, "build-2")) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_nudge_gets_a_new_token_once(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -109,6 +113,7 @@ def test_a_nudge_gets_a_new_token_once(
     assert states(ansible.reconcile(), "app") == {own: "updated", other: "updated"}
 
 
+@pytest.mark.slow
 def test_a_nudge_that_one_region_refuses_stays_asked_for(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -132,6 +137,7 @@ def test_a_nudge_that_one_region_refuses_stays_asked_for(
     assert not {*before, *partly}.intersection(passwords())
 
 
+@pytest.mark.slow
 def test_an_interval_counts_from_when_the_token_was_granted(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -161,6 +167,7 @@ def test_an_interval_counts_from_when_the_token_was_granted(
     assert abs(run_with("7h", "updated") - 7 * HOUR) <= timedelta(seconds=1)
 
 
+@pytest.mark.slow
 def test_a_pass_renews_early_and_tells_of_a_token_that_lives_short(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:

@@ -40,6 +40,7 @@ ACCOUNTS: dict[str, tuple[list[dict], list[str | None]]] = {
 }
 
 
+@pytest.mark.slow
 def test_each_service_account_has_it_once_and_gives_it_back(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -74,6 +75,7 @@ def test_each_service_account_has_it_once_and_gives_it_back(
         assert now["metadata"].get("annotations") == was["metadata"].get("annotations")
 
 
+@pytest.mark.slow
 def test_it_follows_the_names_the_targets_and_what_others_do(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -119,6 +121,7 @@ def test_it_follows_the_names_the_targets_and_what_others_do(
     assert cluster.secret(left, "renamed") is not None
 
 
+@pytest.mark.slow
 def test_two_resources_of_one_secret_name_and_of_two_share_service_accounts(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:
@@ -185,6 +188,7 @@ def test_a_service_account_that_changes_between_read_and_write_loses_nothing(
     assert (refused.state, refused.reason) == ("failed", "Conflict")
 
 
+@pytest.mark.slow
 def test_playbooks_give_several_secrets_to_one_service_account(ansible: Ansible, cluster: Cluster) -> None:
     """Without a custom resource: labels, annotations, service accounts and the policy are options."""
     team, theirs = cluster.namespaces("team", "theirs")
@@ -237,6 +241,7 @@ def test_playbooks_give_several_secrets_to_one_service_account(ansible: Ansible,
     assert "canary" not in run.output + again.output + undone.output
 
 
+@pytest.mark.slow
 def test_it_warns_where_somebody_else_applies_the_same_list(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:

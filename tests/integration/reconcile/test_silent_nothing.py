@@ -51,6 +51,7 @@ def _failed(run: Run) -> dict[str, str]:
     return {each["host"]: each["result"]["msg"] for each in run.results if each["status"] == "failed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("playbook", ["reconcile", "cleanup"])
 def test_an_inventory_that_cannot_be_read_fails_the_playbook_with_the_cause(down: Ansible, playbook: str) -> None:
     name = f"kube_ecr.secrets.{playbook}"

@@ -82,6 +82,7 @@ def reason(run: Run) -> str:
     return str(run.results[-1]["result"]["msg"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_oldest", [False, True], ids=["newest", "oldest"])
 def test_a_credential_is_made_and_renewed_when_a_quarter_of_its_life_is_over(
     keeper: Keeper, aws: AWSEndpoint, is_oldest: bool
@@ -118,6 +119,7 @@ def test_a_credential_is_made_and_renewed_when_a_quarter_of_its_life_is_over(
     assert made["inputs"]["verify_ssl"] is False
 
 
+@pytest.mark.slow
 def test_a_credential_of_somebody_is_taken_on_for_its_own_host_only(keeper: Keeper) -> None:
     theirs = keeper.awx.add("quay", host="quay.io", username="me", password="theirs-canary", verify_ssl=True)
     before = json.dumps(theirs)
@@ -131,6 +133,7 @@ def test_a_credential_of_somebody_is_taken_on_for_its_own_host_only(keeper: Keep
     assert keeper.aws.verify(keeper.registry, "AWS", static["inputs"]["password"])
 
 
+@pytest.mark.slow
 def test_what_does_not_work_says_why_and_changes_nothing(keeper: Keeper, aws: AWSEndpoint) -> None:
     made = keeper.awx.add("ECR", host=keeper.registry, username="AWS", password="old-canary", verify_ssl=True)
     before = json.dumps(made)
@@ -163,6 +166,7 @@ def test_what_does_not_work_says_why_and_changes_nothing(keeper: Keeper, aws: AW
     assert "executed" not in run.output.replace("echo executed", "")
 
 
+@pytest.mark.slow
 def test_the_certificate_of_awx_is_checked_unless_it_is_said_otherwise(keeper: Keeper, tmp_path: Path) -> None:
     authority = CertificateAuthority("company")
     with TLSFront(urlsplit(keeper.awx.url).port or 0, authority.server("awx", ["127.0.0.1"])) as front:

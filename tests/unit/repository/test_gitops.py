@@ -84,6 +84,7 @@ def objects(kind: str) -> list[dict]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_health_follows_from_the_status(kind: str) -> None:
     made = objects(kind)
@@ -94,6 +95,7 @@ def test_health_follows_from_the_status(kind: str) -> None:
     assert {name: tuple(each["status"] for each in row) for name, row in zip(STATUSES, found, strict=True)} == EXPECTED
 
 
+@pytest.mark.slow
 def test_argocd_says_what_is_wrong() -> None:
     said = ask("argocd", objects(KINDS[0]), script=scripts()[KINDS[0]])
     messages = {name: each["message"] for name, each in zip(STATUSES, said, strict=True)}
@@ -102,6 +104,7 @@ def test_argocd_says_what_is_wrong() -> None:
     assert messages["not looked at yet"] == "waiting for kube-ecr-runner"
 
 
+@pytest.mark.slow
 def test_both_kinds_have_the_same_checks() -> None:
     for checks in (expressions(), scripts()):
         assert set(checks) == set(KINDS)
