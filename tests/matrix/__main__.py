@@ -3,6 +3,7 @@
     python -m tests.matrix                            all, one after the other
     python -m tests.matrix helm-3.14 target-3.9
     python -m tests.matrix kubernetes-1.29 --args '-k reconcile -x'
+    python -m tests.matrix ansible-core-2.19 --args '-m slow'       tests that are left out otherwise
     python -m tests.matrix --list
 
 `make matrix` installs the collection and builds the artifact before. Virtual environments are kept in .venv/matrix and
@@ -61,7 +62,8 @@ def run(environment: Environment, arguments: list[str]) -> int:
     variables = prepared(environment)
     left_out = [f"--deselect={test}" for test in environment.leaves_out]
     chosen = ["-k", environment.keyword] if environment.keyword else []
-    command = [sys.executable, "-m", "pytest", *environment.tests, *chosen, *left_out, *arguments]
+    # Slow tests are about one thing each that hardly depends on a version; arguments may choose them.
+    command = [sys.executable, "-m", "pytest", *environment.tests, "-m", "not slow", *chosen, *left_out, *arguments]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}).returncode
 
 
