@@ -133,7 +133,7 @@ node: install-collection install-runner ## Start a cluster of one node, and a sh
 coverage: unit-and-up ## Run tests and report the lines and branches that none executes (build/coverage/index.html)
 
 .PHONY: mutants
-mutants: install-collection ## Report small changes of the pure code that no unit test notices; ARGS=PATH limits them
+mutants: install-collection ## Report small changes of what decides that no unit test notices; ARGS=PATH or ARGS=--all chooses
 	@$(BIN)/python tests/tools/mutants.py $(ARGS)
 
 .PHONY: bench

@@ -62,8 +62,9 @@ def run(environment: Environment, arguments: list[str]) -> int:
     variables = prepared(environment)
     left_out = [f"--deselect={test}" for test in environment.leaves_out]
     chosen = ["-k", environment.keyword] if environment.keyword else []
-    # Slow tests are about one thing each that hardly depends on a version; arguments may choose them.
-    command = [sys.executable, "-m", "pytest", *environment.tests, "-m", "not slow", *chosen, *left_out, *arguments]
+    # Slow tests are about one thing each that hardly depends on a version. For a host they are nearly all.
+    quick = [] if environment.is_target else ["-m", "not slow"]
+    command = [sys.executable, "-m", "pytest", *environment.tests, *quick, *chosen, *left_out, *arguments]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}).returncode
 
 

@@ -1,6 +1,8 @@
 """Changes the pure code in small ways, one at a time, and reports which changes no unit test notices.
 
-    python tests/tools/mutants.py [PATH...]     only in these files or folders, such as plugins/module_utils/_secret
+    python tests/tools/mutants.py               of what decides which Secret is written and which is taken away
+    python tests/tools/mutants.py PATH...       in these files or folders, such as plugins/module_utils/_secret
+    python tests/tools/mutants.py --all         in all of the pure code, for hours
 
 mutmut makes the mutants and runs the tests that execute the function at hand. It changes what lies below its working
 directory and imports it by the names that follow from there, so it gets a copy of code and tests in build/mutants.
@@ -38,14 +40,20 @@ ROOT = Path(__file__).parents[2]
 SCRATCH = ROOT / "build" / "mutants"
 EXPLAINED = Path(__file__).with_name("mutants.toml")
 
-# What is pure: values in, values out.
-PURE = (
-    "plugins/module_utils/_contract",
+# What decides which Secret is written and which is taken away: a mistake there costs somebody's login.
+CORE = (
     "plugins/module_utils/_reconcile/decision.py",
     "plugins/module_utils/_reconcile/outcomes.py",
     "plugins/module_utils/_reconcile/removal.py",
-    "plugins/module_utils/_reconcile/request.py",
     "plugins/module_utils/_reconcile/target_state.py",
+)
+# Its own tests, and those of what a Secret is to it.
+_TESTS_OF_CORE = ("tests/unit/collection/reconcile", "tests/unit/collection/secret")
+# What is pure: values in, values out.
+PURE = (
+    *CORE,
+    "plugins/module_utils/_contract",
+    "plugins/module_utils/_reconcile/request.py",
     "plugins/module_utils/_secret",
     "runner/src/kube_ecr_runner/config",
     "runner/src/kube_ecr_runner/controller",
@@ -81,8 +89,10 @@ class Survivor:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Report which small changes of the pure code no unit test notices.")
     parser.add_argument("paths", nargs="*", help="only in these files or folders")
-    paths = parser.parse_args().paths
-    lay_out([path for path in paths or PURE if (ROOT / path).exists()])
+    parser.add_argument("--all", action="store_true", help="in all of the pure code")
+    args = parser.parse_args()
+    chosen = args.paths or [*(PURE if args.all else CORE)]
+    lay_out(chosen, _TESTS_OF_CORE if {*chosen} <= {*CORE} else _TESTS)
     log = SCRATCH / "mutmut.log"
     with log.open("w") as output:
         program = [str(Path(sys.executable).parent / "mutmut"), "run", "--max-children", str(os.cpu_count())]
@@ -92,10 +102,10 @@ def main() -> int:
         print(log.read_text(), file=sys.stderr)
         return status or 1
     survivors = [survivor for path in results for survivor in told(path)]
-    return judge(survivors, is_whole=not paths)
+    return judge(survivors, {_module_of(path) for path in results})
 
 
-def lay_out(chosen: list[str]) -> None:
+def lay_out(chosen: list[str], tests: tuple[str, ...]) -> None:
     """Copy code and tests to where mutmut can work, with its settings."""
     shutil.rmtree(SCRATCH, ignore_errors=True)
     # Of runner only the files beside the package: its code has a place of its own.
@@ -106,7 +116,7 @@ def lay_out(chosen: list[str]) -> None:
         "source_paths": [_place(source) for source in chosen],
         "do_not_mutate": [_place(source) for source in _NOT_PURE],
         "also_copy": [path.name for path in SCRATCH.iterdir()],
-        "pytest_add_cli_args_test_selection": _TESTS,
+        "pytest_add_cli_args_test_selection": tests,
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     # The copy goes before the installed collection, in which only kubernetes.core is looked for.
@@ -171,8 +181,15 @@ def _tokens(source: str) -> list[str]:
     return [token.string for token in tokenize.generate_tokens(StringIO(source).readline)]
 
 
-def judge(survivors: list[Survivor], is_whole: bool) -> int:
-    """Print the survivors that nobody explained, and explanations that are out of date; return the exit status."""
+def _module_of(meta: Path) -> str:
+    return ".".join(meta.relative_to(SCRATCH / "mutants").with_suffix("").with_suffix("").parts)
+
+
+def judge(survivors: list[Survivor], modules: set[str]) -> int:
+    """Print the survivors in these modules that nobody explained, and explanations that are out of date.
+
+    Returns the exit status.
+    """
     explained = {(each["function"], each["change"].strip()) for each in tomllib.loads(EXPLAINED.read_text())["mutant"]}
     wording = sum(survivor.is_wording for survivor in survivors)
     survivors = [survivor for survivor in survivors if not survivor.is_wording]
@@ -180,7 +197,7 @@ def judge(survivors: list[Survivor], is_whole: bool) -> int:
     unexplained = [each for each in survivors if (each.function, each.change) not in explained]
     for survivor in unexplained:
         print(f"\n{survivor.function}{' (no test executes it)' if survivor.is_untested else ''}\n{survivor.change}")
-    outdated = sorted(explained - found) if is_whole else []
+    outdated = sorted(each for each in explained - found if any(each[0].startswith(f"{name}.") for name in modules))
     for function, change in outdated:
         print(f"\nsurvives no more, take it out of {EXPLAINED.name}: {function}\n{change}")
     print(

@@ -27,6 +27,10 @@ PUBLIC = "public.ecr.aws"
 UID, OTHER_UID = "uid-1", "uid-2"
 OWNER = Owner(f"{GROUP}/v1alpha2", "ClusterAWSECRImagePullSecret", "", "ecr", UID, 1)
 DESIRED = DesiredSecret("ecr-login", OWNER, "id-1", requests(HOST), {"team": "a"}, {"note": "x"})
+# An earlier resource of the same name; and what the first versions noted of one, without its name.
+FORMER_UID = "uid-0"
+FORMER = replace(DESIRED, owner=replace(OWNER, uid=FORMER_UID))
+UNNAMED = replace(DESIRED, owner=replace(OWNER, uid="another"))
 FOREIGN_CONFIG = json.dumps({"auths": {"ghcr.io": {"auth": "Zm9yOmVpZ24="}}})
 
 

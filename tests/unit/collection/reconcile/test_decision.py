@@ -39,12 +39,15 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.extra_log
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 from tests.support.cluster.stored_secrets import (
     DESIRED,
+    FORMER,
+    FORMER_UID,
     GROUP,
     HOST,
     HOUR,
     NOW,
     OTHER_UID,
     PUBLIC,
+    UNNAMED,
     asking,
     edited_by_others,
     foreign_secret,
@@ -157,6 +160,8 @@ MERGED_IN = f"merged into it ({OTHER_UID})"
 ANOTHERS = foreign_secret(ownerReferences=[OTHERS])
 BROKEN = foreign_secret('{"auths":{"ghcr.io":{"auth":"canary x"}}}')
 NO_CONFIG = {**own_secret(OLD), "data": foreign_secret("x")["data"]}
+FIXED_VALID = (FIXED, "is immutable", True)
+BEFORE = (FORMER_UID, FORMER)
 # Who asks, what is there, for which reason it may not be written, and whether pods can pull with it all the same.
 BLOCKED: dict[str, tuple[Request, dict, str, str, bool]] = {
     "somebody's": (PLAIN, foreign_secret(), CONFLICT, "was not made by", False),
@@ -191,10 +196,22 @@ BLOCKED: dict[str, tuple[Request, dict, str, str, bool]] = {
     "merge: immutable": (MERGING, {**shared_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
     "merge: immutable and dead": (MERGING, {**shared_secret(DEAD), **IMMUTABLE}, FIXED, "is immutable", False),
     "merge: ours, immutable": (MERGING, {**own_secret(OLD), **IMMUTABLE}, FIXED, "is immutable", True),
+    "merge: immutable, put in without a name": (
+        MERGING,
+        {**shared_secret(OLD, desired=UNNAMED), **IMMUTABLE},
+        *FIXED_VALID,
+    ),
+    "merge: immutable, put in by an earlier one": (
+        MERGING,
+        {**shared_secret(OLD, None, *BEFORE), **IMMUTABLE},
+        *FIXED_VALID,
+    ),
 }
 FREE: dict[str, tuple[Request, dict]] = {
     "somebody's, to be adopted": (ADOPTING, foreign_secret()),
     "shared with nobody": (PLAIN, shared_secret_of_ours()),
+    "shared with nobody, noted without a name": (PLAIN, shared_secret_of_ours(desired=UNNAMED)),
+    "shared with nobody, left by an earlier one of the name": (PLAIN, shared_secret_of_ours(None, *BEFORE)),
     "ours": (PLAIN, own_secret(OLD)),
     "ours, though another merged into it": (PLAIN, shared_secret(secret=own_secret(OLD), uid=OTHER_UID)),
     "merge: somebody's": (MERGING, foreign_secret()),
@@ -487,6 +504,25 @@ def test_whether_another_secret_is_read(
     assert needs_source(known, available, NOW) is is_needed
 
 
+def test_another_secret_is_read_for_an_output_that_can_do_with_it() -> None:
+    """The pull secret needs none: its source is itself."""
+    place = NamespacedName("team-a", "ecr-login")
+    fresh = as_read(PLAIN, "team-a", own_secret(), NOW).part
+    assert fresh
+    output = replace(PLAIN, source_secret=NamespacedName("team-b", "ecr-login"))
+    for known, granted_for_it, is_needed in (
+        ({}, NOTHING, True),
+        ({}, GRANTED, False),
+        ({place: fresh}, NOTHING, False),
+    ):
+        asked = replace(PLAIN, outputs=(replace(output, known=known),))
+        assert needs_source(asked, replace(NOTHING, outputs=(granted_for_it,)), NOW) is is_needed
+
+
+def test_logins_that_nobody_wants_are_none() -> None:
+    assert best_logins(PLAIN, granted(PUBLIC), NOTHING) is None
+
+
 def test_it_imports_nothing_that_talks() -> None:
     """So that it stays pure, and costs no start: neither the API server's client nor AWS' is behind it."""
     root = Path(decision_module.__file__).parents[6]
@@ -562,3 +598,10 @@ def test_what_is_copied_are_the_logins_of_aws_alone() -> None:
     held = own_secret(desired=replace(DESIRED, extra=extra))
     assert docker_config.hosts_in(docker_config.content(held)) == [HOST, "quay.io"]
     assert as_read(PLAIN, "team-a", held, NOW).kept == NEW
+
+
+def test_an_output_for_a_host_without_a_login_says_which_there_is() -> None:
+    found = by_reading(STRANGE, output_in(), TO_COPY)
+    assert isinstance(found, Fail)
+    assert found.reason == "InvalidRegistry"
+    assert f"there is no login for ghcr.io: the AWS identity has that of {HOST}" in found.message

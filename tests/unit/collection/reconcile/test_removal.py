@@ -15,9 +15,12 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import me
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 from tests.support.cluster.stored_secrets import (
     DESIRED,
+    FORMER,
+    FORMER_UID,
     HOUR,
     NOW,
     OTHER_UID,
+    UNNAMED,
     asking,
     edited_by_others,
     foreign_secret,
@@ -79,6 +82,8 @@ def test_which_places_go(asked: Request, outcomes: tuple[NamespaceOutcome, ...],
 
 
 UNWANTED = Request(DESIRED, ("team-b",))
+WANTED = replace(UNWANTED, namespaces=("team-a",))
+FORMER_ONE = (FORMER_UID, FORMER)
 KEPT = replace(UNWANTED, is_orphaned=True)
 UNDONE = replace(UNWANTED, namespaces=("team-a",), is_absent=True)
 BY_PLAYBOOK = Request(replace(DESIRED, owner=None, identity=""), ("team-a",), is_absent=True)
@@ -121,6 +126,14 @@ def removed(request: Request, secret: dict) -> str:
             id="ours by one mark, with the content of somebody",
         ),
         pytest.param(UNWANTED, foreign_secret(), NOTHING, id="somebody's"),
+        pytest.param(
+            WANTED, shared_secret_of_ours(desired=UNNAMED), NOTHING, id="made by us without a name, and wanted"
+        ),
+        pytest.param(
+            WANTED, shared_secret_of_ours(None, *FORMER_ONE), NOTHING, id="made by an earlier one, and wanted"
+        ),
+        pytest.param(UNWANTED, shared_secret(desired=UNNAMED), RELEASED, id="our part, without a name"),
+        pytest.param(UNWANTED, shared_secret(None, None, *FORMER_ONE), RELEASED, id="the part of an earlier one"),
         pytest.param(UNWANTED, shared_secret(), RELEASED, id="our part in somebody's"),
         pytest.param(KEPT, shared_secret(), RELEASED, id="our part in somebody's, to be left behind"),
         pytest.param(UNWANTED, shared_secret(uid=OTHER_UID), NOTHING, id="the part of another resource"),
