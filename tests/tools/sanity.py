@@ -37,6 +37,8 @@ EXCEPTED = {
     ("roles/runner/files/chart/templates/**/*.yaml", "yamllint!skip"): "no YAML before helm renders it",
     ("roles/runner/files/*.yaml", _SEVERAL): _OBJECTS,
     ("docs/examples/*.yaml", _SEVERAL): _OBJECTS,
+    ("docs/examples/gitops/*/*s.yaml", _SEVERAL): _OBJECTS,
+    ("docs/examples/gitops/*/runner.yaml", _SEVERAL): _OBJECTS,
 }
 _SKIPPED = re.compile(r"(?:WARNING: )?Skipping .*")
 # What pip says of what it installs.
