@@ -113,7 +113,7 @@ test-all: lint unit-and-up node-tests importer sanity docs-site release-tests ma
 	@echo "All of it passed."
 
 .PHONY: matrix
-matrix: install-collection install-runner tools ## Run tests with the oldest and newest versions; MATRIX='helm-3.14 target-3.9' chooses
+matrix: install-collection install-runner $(OLDEST_STAMP) tools ## Run tests with the oldest and newest versions; MATRIX='helm-3.14 target-3.9' chooses
 	@GOGC=400 $(BIN)/python -m tests.matrix $(MATRIX) --args '--numprocesses $(WORKERS) --dist worksteal $(ARGS)'
 
 .PHONY: execution-environment
