@@ -56,7 +56,9 @@ class Workflow:
         A variable of the same name that the workflow sets goes before one that is given here.
         """
         content = self._content["jobs"][job]
-        env = {**environment, **self._expanded(self._content.get("env", {})), **self._expanded(content.get("env", {}))}
+        given = {**self._expanded(self._content.get("env", {})), **self._expanded(content.get("env", {}))}
+        self.values.update({f"env.{name}": text for name, text in given.items()})
+        env = {**environment, **given}
         for step in content["steps"]:
             if "uses" in step:
                 self._use(step["uses"].partition("@")[0], self._expanded(step.get("with", {})))
