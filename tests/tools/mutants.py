@@ -45,6 +45,7 @@ CORE = (
     "plugins/module_utils/_reconcile/decision.py",
     "plugins/module_utils/_reconcile/outcomes.py",
     "plugins/module_utils/_reconcile/removal.py",
+    "plugins/module_utils/_reconcile/request.py",
     "plugins/module_utils/_reconcile/target_state.py",
 )
 # Its own tests, and those of what a Secret is to it.
@@ -53,7 +54,6 @@ _TESTS_OF_CORE = ("tests/unit/collection/reconcile", "tests/unit/collection/secr
 PURE = (
     *CORE,
     "plugins/module_utils/_contract",
-    "plugins/module_utils/_reconcile/request.py",
     "plugins/module_utils/_secret",
     "runner/src/kube_ecr_runner/config",
     "runner/src/kube_ecr_runner/controller",

@@ -17,14 +17,18 @@ from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.item im
     Item,
     NamespacedName,
     Observed,
+    PlacedOutput,
 )
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.login_request import LoginRequest
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.outputs import parse_outputs
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.result import ErrorResult
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._contract.targets import Names
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._features.ecr_pull_secret import ARGUMENT_SPEC
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._reconcile.request import AvailableLogins, Request
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret import docker_config
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.desired import DesiredSecret
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.extra_logins import ExtraLogins
+from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.logins import Logins
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._secret.observed import ObservedSecret
 from tests.support.cluster.stored_secrets import DESIRED, HOST, HOUR, NOW, OWNER, PUBLIC, asking, own_secret
 from tests.support.logins import requests
@@ -101,11 +105,67 @@ def test_what_options_ask_for(given: dict, asked: Request) -> None:
         ({"annotations": {"expiry": "x"}}, "annotations: 'expiry' is what"),
         ({"annotations": {"a b": "x"}}, "annotations: 'a b' or its value cannot be one of a Secret's annotations"),
         ({"service_accounts": ["No"]}, "service_accounts: "),
+        ({"outputs": [{"name": "No", "type": "BasicAuth"}]}, r"^outputs\.name: 'No'"),
+        (
+            {"outputs": [{"name": "ecr-login", "type": "BasicAuth"}]},
+            "^outputs: 'ecr-login' is the name of the pull secret",
+        ),
+        ({"outputs": [{"name": "x", "type": "BasicAuth", "namespaces": ["a*"]}]}, r"^outputs\.namespaces: "),
+        ({"outputs": [{"name": "x", "type": "BasicAuth", "registry": PUBLIC}]}, r"^outputs\[x\]\.registry: "),
     ],
 )
 def test_an_option_that_does_not_pass_is_named(given: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Request.of_options({**OPTIONS, **given})
+
+
+@pytest.mark.parametrize(("policy", "of_outputs"), [("Fail", "Fail"), ("Adopt", "Adopt"), ("Merge", "Fail")])
+def test_outputs_are_requests_of_their_own(policy: str, of_outputs: str) -> None:
+    """Each where it is wanted, with no service account; it is merged into nothing."""
+    both = [
+        {"name": "here", "type": "BasicAuth"},
+        {"name": "there", "type": "BasicAuth", "namespaces": ["argocd", "b"]},
+    ]
+    options = {
+        "authorizations": [LOGIN, PUBLIC_LOGIN],
+        "existing_secret_policy": policy,
+        "service_accounts": ["default"],
+    }
+    asked = Request.of_options({**OPTIONS, **options, "outputs": both})
+    assert [(each.desired.name, each.namespaces) for each in asked.outputs] == [
+        ("here", ("team-a",)),
+        ("there", ("argocd", "b")),
+    ]
+    for each in asked.outputs:
+        assert (each.policy, each.service_accounts, each.accounts, each.contested) == (of_outputs, Names(), None, ())
+        assert each.desired.output
+        # That of the first login, where none is named.
+        assert each.desired.registries == requests(HOST)
+
+
+def test_outputs_of_an_item_are_left_alone_with_it() -> None:
+    output = parse_outputs([{"name": "basic", "type": "BasicAuth"}], requests(HOST), "ecr-login")[0]
+    item = replace(
+        ITEM,
+        service_accounts=ACCOUNTS,
+        outputs=(PlacedOutput(output, ("b",)),),
+        observed=replace(ITEM.observed, accounts=(BUILDER,), contested=(CONTESTED,)),
+    )
+    (asked,) = Request.of_item(item).outputs
+    assert (asked.desired.name, asked.namespaces) == ("basic", ("b",))
+    assert (asked.service_accounts, asked.accounts, asked.contested) == (Names(), None, ())
+    assert Request.of_item(replace(item, suspended=True)).outputs == ()
+    assert Request.of_item(replace(item, namespaces=None)).outputs == ()
+
+
+@pytest.mark.parametrize("is_pass", [True, False])
+def test_who_makes_a_pass_renews_early(is_pass: bool) -> None:
+    assert Request.of_item(replace(ITEM, is_pass=is_pass)).desired.is_pass is is_pass
+
+
+def test_extra_logins_are_part_of_what_an_item_asks_for() -> None:
+    extra = ExtraLogins(digest="x")
+    assert Request.of_item(ITEM, extra).desired.extra == extra
 
 
 ACCOUNTS = Names(("default",))
@@ -281,6 +341,20 @@ def test_which_logins_there_are(
         hosts,
         error,
     )
+
+
+def test_outputs_get_of_each_answer_what_is_theirs() -> None:
+    wanted = replace(SERVED, outputs=(SERVED, asking(SERVED, registries=requests(PUBLIC))))
+    granted, errors = given(LOGIN, errors=(REFUSED,))
+    found = AvailableLogins.of(wanted, granted, errors, NOW)
+    of_granted, of_refused = found.outputs
+    assert of_granted == AvailableLogins.of(SERVED, granted, errors, NOW)
+    assert of_granted.granted
+    assert (of_refused.granted, of_refused.error) == (None, DENIED)
+    source = Logins.held_in(own_secret(), NOW)
+    assert source
+    copying = found.copying(source)
+    assert [each.source for each in (copying, *copying.outputs)] == [source] * 3
 
 
 def test_logins_answer_the_annotation_that_the_resource_has_now() -> None:
