@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import yaml
 
 from tests.conftest import ROOT
 from tests.support.aws.endpoint import AWSEndpoint
+from tests.support.harness.local_server import LocalServer
 from tests.support.harness.tools import go_tool
 from tests.support.harness.workflow import StepError, Workflow, environment_of_a_runner, program
 from tests.support.registry.server import Registry
@@ -36,54 +36,55 @@ CHART = "ghcr.io/kube-ecr/charts/kube-ecr-runner"
 ELSEWHERE = {"test", "docs-site", "image"}
 DIGEST = f"sha256:{'0' * 64}"
 TOKEN = "canary-of-galaxy"
+# What Galaxy says of its API, and of an import that is over.
+VERSIONS = {"available_versions": {"v3": "v3/"}}
+IMPORTED = {"state": "completed", "finished_at": "now", "messages": []}
 
 
-@dataclass
-class Galaxy:
-    """What was published, and with which authorization."""
+class Galaxy(LocalServer):
+    """Takes an artifact as Galaxy does, and tells what was published, and with which authorization."""
 
-    url: str
-    artifact: bytes = b""
-    authorization: str = ""
+    def __init__(self) -> None:
+        self.artifact = b""
+        self.authorization = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def _make(self) -> ThreadingHTTPServer:
+        galaxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer(IMPORTED if "/imports/" in self.path else VERSIONS)
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                form = message_from_bytes(b"Content-Type: %s\r\n\r\n%s" % (self.headers["Content-Type"].encode(), body))
+                parts = (part.get_payload(decode=True) for part in form.walk() if not part.is_multipart())
+                galaxy.artifact = max(parts, key=len)
+                galaxy.authorization = self.headers["Authorization"]
+                self._answer({"task": f"{galaxy.url}api/v3/imports/collections/1/"})
+
+            def _answer(self, content: dict) -> None:
+                body = json.dumps(content).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
 
 @pytest.fixture
 def galaxy() -> Iterator[Galaxy]:
-    found = Galaxy("")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            is_import = "/imports/" in self.path
-            self._answer({"state": "completed", "finished_at": "now", "messages": []} if is_import else VERSIONS)
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            form = message_from_bytes(b"Content-Type: %s\r\n\r\n%s" % (self.headers["Content-Type"].encode(), body))
-            found.artifact = max(
-                (part.get_payload(decode=True) for part in form.walk() if not part.is_multipart()), key=len
-            )
-            found.authorization = self.headers["Authorization"]
-            self._answer({"task": f"{found.url}api/v3/imports/collections/1/"})
-
-        def _answer(self, content: dict) -> None:
-            body = json.dumps(content).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found.url = f"http://127.0.0.1:{server.server_port}/"
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield found
-        server.shutdown()
-
-
-VERSIONS = {"available_versions": {"v3": "v3/"}}
+    with Galaxy() as galaxy:
+        yield galaxy
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @dataclass
 class Machine:
-    """A machine of GitHub: what it runs, the programs in front of others on its PATH, and what `gh` was told."""
+    """A machine of GitHub: what it runs, its variables, those that lead to the registry, and what `gh` was told."""
 
     workflow: Workflow
     env: dict[str, str]
@@ -135,12 +136,12 @@ def machine(checkout: Path, ghcr: Registry, galaxy: Galaxy, tmp_path: Path) -> C
     for folder in (programs, home, artifacts):
         folder.mkdir()
     subprocess.run([sys._base_executable, "-m", "venv", str(python)], check=True)
-    env = environment_of_a_runner(home, programs, python / "bin")
+    env = environment_of_a_runner(home, programs, python / "bin") | {"COSIGN_PASSWORD": ""}
     key, told = tmp_path / "cosign", tmp_path / "gh"
     cosign = shlex.quote(str(go_tool("cosign")))
     subprocess.run(
         [str(go_tool("cosign")), "generate-key-pair", f"--output-key-prefix={key}"],
-        env=env | {"COSIGN_PASSWORD": ""},
+        env=env,
         check=True,
     )
     offline = f"--key={key}.key --tlog-upload=false --use-signing-config=false"
@@ -163,7 +164,7 @@ def machine(checkout: Path, ghcr: Registry, galaxy: Galaxy, tmp_path: Path) -> C
             "needs.image.outputs.digest": DIGEST,
         }
         workflow = Workflow(checkout, ".github/workflows/release.yml", tag, values, artifacts, login)
-        return Machine(workflow, env | {"COSIGN_PASSWORD": ""}, ghcr.client_env(home), told)
+        return Machine(workflow, env, ghcr.client_env(home), told)
 
     return start
 

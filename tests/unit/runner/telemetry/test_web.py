@@ -43,15 +43,6 @@ class Lab:
         answer = self._answer(path, host, method, headers)
         return answer.status, answer.headers["Content-Type"], answer.read().decode()
 
-    def get_soon(self, path: str) -> tuple[int, str, str]:
-        """Return the first answer to several tries."""
-        deadline = time.monotonic() + SECONDS
-        while True:
-            try:
-                return self.get(path)
-            except ConnectionError:
-                assert time.monotonic() < deadline, "it was always turned away"
-
     def headers(self, path: str) -> Mapping[str, str]:
         """Return the headers of an answer."""
         return self._answer(path, "127.0.0.1", "GET", {}).headers
