@@ -16,6 +16,7 @@ from tests.support.cluster.objects import Cluster
 from tests.support.harness.chart_values import DIGEST
 from tests.support.harness.helm import render
 from tests.support.harness.olm import findings, manifest
+from tests.tools.olm.__main__ import main
 from tests.tools.olm.bundle import write
 from tests.tools.olm.rights import beyond, rules_of
 
@@ -79,6 +80,19 @@ def test_olms_libraries_would_find_it(
     shutil.copytree(bundle, broken)
     damage(broken)
     assert [each for each in findings(broken) if each.check == check and words in each.text]
+
+
+@pytest.mark.slow
+def test_a_bundle_in_which_they_find_something_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_modes(directory: Path, digest: str) -> None:
+        write(directory, digest)
+        in_csv(lambda csv: csv["spec"].pop("installModes"))(directory)
+
+    monkeypatch.setattr("sys.argv", ["olm", str(tmp_path / "bundle"), "--digest", DIGEST])
+    main()
+    monkeypatch.setattr("tests.tools.olm.__main__.write", without_modes)
+    with pytest.raises(SystemExit, match="install modes not found"):
+        main()
 
 
 @pytest.mark.slow
