@@ -114,7 +114,7 @@ test-all: lint unit-and-up node-tests importer sanity docs-site release-tests ma
 
 .PHONY: matrix
 matrix: install-collection install-runner $(OLDEST_STAMP) tools ## Run tests with the oldest and newest versions; MATRIX='helm-3.14 target-3.9' chooses
-	@GOGC=400 $(BIN)/python -m tests.matrix $(MATRIX) --args '--numprocesses $(WORKERS) --dist worksteal $(ARGS)'
+	@GOGC=400 $(BIN)/python -m tests.matrix $(MATRIX) --workers $(WORKERS) $(if $(ARGS),--args '$(ARGS)')
 
 .PHONY: execution-environment
 execution-environment: install-collection tools ## Build an execution environment, and use it; root, Linux, podman, buildah
@@ -215,8 +215,9 @@ $(IMPORTER_STAMP): $(VENV_STAMP)
 	@touch $@
 
 .PHONY: sanity
-sanity: install-collection $(OLDEST_STAMP) ## Run ansible-test sanity on the artifact, with the newest and the oldest ansible-core
-	@$(BIN)/python -m tests.tools.sanity $(ARTIFACT) $(VENV) $(OLDEST) $(ARGS)
+sanity: install-collection $(OLDEST_STAMP) ## Run ansible-test sanity on the artifact, with the oldest and the newest ansible-core
+	@newest=$$($(BIN)/python -m tests.matrix ansible-core-2.22 --make) && \
+	$(BIN)/python -m tests.tools.sanity $(ARTIFACT) $(OLDEST) $(VENV) $$newest $(ARGS)
 
 # antsibull-docs wants folders that nobody else may write into, so they are made with a mode.
 .PHONY: docs-site
@@ -254,7 +255,7 @@ chart-files: venv ## Regenerate derived chart files: CRDs, version, changes, tab
 	@$(BIN)/python tests/tools/chart_files.py
 
 .PHONY: bundle
-bundle: venv ## Make the bundle for OLM of the chart (build/bundle); DIGEST=sha256:... pins the image
+bundle: venv ## Make and check the bundle for OLM of the chart (build/bundle); DIGEST=sha256:... pins the image
 	@$(BIN)/python -m tests.tools.olm $(BUILD)/bundle $(if $(DIGEST),--digest $(DIGEST))
 
 .PHONY: chart-snapshots

@@ -193,6 +193,7 @@ def test_the_service_account_of_the_chart_may_do_what_the_runner_does(
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_a_cron_job_serves_all_with_the_rights_of_a_pass(
     release: Release, cluster: Cluster, aws: AWSEndpoint, principal: Principal, ansible: Ansible, tmp_path: Path
 ) -> None:
@@ -272,6 +273,7 @@ def definitions(cluster: Cluster) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_uninstalled_it_leaves_all_that_it_served_and_installed_again_it_goes_on(
     bare: Cluster, aws: AWSEndpoint, principal: Principal, pod_home: Ansible, tmp_path: Path
 ) -> None:

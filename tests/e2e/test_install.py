@@ -18,6 +18,7 @@ from tests.support.harness.tools import HELM, go_tool
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_a_runner_is_installed_upgraded_removed_and_installed_again(
     cluster: Cluster, aws: AWSEndpoint, ansible: Ansible, principal: Principal, tmp_path: Path
 ) -> None:

@@ -68,6 +68,7 @@ def make_pod(cluster: Cluster, namespace: str) -> dict:
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_the_other_one_takes_over_after_a_kill_and_after_a_clean_stop(
     cluster: Cluster, principal: Principal, replica: Start, home: str
 ) -> None:

@@ -128,6 +128,7 @@ def test_wrong_keys_are_told_and_right_ones_heal_at_once(
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_tokens_are_renewed_in_time_and_an_outage_is_told_until_it_ends(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner
 ) -> None:

@@ -54,6 +54,7 @@ def refresh_failing(cluster: Cluster, kind: str, name: str, namespace: str) -> d
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_new_keys_in_a_secret_renew_the_pull_secret_at_once_also_after_a_restart(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, registry: Registry, start: Callable[..., Runner]
 ) -> None:
@@ -149,6 +150,7 @@ def test_the_rights_that_the_document_names_are_enough(
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_a_service_account_is_served_as_soon_as_it_and_its_role_are_there(
     cluster: Cluster, aws: AWSEndpoint, start: Callable[..., Runner]
 ) -> None:

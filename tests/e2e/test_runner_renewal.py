@@ -42,6 +42,7 @@ def settle(cluster: Cluster, principal: Principal, runner: Runner) -> Callable[[
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_a_resource_rests_while_it_is_suspended_and_a_nudge_is_answered_once(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, runner: Runner, settle: Callable[[], None]
 ) -> None:

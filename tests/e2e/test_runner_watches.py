@@ -60,6 +60,7 @@ def own_tasks(folder: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_a_task_of_a_users_own_that_fails_is_told_by_name_and_the_others_are_served(
     cluster: Cluster, principal: Principal, ansible: Ansible, tmp_path: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_task_of_a_users_own_that_fails_is_told_by_name_and_the_others_are_ser
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_a_pass_on_trial_says_what_a_pass_would_do_and_changes_nothing(
     cluster: Cluster, aws: AWSEndpoint, principal: Principal, ansible: Ansible, tmp_path: Path
 ) -> None:

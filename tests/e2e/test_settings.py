@@ -66,6 +66,7 @@ def settings(ansible: Ansible) -> tuple[dict[str, str], str]:
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_no_setting_of_something_else_keeps_resources_from_being_served_or_the_message_names_it(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:

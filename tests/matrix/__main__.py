@@ -5,6 +5,7 @@
     python -m tests.matrix kubernetes-1.29 --args '-k reconcile -x'
     python -m tests.matrix ansible-core-2.19 --args '-m slow'       tests that are left out otherwise
     python -m tests.matrix --list
+    python -m tests.matrix ansible-core-2.22 --make                 runs nothing, tells where its virtual environment is
 
 `make matrix` installs the collection and builds the artifact before. Virtual environments are kept in .venv/matrix and
 made anew when what goes into them has changed. An environment whose Python is not on this machine fails.
@@ -62,14 +63,14 @@ def run(environment: Environment, arguments: list[str]) -> int:
     variables = prepared(environment)
     left_out = [f"--deselect={test}" for test in environment.leaves_out]
     chosen = ["-k", environment.keyword] if environment.keyword else []
-    # Slow tests are about one thing each that hardly depends on a version. For a host they are nearly all.
-    quick = [] if environment.is_target else ["-m", "not slow"]
+    # Most slow tests are about one thing each that hardly depends on a version. For a host they are nearly all.
+    quick = [] if environment.is_target else ["-m", "not slow or versions"]
     command = [sys.executable, "-m", "pytest", *environment.tests, *quick, *chosen, *left_out, *arguments]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}).returncode
 
 
 def _venv(environment: Environment) -> Path:
-    """Return the environment's virtual environment, made unless it is there with the same content."""
+    """Return the environment's virtual environment, made if it is not there with that content. Raises MatrixError."""
     requirements = (ROOT / environment.requirements).read_text()
     python = _python(environment.python)
     key = hashlib.sha256(f"{python}\n{requirements}".encode()).hexdigest()
@@ -125,11 +126,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description="Run tests with other versions.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(by_name))
     parser.add_argument("--args", default="", help="options for pytest")
+    parser.add_argument("--workers", default="1", help="number of tests that run in parallel; the default is 1")
     parser.add_argument("--list", action="store_true", help="show the environments, and run nothing")
+    parser.add_argument("--make", action="store_true", help="make and show virtual environments, and run nothing")
     args = parser.parse_args()
     if unknown := sorted(set(args.names) - set(by_name)):
         parser.error(f"unknown environment: {', '.join(unknown)}")
     chosen = [by_name[name] for name in args.names] or list(ENVIRONMENTS)
+    if args.make:
+        try:
+            print(*(_venv(environment) for environment in chosen if environment.requirements), sep="\n")
+        except MatrixError as error:
+            sys.exit(f"error: {error}")
+        return 0
+    options = ["--numprocesses", args.workers, "--dist", "worksteal", *shlex.split(args.args)]
     outcomes: dict[str, str] = {}
     for environment in chosen:
         print(f"== {environment.name}: {_listed(environment)}", flush=True)
@@ -139,7 +149,7 @@ def main() -> int:
             continue
         started = time.monotonic()
         try:
-            status = run(environment, shlex.split(args.args))
+            status = run(environment, options)
         except MatrixError as error:
             outcomes[environment.name] = f"cannot run: {error}"
             continue

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# The first that galaxy.yml allows.
+KUBERNETES_CORE_OLDEST = "5.0.0"
 # Everything that a user of the collection starts.
 COLLECTION = (
     "tests/integration/modules",
@@ -118,7 +120,7 @@ ENVIRONMENTS = (
         COLLECTION,
         python="3.11",
         requirements="tests/requirements-oldest.txt",
-        kubernetes_core="5.0.0",
+        kubernetes_core=KUBERNETES_CORE_OLDEST,
         keyword=ONCE,
         leaves_out=NO_RUNNER,
     ),
@@ -145,7 +147,7 @@ ENVIRONMENTS = (
         RUNNER,
         python="3.12",
         requirements="tests/matrix/runner-oldest.txt",
-        kubernetes_core="5.0.0",
+        kubernetes_core=KUBERNETES_CORE_OLDEST,
         has_runner=True,
     ),
     *(

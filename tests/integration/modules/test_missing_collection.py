@@ -13,6 +13,7 @@ WAYS = {"fast": {}, "shipped": {"environment": {"SHIPPED": "1"}, "vars": {"ansib
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_task_without_kubernetes_core_names_it(tmp_path: Path, way: dict[str, object]) -> None:
     alone = tmp_path / "ansible_collections" / "kube_ecr" / "secrets"

@@ -80,6 +80,7 @@ def shown(run: Run) -> dict[str, tuple[object, object]]:
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_check_mode_and_diff_tell_the_truth(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -286,6 +287,7 @@ def is_refused(cluster: Cluster, namespace: str) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_a_secret_that_is_deleted_or_edited_after_it_was_listed_is_looked_at_again(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:

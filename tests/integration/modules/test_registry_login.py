@@ -126,6 +126,7 @@ def test_clients_are_logged_in_and_fetch(ansible: Ansible, aws: AWSEndpoint, reg
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_a_module_changes_nothing_the_second_time_and_nothing_in_check_mode(ansible: Ansible, aws: AWSEndpoint) -> None:
     option = {"client": "docker", "authorizations": "{{ ecr.authorizations }}"}
     login = "kube_ecr.secrets.ecr_registry_login"
@@ -365,6 +366,7 @@ def test_the_token_is_nowhere_but_in_the_file(ansible: Ansible, principal: Princ
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_logging_out_asks_aws_for_nothing(ansible: Ansible, aws: AWSEndpoint, principal: Principal) -> None:
     done(log_in(ansible, registries=[REGION, "public.ecr.aws"]))
     aws.forget_calls()

@@ -18,6 +18,7 @@ from tests.support.harness.ansible import Ansible
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 @pytest.mark.parametrize("is_oldest", [False, True], ids=["newest", "oldest"])
 def test_an_inventory_that_awx_hands_out_again_is_served_and_holds_no_template_and_no_key(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, tmp_path: Path, is_oldest: bool

@@ -99,6 +99,7 @@ def test_the_additional_pull_secret_of_a_hosted_cluster_comes_and_goes(
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_openshift_and_we_share_the_pull_secrets_of_a_service_account(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:

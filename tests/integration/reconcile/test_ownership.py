@@ -51,6 +51,7 @@ def orphaned(cluster: Cluster, name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_a_login_applied_as_text_is_noticed_and_put_right(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_login_applied_as_text_is_noticed_and_put_right(
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_the_successor_takes_over_what_was_left_and_nothing_else(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:
@@ -168,6 +170,7 @@ def test_marks_that_a_policy_takes_or_overwrites_do_not_make_a_secret_forgotten(
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_the_remedy_that_a_conflict_names_is_one_that_works(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:

@@ -71,6 +71,7 @@ def test_a_suspended_resource_rests_until_it_goes_on_or_is_deleted(
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_a_nudge_gets_a_new_token_once(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_nudge_that_one_region_refuses_stays_asked_for(
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_an_interval_counts_from_when_the_token_was_granted(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:

@@ -41,6 +41,7 @@ ACCOUNTS: dict[str, tuple[list[dict], list[str | None]]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_each_service_account_has_it_once_and_gives_it_back(
     ansible: Ansible, cluster: Cluster, aws: AWSEndpoint, principal: Principal
 ) -> None:
@@ -242,6 +243,7 @@ def test_playbooks_give_several_secrets_to_one_service_account(ansible: Ansible,
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_it_warns_where_somebody_else_applies_the_same_list(
     ansible: Ansible, cluster: Cluster, principal: Principal
 ) -> None:

@@ -83,6 +83,7 @@ def reason(run: Run) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 @pytest.mark.parametrize("is_oldest", [False, True], ids=["newest", "oldest"])
 def test_a_credential_is_made_and_renewed_when_a_quarter_of_its_life_is_over(
     keeper: Keeper, aws: AWSEndpoint, is_oldest: bool
@@ -167,6 +168,7 @@ def test_what_does_not_work_says_why_and_changes_nothing(keeper: Keeper, aws: AW
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_the_certificate_of_awx_is_checked_unless_it_is_said_otherwise(keeper: Keeper, tmp_path: Path) -> None:
     authority = CertificateAuthority("company")
     with TLSFront(urlsplit(keeper.awx.url).port or 0, authority.server("awx", ["127.0.0.1"])) as front:

@@ -27,6 +27,7 @@ SLIPS = {
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 def test_what_is_no_text_and_what_can_be_no_image_is_refused_by_name(tmp_path: Path) -> None:
     role = {"ansible.builtin.include_role": {"name": "kube_ecr.secrets.runner"}}
     refused = {"name": "Refused", "ansible.builtin.debug": {"msg": "{{ ansible_failed_result.msg }}"}}

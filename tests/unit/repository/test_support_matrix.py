@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from tests.matrix.environments import ENVIRONMENTS
+from tests.matrix.environments import ENVIRONMENTS, Environment
 from tests.support.harness.packaged_collections import KUBERNETES_CORE, VERSIONS
 
 ROOT = Path(__file__).parents[3]
@@ -88,13 +90,54 @@ def test_kubernetes_core_is_the_same_everywhere() -> None:
     assert document()[KUBERNETES_CORE] == (str(tried[0]), VERSIONS[KUBERNETES_CORE])
 
 
-def test_pythons_are_those_of_the_environments() -> None:
+def test_pythons_are_those_of_the_environments_and_of_ci() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
+    in_ci = set(workflow["jobs"]["test"]["strategy"]["matrix"]["python"])
+    ran = {
+        "Python, where Ansible runs": {each.python for each in ENVIRONMENTS if each.kubernetes_core},
+        "Python of a host that a module is shipped to": {each.python for each in ENVIRONMENTS if each.is_target},
+        "Python of the runner": {each.python for each in ENVIRONMENTS if each.has_runner},
+    }
+    for what, pythons in ran.items():
+        in_order = sorted(pythons | in_ci, key=Version)
+        assert document()[what] == (in_order[0], in_order[-1]), what
+
+
+def test_ansible_test_galaxy_and_the_docs_site_use_the_same_versions() -> None:
     rows = document()
-    ours = {each.python for each in ENVIRONMENTS if each.kubernetes_core}
-    assert rows["Python, where Ansible runs"][0] == min(ours, key=Version)
-    assert rows["Python of a host that a module is shipped to"][0] == min(
-        (each.python for each in ENVIRONMENTS if each.is_target), key=Version
+    config = yaml.safe_load((TESTS / "config.yml").read_text())["modules"]["python_requires"]
+    assert lowest(SpecifierSet(config)) == rows["Python of a host that a module is shipped to"][0]
+    roles = [yaml.safe_load(path.read_text())["galaxy_info"] for path in (ROOT / "roles").glob("*/meta/main.yml")]
+    oldest = Version(rows["ansible-core"][0]).release[:2]
+    assert {Version(each["min_ansible_version"]).release for each in roles} == {oldest}
+    for name in ("requirements-importer.txt", "requirements-docs.txt"):
+        pins = re.findall(r"^(ansible-\S+)==(\S+)$", (TESTS / name).read_text(), re.MULTILINE)
+        ours = dict(re.findall(r"^(ansible-\S+)==(\S+)$", (TESTS / "constraints.txt").read_text(), re.MULTILINE))
+        assert "ansible-core" in dict(pins)
+        assert [pin for pin in pins if pin[0] in ours and pin not in ours.items()] == [], name
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda environment: environment.name)
+def test_each_file_of_an_environment_has_a_test_that_it_runs(environment: Environment) -> None:
+    """A slow one is left out, unless a version matters to it, or the environment is a target."""
+    idle = []
+    for path in map(ROOT.joinpath, environment.tests):
+        files = sorted(path.glob("test_*.py")) if path.is_dir() else [path]
+        idle += [file.name for file in files if not any(_runs(test, environment) for test in _tests(file))]
+    assert idle == []
+
+
+def _tests(path: Path) -> Iterator[ast.FunctionDef]:
+    return (
+        node
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     )
+
+
+def _runs(test: ast.FunctionDef, environment: Environment) -> bool:
+    marks = {ast.unparse(mark) for mark in test.decorator_list}
+    return environment.is_target or "pytest.mark.slow" not in marks or "pytest.mark.versions" in marks
 
 
 def test_programs_are_those_that_are_built() -> None:
