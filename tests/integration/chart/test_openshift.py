@@ -37,7 +37,9 @@ def refusals(pod: dict) -> Iterator[str]:
     profiles = [context.get("seccompProfile")]
     for container in [*pod["containers"], *pod.get("initContainers", [])]:
         own = container.get("securityContext", {})
-        yield from (field for field in ("runAsUser", "seLinuxOptions", "privileged") if own.get(field))
+        yield from (field for field in ("runAsUser", "seLinuxOptions") if field in own)  # user 0 is one, too
+        if own.get("privileged"):
+            yield "privileged"
         if own.get("allowPrivilegeEscalation", True):
             yield "allowPrivilegeEscalation"
         capabilities = own.get("capabilities", {})
@@ -64,6 +66,7 @@ def test_all_pods_fit(values: str) -> None:
         ({"podSecurityContext": {"fsGroup": 1000}}, "fsGroup"),
         ({"podSecurityContext": {"seccompProfile": {"type": "Unconfined"}}}, "seccompProfile"),
         ({"securityContext": {"runAsUser": 1000}}, "runAsUser"),
+        ({"securityContext": {"runAsUser": 0}}, "runAsUser"),
         ({"securityContext": {"privileged": True}}, "privileged"),
         ({"securityContext": {"allowPrivilegeEscalation": True}}, "allowPrivilegeEscalation"),
         ({"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}, "capabilities"),

@@ -107,7 +107,7 @@ def _of_pages() -> Iterator[Example]:
 def _of_block(source: str, title: str, text: str) -> Iterator[Example]:
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError:  # several documents, which are manifests
+    except yaml.composer.ComposerError:  # several documents, which are manifests
         return
     if _is_play(content):
         yield Example(source, content[0].get("name", title), PLAY, text, content)

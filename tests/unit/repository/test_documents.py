@@ -78,3 +78,18 @@ def test_settings_that_are_passed_on_to_a_run_are_listed() -> None:
     page = (ROOT / "docs" / "watches.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (.*) \| as in the runner", page, re.MULTILINE)
     assert sorted(name for row in rows for name in re.findall("`(.*?)`", row)) == sorted(PASSED_ON)
+
+
+@pytest.mark.parametrize("name", ["gitops.md", "openshift.md"])
+def test_manifests_of_a_page_are_those_of_the_examples_that_are_tested(name: str) -> None:
+    """Those tests read the files. A page shows a file, or some lines in a row of one."""
+    examples = [_lines(path.read_text()) for path in (ROOT / "docs" / "examples").rglob("*.yaml")]
+    shown = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs" / name).read_text(), re.MULTILINE | re.DOTALL)
+    assert shown
+    for block in map(_lines, shown):
+        assert any(f"{block}\n" in f"{each}\n" for each in examples), block
+
+
+def _lines(text: str) -> str:
+    """Return the lines without what moves when a part is shown alone: indentation, and empty lines."""
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
