@@ -104,9 +104,16 @@ def _of_pages() -> Iterator[Example]:
         yield from _commands(source, "\n".join(_IN_TEXT.findall(text)))
 
 
+class _Loader(yaml.SafeLoader):
+    """Takes Ansible's tags, such as `!vault`, with the text as it stands."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, _tag, node: node.value)
+
+
 def _of_block(source: str, title: str, text: str) -> Iterator[Example]:
     try:
-        content = yaml.safe_load(text)
+        content = _Loader(text).get_single_data()
     except yaml.composer.ComposerError:  # several documents, which are manifests
         return
     if _is_play(content):
