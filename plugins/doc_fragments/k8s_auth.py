@@ -102,6 +102,8 @@ options:
   impersonate_user:
     description:
       - The user to act as, by impersonation. If not set, E(K8S_AUTH_IMPERSONATE_USER) is used.
+      - If neither this nor O(impersonate_groups) is set in either way, the fields C(as), C(as-uid), C(as-groups) and
+        C(as-user-extra) of the kubeconfig's user count, as with C(kubectl).
     type: str
   impersonate_groups:
     description:

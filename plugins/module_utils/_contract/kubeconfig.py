@@ -11,10 +11,11 @@ import binascii
 import ssl
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from .api_server import first_line
 from .login_program import LoginProgramError, exec_credential, in_time
-from .reading import mapping_in
+from .reading import mapping_in, text_in, texts_in
 from .timestamps import parse_rfc3339
 from .tls import describe_tls_failure, words_of
 
@@ -27,6 +28,16 @@ _SUCCESSORS = {
     "azure": "let 'kubelogin convert-kubeconfig' write it anew",
     "oidc": "check idp-issuer-url, id-token and refresh-token, or use the exec plugin kubelogin (oidc-login)",
 }
+
+
+# By which a user of a kubeconfig acts as somebody else.
+_ACTS_AS = ("as", "as-uid", "as-groups", "as-user-extra")
+# What a name of a header is made of, beside letters and digits: https://www.rfc-editor.org/rfc/rfc9110#name-tokens
+_TOKEN_MARKS = "!#$&'*+-.^_`|~"
+
+
+class ImpersonationError(Exception):
+    """A kubeconfig does not say in the right form as whom its user acts; the text names the field, and the form."""
 
 
 def withholds_token(version: str) -> str:
@@ -43,7 +54,7 @@ def describe_fault(error: BaseException) -> str:
     Errors of libraries are told apart by the names of their classes: they are not imported here.
     """
     names = {each.__name__ for each in type(error).__mro__}
-    if isinstance(error, LoginProgramError) or "ConfigException" in names:
+    if isinstance(error, (LoginProgramError, ImpersonationError)) or "ConfigException" in names:
         return first_line(str(error)).rstrip(".") or "it has not the form of a kubeconfig"
     if "YAMLError" in names:  # its text quotes the file
         return "it is not valid YAML"
@@ -86,18 +97,52 @@ def missing_credential(user: Mapping[str, Any]) -> str:
     return "" if not user.get("auth-provider") or others & set(user) else provider_fault(user)
 
 
+def impersonation(user: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the headers by which a user of a kubeconfig acts as somebody else, none if he acts as himself.
+
+    kubectl sends the same: https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/. The official
+    client does not look at these fields, and would act as the user himself. Raises ImpersonationError.
+    """
+    given = {name: user[name] for name in _ACTS_AS if user.get(name)}
+    name, uid, groups = text_in(given, "as"), text_in(given, "as-uid"), texts_in(given, "as-groups")
+    extra = {key: texts_in(mapping_in(given, "as-user-extra"), key) for key in mapping_in(given, "as-user-extra")}
+    understood = {"as": name, "as-uid": uid, "as-groups": groups, "as-user-extra": extra and all(extra.values())}
+    for field in given:
+        if not understood[field]:
+            form = {"as-groups": "a list of texts", "as-user-extra": "a mapping of lists of texts"}.get(field, "a text")
+            raise ImpersonationError(f"user.{field} of the kubeconfig is not {form}")
+    if given and not name:
+        raise ImpersonationError(f"user.{next(iter(given))} of the kubeconfig needs user.as beside it")
+    headers = {"Impersonate-User": [name], "Impersonate-Uid": [uid], "Impersonate-Group": list(groups)}
+    headers |= {f"Impersonate-Extra-{quote(key, safe=_TOKEN_MARKS)}": list(texts) for key, texts in extra.items()}
+    return {header: [_sent(text) for text in texts] for header, texts in headers.items() if any(texts)}
+
+
+def _sent(text: str) -> str:
+    """Return a text as http.client has to get it, so that UTF-8 is sent, as kubectl does."""
+    if not text.isprintable():
+        raise ImpersonationError("user.as, or a field like it, of the kubeconfig has a line break or the like in it")
+    return text.encode().decode("latin-1")
+
+
 class CheckedLogin:
     """Goes before the official client's KubeConfigLoader: a login that fails is an error, and each has a limit.
 
-    The loader itself logs some failures, and goes on without a credential.
+    The loader itself logs some failures, and goes on without a credential. It does not look at whom its user acts as:
+    acts_as has the headers for that.
     """
 
+    acts_as: Mapping[str, list[str]]
     _user: Any
     _cluster: Any
 
     def write(self, text: str) -> str:
         """Put a text into a file that does not stay, and return its path."""
         raise NotImplementedError
+
+    def load_and_set(self, client_configuration: Any) -> None:
+        self.acts_as = impersonation(self._user.value if self._user else {})
+        super().load_and_set(client_configuration)  # type: ignore[misc]
 
     def _load_authentication(self) -> None:
         super()._load_authentication()  # type: ignore[misc]

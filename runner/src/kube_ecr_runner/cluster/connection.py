@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -29,7 +29,7 @@ class Access:
 
     authority is where the CA stands that it trusts, for a person, proxy the origin of the proxy on the way, empty if
     there is none. authorization returns the value of that header, empty if there is none; it is asked each time.
-    token_trouble returns why that is an old one, empty if it is not.
+    token_trouble returns why that is an old one, empty if it is not. acts_as are the headers for impersonation.
     """
 
     url: str
@@ -38,11 +38,17 @@ class Access:
     proxy: str
     authorization: Callable[[], str]
     token_trouble: Callable[[], str] = str
+    acts_as: Mapping[str, list[str]] = field(default_factory=dict)
 
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> urllib3.HTTPHeaderDict:
         """Return those of each request."""
-        token = self.authorization()
-        return {"Authorization": token, "User-Agent": PROGRAM} if token else {"User-Agent": PROGRAM}
+        headers = urllib3.HTTPHeaderDict({"User-Agent": PROGRAM})
+        for name, texts in self.acts_as.items():
+            for text in texts:
+                headers.add(name, text)
+        if token := self.authorization():
+            headers["Authorization"] = token
+        return headers
 
 
 def of_pod() -> Access:

@@ -7,6 +7,7 @@ and no error text quotes a kubeconfig.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from urllib.request import getproxies
 
@@ -27,8 +28,8 @@ from kube_ecr_runner.contract.renewed_token import RenewedToken
 def load(kubeconfig: str | None, context: str | None) -> Access:
     """Return the way that a kubeconfig describes; without one, $KUBECONFIG or ~/.kube/config. Raises NoClusterError."""
     try:
-        configuration = _configuration(kubeconfig, context)
-        return _access(configuration, f"certificate-authority in {kubeconfig or _default_kubeconfig()}")
+        configuration, acts_as = _configuration(kubeconfig, context)
+        return _access(configuration, acts_as, f"certificate-authority in {kubeconfig or _default_kubeconfig()}")
     except Exception as error:  # noqa: BLE001 - the library raises whatever it likes, and all of it is worded
         raise _no_cluster(describe_fault(error), kubeconfig) from None
     finally:
@@ -43,18 +44,20 @@ class _Loader(CheckedLogin, kube_config.KubeConfigLoader):
         return path
 
 
-def _configuration(kubeconfig: str | None, context: str | None) -> Configuration:
+def _configuration(kubeconfig: str | None, context: str | None) -> tuple[Configuration, Mapping[str, list[str]]]:
+    """Return what the official client makes of a kubeconfig, and the headers for impersonation."""
     configuration = Configuration()
     merged = kube_config.KubeConfigMerger(kubeconfig or kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config
     if merged is None:
         raise ConfigException("Invalid kube-config file. No configuration found.")
-    _Loader(config_dict=merged, active_context=context, config_base_path=None).load_and_set(configuration)
+    loader = _Loader(config_dict=merged, active_context=context, config_base_path=None)
+    loader.load_and_set(configuration)
     if any(configuration.api_key.values()) and not _authorization(configuration):
         raise ConfigException(withholds_token(kubernetes.__version__))
-    return configuration
+    return configuration, loader.acts_as
 
 
-def _access(configuration: Configuration, authority: str) -> Access:
+def _access(configuration: Configuration, acts_as: Mapping[str, list[str]], authority: str) -> Access:
     configuration.connection_pool_maxsize = POOL_SIZE
     configuration.proxy, configuration.no_proxy = choose_proxy(
         configuration.host, configuration.proxy, configuration.no_proxy, getproxies()
@@ -75,7 +78,7 @@ def _access(configuration: Configuration, authority: str) -> Access:
         settings["_proxy_config"] = pool.proxy_config
     url, proxy = configuration.host.rstrip("/"), origin_of(configuration.proxy)
     token = RenewedToken(partial(_authorization, configuration), describe_fault, _authorization(configuration))
-    return Access(url, pool, authority, proxy, token, lambda: token.trouble)
+    return Access(url, pool, authority, proxy, token, lambda: token.trouble, acts_as)
 
 
 def _authorization(configuration: Configuration) -> str:
