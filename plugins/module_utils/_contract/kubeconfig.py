@@ -103,7 +103,7 @@ def impersonation(user: Mapping[str, Any]) -> dict[str, list[str]]:
     kubectl sends the same: https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/. The official
     client does not look at these fields, and would act as the user himself. Raises ImpersonationError.
     """
-    given = {name: user[name] for name in _ACTS_AS if user.get(name)}
+    given = {name: user[name] for name in _ACTS_AS if user.get(name) not in (None, "", [], {})}
     name, uid, groups = text_in(given, "as"), text_in(given, "as-uid"), texts_in(given, "as-groups")
     extra = {key: texts_in(mapping_in(given, "as-user-extra"), key) for key in mapping_in(given, "as-user-extra")}
     understood = {"as": name, "as-uid": uid, "as-groups": groups, "as-user-extra": extra and all(extra.values())}

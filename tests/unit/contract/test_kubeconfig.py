@@ -41,6 +41,7 @@ def test_headers_are_those_of_kubectl(user: dict, headers: dict) -> None:
         ({"as-groups": ["viewers"]}, "user.as-groups of the kubeconfig needs user.as beside it"),
         ({"as-uid": "1"}, "user.as-uid of the kubeconfig needs user.as beside it"),
         ({"as": 1000}, "user.as of the kubeconfig is not a text"),
+        ({"as": 0}, "user.as of the kubeconfig is not a text"),
         ({"as": ["jane"]}, "user.as of the kubeconfig is not a text"),
         ({"as": "jane", "as-uid": 1000}, "user.as-uid of the kubeconfig is not a text"),
         ({"as": "jane", "as-groups": "viewers"}, "user.as-groups of the kubeconfig is not a list of texts"),
