@@ -7,7 +7,8 @@ collection has to be guarded there.
 
 ansible-test makes a virtual environment for each test and each version of Python that it finds. For pip it downloads a
 script from a server of its own, which cannot be reached from everywhere. Here the script is three lines of ours, around
-the same version of pip from the package index. What is made is kept below .venv/sanity.
+the same version of pip from the package index. A package that ansible-test takes from an address comes from the index,
+too: a candidate of ansible-core has such ones until they are released. What is made is kept below .venv/sanity.
 
 A test that cannot run on this machine, for want of a version of Python or of PowerShell, is named at the end.
 """
@@ -53,6 +54,10 @@ unknown = ("--no-setuptools", "--no-wheel")
 sys.argv[1:] = ["install", *(argument for argument in sys.argv[1:] if argument not in unknown)]
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
+_REQUIREMENTS = """\
+import pathlib, ansible_test
+print(pathlib.Path(ansible_test.__file__).parent / "_data/requirements")
+"""
 _PIP_OF = """\
 import re, pathlib, ansible_test
 text = (pathlib.Path(ansible_test.__file__).parent / "_internal/python_requirements.py").read_text()
@@ -95,6 +100,12 @@ def provide_pip(venv: Path) -> None:
     script.write_text(_BOOTSTRAP.format(wheel=str(wheel)))
 
 
+def take_from_index(venv: Path) -> None:
+    """Have ansible-test ask the package index for all that it installs, by whichever version if it names an address."""
+    for path in Path(_output(f"{venv}/bin/python", "-c", _REQUIREMENTS)).glob("sanity.*.txt"):
+        path.write_text(re.sub(r"^(\S+) @ \S+$", r"\1", path.read_text(), flags=re.MULTILINE))
+
+
 def search_path(venv: Path) -> str:
     """Return a PATH on which ansible-test finds its program and every version of Python that is installed."""
     here = [part for part in os.environ["PATH"].split(os.pathsep) if not part.endswith("/.pyenv/shims")]
@@ -106,6 +117,7 @@ def sanity(artifact: Path, venv: Path, options: list[str]) -> tuple[int, list[st
     core = _output(f"{venv}/bin/python", "-c", "import ansible.release as r; print(r.__version__)")
     print(f"== ansible-test sanity of ansible-core {core}", flush=True)
     provide_pip(venv)
+    take_from_index(venv)
     # Outside of the checkout: of a folder that git ignores, ansible-test tests nothing, and is content.
     with tempfile.TemporaryDirectory(prefix="sanity-") as scratch:
         status, lines = run(venv, unpack(artifact, Path(scratch), core), options)
