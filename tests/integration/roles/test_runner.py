@@ -18,7 +18,8 @@ SLIPS = {
     "{runner_image: 1.0, runner_service_account_annotations: {a: 1, b: on}}": (
         f"runner_image, runner_service_account_annotations.a, runner_service_account_annotations.b: {_NO_TEXT}"
     ),
-    "{runner_namespace: null, runner_image: null}": "runner_image",
+    "{runner_namespace: null}": "runner_namespace",
+    "{runner_image: null}": "runner_image",
     "{runner_values: null}": "runner_values",
     "{runner_namespace: A}": "runner_namespace: A can be no name of a namespace",
     "{runner_image: 'https://registry.example.com/runner:1'}": "or can be no image",
