@@ -108,7 +108,7 @@ node-tests: install-collection install-runner ## Run the tests that need contain
 		status=$$?; [ -n "$(ARGS)" ] && [ $$status -eq 5 ]; } # 5: none of them is chosen
 
 .PHONY: test-all
-test-all: lint unit-and-up node-tests importer sanity docs-site release-tests matrix execution-environment mutants ## Run all tests, and all that a release rests on; takes over two hours
+test-all: lint unit-and-up node-tests importer sanity docs-site release-tests matrix execution-environment mutants ## Run all tests, and all that a release rests on; takes over an hour
 	@echo
 	@echo "All of it passed."
 
