@@ -82,32 +82,32 @@ def _place(params: Mapping[str, Any]) -> str:
 
 def _configure(params: Mapping[str, Any]) -> tuple:
     """Return the official client's Configuration, and the headers for impersonation."""
+    loaders: list[_Loader] = []
+
+    def loader(**settings) -> _Loader:
+        loaders.append(_Loader(**settings))
+        return loaders[-1]
+
     with _loading:
-        _Loader.last = None
         # kubernetes.core takes the class from there, and has no option for another.
-        kube_config.KubeConfigLoader = _Loader  # type: ignore[misc]
+        kube_config.KubeConfigLoader = loader  # type: ignore[assignment,misc]
         try:
             # kubernetes.core has no public function that stops short of discovery.
             configuration = core_client._create_configuration(core_client._create_auth_spec(**params))
         finally:
             kube_config.KubeConfigLoader = KubeConfigLoader  # type: ignore[misc]
-        acts_as: Mapping[str, list[str]] = _Loader.last.acts_as if _Loader.last else {}
     if any(configuration.api_key.values()) and not _token(configuration):
         raise ConfigException(withholds_token(kubernetes.__version__))
     headers = core_client._create_headers(**params)
     # What an option says of that goes before all that the kubeconfig says, as with kubectl's --as.
     is_told = any(name.startswith("Impersonate-") for name in headers)
-    return configuration, headers if is_told else {**acts_as, **headers}
+    if loaders and not is_told:
+        headers = {**loaders[-1].acts_as, **headers}
+    return configuration, headers
 
 
 class _Loader(CheckedLogin, KubeConfigLoader):
     """The official client's, with logins that are checked."""
-
-    last: _Loader | None = None
-
-    def load_and_set(self, client_configuration) -> None:
-        super().load_and_set(client_configuration)
-        _Loader.last = self
 
     def write(self, text: str) -> str:
         return kube_config._create_temp_file_with_content(text)

@@ -28,8 +28,6 @@ _SUCCESSORS = {
     "azure": "let 'kubelogin convert-kubeconfig' write it anew",
     "oidc": "check idp-issuer-url, id-token and refresh-token, or use the exec plugin kubelogin (oidc-login)",
 }
-
-
 # By which a user of a kubeconfig acts as somebody else.
 _ACTS_AS = ("as", "as-uid", "as-groups", "as-user-extra")
 # What a name of a header is made of, beside letters and digits: https://www.rfc-editor.org/rfc/rfc9110#name-tokens
