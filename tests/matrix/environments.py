@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# The first that galaxy.yml allows.
-KUBERNETES_CORE_OLDEST = "5.0.0"
+from tests.support.harness.packaged_collections import KUBERNETES_CORE_OLDEST
+
 # Everything that a user of the collection starts.
 COLLECTION = (
     "tests/integration/modules",

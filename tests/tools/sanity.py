@@ -54,15 +54,6 @@ unknown = ("--no-setuptools", "--no-wheel")
 sys.argv[1:] = ["install", *(argument for argument in sys.argv[1:] if argument not in unknown)]
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
-_REQUIREMENTS = """\
-import pathlib, ansible_test
-print(pathlib.Path(ansible_test.__file__).parent / "_data/requirements")
-"""
-_PIP_OF = """\
-import re, pathlib, ansible_test
-text = (pathlib.Path(ansible_test.__file__).parent / "_internal/python_requirements.py").read_text()
-print(re.search(r"pip='([0-9.]+)'", text)[1])
-"""
 
 
 def unpack(artifact: Path, into: Path, core: str) -> Path:
@@ -90,7 +81,7 @@ def write_exceptions(folder: Path, version: str) -> None:
 
 def provide_pip(venv: Path) -> None:
     """Put the script that ansible-test would download for pip where it looks for it first."""
-    version = _output(f"{venv}/bin/python", "-c", _PIP_OF)
+    (version,) = re.findall(r"pip='([0-9.]+)'", (_ansible_test(venv) / "_internal/python_requirements.py").read_text())
     wheel = HOME / "pip" / f"pip-{version}-py3-none-any.whl"
     if not wheel.exists():
         command = ["-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(wheel.parent), f"pip=={version}"]
@@ -102,7 +93,7 @@ def provide_pip(venv: Path) -> None:
 
 def take_from_index(venv: Path) -> None:
     """Have ansible-test ask the package index for all that it installs, by whichever version if it names an address."""
-    for path in Path(_output(f"{venv}/bin/python", "-c", _REQUIREMENTS)).glob("sanity.*.txt"):
+    for path in (_ansible_test(venv) / "_data/requirements").glob("sanity.*.txt"):
         path.write_text(re.sub(r"^(\S+) @ \S+$", r"\1", path.read_text(), flags=re.MULTILINE))
 
 
@@ -149,6 +140,11 @@ def run(venv: Path, folder: Path, options: list[str]) -> tuple[int, list[str]]:
         if not _CHATTER.match(line):
             print(line, end="", flush=True)
     return process.wait(), lines
+
+
+def _ansible_test(venv: Path) -> Path:
+    """Return the folder of ansible-test's own files."""
+    return Path(_output(f"{venv}/bin/python", "-c", "import ansible_test; print(ansible_test.__file__)")).parent
 
 
 def _output(*command: str) -> str:

@@ -27,9 +27,11 @@ KUBERNETES_CORE = "kubernetes.core"
 AMAZON_AWS = "amazon.aws"
 # What the tests run with.
 VERSIONS = {KUBERNETES_CORE: "6.6.0", AMAZON_AWS: "11.4.0"}
+# The oldest that galaxy.yml allows, for `make matrix`.
+KUBERNETES_CORE_OLDEST = "5.0.0"
 # The package that holds these, and which collections others hold, which are for `make matrix`.
 ANSIBLE_VERSION = "14.5.0"
-_PACKAGES = {ANSIBLE_VERSION: VERSIONS, "11.0.0": {KUBERNETES_CORE: "5.0.0"}}
+_PACKAGES = {ANSIBLE_VERSION: VERSIONS, "11.0.0": {KUBERNETES_CORE: KUBERNETES_CORE_OLDEST}}
 
 
 class FetchError(Exception):

@@ -26,6 +26,12 @@ class StepError(RuntimeError):
     """A step failed; the text has its name and what it wrote to stderr."""
 
 
+def needs_of(job: Mapping) -> list[str]:
+    """Return the jobs that a job of a workflow names as those that have to be done before it."""
+    needs = job.get("needs", [])
+    return [needs] if isinstance(needs, str) else needs
+
+
 @dataclass
 class Workflow:
     """A workflow in a checkout, the tag that started it, and what its jobs have left so far.
@@ -47,8 +53,7 @@ class Workflow:
 
     def needed(self, job: str) -> list[str]:
         """Return the jobs that have to be done before that one."""
-        needs = self._content["jobs"][job].get("needs", [])
-        return [needs] if isinstance(needs, str) else needs
+        return needs_of(self._content["jobs"][job])
 
     def run(self, job: str, environment: Mapping[str, str]) -> None:
         """Do the steps of a job with these variables, and keep its outputs. Raises StepError.

@@ -10,6 +10,7 @@ import yaml
 
 from tests.conftest import ROOT
 from tests.support.harness.gitops import example
+from tests.support.harness.workflow import needs_of
 
 RELEASE = ROOT / ".github" / "workflows" / "release.yml"
 JOBS = yaml.safe_load(RELEASE.read_text())["jobs"]
@@ -57,9 +58,8 @@ def test_the_release_takes_the_artifacts_of_this_workflow_and_no_others() -> Non
 
 def before(job: str) -> set[str]:
     """Return the jobs that have to succeed before that one begins."""
-    needs = JOBS[job].get("needs", [])
-    direct = {needs} if isinstance(needs, str) else {*needs}
-    return direct.union(*map(before, direct))
+    direct = needs_of(JOBS[job])
+    return {*direct}.union(*map(before, direct))
 
 
 @pytest.mark.parametrize("job", ["image", "chart", "bundle", "collection", "release"])
@@ -67,10 +67,9 @@ def test_nothing_is_published_that_not_all_tests_have_passed(job: str) -> None:
     called = {name: each["uses"] for name, each in JOBS.items() if "uses" in each}
     assert called == {name: f"./.github/workflows/{name}.yml" for name in ("test", "test-all")}
     assert called.keys() <= before(job)
-    for uses in called.values():
-        callee = yaml.safe_load((ROOT / uses).read_text())
-        assert "workflow_call" in callee[True]  # YAML 1.1 reads the key `on` as true
-    runs = [each.get("run", "") for each in callee["jobs"]["test-all"]["steps"]]
+    callees = {name: yaml.safe_load((ROOT / uses).read_text()) for name, uses in called.items()}
+    assert all("workflow_call" in callee[True] for callee in callees.values())  # YAML 1.1 reads the key `on` as true
+    runs = [each.get("run", "") for each in callees["test-all"]["jobs"]["test-all"]["steps"]]
     assert any("make test-all" in run and "KUBE_ECR_NODE=1" in run for run in runs)
 
 

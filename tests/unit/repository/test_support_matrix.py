@@ -110,11 +110,14 @@ def test_ansible_test_galaxy_and_the_docs_site_use_the_same_versions() -> None:
     roles = [yaml.safe_load(path.read_text())["galaxy_info"] for path in (ROOT / "roles").glob("*/meta/main.yml")]
     oldest = Version(rows["ansible-core"][0]).release[:2]
     assert {Version(each["min_ansible_version"]).release for each in roles} == {oldest}
-    for name in ("requirements-importer.txt", "requirements-docs.txt"):
-        pins = re.findall(r"^(ansible-\S+)==(\S+)$", (TESTS / name).read_text(), re.MULTILINE)
-        ours = dict(re.findall(r"^(ansible-\S+)==(\S+)$", (TESTS / "constraints.txt").read_text(), re.MULTILINE))
-        assert "ansible-core" in dict(pins)
-        assert [pin for pin in pins if pin[0] in ours and pin not in ours.items()] == [], name
+    ours, *others = (
+        dict(re.findall(r"^(ansible-\S+)==(\S+)$", (TESTS / name).read_text(), re.MULTILINE))
+        for name in ("constraints.txt", "requirements-importer.txt", "requirements-docs.txt")
+    )
+    for pins in others:
+        assert "ansible-core" in pins
+        shared = ours.keys() & pins.keys()
+        assert {name: pins[name] for name in shared} == {name: ours[name] for name in shared}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda environment: environment.name)

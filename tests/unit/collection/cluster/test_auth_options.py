@@ -12,8 +12,7 @@ import yaml
 
 from ansible_collections.kube_ecr.secrets.plugins.doc_fragments import k8s_auth
 from ansible_collections.kube_ecr.secrets.plugins.module_utils._cluster.auth_options import AUTH_OPTIONS
-from tests.matrix.environments import KUBERNETES_CORE_OLDEST
-from tests.support.harness.packaged_collections import KUBERNETES_CORE, VERSIONS, cached
+from tests.support.harness.packaged_collections import KUBERNETES_CORE, KUBERNETES_CORE_OLDEST, VERSIONS, cached
 
 # The oldest that is supported is only fetched for those tests that are slow anyway.
 ENDS = pytest.mark.parametrize(
